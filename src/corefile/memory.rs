@@ -1,0 +1,222 @@
+//! The target's address space: disjoint pieces of mapped files, read by address.
+//!
+//! Knows nothing of ELF or of HotSpot. A byte that no piece holds faults: "not saved in
+//! the core" is not zero.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::Mmap;
+
+use crate::error::Fault;
+
+/// Page size that the touched-page map counts in.
+pub const PAGE: u64 = 4096;
+
+/// One run of target memory that lies contiguously in one mapped file.
+#[derive(Debug, Clone)]
+struct Piece {
+    start: u64,
+    end: u64,
+    file: Arc<Mmap>,
+    offset: usize,
+    /// Index of the first page of this piece in the touched-page map.
+    first_page: usize,
+}
+
+/// A read-only view of the process's memory.
+///
+/// All multi-byte reads are little-endian: every HotSpot port that rjcore reads is.
+#[derive(Debug, Default)]
+pub struct Memory {
+    pieces: Vec<Piece>,
+    touched: Option<Vec<AtomicU64>>,
+}
+
+impl Memory {
+    /// Lays `len` bytes of `file` at `offset` into the space at `start`, where nothing
+    /// lies yet: what is there already wins. Core pages go in first, backing files after.
+    /// The part beyond the file's end is left out. Returns the bytes that were added.
+    pub fn lay_under(&mut self, start: u64, len: u64, file: &Arc<Mmap>, offset: u64) -> u64 {
+        let in_file = (file.len() as u64).saturating_sub(offset).min(len);
+        let Some(end) = start.checked_add(in_file) else { return 0 };
+        let mut at = start;
+        let mut added = Vec::new();
+        let first = self.pieces.partition_point(|p| p.end <= start);
+        let mut add = |from: u64, to: u64| {
+            if from < to {
+                let offset = (offset + (from - start)) as usize;
+                added.push(Piece { start: from, end: to, file: file.clone(), offset, first_page: 0 });
+            }
+        };
+        for p in self.pieces[first..].iter().take_while(|p| p.start < end) {
+            add(at, p.start.max(at));
+            at = p.end.max(at);
+        }
+        add(at.min(end), end);
+        let bytes = added.iter().map(|p| p.end - p.start).sum();
+        if self.pieces.last().is_none_or(|p| p.end <= start) {
+            self.pieces.extend(added);
+        } else if !added.is_empty() {
+            self.pieces.extend(added);
+            self.pieces.sort_by_key(|p| p.start);
+        }
+        bytes
+    }
+
+    /// Joins neighbours that are contiguous in the file too. Call once all is laid.
+    pub fn merge(&mut self) {
+        self.pieces.dedup_by(|next, prev| {
+            let joins = prev.end == next.start
+                && Arc::ptr_eq(&prev.file, &next.file)
+                && prev.offset + (prev.end - prev.start) as usize == next.offset;
+            if joins {
+                prev.end = next.end;
+            }
+            joins
+        });
+    }
+
+    /// Starts to record which pages are read (for `trim`). All later reads are counted.
+    pub fn record_touched(&mut self) {
+        let mut page = 0;
+        for p in &mut self.pieces {
+            p.first_page = page;
+            page += ((p.end - 1) / PAGE - p.start / PAGE + 1) as usize;
+        }
+        self.touched = Some((0..page.div_ceil(64)).map(|_| AtomicU64::new(0)).collect());
+    }
+
+    /// The address ranges read since [`Memory::record_touched`], whole pages, in order.
+    pub fn touched_ranges(&self) -> Vec<(u64, u64)> {
+        let Some(map) = &self.touched else { return Vec::new() };
+        let mut out: Vec<(u64, u64)> = Vec::new();
+        for p in &self.pieces {
+            let base = p.start / PAGE;
+            for page in base..=(p.end - 1) / PAGE {
+                let bit = p.first_page + (page - base) as usize;
+                if map[bit / 64].load(Ordering::Relaxed) >> (bit % 64) & 1 == 0 {
+                    continue;
+                }
+                let (from, to) = ((page * PAGE).max(p.start), ((page + 1) * PAGE).min(p.end));
+                match out.last_mut() {
+                    Some(last) if last.1 == from => last.1 = to,
+                    _ => out.push((from, to)),
+                }
+            }
+        }
+        out
+    }
+
+    fn touch(&self, p: &Piece, addr: u64, len: u64) {
+        if let Some(map) = &self.touched
+            && len > 0
+        {
+            let base = p.start / PAGE;
+            for page in addr / PAGE..=(addr + len - 1) / PAGE {
+                let bit = p.first_page + (page - base) as usize;
+                map[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn piece(&self, addr: u64) -> Option<&Piece> {
+        let i = self.pieces.partition_point(|p| p.end <= addr);
+        self.pieces.get(i).filter(|p| p.start <= addr)
+    }
+
+    /// `len` bytes at `addr`, borrowed from the mapping; they must lie in one piece.
+    pub fn slice(&self, addr: u64, len: u64) -> Result<&[u8], Fault> {
+        let fault = Fault { addr, len };
+        let p = self.piece(addr).ok_or(fault)?;
+        if len > p.end - addr {
+            return Err(fault);
+        }
+        self.touch(p, addr, len);
+        let from = p.offset + (addr - p.start) as usize;
+        p.file.get(from..from + len as usize).ok_or(fault)
+    }
+
+    /// How many bytes from `addr` on lie in one piece, 0 if `addr` is not saved.
+    pub fn contiguous(&self, addr: u64) -> u64 {
+        self.piece(addr).map_or(0, |p| p.end - addr)
+    }
+
+    /// The parts of `start..end` that are there, as (start, end), each in one piece.
+    pub fn present(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let first = self.pieces.partition_point(|p| p.end <= start);
+        self.pieces[first..]
+            .iter()
+            .take_while(move |p| p.start < end)
+            .map(move |p| (p.start.max(start), p.end.min(end)))
+    }
+
+    /// Fills `out` from `addr` on, across pieces.
+    pub fn read_into(&self, addr: u64, out: &mut [u8]) -> Result<(), Fault> {
+        let fault = Fault { addr, len: out.len() as u64 };
+        let mut done = 0;
+        while done < out.len() {
+            let at = addr.checked_add(done as u64).ok_or(fault)?;
+            let n = self.contiguous(at).min((out.len() - done) as u64);
+            if n == 0 {
+                return Err(fault);
+            }
+            out[done..done + n as usize].copy_from_slice(self.slice(at, n)?);
+            done += n as usize;
+        }
+        Ok(())
+    }
+
+    fn bytes<const N: usize>(&self, addr: u64) -> Result<[u8; N], Fault> {
+        let mut b = [0; N];
+        match self.slice(addr, N as u64) {
+            Ok(s) => b.copy_from_slice(s),
+            Err(_) => self.read_into(addr, &mut b)?,
+        }
+        Ok(b)
+    }
+
+    /// The byte at `addr`.
+    pub fn u8(&self, addr: u64) -> Result<u8, Fault> {
+        self.bytes(addr).map(u8::from_le_bytes)
+    }
+
+    /// The 16-bit value at `addr`.
+    pub fn u16(&self, addr: u64) -> Result<u16, Fault> {
+        self.bytes(addr).map(u16::from_le_bytes)
+    }
+
+    /// The 32-bit value at `addr`.
+    pub fn u32(&self, addr: u64) -> Result<u32, Fault> {
+        self.bytes(addr).map(u32::from_le_bytes)
+    }
+
+    /// The signed 32-bit value at `addr`.
+    pub fn i32(&self, addr: u64) -> Result<i32, Fault> {
+        self.bytes(addr).map(i32::from_le_bytes)
+    }
+
+    /// The 64-bit value at `addr`; pointers too.
+    pub fn u64(&self, addr: u64) -> Result<u64, Fault> {
+        self.bytes(addr).map(u64::from_le_bytes)
+    }
+
+    /// The C string at `addr`, without its NUL, at most `max` bytes of it.
+    pub fn cstr(&self, addr: u64, max: u64) -> Result<&[u8], Fault> {
+        let n = self.contiguous(addr).min(max);
+        if n == 0 {
+            return Err(Fault { addr, len: 1 });
+        }
+        let i = self.piece(addr).map_or(0, |p| p.offset + (addr - p.start) as usize);
+        let p = self.piece(addr).ok_or(Fault { addr, len: 1 })?;
+        let all = p.file.get(i..i + n as usize).ok_or(Fault { addr, len: n })?;
+        let len = all.iter().position(|&b| b == 0).ok_or(Fault { addr, len: n })?;
+        self.touch(p, addr, len as u64 + 1);
+        Ok(&all[..len])
+    }
+
+    /// The C string at `addr` as text, damaged UTF-8 replaced.
+    pub fn string(&self, addr: u64) -> Result<String, Fault> {
+        self.cstr(addr, 64 << 10).map(|s| String::from_utf8_lossy(s).into_owned())
+    }
+}
