@@ -51,12 +51,10 @@ pub enum Error {
         expected: String,
     },
     /// A fact that this JVM's tables do not carry.
-    #[error("this JVM ({vm}) has no {what} in its vmStructs; rjcore cannot read it")]
+    #[error("this JVM has no {what} in its vmStructs; rjcore cannot read it without")]
     MissingField {
         /// `Type::_field` or the constant's name.
         what: String,
-        /// The version string, as far as known.
-        vm: String,
     },
     /// A JVM or collector that rjcore does not read yet.
     #[error("{0}")]

@@ -1,0 +1,84 @@
+//! Cuts regions into pieces of work: spans between gaps, and chunks of long spans.
+//!
+//! Where a span is long, later chunks start at a guess. The walk's consumer checks each guess
+//! against the end of the chunk before, so that the result is always that of one walk from
+//! the span's start, at any number of threads.
+
+use crate::hotspot::gc::{Region, Space};
+
+/// Bytes of heap that one piece of work takes: small enough to spread, large enough that a
+/// hand-over costs nothing. Fixed, so that the output does not depend on the threads.
+pub const CHUNK: u64 = 4 << 20;
+
+/// A piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where to start, or from where to look for the first object.
+    pub start: u64,
+    /// Objects that start here or later belong to the next chunk.
+    pub limit: u64,
+    /// End of the span: no object reaches beyond.
+    pub span_end: u64,
+    /// Whether an object is known to start at `start`.
+    pub first: bool,
+    /// What space it belongs to.
+    pub space: Space,
+}
+
+/// Cuts `regions` (in order) at `gaps` and into chunks.
+pub fn cut(regions: &[Region], mut gaps: Vec<(u64, u64)>) -> Vec<Chunk> {
+    gaps.sort_unstable();
+    let mut out = Vec::new();
+    for r in regions {
+        let mut at = r.start;
+        let first = gaps.partition_point(|g| g.1 <= r.start);
+        for &(from, to) in gaps[first..].iter().take_while(|g| g.0 < r.top) {
+            if from >= at {
+                span(at, from, r.space, &mut out);
+                at = to.min(r.top);
+            }
+        }
+        span(at, r.top, r.space, &mut out);
+    }
+    out
+}
+
+fn span(start: u64, end: u64, space: Space, out: &mut Vec<Chunk>) {
+    if start >= end {
+        return;
+    }
+    // A humongous region is one object.
+    let step = if space == Space::Humongous { u64::MAX } else { CHUNK };
+    let mut at = start;
+    while at < end {
+        let limit = at.saturating_add(step).min(end);
+        out.push(Chunk { start: at, limit, span_end: end, first: at == start, space });
+        at = limit;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn region(start: u64, top: u64) -> Region {
+        Region { start, top, end: top, space: Space::Eden }
+    }
+
+    #[test]
+    fn gaps_cut_spans() {
+        let chunks = cut(&[region(0x1000, 0x5000)], vec![(0x2000, 0x3000), (0x4800, 0x5008)]);
+        let spans: Vec<_> = chunks.iter().map(|c| (c.start, c.span_end)).collect();
+        assert_eq!(spans, [(0x1000, 0x2000), (0x3000, 0x4800)]);
+        assert!(chunks.iter().all(|c| c.first));
+    }
+
+    #[test]
+    fn long_spans_become_chunks_that_join() {
+        let end = 0x1000 + 3 * CHUNK + 8;
+        let chunks = cut(&[region(0x1000, end)], vec![]);
+        assert_eq!(chunks.len(), 4);
+        assert!(chunks.windows(2).all(|w| w[0].limit == w[1].start && !w[1].first));
+        assert_eq!(chunks[3].limit, end);
+    }
+}

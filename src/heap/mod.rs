@@ -1,0 +1,55 @@
+//! The heap as a stream of objects, walked by all cores in one pass.
+//!
+//! Sees regions, gaps and the sizes of klasses; knows no collector, no JDK and no output.
+
+mod chunks;
+mod klasses;
+mod report;
+mod walk;
+
+pub use klasses::{KlassTable, NO_KLASS};
+pub use report::{Damage, DamageKind, SpaceCount, WalkReport};
+pub use walk::{Object, Visitor, walk};
+
+use crate::error::Result;
+use crate::hotspot::Vm;
+use crate::hotspot::gc::{self, CollectedHeap};
+use crate::hotspot::threads::{self, JavaThread};
+
+/// Everything that a walk needs to know.
+#[derive(Debug)]
+pub struct Heap<'a> {
+    /// The VM.
+    pub vm: &'a Vm<'a>,
+    /// Collector and regions.
+    pub collected: CollectedHeap,
+    /// Java threads; their TLABs' unused ends are no objects.
+    pub threads: Vec<JavaThread>,
+    /// Sizes by klass.
+    pub klasses: KlassTable,
+    /// Metadata that could not be read, in words.
+    pub damaged: Vec<String>,
+}
+
+impl<'a> Heap<'a> {
+    /// Finds regions and threads.
+    pub fn open(vm: &'a Vm<'a>) -> Result<Heap<'a>> {
+        let collected = gc::open(vm)?;
+        let mut damaged = vm.damaged.clone();
+        let threads = threads::read(vm, &mut damaged)?;
+        if collected.collecting {
+            damaged.push(
+                "the process stopped in the middle of a garbage collection: \
+                 objects may be seen twice or half moved"
+                    .into(),
+            );
+        }
+        let klasses = KlassTable::new(vm);
+        Ok(Heap { vm, collected, threads, klasses, damaged })
+    }
+
+    /// Bytes between the bottom and the top of all regions.
+    pub fn used(&self) -> u64 {
+        self.collected.regions.iter().map(|r| r.top - r.start).sum()
+    }
+}

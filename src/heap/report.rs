@@ -1,0 +1,103 @@
+//! What a walk saw and what it could not: counts per space, and damage per region.
+
+use serde::Serialize;
+
+use crate::hotspot::gc::Space;
+
+/// Damage entries that are kept one by one; all are counted.
+const MAX_KEPT: usize = 1000;
+
+/// Why bytes of a region yielded no objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DamageKind {
+    /// The header names no class that is loaded.
+    UnknownKlass,
+    /// The object would end beyond its region.
+    Overrun,
+    /// The pages are not in the core.
+    NotSaved,
+}
+
+impl DamageKind {
+    /// The words for it.
+    pub fn text(self) -> &'static str {
+        match self {
+            DamageKind::UnknownKlass => "no loaded class in the header",
+            DamageKind::Overrun => "object larger than its region",
+            DamageKind::NotSaved => "not in the core",
+        }
+    }
+}
+
+/// Bytes that were stepped over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// Why.
+    pub kind: DamageKind,
+    /// In what space.
+    pub space: Space,
+    /// Where it starts.
+    pub start: u64,
+    /// Where objects start again, or the region ends.
+    pub end: u64,
+}
+
+/// Objects and bytes of one space.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SpaceCount {
+    /// Objects, dormant ones left out.
+    pub objects: u64,
+    /// Their bytes on the heap.
+    pub bytes: u64,
+}
+
+/// The sums of a walk.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct WalkReport {
+    /// By `Space::ALL`'s order.
+    pub spaces: [SpaceCount; Space::ALL.len()],
+    /// Archived objects of classes that were never loaded: not dumped, as in HotSpot.
+    pub dormant: SpaceCount,
+    /// Where the dormant ones lie: lowest and highest address.
+    pub damage: Vec<Damage>,
+    /// How many stretches of damage there are in all.
+    pub damaged: u64,
+    /// Their bytes.
+    pub damaged_bytes: u64,
+}
+
+impl WalkReport {
+    /// Objects in all spaces.
+    pub fn objects(&self) -> u64 {
+        self.spaces.iter().map(|s| s.objects).sum()
+    }
+
+    /// Their bytes.
+    pub fn bytes(&self) -> u64 {
+        self.spaces.iter().map(|s| s.bytes).sum()
+    }
+
+    /// Adds a stretch of damage.
+    pub fn add_damage(&mut self, d: Damage) {
+        self.damaged += 1;
+        self.damaged_bytes += d.end.saturating_sub(d.start);
+        if self.damage.len() < MAX_KEPT {
+            self.damage.push(d);
+        }
+    }
+
+    /// Adds another part's counts behind this one's.
+    pub fn merge(&mut self, other: &WalkReport) {
+        for (a, b) in self.spaces.iter_mut().zip(&other.spaces) {
+            a.objects += b.objects;
+            a.bytes += b.bytes;
+        }
+        self.dormant.objects += other.dormant.objects;
+        self.dormant.bytes += other.dormant.bytes;
+        self.damaged += other.damaged;
+        self.damaged_bytes += other.damaged_bytes;
+        let room = MAX_KEPT - self.damage.len();
+        self.damage.extend(other.damage.iter().take(room));
+    }
+}

@@ -1,0 +1,407 @@
+//! One pass over all objects by all cores, with the results in address order.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use super::Heap;
+use super::chunks::{Chunk, cut};
+use super::klasses::{NO_KLASS, object_size};
+use super::report::{Damage, DamageKind, WalkReport};
+use crate::error::{Error, Result};
+use crate::hotspot::klass::Size;
+
+/// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
+const PROOF: usize = 24;
+/// An object's length is within this many bytes of its start.
+const HEAD: u64 = 512;
+
+/// One object.
+#[derive(Debug, Clone, Copy)]
+pub struct Object<'b> {
+    /// Its address.
+    pub addr: u64,
+    /// Its klass's number in `vm.classes.all()`.
+    pub klass: u32,
+    /// All of its bytes, header and alignment included.
+    pub bytes: &'b [u8],
+}
+
+/// Takes the objects of a chunk in address order.
+pub trait Visitor: Send {
+    /// One object. Called for every loaded object once, in a chunk that counts or one that
+    /// will be cleared.
+    fn object(&mut self, object: Object);
+    /// Forget all objects since the last `clear`: ready for another chunk.
+    fn clear(&mut self);
+}
+
+/// Walks the heap on `threads` threads. `emit` gets each chunk's visitor in address order, and
+/// what was walked; the visitors are recycled.
+pub fn walk<V: Visitor>(
+    heap: &Heap,
+    threads: usize,
+    make: impl Fn() -> V + Sync,
+    mut emit: impl FnMut(&mut V, u64) -> Result<()>,
+) -> Result<WalkReport> {
+    let gaps = heap.threads.iter().filter_map(|t| t.tlab_gap).collect();
+    let chunks = cut(&heap.collected.regions, gaps);
+    let threads = threads.max(1);
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
+    let queue = Queue::new(&chunks, threads * 2 + 1);
+    let mut report = WalkReport::default();
+    let result = pool.in_place_scope(|scope| {
+        let _stop = StopOnDrop(&queue);
+        for _ in 0..threads {
+            scope.spawn(|_| work(heap, &queue, &make));
+        }
+        let mut next = 0;
+        for (i, chunk) in chunks.iter().enumerate() {
+            let mut done = queue.take(i)?;
+            let start = if chunk.first { chunk.start } else { next };
+            // The guess was wrong, or the chunk lies inside one object: walk it as it is.
+            if done.start != Some(start) {
+                done.visitor.clear();
+                (done.report, done.end) = walk_chunk(heap, chunk, start, &mut done.visitor);
+            }
+            next = done.end;
+            report.merge(&done.report);
+            emit(&mut done.visitor, chunk.limit - chunk.start)?;
+            done.visitor.clear();
+            queue.recycle(done.visitor);
+        }
+        Ok(())
+    });
+    result.map(|()| report)
+}
+
+/// A chunk that was walked.
+struct Done<V> {
+    visitor: V,
+    report: WalkReport,
+    /// First object, none where no start was found.
+    start: Option<u64>,
+    /// Where the next chunk's first object is.
+    end: u64,
+}
+
+/// Hands chunks to workers and their results, in order, to the consumer.
+struct Queue<'c, V> {
+    chunks: &'c [Chunk],
+    next: AtomicUsize,
+    stop: AtomicBool,
+    window: usize,
+    state: Mutex<State<V>>,
+    changed: Condvar,
+}
+
+struct State<V> {
+    /// Results by chunk number modulo the window.
+    ready: Vec<Option<Done<V>>>,
+    /// Chunks below this number have been consumed.
+    consumed: usize,
+    spare: Vec<V>,
+    panicked: bool,
+}
+
+impl<'c, V> Queue<'c, V> {
+    fn new(chunks: &'c [Chunk], window: usize) -> Self {
+        Queue {
+            chunks,
+            next: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            window,
+            state: Mutex::new(State {
+                ready: (0..window).map(|_| None).collect(),
+                consumed: 0,
+                spare: Vec::new(),
+                panicked: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<V>> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn wait<'g>(&self, guard: MutexGuard<'g, State<V>>) -> MutexGuard<'g, State<V>> {
+        self.changed.wait(guard).unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The next chunk to walk, as soon as the window has room for its result.
+    fn claim(&self, make: &impl Fn() -> V) -> Option<(usize, V)> {
+        let i = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.lock();
+        while i >= state.consumed + self.window && !self.stop.load(Ordering::Relaxed) {
+            state = self.wait(state);
+        }
+        if i >= self.chunks.len() || self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let spare = state.spare.pop();
+        drop(state);
+        Some((i, spare.unwrap_or_else(make)))
+    }
+
+    fn put(&self, i: usize, done: Done<V>) {
+        self.lock().ready[i % self.window] = Some(done);
+        self.changed.notify_all();
+    }
+
+    fn take(&self, i: usize) -> Result<Done<V>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(done) = state.ready[i % self.window].take() {
+                return Ok(done);
+            }
+            if state.panicked {
+                return Err(Error::Corrupt("a worker of the heap walk died; please report".into()));
+            }
+            state = self.wait(state);
+        }
+    }
+
+    fn recycle(&self, visitor: V) {
+        let mut state = self.lock();
+        state.spare.push(visitor);
+        state.consumed += 1;
+        self.changed.notify_all();
+    }
+}
+
+/// Ends the workers when the consumer leaves, whichever way.
+struct StopOnDrop<'q, 'c, V>(&'q Queue<'c, V>);
+
+impl<V> Drop for StopOnDrop<'_, '_, V> {
+    fn drop(&mut self) {
+        let _state = self.0.lock();
+        self.0.stop.store(true, Ordering::Relaxed);
+        self.0.changed.notify_all();
+    }
+}
+
+/// Tells the consumer when a worker panics, lest it waits for ever.
+struct PanicGuard<'q, 'c, V>(&'q Queue<'c, V>);
+
+impl<V> Drop for PanicGuard<'_, '_, V> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().panicked = true;
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+fn work<V: Visitor>(heap: &Heap, queue: &Queue<V>, make: &impl Fn() -> V) {
+    let _guard = PanicGuard(queue);
+    while let Some((i, mut visitor)) = queue.claim(make) {
+        let chunk = &queue.chunks[i];
+        let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk) };
+        let (report, end) = match start {
+            Some(start) => walk_chunk(heap, chunk, start, &mut visitor),
+            None => (WalkReport::default(), 0),
+        };
+        queue.put(i, Done { visitor, report, start, end });
+    }
+}
+
+/// Looks for an address in the chunk from where `PROOF` objects follow one another.
+fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
+    let step = heap.vm.pointers.alignment;
+    let mut at = chunk.start.next_multiple_of(step);
+    while at < chunk.limit {
+        let mut next = at;
+        let mut proven = 0;
+        while let Found::Object(_, size) = probe(heap, next, chunk.span_end) {
+            next += size;
+            proven += 1;
+            if proven == PROOF || next == chunk.span_end {
+                return Some(at);
+            }
+        }
+        at += step;
+    }
+    None
+}
+
+/// What an address holds.
+enum Found {
+    /// An object of a loaded class: klass number and size.
+    Object(u32, u64),
+    /// An archived object of a class that was never loaded, and its size.
+    Dormant(u64),
+    /// Nothing that can be read as an object.
+    Nothing(DamageKind),
+}
+
+fn probe(heap: &Heap, at: u64, end: u64) -> Found {
+    let mem = heap.vm.mem;
+    let present = mem.contiguous(at).min(end - at);
+    let mut copy = [0; HEAD as usize];
+    if present >= HEAD || at + present == end {
+        return match mem.slice(at, present.min(HEAD)) {
+            Ok(head) => probe_head(heap, at, end, head),
+            Err(_) => Found::Nothing(DamageKind::NotSaved),
+        };
+    }
+    // The pages end within the header, or another file's go on.
+    let len = present.max(1).min(HEAD) as usize;
+    let mut have = len;
+    if present == 0 || mem.read_into(at, &mut copy[..len]).is_err() {
+        return Found::Nothing(DamageKind::NotSaved);
+    }
+    let more = (end - at).min(HEAD) as usize;
+    if mem.read_into(at, &mut copy[..more]).is_ok() {
+        have = more;
+    }
+    probe_head(heap, at, end, &copy[..have])
+}
+
+#[inline(always)]
+fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
+    let p = &heap.vm.pointers;
+    let Some(klass) = p.klass_of(head) else { return Found::Nothing(DamageKind::UnknownKlass) };
+    let number = heap.klasses.number(klass);
+    let rule = if number != NO_KLASS {
+        heap.klasses.size(number)
+    } else {
+        match heap.klasses.dormant(heap.vm, klass) {
+            Some(rule) => rule,
+            None => return Found::Nothing(DamageKind::UnknownKlass),
+        }
+    };
+    match size_of(p, rule, head) {
+        Some(size) if size <= end - at => match number {
+            NO_KLASS => Found::Dormant(size),
+            number => Found::Object(number, size),
+        },
+        Some(_) => Found::Nothing(DamageKind::Overrun),
+        None => Found::Nothing(DamageKind::UnknownKlass),
+    }
+}
+
+#[inline(always)]
+fn size_of(p: &crate::hotspot::pointers::Pointers, rule: Size, head: &[u8]) -> Option<u64> {
+    object_size(p, rule, head).filter(|size| *size > 0)
+}
+
+/// Walks the objects that start in `start..chunk.limit`. Returns what it saw, and where the
+/// first object of the next chunk is.
+fn walk_chunk<V: Visitor>(
+    heap: &Heap,
+    chunk: &Chunk,
+    start: u64,
+    visitor: &mut V,
+) -> (WalkReport, u64) {
+    let mem = heap.vm.mem;
+    let mut report = WalkReport::default();
+    let space = chunk.space;
+    let mut straddling = Vec::new();
+    let mut at = start;
+    while at < chunk.limit {
+        // The bytes at hand: most often the whole chunk and what overhangs it.
+        let run_end = at + mem.contiguous(at).min(chunk.span_end - at);
+        let run = match mem.slice(at, run_end - at) {
+            Ok(run) if !run.is_empty() => run,
+            _ => {
+                at = step_over(heap, chunk, at, DamageKind::NotSaved, &mut report);
+                continue;
+            }
+        };
+        let base = at;
+        let counts = &mut report.spaces[space as usize];
+        let damage = loop {
+            if at >= chunk.limit || at >= run_end {
+                break None;
+            }
+            let head = &run[(at - base) as usize..];
+            match probe_head(heap, at, chunk.span_end, head) {
+                Found::Object(klass, size) => {
+                    let Some(bytes) = head.get(..size as usize) else { break Some(None) };
+                    visitor.object(Object { addr: at, klass, bytes });
+                    counts.objects += 1;
+                    counts.bytes += size;
+                    at += size;
+                }
+                Found::Dormant(size) => {
+                    report.dormant.objects += 1;
+                    report.dormant.bytes += size;
+                    at += size;
+                }
+                Found::Nothing(_) if (head.len() as u64) < HEAD && run_end < chunk.span_end => {
+                    break Some(None);
+                }
+                Found::Nothing(kind) => break Some(Some(kind)),
+            }
+        };
+        match damage {
+            None => {}
+            Some(Some(kind)) => at = step_over(heap, chunk, at, kind, &mut report),
+            // The object may go on in other pages: assemble it, if all of it is there.
+            Some(None) => match probe(heap, at, chunk.span_end) {
+                Found::Object(klass, size) => {
+                    if saved(heap, at, size) {
+                        straddling.resize(size as usize, 0);
+                        if mem.read_into(at, &mut straddling).is_ok() {
+                            visitor.object(Object { addr: at, klass, bytes: &straddling });
+                            let counts = &mut report.spaces[space as usize];
+                            counts.objects += 1;
+                            counts.bytes += size;
+                        }
+                    } else {
+                        let kind = DamageKind::NotSaved;
+                        report.add_damage(Damage { kind, space, start: at, end: at + size });
+                    }
+                    at += size;
+                }
+                Found::Dormant(size) => at += size,
+                Found::Nothing(kind) => at = step_over(heap, chunk, at, kind, &mut report),
+            },
+        }
+    }
+    (report, at)
+}
+
+fn saved(heap: &Heap, at: u64, size: u64) -> bool {
+    let present: u64 = heap.vm.mem.present(at, at + size).map(|(from, to)| to - from).sum();
+    present == size
+}
+
+/// Steps over what is no object: on to the next address where objects follow one another.
+fn step_over(heap: &Heap, chunk: &Chunk, at: u64, kind: DamageKind, report: &mut WalkReport) -> u64 {
+    let alignment = heap.vm.pointers.alignment;
+    let mut next = at + alignment;
+    let end = loop {
+        if next >= chunk.limit {
+            break chunk.limit;
+        }
+        if heap.vm.mem.contiguous(next) == 0 {
+            let page = heap.vm.mem.present(next, chunk.limit).next();
+            next = page.map_or(chunk.limit, |(from, _)| from.next_multiple_of(alignment));
+            continue;
+        }
+        if resumes(heap, next, chunk.span_end) {
+            break next;
+        }
+        next += alignment;
+    };
+    report.add_damage(Damage { kind, space: chunk.space, start: at, end });
+    end
+}
+
+/// Whether a few objects follow one another from here.
+fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
+    for _ in 0..3 {
+        match probe(heap, at, end) {
+            Found::Object(_, size) | Found::Dormant(size) => at += size,
+            Found::Nothing(_) => return false,
+        }
+        if at == end {
+            break;
+        }
+    }
+    true
+}

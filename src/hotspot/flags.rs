@@ -1,0 +1,128 @@
+//! The VM's flags, by name, with their types and origins (jvmFlag.hpp).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::unexported::{FLAG_ORIGIN_MASK, FLAG_TYPES};
+use crate::corefile::memory::Memory;
+use crate::error::{Error, Fault, Result};
+use crate::vmstructs::{Fields, Tables};
+
+/// HotSpot has about 1,300 flags in a debug build.
+const MAX_FLAGS: u64 = 10_000;
+
+/// A flag's value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FlagValue {
+    /// `bool`.
+    Bool(bool),
+    /// `int`, `intx`.
+    Int(i64),
+    /// `uint`, `uintx`, `uint64_t`, `size_t`.
+    Uint(u64),
+    /// `double`.
+    Double(f64),
+    /// `ccstr`, `ccstrlist`; none where the pointer is null.
+    Text(Option<String>),
+}
+
+impl fmt::Display for FlagValue {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            FlagValue::Bool(v) => write!(f, "{v}"),
+            FlagValue::Int(v) => write!(f, "{v}"),
+            FlagValue::Uint(v) => write!(f, "{v}"),
+            FlagValue::Double(v) => write!(f, "{v}"),
+            FlagValue::Text(v) => f.write_str(v.as_deref().unwrap_or("")),
+        }
+    }
+}
+
+/// One flag.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    /// Its value in the core.
+    pub value: FlagValue,
+    /// Whether anything but the built-in default set it (JVMFlagOrigin other than DEFAULT).
+    pub changed: bool,
+}
+
+/// All flags of the VM.
+#[derive(Debug, Default)]
+pub struct Flags(BTreeMap<String, Flag>);
+
+impl Flags {
+    /// Reads the table. Flags whose memory is not saved are left out.
+    pub fn read(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Flags> {
+        let what = || Error::unreadable("JVMFlag::flags");
+        let base = mem.u64(f.flags.get()?).map_err(what())?;
+        let count = mem.u64(f.num_flags.get()?).map_err(what())?;
+        let size = tables.size_of("JVMFlag").unwrap_or(24);
+        if count == 0 || count > MAX_FLAGS || size == 0 || size > 256 {
+            return Err(Error::Corrupt(format!("{count} VM flags of {size} bytes")));
+        }
+        let (name, addr) = (f.flag_name.get()?, f.flag_addr.get()?);
+        let (flags, kind) = (f.flag_flags.get()?, f.flag_type.get()?);
+        let mut all = BTreeMap::new();
+        for i in 0..count {
+            let at = base.wrapping_add(i * size);
+            let one = || -> Result<Option<(String, Flag)>, Fault> {
+                let name = mem.u64(at.wrapping_add(name))?;
+                if name == 0 {
+                    return Ok(None);
+                }
+                let name = mem.string(name)?;
+                let origin = mem.u32(at.wrapping_add(flags))? & FLAG_ORIGIN_MASK;
+                let p = mem.u64(at.wrapping_add(addr))?;
+                let Some(kind) = FLAG_TYPES.get(mem.u32(at.wrapping_add(kind))? as usize) else {
+                    return Ok(None);
+                };
+                let value = read_value(mem, kind, p)?;
+                Ok(Some((name, Flag { value, changed: origin != 0 })))
+            };
+            if let Ok(Some((name, flag))) = one() {
+                all.insert(name, flag);
+            }
+        }
+        Ok(Flags(all))
+    }
+
+    /// A boolean flag; false where this VM has none of that name.
+    pub fn bool(&self, name: &str) -> bool {
+        matches!(self.0.get(name).map(|f| &f.value), Some(FlagValue::Bool(true)))
+    }
+
+    /// An integer flag, whatever its width.
+    pub fn int(&self, name: &str) -> Option<u64> {
+        match self.0.get(name)?.value {
+            FlagValue::Int(v) => u64::try_from(v).ok(),
+            FlagValue::Uint(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// Whether this VM knows the flag.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// The flags that something set, in order of their names.
+    pub fn changed(&self) -> impl Iterator<Item = (&str, &Flag)> {
+        self.0.iter().filter(|(_, f)| f.changed).map(|(n, f)| (n.as_str(), f))
+    }
+}
+
+fn read_value(mem: &Memory, kind: &str, at: u64) -> Result<FlagValue, Fault> {
+    Ok(match kind {
+        "bool" => FlagValue::Bool(mem.u8(at)? != 0),
+        "int" => FlagValue::Int(i64::from(mem.i32(at)?)),
+        "uint" => FlagValue::Uint(u64::from(mem.u32(at)?)),
+        "intx" => FlagValue::Int(mem.u64(at)? as i64),
+        "double" => FlagValue::Double(f64::from_bits(mem.u64(at)?)),
+        "ccstr" | "ccstrlist" => {
+            let p = mem.u64(at)?;
+            FlagValue::Text(if p == 0 { None } else { Some(mem.string(p)?) })
+        }
+        _ => FlagValue::Uint(mem.u64(at)?),
+    })
+}

@@ -1,0 +1,87 @@
+//! G1: a table of equal regions; an object larger than half of one has regions of its own.
+
+use super::super::Vm;
+use super::{Region, Space, region};
+use crate::error::{Error, Result};
+
+/// G1 aims at 2,048 regions; `-XX:G1HeapRegionSize=1m` on 64 TB is the most that there can be.
+const MAX_REGIONS: u64 = 1 << 26;
+
+/// The tags as this VM numbers them (g1HeapRegionType.hpp).
+struct Tags {
+    free: u32,
+    eden: u32,
+    survivor: u32,
+    starts_humongous: u32,
+    continues_humongous: u32,
+    /// 0 where the VM has no archive regions (from 22).
+    archive_mask: u32,
+}
+
+impl Tags {
+    fn read(vm: &Vm) -> Result<Tags> {
+        let get = |name: &str| {
+            let names = [format!("G1HeapRegionType::{name}"), format!("HeapRegionType::{name}")];
+            let value = names.iter().find_map(|n| vm.tables.constant(n));
+            value.and_then(|v| u32::try_from(v).ok())
+        };
+        let tag = |name: &str| {
+            get(name).ok_or_else(|| Error::MissingField { what: format!("HeapRegionType::{name}") })
+        };
+        Ok(Tags {
+            free: tag("FreeTag")?,
+            eden: tag("EdenTag")?,
+            survivor: tag("SurvTag")?,
+            starts_humongous: tag("StartsHumongousTag")?,
+            continues_humongous: tag("ContinuesHumongousTag")?,
+            archive_mask: get("ArchiveMask").unwrap_or(0),
+        })
+    }
+}
+
+/// All regions in use. A humongous object's regions become one.
+pub fn regions(vm: &Vm, heap: u64) -> Result<Vec<Region>> {
+    let f = &vm.fields;
+    let what = || Error::unreadable("G1's region table");
+    let tags = Tags::read(vm)?;
+    let table =
+        heap.wrapping_add(f.g1_hrm.get()?).wrapping_add(f.hrm_regions.get()?);
+    let base = vm.mem.u64(table.wrapping_add(f.region_table_base.get()?)).map_err(what())?;
+    let len = vm.mem.u64(table.wrapping_add(f.region_table_length.get()?)).map_err(what())?;
+    if len > MAX_REGIONS {
+        return Err(Error::Corrupt(format!("G1 has {len} regions")));
+    }
+    let (bottom, top) = (f.region_bottom.get()?, f.region_top.get()?);
+    let end = f.region_end.get()?;
+    let tag = f.region_type.get()?.wrapping_add(f.region_tag.get()?);
+    let mut out: Vec<Region> = Vec::new();
+    let mut humongous = false;
+    for i in 0..len {
+        let at = vm.mem.u64(base.wrapping_add(i * 8)).map_err(what())?;
+        if at == 0 {
+            continue; // never committed
+        }
+        let word = |offset: u64| vm.mem.u64(at.wrapping_add(offset)).map_err(what());
+        let (bottom, top, end) = (word(bottom)?, word(top)?, word(end)?);
+        let tag = vm.mem.u32(at.wrapping_add(tag)).map_err(what())?;
+        let space = match tag {
+            t if t == tags.free => continue,
+            t if t == tags.continues_humongous => {
+                if let Some(last) = out.last_mut().filter(|r| humongous && r.end == bottom) {
+                    last.end = end;
+                    last.top = top.max(last.top);
+                }
+                continue;
+            }
+            t if t == tags.starts_humongous => Space::Humongous,
+            t if t == tags.eden => Space::Eden,
+            t if t == tags.survivor => Space::Survivor,
+            t if tags.archive_mask != 0 && t & tags.archive_mask != 0 => Space::Archive,
+            _ => Space::Old,
+        };
+        humongous = space == Space::Humongous;
+        // An uncommitted region's descriptor stays; its memory is gone, and so is its tag's sense.
+        out.push(region(bottom, top, end, space)?);
+    }
+    Ok(out)
+}

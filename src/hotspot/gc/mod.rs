@@ -1,0 +1,142 @@
+//! Collectors: which one ran, and where its objects are.
+//!
+//! A collector is one file that lists regions and one line in `KINDS`. The walk over regions
+//! knows none of them.
+
+mod contiguous;
+mod g1;
+
+use serde::Serialize;
+
+use super::Vm;
+use super::flags::Flags;
+use super::unexported::OTHER_COLLECTORS;
+use crate::error::{Error, Result};
+
+/// What a region holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Space {
+    /// New objects.
+    Eden,
+    /// Objects that outlived a young collection.
+    Survivor,
+    /// Tenured objects.
+    Old,
+    /// Objects larger than half a region.
+    Humongous,
+    /// Objects mapped from the CDS archive.
+    Archive,
+}
+
+impl Space {
+    /// All spaces, in the order of reports.
+    pub const ALL: [Space; 5] =
+        [Space::Eden, Space::Survivor, Space::Old, Space::Humongous, Space::Archive];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Space::Eden => "eden",
+            Space::Survivor => "survivor",
+            Space::Old => "old",
+            Space::Humongous => "humongous",
+            Space::Archive => "archive",
+        }
+    }
+}
+
+/// A run of memory filled with objects from `start` to `top`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Region {
+    /// First object.
+    pub start: u64,
+    /// End of the last object.
+    pub top: u64,
+    /// End of the committed memory.
+    pub end: u64,
+    /// What it holds.
+    pub space: Space,
+}
+
+/// A heap's regions, lowest address first.
+#[derive(Debug)]
+pub struct CollectedHeap {
+    /// The collector's name.
+    pub name: &'static str,
+    /// Where objects are, empty regions included.
+    pub regions: Vec<Region>,
+    /// Whether a stop-the-world collection was under way.
+    pub collecting: bool,
+    /// CollectedHeap::_reserved.
+    pub reserved: Option<(u64, u64)>,
+    /// Collections so far.
+    pub collections: Option<u32>,
+}
+
+type Regions = fn(&Vm, heap: u64) -> Result<Vec<Region>>;
+
+/// The flag that chooses it, its name, how its regions are found.
+const KINDS: [(&str, &str, Regions); 3] = [
+    ("UseSerialGC", "Serial", contiguous::serial),
+    ("UseParallelGC", "Parallel", contiguous::parallel),
+    ("UseG1GC", "G1", g1::regions),
+];
+
+fn kind(flags: &Flags) -> Result<(&'static str, Regions)> {
+    let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag)).map(|k| (k.1, k.2));
+    found.ok_or_else(|| {
+        let other = OTHER_COLLECTORS.iter().find(|(flag, _)| flags.bool(flag));
+        Error::Unsupported(format!(
+            "its collector is {}, which rjcore does not read yet; it reads {}",
+            other.map_or("unknown", |(_, name)| name),
+            KINDS.map(|k| k.1).join(", ")
+        ))
+    })
+}
+
+/// Refuses a collector that cannot be read, before anything else is.
+pub fn check(flags: &Flags) -> Result<()> {
+    kind(flags).map(|_| ())
+}
+
+/// Finds the heap.
+pub fn open(vm: &Vm) -> Result<CollectedHeap> {
+    let (name, regions) = kind(&vm.flags)?;
+    let f = &vm.fields;
+    let what = || Error::unreadable("Universe::_collectedHeap");
+    let heap = vm.mem.u64(f.collected_heap.get()?).map_err(what())?;
+    let mut regions = regions(vm, heap)?;
+    regions.sort_by_key(|r| r.start);
+    for pair in regions.windows(2) {
+        if pair[0].end > pair[1].start {
+            return Err(Error::Corrupt(format!(
+                "the heap regions at {:#x} and {:#x} overlap",
+                pair[0].start, pair[1].start
+            )));
+        }
+    }
+    let at = |field: crate::vmstructs::Field| Some(heap.wrapping_add(field.opt()?));
+    // MemRegion {HeapWord* _start; size_t _word_size} (memRegion.hpp).
+    let reserved = at(f.heap_reserved).and_then(|a| {
+        let (start, words) = (vm.mem.u64(a).ok()?, vm.mem.u64(a.wrapping_add(8)).ok()?);
+        Some((start, start.checked_add(words.checked_mul(8)?)?))
+    });
+    Ok(CollectedHeap {
+        name,
+        regions,
+        collecting: at(f.gc_active).and_then(|a| vm.mem.u8(a).ok()).unwrap_or(0) != 0,
+        reserved,
+        collections: at(f.total_collections).and_then(|a| vm.mem.u32(a).ok()),
+    })
+}
+
+/// A region whose bounds hold, or an error.
+fn region(start: u64, top: u64, end: u64, space: Space) -> Result<Region> {
+    if start % 8 != 0 || start > top || top > end || end - start > 1 << 46 {
+        return Err(Error::Corrupt(format!(
+            "a heap region of {start:#x} to {end:#x} with its top at {top:#x}"
+        )));
+    }
+    Ok(Region { start, top, end, space })
+}

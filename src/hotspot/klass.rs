@@ -1,0 +1,284 @@
+//! Klasses: what the metadata says of every loaded class, read once, and found by address.
+
+use std::collections::HashMap;
+
+use super::Reader;
+use super::field_layout::{FieldInfo, FieldReader, is_reference};
+use crate::error::{Error, Result};
+use crate::vmstructs::Tables;
+
+/// More class loaders or classes than any JVM has: the list runs in a circle.
+const MAX_CLASSES: usize = 20_000_000;
+/// A class's supers; javac and the JVM allow far fewer in practice.
+const MAX_DEPTH: usize = 10_000;
+
+/// How big an object of a klass is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Bytes, the same for every instance.
+    Fixed(u64),
+    /// java.lang.Class: a field of the mirror holds its size in words; here its offset.
+    Mirror(u64),
+    /// jdk.internal.vm.StackChunk: fixed bytes, then a stack of as many words as the field at
+    /// `size_offset` says, then a bitmap of it.
+    StackChunk {
+        /// Bytes of the fixed part.
+        base: u64,
+        /// Offset of the field `size`.
+        size_offset: u64,
+    },
+    /// Arrays: bytes before the first element, and log2 of an element's bytes.
+    Array {
+        /// Header bytes.
+        header: u64,
+        /// log2 of the element size.
+        log2: u32,
+    },
+}
+
+/// What a klass describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// InstanceKlass of any sort.
+    Instance,
+    /// ObjArrayKlass.
+    ObjArray,
+    /// TypeArrayKlass, with its element's signature character.
+    TypeArray(u8),
+}
+
+/// One loaded class or array class.
+#[derive(Debug, Clone)]
+pub struct Klass {
+    /// Klass*.
+    pub addr: u64,
+    /// Symbol* of the name.
+    pub name_symbol: u64,
+    /// Internal form: `java/lang/String`, `[I`.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Size of its objects.
+    pub size: Size,
+    /// Klass::_super.
+    pub super_klass: Option<u64>,
+    /// The java.lang.Class object.
+    pub mirror: u64,
+    /// Its class loader object, 0 for the boot loader.
+    pub loader: u64,
+    /// Loaded by the boot loader's own ClassLoaderData (not that of a hidden class).
+    pub is_boot: bool,
+    /// InstanceKlass::_init_state; `loaded` for arrays.
+    pub init_state: u8,
+    /// The klass whose loader and protection domain an object array takes over.
+    pub bottom: Option<u64>,
+    /// Fields that the class itself declares, in order.
+    pub fields: Vec<FieldInfo>,
+}
+
+/// All loaded classes.
+#[derive(Debug, Default)]
+pub struct Classes {
+    all: Vec<Klass>,
+    by_addr: HashMap<u64, u32>,
+}
+
+impl Classes {
+    /// Walks ClassLoaderDataGraph. Klasses that are damaged are told to `damaged`.
+    pub fn read(r: &Reader, tables: &Tables, damaged: &mut Vec<String>) -> Result<Classes> {
+        let f = r.fields;
+        let readers = FieldReader::new(r.mem, tables, f)?;
+        let mut out = Classes::default();
+        let (cld_next, cld_klasses) = (f.cld_next.get()?, f.cld_klasses.get()?);
+        let next_link = f.klass_next_link.get()?;
+        let unreadable = || Error::unreadable("ClassLoaderDataGraph::_head");
+        let mut cld = r.mem.u64(f.cld_head.get()?).map_err(unreadable())?;
+        let mut seen = 0;
+        while cld != 0 {
+            let loader = r.handle(cld.wrapping_add(f.cld_class_loader.get()?)).unwrap_or(0);
+            let holder = f.cld_has_mirror_holder.get()?;
+            let held = r.mem.u8(cld.wrapping_add(holder)).unwrap_or(0) != 0;
+            let mut klass = r.mem.u64(cld.wrapping_add(cld_klasses)).unwrap_or(0);
+            while klass != 0 {
+                match read_klass(r, &readers, klass) {
+                    Ok(Some(k)) => {
+                        out.push(Klass { loader, is_boot: loader == 0 && !held, ..k });
+                    }
+                    Ok(None) => {}
+                    Err(e @ Error::MissingField { .. }) => return Err(e),
+                    Err(e) => damaged.push(e.to_string()),
+                }
+                klass = match r.mem.u64(klass.wrapping_add(next_link)) {
+                    Ok(next) => next,
+                    Err(fault) => {
+                        damaged.push(format!("the class list of the loader at {cld:#x}: {fault}"));
+                        0
+                    }
+                };
+                seen += 1;
+                if seen > MAX_CLASSES {
+                    return Err(Error::Corrupt("the class loaders' lists have no end".into()));
+                }
+            }
+            cld = match r.mem.u64(cld.wrapping_add(cld_next)) {
+                Ok(next) => next,
+                Err(fault) => {
+                    damaged.push(format!("the list of class loaders at {cld:#x}: {fault}"));
+                    0
+                }
+            };
+            seen += 1;
+            if seen > MAX_CLASSES {
+                return Err(Error::Corrupt("the list of class loaders has no end".into()));
+            }
+        }
+        if out.named("java/lang/Object").is_none() || out.named("java/lang/Class").is_none() {
+            return Err(Error::Corrupt(
+                "java.lang.Object or java.lang.Class is not among the loaded classes: \
+                 the JVM had not finished to start, or its metadata is not in the core"
+                    .into(),
+            ));
+        }
+        out.find_special_sizes(r)?;
+        Ok(out)
+    }
+
+    fn push(&mut self, klass: Klass) {
+        let index = self.all.len() as u32;
+        if self.by_addr.insert(klass.addr, index).is_none() {
+            self.all.push(klass);
+        }
+    }
+
+    /// java.lang.Class and StackChunk instances differ in size one from another.
+    fn find_special_sizes(&mut self, r: &Reader) -> Result<()> {
+        let oop_size = r.mem.i32(r.fields.class_oop_size.get()?).unwrap_or(0);
+        let class = self.named("java/lang/Class").map(|k| k.addr);
+        let chunk = self.all.iter().find(|k| k.name == "jdk/internal/vm/StackChunk");
+        let chunk = chunk.map(|k| {
+            let size = k.fields.iter().find(|i| r.symbol(i.name).as_deref() == Some("size"));
+            (k.addr, size.map(|i| u64::from(i.offset)))
+        });
+        let oop_size = u64::try_from(oop_size).ok().filter(|o| (4..1024).contains(o)).ok_or_else(
+            || Error::Corrupt(format!("java_lang_Class::_oop_size_offset is {oop_size}")),
+        )?;
+        for k in &mut self.all {
+            match (k.size, chunk) {
+                (Size::Fixed(_), _) if Some(k.addr) == class => k.size = Size::Mirror(oop_size),
+                (Size::Fixed(base), Some((addr, Some(size_offset)))) if addr == k.addr => {
+                    k.size = Size::StackChunk { base, size_offset };
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All of them, in the order of the class loaders' lists.
+    pub fn all(&self) -> &[Klass] {
+        &self.all
+    }
+
+    /// The klass at this address.
+    pub fn get(&self, addr: u64) -> Option<&Klass> {
+        self.by_addr.get(&addr).map(|&i| &self.all[i as usize])
+    }
+
+    /// The boot loader's class of this name.
+    pub fn named(&self, name: &str) -> Option<&Klass> {
+        self.all.iter().find(|k| k.is_boot && k.name == name)
+    }
+
+    /// The class and its supers, nearest first.
+    pub fn with_supers<'a>(&'a self, klass: &'a Klass) -> impl Iterator<Item = &'a Klass> {
+        let next = |k: &&'a Klass| k.super_klass.and_then(|s| self.get(s));
+        std::iter::successors(Some(klass), next).take(MAX_DEPTH)
+    }
+
+    /// The field that `klass` or the nearest super declares under this name, injected ones too.
+    pub fn field(&self, r: &Reader, klass: &Klass, name: &str) -> Option<FieldInfo> {
+        self.with_supers(klass)
+            .flat_map(|k| &k.fields)
+            .find(|i| r.symbol(i.name).as_deref() == Some(name))
+            .copied()
+    }
+}
+
+fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klass>> {
+    let f = r.fields;
+    let fault = || Error::unreadable(format!("the Klass at {addr:#x}"));
+    let at = |offset: u64| addr.wrapping_add(offset);
+    let layout_helper = r.mem.i32(at(f.klass_layout_helper.get()?)).map_err(fault())?;
+    let name_symbol = r.mem.u64(at(f.klass_name.get()?)).map_err(fault())?;
+    let name = r
+        .symbol(name_symbol)
+        .ok_or_else(|| Error::Corrupt(format!("the Klass at {addr:#x} has no readable name")))?;
+    let super_klass = r.mem.u64(at(f.klass_super.get()?)).map_err(fault())?;
+    let mirror = r.handle(at(f.klass_mirror.get()?)).map_err(fault())?;
+    let (kind, size) = shape(layout_helper, &name)
+        .ok_or_else(|| Error::Corrupt(format!("{name} has layout helper {layout_helper:#x}")))?;
+    let (mut init_state, mut own, mut bottom) = (1, Vec::new(), None);
+    match kind {
+        Kind::Instance => {
+            init_state = r.mem.u8(at(f.ik_init_state.get()?)).map_err(fault())?;
+            own = fields.read(addr)?;
+        }
+        Kind::ObjArray => {
+            bottom = Some(r.mem.u64(at(f.obj_array_bottom.get()?)).map_err(fault())?);
+        }
+        Kind::TypeArray(_) => {}
+    }
+    // Before it is loaded a class has no mirror, and HotSpot's dump leaves it out.
+    if init_state < 1 || mirror == 0 {
+        return Ok(None);
+    }
+    if let Size::Fixed(bytes) = size {
+        let width = |i: &FieldInfo| match is_reference(i.kind) {
+            true => r.pointers.oop_size(),
+            false => u64::from(super::field_layout::hprof_size(i.kind)),
+        };
+        let out = own.iter().find(|i| !i.is_static && u64::from(i.offset) + width(i) > bytes);
+        if let Some(i) = out {
+            return Err(Error::Corrupt(format!(
+                "{name} has {bytes} bytes and a field at {}",
+                i.offset
+            )));
+        }
+    }
+    Ok(Some(Klass {
+        addr,
+        name_symbol,
+        name,
+        kind,
+        size,
+        super_klass: (super_klass != 0).then_some(super_klass),
+        mirror,
+        loader: 0,
+        is_boot: false,
+        init_state,
+        bottom,
+        fields: own,
+    }))
+}
+
+/// Takes a layout helper apart (klass.hpp, "layout helper"). An array's negative one holds the
+/// tag, the header's bytes, and log2 of the element's.
+pub fn shape(layout_helper: i32, name: &str) -> Option<(Kind, Size)> {
+    if layout_helper >= 0 {
+        // The lowest bit says "slow path", the size is in bytes.
+        return Some((Kind::Instance, Size::Fixed(u64::from(layout_helper as u32 & !7))));
+    }
+    let header = u64::from(layout_helper as u32 >> 16 & 0xff);
+    let log2 = layout_helper as u32 & 0x3f;
+    if log2 > 3 || !(8..=64).contains(&header) {
+        return None;
+    }
+    let kind = match name.as_bytes() {
+        [b'[', c @ (b'Z' | b'B' | b'C' | b'S' | b'I' | b'J' | b'F' | b'D')] => Kind::TypeArray(*c),
+        // An int[] in all but name: fillers of 21 and later.
+        _ if name == "[Ljdk/internal/vm/FillerElement;" => Kind::TypeArray(b'I'),
+        [b'[', ..] => Kind::ObjArray,
+        _ => return None,
+    };
+    Some((kind, Size::Array { header, log2 }))
+}

@@ -1,0 +1,148 @@
+//! A HotSpot VM as its structures describe it: flags, classes, threads, roots, heap regions.
+//!
+//! Asks the tables for fields, never which JDK it is; what they lack is in `unexported`.
+//! Knows nothing of how a heap is walked or what is written of it.
+
+pub mod class_facts;
+pub mod field_layout;
+pub mod flags;
+pub mod gc;
+pub mod klass;
+pub mod perfdata;
+pub mod pointers;
+pub mod roots;
+pub mod strings;
+pub mod threads;
+mod unexported;
+pub mod version;
+
+use crate::corefile::CoreFile;
+use crate::corefile::memory::Memory;
+use crate::error::{Error, Fault, Result};
+use crate::symbols::Library;
+use crate::vmstructs::{Fields, Tables};
+use flags::Flags;
+use klass::{Classes, Klass};
+use pointers::Pointers;
+use version::Version;
+
+/// What every reader of the VM's structures needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    /// The address space.
+    pub mem: &'a Memory,
+    /// Offsets and statics.
+    pub fields: &'a Fields,
+    /// How pointers are written.
+    pub pointers: Pointers,
+}
+
+impl<'a> Reader<'a> {
+    /// The text of the Symbol at `addr`; none where it is not one.
+    pub fn symbol(&self, addr: u64) -> Option<String> {
+        self.symbol_bytes(addr).map(|b| String::from_utf8_lossy(b).into_owned())
+    }
+
+    /// The bytes of the Symbol at `addr`: modified UTF-8, at most 65,535.
+    pub fn symbol_bytes(&self, addr: u64) -> Option<&'a [u8]> {
+        let len = self.mem.u16(addr.wrapping_add(self.fields.symbol_length.opt()?)).ok()?;
+        self.mem.slice(addr.wrapping_add(self.fields.symbol_body.opt()?), u64::from(len)).ok()
+    }
+
+    /// The oop behind the OopHandle at `addr`; 0 where it is empty.
+    pub fn handle(&self, addr: u64) -> Result<u64, Fault> {
+        let slot = self.mem.u64(addr.wrapping_add(self.fields.oop_handle.opt().unwrap_or(0)))?;
+        if slot == 0 { Ok(0) } else { self.mem.u64(slot) }
+    }
+}
+
+/// The VM in a core.
+#[derive(Debug)]
+pub struct Vm<'a> {
+    /// The address space.
+    pub mem: &'a Memory,
+    /// libjvm's image.
+    pub library: Library,
+    /// vmStructs.
+    pub tables: Tables,
+    /// The fields found in it.
+    pub fields: Fields,
+    /// The VM's flags.
+    pub flags: Flags,
+    /// Release and vendor.
+    pub version: Version,
+    /// Pointer encoding.
+    pub pointers: Pointers,
+    /// Loaded classes.
+    pub classes: Classes,
+    /// Bounds of the CDS archive's metadata, where one is mapped.
+    pub archive: Option<(u64, u64)>,
+    /// Metadata that could not be read, in words.
+    pub damaged: Vec<String>,
+}
+
+impl<'a> Vm<'a> {
+    /// Finds libjvm in the core and reads the VM's metadata.
+    pub fn open(core: &'a CoreFile) -> Result<Vm<'a>> {
+        let mem = core.memory();
+        let base = core.libjvm().ok_or_else(|| {
+            Error::NoJvm(format!(
+                "{}: no libjvm.so among the files that the process had mapped: \
+                 it is not the core of a HotSpot JVM",
+                core.path().display()
+            ))
+        })?;
+        let library = Library::read(mem, base.start, "gHotSpotVM")?;
+        let tables = Tables::read(mem, &library)?;
+        let fields = Fields::load(&tables);
+        let version = Version::read(mem, &fields);
+        let named = |e| match e {
+            Error::MissingField { what } => Error::Unsupported(format!(
+                "{}: rjcore does not read this HotSpot yet: its vmStructs lack {what}",
+                version.text()
+            )),
+            e => e,
+        };
+        let flags = Flags::read(mem, &tables, &fields).map_err(named)?;
+        gc::check(&flags)
+            .map_err(|e| Error::Unsupported(format!("{}: {e}", version.text())))?;
+        let pointers = Pointers::read(mem, &tables, &fields, &flags).map_err(named)?;
+        let reader = Reader { mem, fields: &fields, pointers };
+        let mut damaged = Vec::new();
+        let classes = Classes::read(&reader, &tables, &mut damaged).map_err(named)?;
+        let bound = |f: crate::vmstructs::Field| mem.u64(f.opt()?).ok();
+        let archive = bound(fields.archive_base)
+            .zip(bound(fields.archive_top))
+            .filter(|(base, top)| base < top);
+        Ok(Vm {
+            mem,
+            library,
+            tables,
+            fields,
+            flags,
+            version,
+            pointers,
+            classes,
+            archive,
+            damaged,
+        })
+    }
+
+    /// The facts that structure readers share.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { mem: self.mem, fields: &self.fields, pointers: self.pointers }
+    }
+
+    /// The klass of the object at `addr`, where it is one.
+    pub fn klass_of(&self, addr: u64) -> Option<&Klass> {
+        let mut header = [0; 16];
+        self.mem.read_into(addr, &mut header).ok()?;
+        self.classes.get(self.pointers.klass_of(&header)?)
+    }
+
+    /// The reference in the field `name` of the object at `obj`; none where there is no such.
+    pub fn oop_field(&self, obj: u64, name: &str) -> Option<u64> {
+        let field = self.classes.field(&self.reader(), self.klass_of(obj)?, name)?;
+        self.pointers.load(self.mem, obj.wrapping_add(u64::from(field.offset))).ok()
+    }
+}

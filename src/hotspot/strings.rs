@@ -1,0 +1,39 @@
+//! java.lang.String as text.
+
+use super::Vm;
+use super::klass::{Kind, Size};
+
+/// Strings that rjcore shows are names and properties, not documents.
+const MAX_CHARS: u64 = 1 << 20;
+
+impl Vm<'_> {
+    /// The text of the String at `addr`; none where it is not a readable one.
+    pub fn string(&self, addr: u64) -> Option<String> {
+        let klass = self.klass_of(addr)?;
+        if klass.name != "java/lang/String" {
+            return None;
+        }
+        let array = self.oop_field(addr, "value")?;
+        let array_klass = self.klass_of(array)?;
+        let Size::Array { header, .. } = array_klass.size else { return None };
+        let len = u64::from(self.mem.u32(array.wrapping_add(self.pointers.array_length)).ok()?);
+        let read = |len: u64| {
+            let mut bytes = vec![0; len.min(MAX_CHARS) as usize];
+            self.mem.read_into(array.wrapping_add(header), &mut bytes).ok().map(|()| bytes)
+        };
+        let utf16 = |bytes: Vec<u8>| {
+            let units: Vec<u16> =
+                bytes.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
+            String::from_utf16_lossy(&units)
+        };
+        if array_klass.kind == Kind::TypeArray(b'C') {
+            return read(len * 2).map(utf16);
+        }
+        // JEP 254: coder 0 is Latin-1, 1 is UTF-16.
+        let coder = self.classes.field(&self.reader(), klass, "coder")?;
+        match self.mem.u8(addr.wrapping_add(u64::from(coder.offset))).ok()? {
+            0 => read(len).map(|b| b.into_iter().map(char::from).collect()),
+            _ => read(len).map(utf16),
+        }
+    }
+}

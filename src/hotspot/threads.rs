@@ -1,0 +1,87 @@
+//! Java threads: the VM's list, their java.lang.Thread objects and their TLABs.
+//!
+//! Their frames come with the threads issue; a JavaThread's address is all that it needs.
+
+use super::Vm;
+use super::unexported::is_hidden_thread;
+use crate::error::{Error, Result};
+
+/// More threads than Linux allows by default.
+const MAX_THREADS: u32 = 1 << 22;
+
+/// One JavaThread.
+#[derive(Debug, Clone)]
+pub struct JavaThread {
+    /// JavaThread*.
+    pub addr: u64,
+    /// The java.lang.Thread object, 0 before it has one.
+    pub object: u64,
+    /// The kernel's thread id, 0 if unknown.
+    pub tid: u32,
+    /// The object's name.
+    pub name: String,
+    /// Shown by HotSpot's own dumps: has an object, is not exiting, is not the VM's own.
+    pub visible: bool,
+    /// The part of its TLAB that holds no objects, where it has one: (top, end).
+    pub tlab_gap: Option<(u64, u64)>,
+}
+
+/// All Java threads in the list's order. Unreadable ones are told to `damaged`.
+pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
+    let f = &vm.fields;
+    let what = || Error::unreadable("ThreadsSMRSupport::_java_thread_list");
+    let list = vm.mem.u64(f.thread_list.get()?).map_err(what())?;
+    let len = vm.mem.u32(list.wrapping_add(f.threads_length.get()?)).map_err(what())?;
+    if len > MAX_THREADS {
+        return Err(Error::Corrupt(format!("a list of {len} threads")));
+    }
+    let array = vm.mem.u64(list.wrapping_add(f.threads_array.get()?)).map_err(what())?;
+    let exiting = vm.tables.constant("JavaThread::_thread_exiting");
+    let reserve = tlab_reserve(vm);
+    let mut out = Vec::new();
+    for i in 0..u64::from(len) {
+        let one = || -> Result<JavaThread> {
+            let what = || Error::unreadable(format!("JavaThread {i}"));
+            let addr = vm.mem.u64(array.wrapping_add(i * 8)).map_err(what())?;
+            let at = |offset: u64| addr.wrapping_add(offset);
+            let object = vm.reader().handle(at(f.thread_obj.get()?)).map_err(what())?;
+            let terminated = vm.mem.i32(at(f.thread_terminated.get()?)).map_err(what())?;
+            // _thread_exiting and the states behind it count up (javaThread.hpp).
+            let alive = exiting.is_none_or(|e| i64::from(terminated) < e);
+            let name =
+                vm.oop_field(object, "name").and_then(|s| vm.string(s)).unwrap_or_default();
+            let tlab = at(f.thread_tlab.get()?);
+            let tlab = |offset: u64| vm.mem.u64(tlab.wrapping_add(offset)).map_err(what());
+            let (start, top) = (tlab(f.tlab_start.get()?)?, tlab(f.tlab_top.get()?)?);
+            let end = tlab(f.tlab_end.get()?)?;
+            let tlab_gap = (start != 0 && start <= top && top <= end)
+                .then(|| (top, end.saturating_add(reserve)));
+            let tid = || {
+                let os = vm.mem.u64(at(f.thread_osthread.opt()?)).ok()?;
+                vm.mem.u32(os.wrapping_add(f.osthread_id.opt()?)).ok()
+            };
+            let visible = object != 0 && alive && !is_hidden_thread(&name);
+            Ok(JavaThread { addr, object, tid: tid().unwrap_or(0), name, visible, tlab_gap })
+        };
+        match one() {
+            Ok(t) => out.push(t),
+            Err(e @ Error::MissingField { .. }) => return Err(e),
+            Err(e) => damaged.push(e.to_string()),
+        }
+    }
+    Ok(out)
+}
+
+/// Bytes kept free behind a TLAB's end for the filler that retires it
+/// (threadLocalAllocBuffer.cpp, `end_reserve`).
+fn tlab_reserve(vm: &Vm) -> u64 {
+    let word = |field: crate::vmstructs::Field| {
+        vm.mem.u64(field.opt()?).ok().filter(|words| *words < 1 << 20)
+    };
+    let prefetch = vm.fields.tlab_prefetch_reserve.opt();
+    let prefetch = prefetch.and_then(|a| vm.mem.i32(a).ok()).and_then(|v| u64::try_from(v).ok());
+    let prefetch = prefetch.filter(|words| *words < 1 << 20).unwrap_or(0);
+    // min_dummy_object_size: an object header, rounded up.
+    let filler = word(vm.fields.lab_alignment_reserve).unwrap_or(2);
+    vm.pointers.align(filler.max(prefetch) * 8)
+}

@@ -1,0 +1,61 @@
+//! What vmStructs does not carry, each fact with its source. The only file that may know it.
+//!
+//! Everything here has held in every JDK from 11 to 26, or says where it changed.
+
+/// `markWord.hpp`: with compact headers (JEP 450, JDK 24) the narrow klass is the mark's upper
+/// bits; used where the tables lack `markWord::klass_shift`.
+pub const COMPACT_KLASS_SHIFT: u32 = 42;
+
+/// `arrayOop.hpp`, `length_offset_in_bytes`: the length follows the header.
+pub const ARRAY_LENGTH_WIDE: u64 = 16;
+/// The same with compressed class pointers: it takes the klass word's upper half.
+pub const ARRAY_LENGTH_NARROW: u64 = 12;
+/// The same with compact headers.
+pub const ARRAY_LENGTH_COMPACT: u64 = 8;
+
+/// `jvmFlag.hpp`, `JVM_FLAG_NON_STRING_TYPES_DO` and `enum JVMFlag::type` (from 16).
+pub const FLAG_TYPES: [&str; 10] =
+    ["bool", "int", "uint", "intx", "uintx", "uint64_t", "size_t", "double", "ccstr", "ccstrlist"];
+/// `jvmFlag.hpp`: the origin is in the low four bits of the flags; 0 is DEFAULT.
+pub const FLAG_ORIGIN_MASK: u32 = 15;
+
+/// `oopStorage.inline.hpp`: `OopStorage {const char* _name; ActiveArray* _active_array; ...}`.
+pub const OOP_STORAGE_NAME: u64 = 0;
+/// Offset of `OopStorage::_active_array`.
+pub const OOP_STORAGE_ARRAY: u64 = 8;
+/// `OopStorage::ActiveArray {size_t _size; volatile size_t _block_count; ...; Block* [] at 24}`.
+pub const ACTIVE_ARRAY_COUNT: u64 = 8;
+/// Offset of the first block pointer.
+pub const ACTIVE_ARRAY_BLOCKS: u64 = 24;
+/// `OopStorage::Block {oop _data[64]; uintx _allocated_bitmask; ...}`.
+pub const BLOCK_OOPS: u64 = 64;
+/// Offset of `_allocated_bitmask`.
+pub const BLOCK_BITMASK: u64 = 512;
+
+/// `vmSymbols.hpp`: what `java.lang.Class`'s injected field is named in the field stream.
+pub const RESOLVED_REFERENCES: &[u8] = b"<resolved_references>";
+/// The same for the lock that a class is initialised under.
+pub const INIT_LOCK: &[u8] = b"<init_lock>";
+
+/// `fieldInfo.hpp` until 20: the access flag of a field that javac did not declare.
+pub const ACC_FIELD_INTERNAL: u16 = 0x400;
+/// The same: one more slot at the end of the array holds the generic signature.
+pub const ACC_FIELD_GENERIC: u16 = 0x800;
+/// `accessFlags.hpp`, JVMS 4.5.
+pub const ACC_STATIC: u32 = 8;
+
+/// Threads that `JavaThread::is_hidden_from_external_view` hides and HotSpot leaves out of
+/// dumps (`heapDumper.cpp`). By name: the C++ class shows only in a vtable.
+pub fn is_hidden_thread(name: &str) -> bool {
+    matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
+        || name.starts_with("C1 CompilerThread")
+        || name.starts_with("C2 CompilerThread")
+        || name.starts_with("JVMCI CompilerThread")
+}
+
+/// Collectors by the flag that chooses them, for those that rjcore does not read yet.
+pub const OTHER_COLLECTORS: [(&str, &str); 3] = [
+    ("UseZGC", "ZGC"),
+    ("UseShenandoahGC", "Shenandoah"),
+    ("UseConcMarkSweepGC", "CMS"),
+];

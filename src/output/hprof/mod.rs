@@ -1,0 +1,85 @@
+//! HPROF as HotSpot writes it: JAVA PROFILE 1.0.2 with 8-byte ids, which are addresses.
+//!
+//! Names, classes, threads and roots come first, then the objects in address order. Knows no
+//! files and no compression: it writes to what it is given.
+
+mod classes;
+mod objects;
+pub mod plan;
+mod records;
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::error::{Fault, Result};
+use crate::heap::{Heap, WalkReport, walk};
+use crate::hotspot::perfdata;
+use crate::hotspot::roots::jni_globals;
+
+use objects::Records;
+use plan::Plan;
+use records::{Put, RECORD_HEADER, tag};
+
+/// What a dump holds and lacks.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct DumpSummary {
+    /// Classes, array classes included.
+    pub classes: u64,
+    /// INSTANCE_DUMP and array records.
+    pub objects: u64,
+    /// Roots of all kinds.
+    pub roots: u64,
+    /// Arrays cut short because a record cannot hold them; HotSpot does the same.
+    pub truncated_arrays: u64,
+    /// The walk's own report.
+    pub walk: WalkReport,
+    /// Metadata that could not be read, in words.
+    pub damaged: Vec<String>,
+}
+
+/// Writes the whole dump. `progress` gets the bytes of heap as they are done.
+pub fn write_dump(
+    heap: &Heap,
+    threads: usize,
+    out: &mut dyn Write,
+    sink_error: &dyn Fn(std::io::Error) -> crate::error::Error,
+    progress: &dyn Fn(u64),
+) -> Result<DumpSummary> {
+    let vm = heap.vm;
+    let mut summary = DumpSummary { damaged: heap.damaged.clone(), ..DumpSummary::default() };
+    let mut buffer = Vec::new();
+    buffer.extend_from_slice(b"JAVA PROFILE 1.0.2\0");
+    buffer.u4(8);
+    // The moment of the core, so that the same core gives the same bytes; 0 where unknown.
+    buffer.u8(perfdata::times(&perfdata::read(vm)).map_or(0, |(start, up)| start + up));
+
+    let globals = jni_globals(vm, &mut summary.damaged)?;
+    classes::write(heap, &globals, &mut buffer, &mut summary);
+    out.write_all(&buffer).map_err(sink_error)?;
+    drop(buffer);
+
+    let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k)).collect();
+    let mut faults: Vec<Fault> = Vec::new();
+    let make = || {
+        let mut records = Records::new(heap, &plans);
+        crate::heap::Visitor::clear(&mut records);
+        records
+    };
+    summary.walk = walk(heap, threads, make, |records, bytes| {
+        records.write(out).map_err(sink_error)?;
+        summary.objects += records.objects;
+        summary.truncated_arrays += records.truncated;
+        faults.append(&mut records.faults);
+        progress(bytes);
+        Ok(())
+    })?;
+    for fault in &faults {
+        summary.damaged.push(format!("part of a large array is written as zeroes: {fault}"));
+    }
+    let mut end = Vec::with_capacity(RECORD_HEADER);
+    end.record(tag::HEAP_DUMP_END, 0);
+    out.write_all(&end).map_err(sink_error)?;
+    out.flush().map_err(sink_error)?;
+    Ok(summary)
+}

@@ -1,0 +1,237 @@
+//! The walk's visitor: objects become sub-records in one buffer per chunk.
+
+use std::io::Write;
+
+use super::plan::Plan;
+use super::records::{EMPTY_TRACE, RECORD_HEADER, sub, tag};
+use crate::error::{Fault, Result};
+use crate::heap::{Heap, Object, Visitor};
+
+/// Arrays of more bytes than this do not go through the chunk's buffer.
+const LARGE: u64 = 1 << 20;
+/// Bytes of a large array that are copied at a time.
+const BLOCK: usize = 1 << 20;
+/// Sub-record headers: tag, id, trace, then class and length, or length and class or type.
+const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
+const OBJ_ARRAY_HEADER: usize = 1 + 8 + 4 + 4 + 8;
+const PRIM_ARRAY_HEADER: usize = 1 + 8 + 4 + 4 + 1;
+
+/// A large array, written when its turn comes.
+#[derive(Debug)]
+struct Large {
+    /// Where in the buffer it belongs.
+    at: usize,
+    addr: u64,
+    klass: u32,
+    len: u64,
+}
+
+/// One chunk's records.
+#[derive(Debug)]
+pub struct Records<'h> {
+    heap: &'h Heap<'h>,
+    plans: &'h [Plan],
+    /// Large enough for what has come so far; only `len` bytes of it count.
+    buffer: Vec<u8>,
+    len: usize,
+    large: Vec<Large>,
+    /// Objects written.
+    pub objects: u64,
+    /// Arrays cut short because a record cannot hold them.
+    pub truncated: u64,
+    /// Arrays that stopped being readable while they were written: zeroes stand for the rest.
+    pub faults: Vec<Fault>,
+}
+
+impl<'h> Records<'h> {
+    /// Empty.
+    pub fn new(heap: &'h Heap<'h>, plans: &'h [Plan]) -> Self {
+        Records {
+            heap,
+            plans,
+            buffer: Vec::new(),
+            len: RECORD_HEADER,
+            large: Vec::new(),
+            objects: 0,
+            truncated: 0,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Room for `len` more bytes.
+    #[inline(always)]
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        let from = self.len;
+        self.len += len;
+        if self.len > self.buffer.len() {
+            self.grow();
+        }
+        &mut self.buffer[from..from + len]
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let len = (self.len * 2).max(1 << 20);
+        self.buffer.resize(len, 0);
+    }
+
+    fn array(&mut self, object: Object, plan: &Plan, elements: &[u8], length: u64) {
+        let &Plan::Array { class_id, value_type, copy, .. } = plan else { return };
+        let p = &self.heap.vm.pointers;
+        let body = (length * copy.dump_size()) as usize;
+        let header = array_header(object.addr, length as u32, class_id, value_type);
+        let head = header.as_slice().len();
+        let to = self.room(head + body);
+        to[..head].copy_from_slice(header.as_slice());
+        copy.run(p, elements, &mut to[head..]);
+    }
+
+    /// Writes the chunk's records as segments.
+    pub fn write(&mut self, out: &mut dyn Write) -> Result<(), std::io::Error> {
+        let mut from = 0;
+        let large = std::mem::take(&mut self.large);
+        for array in &large {
+            self.segment(from, array.at, out)?;
+            // The next segment's header overwrites the bytes before its first record.
+            from = array.at - RECORD_HEADER;
+            self.write_large(array, out)?;
+        }
+        self.segment(from, self.len, out)
+    }
+
+    /// Writes `buffer[from + RECORD_HEADER..to]` as a segment.
+    fn segment(&mut self, from: usize, to: usize, out: &mut dyn Write) -> std::io::Result<()> {
+        if to <= from + RECORD_HEADER {
+            return Ok(());
+        }
+        let length = (to - from - RECORD_HEADER) as u32;
+        self.buffer[from..from + RECORD_HEADER].copy_from_slice(&segment_header(length));
+        out.write_all(&self.buffer[from..to])
+    }
+
+    fn write_large(&mut self, array: &Large, out: &mut dyn Write) -> std::io::Result<()> {
+        let heap = self.heap;
+        let Plan::Array { class_id, value_type, header, copy } = self.plans[array.klass as usize]
+        else {
+            return Ok(());
+        };
+        let p = &heap.vm.pointers;
+        // A record's length has 32 bits. HotSpot cuts such arrays too (heapDumper.cpp,
+        // calculate_array_max_length).
+        let most = (u64::from(u32::MAX) - OBJ_ARRAY_HEADER as u64) / copy.dump_size();
+        let length = array.len.min(most);
+        self.truncated += u64::from(length < array.len);
+        let head = array_header(array.addr, length as u32, class_id, value_type);
+        let total = head.as_slice().len() as u64 + length * copy.dump_size();
+        out.write_all(&segment_header(total as u32))?;
+        out.write_all(head.as_slice())?;
+        let mut from = vec![0; BLOCK];
+        let mut to = vec![0; BLOCK * 2];
+        let step = BLOCK as u64 / copy.heap_size(p);
+        let mut done = 0;
+        while done < length {
+            let n = step.min(length - done);
+            let bytes = (n * copy.heap_size(p)) as usize;
+            let at = array.addr + u64::from(header) + done * copy.heap_size(p);
+            if let Err(fault) = heap.vm.mem.read_into(at, &mut from[..bytes]) {
+                from.fill(0);
+                self.faults.push(fault);
+            }
+            let to = &mut to[..(n * copy.dump_size()) as usize];
+            copy.run(p, &from[..bytes], to);
+            out.write_all(to)?;
+            done += n;
+        }
+        Ok(())
+    }
+}
+
+impl Visitor for Records<'_> {
+    #[inline(always)]
+    fn object(&mut self, object: Object) {
+        let plans = self.plans;
+        let plan = &plans[object.klass as usize];
+        match plan {
+            Plan::Instance { class_id, len, runs, mirror_of } => {
+                if let Some(at) = *mirror_of {
+                    let at = at as usize;
+                    let klass = object.bytes.get(at..at + 8);
+                    if klass.is_none_or(|k| k.iter().any(|b| *b != 0)) {
+                        return;
+                    }
+                }
+                self.objects += 1;
+                let p = self.heap.vm.pointers;
+                let to = self.room(INSTANCE_HEADER + *len as usize);
+                let (head, mut values) = to.split_at_mut(INSTANCE_HEADER);
+                head[0] = sub::INSTANCE_DUMP;
+                head[1..9].copy_from_slice(&object.addr.to_be_bytes());
+                head[9..13].copy_from_slice(&EMPTY_TRACE.to_be_bytes());
+                head[13..21].copy_from_slice(&class_id.to_be_bytes());
+                head[21..25].copy_from_slice(&len.to_be_bytes());
+                for run in runs {
+                    let (to, rest) = values.split_at_mut(run.dump_len as usize);
+                    run.copy.run(&p, &object.bytes[run.offset as usize..], to);
+                    values = rest;
+                }
+            }
+            Plan::Array { header, copy, .. } => {
+                self.objects += 1;
+                let p = &self.heap.vm.pointers;
+                let at = p.array_length as usize;
+                let length: [u8; 4] = object.bytes[at..at + 4].try_into().unwrap_or_default();
+                let length = u64::from(u32::from_le_bytes(length));
+                if object.bytes.len() as u64 > LARGE {
+                    let (at, addr, klass) = (self.len, object.addr, object.klass);
+                    self.large.push(Large { at, addr, klass, len: length });
+                    return;
+                }
+                let end = u64::from(*header) + length * copy.heap_size(p);
+                let elements = &object.bytes[*header as usize..end as usize];
+                self.array(object, plan, elements, length);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.len = RECORD_HEADER;
+        self.large.clear();
+        self.faults.clear();
+        (self.objects, self.truncated) = (0, 0);
+        if self.buffer.is_empty() {
+            self.buffer.resize(1 << 20, 0);
+        }
+    }
+}
+
+fn segment_header(length: u32) -> [u8; RECORD_HEADER] {
+    let mut head = [0; RECORD_HEADER];
+    head[0] = tag::HEAP_DUMP_SEGMENT;
+    head[5..].copy_from_slice(&length.to_be_bytes());
+    head
+}
+
+struct ArrayHeader([u8; OBJ_ARRAY_HEADER], usize);
+
+impl ArrayHeader {
+    fn as_slice(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
+}
+
+#[inline(always)]
+fn array_header(addr: u64, length: u32, class_id: u64, value_type: u8) -> ArrayHeader {
+    let mut head = [0; OBJ_ARRAY_HEADER];
+    let objects = value_type == 2;
+    head[0] = if objects { sub::OBJ_ARRAY_DUMP } else { sub::PRIM_ARRAY_DUMP };
+    head[1..9].copy_from_slice(&addr.to_be_bytes());
+    head[9..13].copy_from_slice(&EMPTY_TRACE.to_be_bytes());
+    head[13..17].copy_from_slice(&length.to_be_bytes());
+    if objects {
+        head[17..].copy_from_slice(&class_id.to_be_bytes());
+        ArrayHeader(head, OBJ_ARRAY_HEADER)
+    } else {
+        head[17] = value_type;
+        ArrayHeader(head, PRIM_ARRAY_HEADER)
+    }
+}

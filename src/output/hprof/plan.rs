@@ -1,0 +1,209 @@
+//! Per class, how its objects' bytes become a record: compiled once, run per object.
+
+use crate::hotspot::Vm;
+use crate::hotspot::field_layout::{hprof_size, is_reference};
+use crate::hotspot::klass::{Kind, Klass, Size};
+use crate::hotspot::pointers::Pointers;
+
+use super::records::{double_bits, float_bits};
+
+/// How a run of values is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copy {
+    /// References: widened where narrow, 8 bytes each.
+    Ref,
+    /// Bytes as they are.
+    Bytes1,
+    /// 16-bit values, swapped.
+    Swap2,
+    /// 32-bit values, swapped.
+    Swap4,
+    /// 64-bit values, swapped.
+    Swap8,
+    /// Floats: swapped, with one NaN.
+    Float,
+    /// Doubles: the same.
+    Double,
+}
+
+impl Copy {
+    /// By the first character of a signature.
+    pub fn of(kind: u8) -> Copy {
+        match (is_reference(kind), kind, hprof_size(kind)) {
+            (true, ..) => Copy::Ref,
+            (_, b'F', _) => Copy::Float,
+            (_, b'D', _) => Copy::Double,
+            (_, _, 1) => Copy::Bytes1,
+            (_, _, 2) => Copy::Swap2,
+            (_, _, 4) => Copy::Swap4,
+            _ => Copy::Swap8,
+        }
+    }
+
+    /// Bytes that one value takes in the heap.
+    pub fn heap_size(self, p: &Pointers) -> u64 {
+        match self {
+            Copy::Ref => p.oop_size(),
+            _ => self.dump_size(),
+        }
+    }
+
+    /// Bytes that one value takes in the dump.
+    pub fn dump_size(self) -> u64 {
+        match self {
+            Copy::Bytes1 => 1,
+            Copy::Swap2 => 2,
+            Copy::Swap4 | Copy::Float => 4,
+            Copy::Ref | Copy::Swap8 | Copy::Double => 8,
+        }
+    }
+
+    /// Copies the values of `from` to `to`, whose length says how many there are.
+    #[inline(always)]
+    pub fn run(self, p: &Pointers, from: &[u8], to: &mut [u8]) {
+        fn map<const N: usize, const M: usize>(
+            from: &[u8],
+            to: &mut [u8],
+            f: impl Fn([u8; N]) -> [u8; M],
+        ) {
+            for (from, to) in from.as_chunks::<N>().0.iter().zip(to.as_chunks_mut::<M>().0) {
+                *to = f(*from);
+            }
+        }
+        match self {
+            Copy::Ref if p.narrow_oops => {
+                map(from, to, |b| p.widen(u32::from_le_bytes(b)).to_be_bytes());
+            }
+            Copy::Bytes1 => to.copy_from_slice(&from[..to.len()]),
+            Copy::Swap2 => map(from, to, |b| u16::from_le_bytes(b).to_be_bytes()),
+            Copy::Swap4 => map(from, to, |b| u32::from_le_bytes(b).to_be_bytes()),
+            Copy::Ref | Copy::Swap8 => map(from, to, |b| u64::from_le_bytes(b).to_be_bytes()),
+            Copy::Float => map(from, to, |b| float_bits(u32::from_le_bytes(b)).to_be_bytes()),
+            Copy::Double => map(from, to, |b| double_bits(u64::from_le_bytes(b)).to_be_bytes()),
+        }
+    }
+}
+
+/// Neighbouring fields that are copied alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Offset of the first in the object.
+    pub offset: u32,
+    /// How many bytes of the dump they take.
+    pub dump_len: u32,
+    /// How they are copied.
+    pub copy: Copy,
+}
+
+/// What to do with objects of one class.
+#[derive(Debug, Clone)]
+pub enum Plan {
+    /// INSTANCE_DUMP.
+    Instance {
+        /// The mirror's address.
+        class_id: u64,
+        /// Bytes of field values.
+        len: u32,
+        /// The values.
+        runs: Box<[Run]>,
+        /// For java.lang.Class: where the klass is. Only mirrors of primitive types, which
+        /// have none, are dumped as objects.
+        mirror_of: Option<u32>,
+    },
+    /// OBJECT_ARRAY_DUMP or PRIMITIVE_ARRAY_DUMP.
+    Array {
+        /// The mirror's address, for an object array.
+        class_id: u64,
+        /// Element type; 2 for objects.
+        value_type: u8,
+        /// Bytes before the first element.
+        header: u32,
+        /// How elements are copied.
+        copy: Copy,
+    },
+}
+
+impl Plan {
+    /// Compiles the plan of one class.
+    pub fn new(vm: &Vm, klass: &Klass) -> Plan {
+        let array = |kind: u8, header: u64| Plan::Array {
+            class_id: klass.mirror,
+            value_type: super::records::value_type(kind),
+            header: header as u32,
+            copy: Copy::of(kind),
+        };
+        match (klass.kind, klass.size) {
+            (Kind::TypeArray(kind), Size::Array { header, .. }) => array(kind, header),
+            (Kind::ObjArray, Size::Array { header, .. }) => array(b'L', header),
+            _ => Plan::instance(vm, klass),
+        }
+    }
+
+    fn instance(vm: &Vm, klass: &Klass) -> Plan {
+        let mut runs: Vec<Run> = Vec::new();
+        let p = &vm.pointers;
+        for k in vm.classes.with_supers(klass) {
+            for i in vm.dumped_fields(k).filter(|i| !i.is_static) {
+                let copy = Copy::of(i.kind);
+                let size = copy.dump_size() as u32;
+                if let Some(last) = runs.last_mut() {
+                    let values = u64::from(last.dump_len) / last.copy.dump_size();
+                    let end = u64::from(last.offset) + values * last.copy.heap_size(p);
+                    if last.copy == copy && end == u64::from(i.offset) {
+                        last.dump_len += size;
+                        continue;
+                    }
+                }
+                runs.push(Run { offset: i.offset, dump_len: size, copy });
+            }
+        }
+        let mirror_of = (klass.name == "java/lang/Class" && klass.is_boot)
+            .then(|| vm.fields.class_klass.opt())
+            .flatten()
+            .and_then(|at| vm.mem.u32(at).ok());
+        Plan::Instance {
+            class_id: klass.mirror,
+            len: runs.iter().map(|r| r.dump_len).sum(),
+            runs: runs.into(),
+            mirror_of,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hotspot::pointers::KlassForm;
+
+    fn pointers(narrow_oops: bool) -> Pointers {
+        Pointers {
+            narrow_oops,
+            oop_base: 0x10_0000_0000,
+            oop_shift: 3,
+            klass: KlassForm::Narrow,
+            klass_base: 0,
+            klass_shift: 0,
+            array_length: 12,
+            alignment: 8,
+        }
+    }
+
+    #[test]
+    fn references_are_widened_and_null_stays_null() {
+        let mut to = [0xff; 16];
+        let from = [0, 0, 0, 0, 2, 0, 0, 0];
+        Copy::Ref.run(&pointers(true), &from, &mut to);
+        assert_eq!(to, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0x10]);
+    }
+
+    #[test]
+    fn every_nan_becomes_the_same() {
+        let mut to = [0; 8];
+        let odd = f64::from_bits(0xfff0_0000_0000_0001).to_bits().to_le_bytes();
+        Copy::Double.run(&pointers(true), &odd, &mut to);
+        assert_eq!(to, 0x7ff8_0000_0000_0000u64.to_be_bytes());
+        let mut to = [0; 4];
+        Copy::Float.run(&pointers(true), &(-0.0f32).to_le_bytes(), &mut to);
+        assert_eq!(to, [0x80, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,90 @@
+//! HPROF 1.0.2's records (heapDumper.cpp, "hprof binary format"). Big endian, 8-byte ids.
+
+/// Bytes of a record's header: tag, ticks, length.
+pub const RECORD_HEADER: usize = 9;
+
+/// Top-level tags.
+pub mod tag {
+    #![allow(missing_docs)]
+    pub const UTF8: u8 = 0x01;
+    pub const LOAD_CLASS: u8 = 0x02;
+    pub const TRACE: u8 = 0x05;
+    pub const HEAP_DUMP_SEGMENT: u8 = 0x1c;
+    pub const HEAP_DUMP_END: u8 = 0x2c;
+}
+
+/// Tags inside a segment.
+pub mod sub {
+    #![allow(missing_docs)]
+    pub const ROOT_JNI_GLOBAL: u8 = 0x01;
+    pub const ROOT_STICKY_CLASS: u8 = 0x05;
+    pub const ROOT_THREAD_OBJ: u8 = 0x08;
+    pub const CLASS_DUMP: u8 = 0x20;
+    pub const INSTANCE_DUMP: u8 = 0x21;
+    pub const OBJ_ARRAY_DUMP: u8 = 0x22;
+    pub const PRIM_ARRAY_DUMP: u8 = 0x23;
+}
+
+/// The trace without frames that every object was "allocated at" (STACK_TRACE_ID).
+pub const EMPTY_TRACE: u32 = 1;
+
+/// hprofTag of a value, by its signature's first character.
+pub fn value_type(kind: u8) -> u8 {
+    match kind {
+        b'Z' => 4,
+        b'C' => 5,
+        b'F' => 6,
+        b'D' => 7,
+        b'B' => 8,
+        b'S' => 9,
+        b'I' => 10,
+        b'J' => 11,
+        _ => 2,
+    }
+}
+
+/// Appends big-endian values to a buffer.
+pub trait Put {
+    /// One byte.
+    fn u1(&mut self, v: u8);
+    /// Two bytes.
+    fn u2(&mut self, v: u16);
+    /// Four bytes.
+    fn u4(&mut self, v: u32);
+    /// Eight bytes: a number or an id.
+    fn u8(&mut self, v: u64);
+    /// A record's header.
+    fn record(&mut self, tag: u8, length: u32);
+}
+
+impl Put for Vec<u8> {
+    fn u1(&mut self, v: u8) {
+        self.push(v);
+    }
+    fn u2(&mut self, v: u16) {
+        self.extend_from_slice(&v.to_be_bytes());
+    }
+    fn u4(&mut self, v: u32) {
+        self.extend_from_slice(&v.to_be_bytes());
+    }
+    fn u8(&mut self, v: u64) {
+        self.extend_from_slice(&v.to_be_bytes());
+    }
+    fn record(&mut self, tag: u8, length: u32) {
+        self.u1(tag);
+        self.u4(0);
+        self.u4(length);
+    }
+}
+
+/// A float's bits as HotSpot writes them: one NaN for all.
+#[inline(always)]
+pub fn float_bits(bits: u32) -> u32 {
+    if f32::from_bits(bits).is_nan() { 0x7fc0_0000 } else { bits }
+}
+
+/// A double's bits as HotSpot writes them.
+#[inline(always)]
+pub fn double_bits(bits: u64) -> u64 {
+    if f64::from_bits(bits).is_nan() { 0x7ff8_0000_0000_0000 } else { bits }
+}

@@ -1,0 +1,123 @@
+//! libjvm's exported symbols, read from its image in the core's address space.
+//!
+//! Whether the image's pages come from the core or were laid under it from the file is
+//! `corefile`'s business; what the symbols mean is `vmstructs`'.
+
+use std::collections::HashMap;
+
+use goblin::elf::dynamic::{DT_STRTAB, DT_STRSZ, DT_SYMTAB};
+use goblin::elf::program_header::{PT_DYNAMIC, PT_LOAD, ProgramHeader};
+use goblin::elf64::header::{Header, SIZEOF_EHDR};
+use goblin::container::{Container, Ctx, Endian};
+
+use crate::corefile::memory::Memory;
+use crate::error::{Error, Fault, Result};
+
+/// libjvm exports about 500 names; a table larger than this is not one.
+const MAX_SYMBOLS: u64 = 1 << 20;
+/// A shared library has about ten program headers.
+const MAX_PROGRAM_HEADERS: u16 = 64;
+const SIZEOF_SYM: u64 = 24;
+
+/// The image of libjvm in the target's memory.
+#[derive(Debug)]
+pub struct Library {
+    /// Difference between run-time addresses and those in the file.
+    pub bias: u64,
+    /// Writable data and bss, as run-time (start, end).
+    pub data: Vec<(u64, u64)>,
+    symbols: HashMap<String, u64>,
+}
+
+impl Library {
+    /// Reads the ELF image that starts at `base`, keeping the symbols that start with `prefix`.
+    pub fn read(mem: &Memory, base: u64, prefix: &str) -> Result<Library> {
+        parse(mem, base, prefix).map_err(|e| match e {
+            Problem::Fault(f) => Error::NoJvm(format!(
+                "libjvm.so's symbol table is neither in the core nor in a file at hand ({f}); \
+                 give the libjvm.so that the process ran with --jvm, or its root with --sysroot"
+            )),
+            Problem::Bad(what) => Error::NoJvm(format!("libjvm.so at {base:#x}: {what}")),
+        })
+    }
+
+    /// The run-time address of `name`.
+    pub fn address(&self, name: &str) -> Option<u64> {
+        self.symbols.get(name).copied()
+    }
+}
+
+enum Problem {
+    Fault(Fault),
+    Bad(&'static str),
+}
+
+impl From<Fault> for Problem {
+    fn from(f: Fault) -> Self {
+        Problem::Fault(f)
+    }
+}
+
+fn parse(mem: &Memory, base: u64, prefix: &str) -> Result<Library, Problem> {
+    let mut head = [0; SIZEOF_EHDR];
+    mem.read_into(base, &mut head)?;
+    if &head[..4] != b"\x7fELF" {
+        return Err(Problem::Bad("no ELF header there"));
+    }
+    let header = Header::from_bytes(&head);
+    let count = header.e_phnum.min(MAX_PROGRAM_HEADERS);
+    let mut raw = vec![0; count as usize * 56];
+    mem.read_into(base.wrapping_add(header.e_phoff), &mut raw)?;
+    let headers =
+        ProgramHeader::parse(&raw, 0, count as usize, Ctx::new(Container::Big, Endian::Little))
+            .map_err(|_| Problem::Bad("its program headers are damaged"))?;
+    let first = headers.iter().find(|p| p.p_type == PT_LOAD).ok_or(Problem::Bad("no PT_LOAD"))?;
+    let bias = base.wrapping_sub(first.p_vaddr);
+    let data = headers
+        .iter()
+        .filter(|p| p.p_type == PT_LOAD && p.is_write())
+        .map(|p| {
+            let start = bias.wrapping_add(p.p_vaddr);
+            (start, start.saturating_add(p.p_memsz))
+        })
+        .collect();
+    let dynamic =
+        headers.iter().find(|p| p.p_type == PT_DYNAMIC).ok_or(Problem::Bad("no PT_DYNAMIC"))?;
+    let (mut symtab, mut strtab, mut strsz) = (None, None, 0);
+    let mut at = bias.wrapping_add(dynamic.p_vaddr);
+    for _ in 0..dynamic.p_memsz.min(4096) / 16 {
+        let (tag, value) = (mem.u64(at)?, mem.u64(at.wrapping_add(8))?);
+        // ld.so adds the bias to these in memory; the file's page still lacks it.
+        let address = if value < base { bias.wrapping_add(value) } else { value };
+        match tag {
+            0 => break,
+            DT_SYMTAB => symtab = Some(address),
+            DT_STRTAB => strtab = Some(address),
+            DT_STRSZ => strsz = value,
+            _ => {}
+        }
+        at = at.wrapping_add(16);
+    }
+    let symtab = symtab.ok_or(Problem::Bad("no DT_SYMTAB"))?;
+    let strtab = strtab.ok_or(Problem::Bad("no DT_STRTAB"))?;
+    // ELF gives no count; every linker puts .dynstr behind .dynsym.
+    let count = strtab.saturating_sub(symtab) / SIZEOF_SYM;
+    if count == 0 || count > MAX_SYMBOLS {
+        return Err(Problem::Bad("its dynamic symbol table has no sane size"));
+    }
+    let mut symbols = HashMap::new();
+    for i in 0..count {
+        let at = symtab.wrapping_add(i * SIZEOF_SYM);
+        let (name, value) = (u64::from(mem.u32(at)?), mem.u64(at.wrapping_add(8))?);
+        if value == 0 || name >= strsz {
+            continue;
+        }
+        if let Ok(name) = mem.cstr(strtab.wrapping_add(name), 4096)
+            && name.starts_with(prefix.as_bytes())
+        {
+            let name = String::from_utf8_lossy(name).into_owned();
+            symbols.insert(name, bias.wrapping_add(value));
+        }
+    }
+    Ok(Library { bias, data, symbols })
+}

@@ -1,0 +1,160 @@
+//! THE list of fields that rjcore reads, each with its older or newer names.
+//!
+//! Adding a JDK that renamed a field is one more alternative here. Names are looked up in
+//! order; the first that the tables carry wins. Whether a missing one matters is decided
+//! where it is asked for.
+
+use super::Tables;
+use crate::error::{Error, Result};
+
+/// Offsets above this are damage: HotSpot's largest struct is a few KB.
+const MAX_OFFSET: u64 = 1 << 16;
+
+/// One field: an offset, or the address of a static.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    name: &'static str,
+    value: Option<u64>,
+}
+
+impl Field {
+    fn find(tables: &Tables, names: &[&'static str]) -> Field {
+        let value = names
+            .iter()
+            .find_map(|n| tables.entry(n))
+            .filter(|e| e.is_static || e.value < MAX_OFFSET)
+            .map(|e| e.value);
+        Field { name: names[0], value }
+    }
+
+    /// The offset or address, or an error that names the field.
+    pub fn get(self) -> Result<u64> {
+        self.value.ok_or_else(|| Error::MissingField { what: self.name.into() })
+    }
+
+    /// The offset or address, if these tables have it.
+    pub fn opt(self) -> Option<u64> {
+        self.value
+    }
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $field:ident = $($name:literal)|+;)*) => {
+        /// Every field that rjcore asks the tables for. `S` in a comment: a static.
+        #[derive(Debug, Clone)]
+        #[allow(missing_docs)]
+        pub struct Fields { $($(#[$doc])* pub $field: Field,)* }
+
+        impl Fields {
+            /// Looks all of them up.
+            pub fn load(tables: &Tables) -> Fields {
+                Fields { $($field: Field::find(tables, &[$($name),+]),)* }
+            }
+        }
+    };
+}
+
+fields! {
+    // Pointers.
+    oop_base = "CompressedOops::_narrow_oop._base" | "CompressedOops::_base" | "Universe::_narrow_oop._base"; // 22: renamed
+    oop_shift = "CompressedOops::_narrow_oop._shift" | "CompressedOops::_shift" | "Universe::_narrow_oop._shift";
+    klass_base = "CompressedKlassPointers::_narrow_klass._base" | "CompressedKlassPointers::_base" | "Universe::_narrow_klass._base";
+    klass_shift = "CompressedKlassPointers::_narrow_klass._shift" | "CompressedKlassPointers::_shift" | "Universe::_narrow_klass._shift";
+    oop_handle = "OopHandle::_obj";
+    // Flags and version.
+    flags = "JVMFlag::flags";
+    num_flags = "JVMFlag::numFlags";
+    flag_name = "JVMFlag::_name";
+    flag_addr = "JVMFlag::_addr";
+    flag_flags = "JVMFlag::_flags";
+    flag_type = "JVMFlag::_type";
+    vm_release = "Abstract_VM_Version::_s_vm_release";
+    vm_info = "Abstract_VM_Version::_s_internal_vm_info_string";
+    jvm_args = "Arguments::_jvm_args_array";
+    num_jvm_args = "Arguments::_num_jvm_args";
+    jvm_flags = "Arguments::_jvm_flags_array";
+    num_jvm_flags = "Arguments::_num_jvm_flags";
+    java_command = "Arguments::_java_command";
+    error_thread = "VMError::_thread";
+    perf_start = "PerfMemory::_start";
+    perf_top = "PerfMemory::_top";
+    // Class loaders and klasses.
+    cld_head = "ClassLoaderDataGraph::_head";
+    cld_next = "ClassLoaderData::_next";
+    cld_klasses = "ClassLoaderData::_klasses";
+    cld_class_loader = "ClassLoaderData::_class_loader";
+    cld_has_mirror_holder = "ClassLoaderData::_has_class_mirror_holder" | "ClassLoaderData::_is_anonymous";
+    klass_layout_helper = "Klass::_layout_helper";
+    klass_name = "Klass::_name";
+    klass_super = "Klass::_super";
+    klass_mirror = "Klass::_java_mirror";
+    klass_next_link = "Klass::_next_link";
+    ik_constants = "InstanceKlass::_constants";
+    ik_init_state = "InstanceKlass::_init_state";
+    ik_fields = "InstanceKlass::_fields"; // until 20
+    ik_java_fields_count = "InstanceKlass::_java_fields_count"; // until 20
+    ik_fieldinfo_stream = "InstanceKlass::_fieldinfo_stream"; // from 21, JDK-8292818
+    array_dimension = "ArrayKlass::_dimension";
+    array_lower = "ArrayKlass::_lower_dimension";
+    obj_array_bottom = "ObjArrayKlass::_bottom_klass";
+    symbol_length = "Symbol::_length";
+    symbol_body = "Symbol::_body" | "Symbol::_body[0]";
+    vm_symbols = "Symbol::_vm_symbols[0]" | "vmSymbols::_symbols[0]";
+    pool_cache = "ConstantPool::_cache";
+    pool_length = "ConstantPool::_length";
+    cache_resolved_references = "ConstantPoolCache::_resolved_references";
+    u1_array_data = "Array<u1>::_data";
+    u2_array_data = "Array<u2>::_data";
+    class_klass = "java_lang_Class::_klass_offset";
+    class_array_klass = "java_lang_Class::_array_klass_offset";
+    class_oop_size = "java_lang_Class::_oop_size_offset";
+    archive_base = "MetaspaceObj::_shared_metaspace_base" | "MetaspaceObj::_aot_metaspace_base"; // 26: renamed
+    archive_top = "MetaspaceObj::_shared_metaspace_top" | "MetaspaceObj::_aot_metaspace_top";
+    // Threads.
+    thread_list = "ThreadsSMRSupport::_java_thread_list";
+    threads_length = "ThreadsList::_length";
+    threads_array = "ThreadsList::_threads";
+    thread_obj = "JavaThread::_threadObj";
+    thread_terminated = "JavaThread::_terminated";
+    thread_osthread = "JavaThread::_osthread" | "Thread::_osthread";
+    osthread_id = "OSThread::_thread_id";
+    thread_tlab = "Thread::_tlab";
+    tlab_start = "ThreadLocalAllocBuffer::_start";
+    tlab_top = "ThreadLocalAllocBuffer::_top";
+    tlab_end = "ThreadLocalAllocBuffer::_end";
+    tlab_prefetch_reserve = "ThreadLocalAllocBuffer::_reserve_for_allocation_prefetch";
+    lab_alignment_reserve = "CollectedHeap::_lab_alignment_reserve";
+    jni_globals = "JNIHandles::_global_handles";
+    // Heaps.
+    collected_heap = "Universe::_collectedHeap";
+    heap_reserved = "CollectedHeap::_reserved";
+    total_collections = "CollectedHeap::_total_collections";
+    gc_active = "CollectedHeap::_is_stw_gc_active" | "CollectedHeap::_is_gc_active";
+    serial_young = "SerialHeap::_young_gen" | "GenCollectedHeap::_young_gen";
+    serial_old = "SerialHeap::_old_gen" | "GenCollectedHeap::_old_gen";
+    def_new_eden = "DefNewGeneration::_eden_space";
+    def_new_from = "DefNewGeneration::_from_space";
+    def_new_to = "DefNewGeneration::_to_space";
+    tenured_space = "TenuredGeneration::_the_space";
+    space_bottom = "ContiguousSpace::_bottom" | "Space::_bottom";
+    space_top = "ContiguousSpace::_top";
+    space_end = "ContiguousSpace::_end" | "Space::_end";
+    parallel_young = "ParallelScavengeHeap::_young_gen"; // S until 27
+    parallel_old = "ParallelScavengeHeap::_old_gen";
+    ps_young_eden = "PSYoungGen::_eden_space";
+    ps_young_from = "PSYoungGen::_from_space";
+    ps_young_to = "PSYoungGen::_to_space";
+    ps_old_space = "PSOldGen::_object_space";
+    mutable_bottom = "MutableSpace::_bottom" | "ImmutableSpace::_bottom";
+    mutable_top = "MutableSpace::_top";
+    mutable_end = "MutableSpace::_end" | "ImmutableSpace::_end";
+    g1_hrm = "G1CollectedHeap::_hrm";
+    hrm_regions = "G1HeapRegionManager::_regions" | "HeapRegionManager::_regions"; // 22: renamed
+    region_table_base = "G1HeapRegionTable::_base";
+    region_table_length = "G1HeapRegionTable::_length";
+    region_bottom = "G1HeapRegion::_bottom" | "HeapRegion::_bottom";
+    region_top = "G1HeapRegion::_top" | "HeapRegion::_top";
+    region_end = "G1HeapRegion::_end" | "HeapRegion::_end";
+    region_type = "G1HeapRegion::_type" | "HeapRegion::_type";
+    region_tag = "G1HeapRegionType::_tag" | "HeapRegionType::_tag";
+}
