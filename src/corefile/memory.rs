@@ -46,7 +46,13 @@ impl Memory {
         let mut add = |from: u64, to: u64| {
             if from < to {
                 let offset = (offset + (from - start)) as usize;
-                added.push(Piece { start: from, end: to, file: file.clone(), offset, first_page: 0 });
+                added.push(Piece {
+                    start: from,
+                    end: to,
+                    file: file.clone(),
+                    offset,
+                    first_page: 0,
+                });
             }
         };
         for p in self.pieces[first..].iter().take_while(|p| p.start < end) {
@@ -98,7 +104,8 @@ impl Memory {
                 if map[bit / 64].load(Ordering::Relaxed) >> (bit % 64) & 1 == 0 {
                     continue;
                 }
-                let (from, to) = ((page * PAGE).max(p.start), ((page + 1) * PAGE).min(p.end));
+                let (from, to) =
+                    ((page * PAGE).max(p.start), (page + 1).saturating_mul(PAGE).min(p.end));
                 match out.last_mut() {
                     Some(last) if last.1 == from => last.1 = to,
                     _ => out.push((from, to)),

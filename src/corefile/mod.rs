@@ -1,2 +1,319 @@
 //! A core file as an address space, with the facts that its notes carry.
+//!
+//! Knows ELF and the kernel's notes, and which mapped files to lay underneath; knows
+//! nothing of HotSpot beyond the name `libjvm.so`.
+
+pub mod backing;
+mod elf;
 pub mod memory;
+mod unpack;
+pub mod write;
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+pub use backing::{Backing, Missing, Sysroot};
+pub use memory::Memory;
+pub use write::write_core;
+
+use crate::error::{Error, Result};
+
+/// `e_machine` of a 64-bit x86 core.
+pub const EM_X86_64: u16 = 62;
+/// `e_machine` of a 64-bit Arm core.
+pub const EM_AARCH64: u16 = 183;
+
+/// How to open a core.
+#[derive(Default, Clone, Copy)]
+pub struct OpenOptions<'a> {
+    /// Called with (done, total) compressed bytes while a `.zst` is unpacked.
+    pub progress: Option<&'a dyn Fn(u64, u64)>,
+}
+
+/// One entry of NT_FILE: a file that the process had mapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileMapping {
+    /// First address.
+    pub start: u64,
+    /// First address after it.
+    pub end: u64,
+    /// Where in the file `start` lies, in bytes.
+    pub file_offset: u64,
+    /// The path as the kernel knew it, perhaps with ` (deleted)` at its end.
+    pub path: String,
+}
+
+impl FileMapping {
+    /// The path without ` (deleted)`.
+    pub fn clean_path(&self) -> &str {
+        self.path.strip_suffix(" (deleted)").unwrap_or(&self.path)
+    }
+
+    /// The file's bare name, without ` (deleted)`.
+    pub fn file_name(&self) -> &str {
+        let path = self.clean_path();
+        path.rsplit('/').next().unwrap_or(path)
+    }
+}
+
+/// One PT_LOAD of the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// First address.
+    pub start: u64,
+    /// Bytes that the process had mapped.
+    pub memsz: u64,
+    /// Bytes that the core says it holds; a truncated core may hold fewer.
+    pub filesz: u64,
+    /// Where they lie in the core file.
+    pub offset: u64,
+    /// `p_flags`: 4 read, 2 write, 1 execute.
+    pub flags: u32,
+}
+
+/// A thread as NT_PRSTATUS has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadNote {
+    /// The kernel's thread id, in the process's own PID namespace for kernel cores.
+    pub tid: i32,
+    /// `pr_cursig`: the signal that stopped it, or 0.
+    pub signal: i32,
+    /// `pr_reg` raw: 27 words on x86-64 (user_regs_struct), 34 on aarch64 (x0-x30, sp, pc, pstate).
+    pub regs: Vec<u8>,
+}
+
+/// The signal that the process died of, from NT_SIGINFO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SigInfo {
+    /// `si_signo`.
+    pub signo: i32,
+    /// `si_code`.
+    pub code: i32,
+    /// `si_addr`: means something for faults only.
+    pub addr: u64,
+}
+
+/// The process as NT_PRPSINFO has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PsInfo {
+    /// `pr_fname`, at most 15 bytes.
+    pub command: String,
+    /// `pr_psargs`, cut at 79 bytes.
+    pub args: String,
+    /// The process id.
+    pub pid: i32,
+}
+
+/// A PT_LOAD that the file's end cuts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TruncatedSegment {
+    /// First address of the segment.
+    pub start: u64,
+    /// Where the bytes that the core ought to hold end.
+    pub end: u64,
+    /// How many of them are missing, always the last ones.
+    pub missing: u64,
+    /// The file mapped there, if any.
+    pub name: Option<String>,
+}
+
+/// What a cut-off core lacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Truncation {
+    /// All bytes that the program headers promise and the file does not hold.
+    pub missing_bytes: u64,
+    /// Those of them that belong to the notes (threads, mapped files).
+    pub notes_missing: u64,
+    /// The segments that it hits, by address.
+    pub hits: Vec<TruncatedSegment>,
+}
+
+impl fmt::Display for Truncation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        write!(f, "the core is cut off: {} bytes are missing", self.missing_bytes)?;
+        if self.notes_missing > 0 {
+            write!(f, ", {} of them notes (threads and mapped files)", self.notes_missing)?;
+        }
+        for (i, hit) in self.hits.iter().take(SHOWN).enumerate() {
+            let lead = if i == 0 { "; this hits" } else { "," };
+            let name = hit.name.as_deref().unwrap_or("anonymous memory");
+            write!(f, "{lead} {:#x}-{:#x} ({name}, {} bytes)", hit.start, hit.end, hit.missing)?;
+        }
+        if self.hits.len() > SHOWN {
+            write!(f, " and {} more", self.hits.len() - SHOWN)?;
+        }
+        Ok(())
+    }
+}
+
+/// An opened core: its memory, and what its headers and notes say.
+#[derive(Debug)]
+pub struct CoreFile {
+    path: PathBuf,
+    file: Arc<Mmap>,
+    memory: Memory,
+    machine: u16,
+    segments: Vec<Segment>,
+    mappings: Vec<FileMapping>,
+    threads: Vec<ThreadNote>,
+    siginfo: Option<SigInfo>,
+    psinfo: Option<PsInfo>,
+    auxv: Vec<(u64, u64)>,
+    /// Where the notes lie in `file`.
+    notes: Vec<Range<usize>>,
+    truncation: Option<Truncation>,
+    libjvm_build_id: Option<String>,
+    libjvm_file: Option<PathBuf>,
+    backing: Vec<Backing>,
+}
+
+impl CoreFile {
+    /// Opens the core at `path`, unpacking it first if it is zstd-compressed.
+    ///
+    /// A truncated core opens too, see [`CoreFile::truncation`]. Anything but a 64-bit
+    /// little-endian x86-64 or aarch64 ELF core is [`Error::NotACore`].
+    pub fn open(path: &Path, opts: &OpenOptions<'_>) -> Result<CoreFile> {
+        let mut file = File::open(path).map_err(Error::io(path))?;
+        let meta = file.metadata().map_err(Error::io(path))?;
+        if !meta.is_file() {
+            let what = "not a regular file; give the core file itself".into();
+            return Err(Error::NotACore { path: path.into(), what });
+        }
+        let mut magic = Vec::new();
+        (&mut file).take(4).read_to_end(&mut magic).map_err(Error::io(path))?;
+        let zst = unpack::is_zstd(&magic);
+        if zst {
+            file = unpack::unpack(path, opts)?;
+        }
+        if file.metadata().map_err(Error::io(path))?.len() == 0 {
+            let what = "the file is empty; was there room on the disk for the core?".into();
+            return Err(Error::NotACore { path: path.into(), what });
+        }
+        // SAFETY: the mapping is read-only and private to us; as for every reader of
+        // mapped files, someone who shortens the file meanwhile gets us a SIGBUS.
+        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
+        let mut core = elf::read(path, Arc::new(map))?;
+        core.segments.sort_by_key(|s| s.start);
+        for s in &core.segments {
+            core.memory.lay_under(s.start, s.filesz.min(s.memsz), &core.file, s.offset);
+        }
+        core.memory.merge();
+        core.find_truncation();
+        core.libjvm_build_id = backing::build_id_in_core(&core);
+        Ok(core)
+    }
+
+    fn find_truncation(&mut self) {
+        let len = self.file.len() as u64;
+        let mut t = self.truncation.take().unwrap_or_default();
+        for s in &self.segments {
+            let want = s.filesz.min(s.memsz);
+            let missing = want - want.min(len.saturating_sub(s.offset));
+            if missing > 0 {
+                let name = self.mapping_at(s.start).map(|m| m.path.clone());
+                let end = s.start.saturating_add(want);
+                t.missing_bytes = t.missing_bytes.saturating_add(missing);
+                t.hits.push(TruncatedSegment { start: s.start, end, missing, name });
+            }
+        }
+        self.truncation = (t.missing_bytes > 0).then_some(t);
+    }
+
+    /// The process's memory.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The process's memory, to record touched pages.
+    pub fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
+    /// The file as the user named it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// `e_machine`: [`EM_X86_64`] or [`EM_AARCH64`].
+    pub fn machine(&self) -> u16 {
+        self.machine
+    }
+
+    /// The mapped files (NT_FILE), by address.
+    pub fn mappings(&self) -> &[FileMapping] {
+        &self.mappings
+    }
+
+    /// The mapped file at `addr`.
+    pub fn mapping_at(&self, addr: u64) -> Option<&FileMapping> {
+        let i = self.mappings.partition_point(|m| m.end <= addr);
+        self.mappings.get(i).filter(|m| m.start <= addr)
+    }
+
+    /// The PT_LOADs, by address.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The threads, in the notes' order; the first is the one that took the signal.
+    pub fn threads(&self) -> &[ThreadNote] {
+        &self.threads
+    }
+
+    /// The signal that the process died of.
+    pub fn siginfo(&self) -> Option<SigInfo> {
+        self.siginfo
+    }
+
+    /// The process's name, arguments and id.
+    pub fn psinfo(&self) -> Option<&PsInfo> {
+        self.psinfo.as_ref()
+    }
+
+    /// The auxiliary vector, without its AT_NULL.
+    pub fn auxv(&self) -> &[(u64, u64)] {
+        &self.auxv
+    }
+
+    /// The bytes of each PT_NOTE, to be copied verbatim.
+    pub fn raw_notes(&self) -> impl Iterator<Item = &[u8]> {
+        self.notes.iter().filter_map(|r| self.file.get(r.clone()))
+    }
+
+    /// What is missing at the end of a cut-off core.
+    pub fn truncation(&self) -> Option<&Truncation> {
+        self.truncation.as_ref()
+    }
+
+    /// The mapping of libjvm.so's first byte: its ELF header, and base for its addresses.
+    pub fn libjvm(&self) -> Option<&FileMapping> {
+        self.mappings.iter().find(|m| m.file_offset == 0 && m.file_name() == "libjvm.so")
+    }
+
+    /// Where libjvm.so starts in the process.
+    pub fn libjvm_base(&self) -> Option<u64> {
+        self.libjvm().map(|m| m.start)
+    }
+
+    /// libjvm's build-id in hex as the core's own memory has it.
+    pub fn libjvm_build_id(&self) -> Option<&str> {
+        self.libjvm_build_id.as_deref()
+    }
+
+    /// The libjvm.so that [`CoreFile::lay_backing_files`] found, even if no byte of it was needed.
+    pub fn libjvm_file(&self) -> Option<&Path> {
+        self.libjvm_file.as_deref()
+    }
+
+    /// The files that were laid underneath, one entry for each mapping.
+    pub fn backing(&self) -> &[Backing] {
+        &self.backing
+    }
+}

@@ -1,0 +1,350 @@
+//! Mapped files laid underneath the core's pages: libjvm.so and the CDS archives, which
+//! the kernel leaves out of a core where the process did not change them.
+//!
+//! Knows where to look for them and how to tell the right libjvm by its build-id; knows
+//! nothing of what is in them.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+use object::LittleEndian as LE;
+use object::elf::{self, FileHeader64};
+use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
+
+use super::{CoreFile, FileMapping, Memory};
+use crate::error::{Error, Fault, Result};
+
+/// Where to look for mapped files.
+#[derive(Debug, Clone, Default)]
+pub struct Sysroot {
+    /// The libjvm.so to use, whatever the recorded path.
+    pub jvm: Option<PathBuf>,
+    /// Directories that stand for the process's `/`, tried in order.
+    pub roots: Vec<PathBuf>,
+}
+
+/// A file that was laid under a mapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backing {
+    /// First address of the mapping.
+    pub start: u64,
+    /// The file that was used.
+    pub file: PathBuf,
+    /// How many bytes came from it.
+    pub bytes: u64,
+    /// Whether a build-id proved it to be the right one.
+    pub proven: bool,
+}
+
+/// A mapping that could not be completed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The mapping.
+    pub mapping: FileMapping,
+    /// How many bytes of it are nowhere.
+    pub missing_bytes: u64,
+    /// The files that were looked at.
+    pub tried: Vec<PathBuf>,
+    /// Why none of them did.
+    pub why: String,
+}
+
+/// A candidate opened and mapped.
+struct Candidate {
+    path: PathBuf,
+    map: Arc<Mmap>,
+    proven: bool,
+}
+
+/// Whether rjcore reads the file: libjvm (vmStructs, vtables) and CDS archives (classes).
+pub fn matters(mapping: &FileMapping) -> bool {
+    let name = mapping.file_name();
+    name == "libjvm.so" || name.ends_with(".jsa")
+}
+
+impl CoreFile {
+    /// Lays the files that matter under the core's pages, see [`matters`].
+    ///
+    /// Order: `--jvm` (for libjvm.so only), each root (the recorded path in it, then the
+    /// bare name), the recorded path. Returns what could not be completed.
+    /// [`Error::NoJvm`] without an NT_FILE note; [`Error::WrongJvm`] when `--jvm` is
+    /// another build.
+    pub fn lay_backing_files(&mut self, sysroot: &Sysroot) -> Result<Vec<Missing>> {
+        self.lay_backing_files_if(sysroot, matters)
+    }
+
+    /// [`CoreFile::lay_backing_files`] for the mappings that `wanted` names.
+    pub fn lay_backing_files_if(
+        &mut self,
+        sysroot: &Sysroot,
+        wanted: impl Fn(&FileMapping) -> bool,
+    ) -> Result<Vec<Missing>> {
+        if self.mappings.is_empty() {
+            let why = match self.truncation() {
+                Some(t) if t.notes_missing > 0 => "the core is cut off within its notes",
+                _ => "the core has no list of mapped files (NT_FILE)",
+            };
+            return Err(Error::NoJvm(format!(
+                "{}: {why}, so libjvm.so cannot be found in it; take the core with gcore or by \
+                 the kernel, and copy it whole",
+                self.path.display()
+            )));
+        }
+        let given = sysroot.jvm.as_deref().map(|jvm| self.given_jvm(jvm)).transpose()?;
+        let mut out = Vec::new();
+        // One search for all mappings of one file: they lie next to each other.
+        let mut last: Option<(String, Option<Candidate>, Vec<PathBuf>, String)> = None;
+        for mapping in self.mappings.clone().into_iter().filter(wanted) {
+            let is_jvm = mapping.file_name() == "libjvm.so";
+            let lacking = absent(&self.memory, mapping.start, mapping.end);
+            if lacking == 0 && !is_jvm {
+                continue;
+            }
+            if last.as_ref().is_none_or(|l| l.0 != mapping.path) {
+                let mut tried = Vec::new();
+                let mut why = String::new();
+                let found = match &given {
+                    Some(c) if is_jvm => Some(c.again()),
+                    _ => self.search(&mapping, sysroot, &mut tried, &mut why),
+                };
+                last = Some((mapping.path.clone(), found, tried, why));
+            }
+            let Some((_, found, tried, why)) = &last else { continue };
+            let mut why = why.clone();
+            let mut left = lacking;
+            if let Some(c) = found {
+                if is_jvm {
+                    self.libjvm_file = Some(c.path.clone());
+                }
+                if lacking > 0 {
+                    let bytes = self.lay(&mapping, c, is_jvm);
+                    left = absent(&self.memory, mapping.start, mapping.end);
+                    // The kernel shows zeros between the file's end and the page's.
+                    let file_end = mapping
+                        .start
+                        .saturating_add((c.map.len() as u64).saturating_sub(mapping.file_offset));
+                    let tail_end = (file_end.saturating_add(4095) & !4095).min(mapping.end);
+                    left -= absent(&self.memory, file_end.min(tail_end), tail_end);
+                    let file = c.path.clone();
+                    self.backing.push(Backing {
+                        start: mapping.start,
+                        file,
+                        bytes,
+                        proven: c.proven,
+                    });
+                    why = format!(
+                        "{} does not reach that far, or the process had changed what the cut-off \
+                         core lost",
+                        c.path.display()
+                    );
+                }
+            }
+            if left > 0 {
+                let tried = tried.clone();
+                out.push(Missing { mapping, missing_bytes: left, tried, why });
+            }
+        }
+        self.memory.merge();
+        Ok(out)
+    }
+
+    /// Lays `c` under `mapping`, except where the core had other bytes and lost them:
+    /// the file holds the state before relocation and before all writes.
+    fn lay(&mut self, mapping: &FileMapping, c: &Candidate, is_jvm: bool) -> u64 {
+        let mut holes = Vec::new();
+        for hit in self.truncation.iter().flat_map(|t| &t.hits) {
+            let (from, to) = (hit.end - hit.missing, hit.end);
+            if from < mapping.end && to > mapping.start {
+                holes.push((from.max(mapping.start), to.min(mapping.end)));
+            }
+        }
+        let offset = |addr: u64| mapping.file_offset + (addr - mapping.start);
+        if is_jvm {
+            holes.retain(|h| written(&c.map, offset(h.0), offset(h.1)));
+        }
+        holes.push((mapping.end, mapping.end));
+        let (mut at, mut bytes) = (mapping.start, 0);
+        for (from, to) in holes {
+            if at < from {
+                bytes += self.memory.lay_under(at, from - at, &c.map, offset(at));
+            }
+            at = at.max(to);
+        }
+        bytes
+    }
+
+    /// The file given with `--jvm`, which must be right.
+    fn given_jvm(&self, path: &Path) -> Result<Candidate> {
+        let map = map(path).map_err(Error::io(path))?;
+        let found = file_build_id(&map).map_err(|why| {
+            Error::Usage(format!("{}: {why}; --jvm takes a libjvm.so", path.display()))
+        })?;
+        let proven = match self.libjvm_build_id() {
+            Some(expected) if found.as_deref() != Some(expected) => {
+                let found = found.unwrap_or_else(|| "(none)".into());
+                let expected = expected.to_owned();
+                return Err(Error::WrongJvm { path: path.into(), found, expected });
+            }
+            expected => expected.is_some(),
+        };
+        Ok(Candidate { path: path.into(), map, proven })
+    }
+
+    fn search(
+        &self,
+        mapping: &FileMapping,
+        sysroot: &Sysroot,
+        tried: &mut Vec<PathBuf>,
+        why: &mut String,
+    ) -> Option<Candidate> {
+        let recorded = Path::new(mapping.clean_path());
+        let inner = recorded.strip_prefix("/").unwrap_or(recorded);
+        let in_roots =
+            sysroot.roots.iter().flat_map(|r| [r.join(inner), r.join(mapping.file_name())]);
+        *why = "no such file; name the directory that holds it with --sysroot".into();
+        for path in in_roots.chain([recorded.to_owned()]) {
+            let is_recorded = path == recorded;
+            tried.push(path.clone());
+            let map = match map(&path) {
+                Ok(map) => map,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => {
+                    *why = format!("{}: {e}", path.display());
+                    continue;
+                }
+            };
+            match self.judge(mapping, &path, &map) {
+                Ok(false) if is_recorded && mapping.path != mapping.clean_path() => {
+                    *why = format!(
+                        "{}: the process's file was deleted, and nothing proves this one equal",
+                        path.display()
+                    );
+                }
+                Ok(proven) => return Some(Candidate { path, map, proven }),
+                Err(e) => *why = format!("{}: {e}", path.display()),
+            }
+        }
+        None
+    }
+
+    /// Whether the candidate is proven right (true), possible (false) or wrong (the reason).
+    fn judge(&self, mapping: &FileMapping, path: &Path, file: &[u8]) -> Result<bool, String> {
+        if mapping.file_name() == "libjvm.so" {
+            let found = file_build_id(file)?;
+            return self.same_build(found.as_deref());
+        }
+        let end = mapping.file_offset.saturating_add(mapping.end - mapping.start);
+        if (file.len() as u64).next_multiple_of(4096) < end {
+            return Err("shorter than the file that the process had mapped".into());
+        }
+        // A CDS archive has no build-id, but it is of one make with the libjvm beside it.
+        match map(&path.with_file_name("libjvm.so")) {
+            Ok(jvm) => self
+                .same_build(file_build_id(&jvm)?.as_deref())
+                .map_err(|e| format!("of another JDK: the libjvm.so beside it has {e}")),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn same_build(&self, found: Option<&str>) -> Result<bool, String> {
+        match self.libjvm_build_id() {
+            Some(expected) if found != Some(expected) => Err(format!(
+                "build-id {}, the core's libjvm.so has {expected}",
+                found.unwrap_or("(none)")
+            )),
+            expected => Ok(expected.is_some()),
+        }
+    }
+}
+
+impl Candidate {
+    fn again(&self) -> Candidate {
+        Candidate { path: self.path.clone(), map: self.map.clone(), proven: self.proven }
+    }
+}
+
+fn map(path: &Path) -> std::io::Result<Arc<Mmap>> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    // SAFETY: read-only; shortening the file meanwhile is the user's to avoid.
+    unsafe { Mmap::map(&file) }.map(Arc::new)
+}
+
+/// Bytes of `start..end` that the memory lacks.
+fn absent(memory: &Memory, start: u64, end: u64) -> u64 {
+    let there: u64 = memory.present(start, end).map(|(a, b)| b - a).sum();
+    end.saturating_sub(start) - there
+}
+
+/// Whether the file's bytes `from..to` lie in a segment that the process writes to
+/// (relocations too).
+fn written(file: &[u8], from: u64, to: u64) -> bool {
+    let Ok(header) = FileHeader64::<LE>::parse(file) else { return true };
+    let Ok(phdrs) = header.program_headers(LE, file) else { return true };
+    phdrs.iter().any(|p| {
+        let (start, len) = p.file_range(LE);
+        // Whole pages are mapped, so a segment's first and last page are the process's too.
+        let (start, end) = (start & !4095, start.saturating_add(len).saturating_add(4095) & !4095);
+        p.p_type(LE) == elf::PT_LOAD && p.p_flags(LE).0 & 2 != 0 && start < to && end > from
+    })
+}
+
+/// The build-id of an ELF file in hex; None if it has none, `Err` if it is no ELF.
+fn file_build_id(file: &[u8]) -> Result<Option<String>, String> {
+    let not_elf = |_| "not a 64-bit ELF file".to_string();
+    let header = FileHeader64::<LE>::parse(file).map_err(not_elf)?;
+    let phdrs = header.program_headers(LE, file).map_err(not_elf)?;
+    Ok(phdrs.iter().filter(|p| p.p_type(LE) == elf::PT_NOTE).find_map(|p| {
+        let data = p.data(LE, file).ok()?;
+        note_build_id(data, p.p_align(LE))
+    }))
+}
+
+/// libjvm's build-id in the core's own memory: the kernel saves the first page of every
+/// ELF file, and the note is there.
+pub(super) fn build_id_in_core(core: &CoreFile) -> Option<String> {
+    let base = core.libjvm()?.start;
+    read_build_id(core.memory(), base).ok().flatten()
+}
+
+fn read_build_id(memory: &Memory, base: u64) -> Result<Option<String>, Fault> {
+    let at = |offset: u64| base.wrapping_add(offset);
+    if memory.u32(base)? != 0x464c_457f || memory.u8(at(4))? != 2 {
+        return Ok(None);
+    }
+    let phoff = memory.u64(at(32))?;
+    let count = u64::from(memory.u16(at(56))?.min(64));
+    let phdr = |i: u64| at(phoff).wrapping_add(i * 56);
+    let mut bias = base;
+    for i in 0..count {
+        // PT_LOAD of file offset 0.
+        if memory.u32(phdr(i))? == 1 && memory.u64(phdr(i).wrapping_add(8))? == 0 {
+            bias = base.wrapping_sub(memory.u64(phdr(i).wrapping_add(16))?);
+        }
+    }
+    for i in (0..count).filter(|&i| memory.u32(phdr(i)) == Ok(4)) {
+        let start = bias.wrapping_add(memory.u64(phdr(i).wrapping_add(16))?);
+        let len = memory.u64(phdr(i).wrapping_add(40))?.min(64 << 10);
+        let align = memory.u64(phdr(i).wrapping_add(48))?;
+        let mut data = vec![0; len as usize];
+        if memory.read_into(start, &mut data).is_ok()
+            && let Some(id) = note_build_id(&data, align)
+        {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+fn note_build_id(data: &[u8], align: u64) -> Option<String> {
+    let align = if align == 8 { 8 } else { 4 };
+    let notes = NoteIterator::<FileHeader64<LE>>::new(LE, align, data).ok()?;
+    let note = notes
+        .map_while(|n| n.ok())
+        .find(|n| n.name() == b"GNU" && n.n_type(LE) == elf::NT_GNU_BUILD_ID)?;
+    Some(note.desc().iter().map(|b| format!("{b:02x}")).collect())
+}
