@@ -7,3 +7,8 @@
 
 pub mod corefile;
 pub mod error;
+pub mod heap;
+pub mod hotspot;
+pub mod output;
+pub mod symbols;
+pub mod vmstructs;

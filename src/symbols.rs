@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use goblin::elf::dynamic::{DT_STRTAB, DT_STRSZ, DT_SYMTAB};
+use goblin::container::{Container, Ctx, Endian};
+use goblin::elf::dynamic::{DT_STRSZ, DT_STRTAB, DT_SYMTAB};
 use goblin::elf::program_header::{PT_DYNAMIC, PT_LOAD, ProgramHeader};
 use goblin::elf64::header::{Header, SIZEOF_EHDR};
-use goblin::container::{Container, Ctx, Endian};
 
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};

@@ -94,7 +94,13 @@ pub fn object_size(p: &Pointers, size: Size, head: &[u8]) -> Option<u64> {
     let bytes = match size {
         Size::Fixed(bytes) => bytes,
         Size::Array { header, log2 } => header + (word(p.array_length)? << log2),
-        Size::Mirror(oop_size) => word(oop_size)? * 8,
+        Size::Mirror { base, size_offset } => {
+            let bytes = word(size_offset)? * 8;
+            if bytes < base {
+                return None;
+            }
+            bytes
+        }
         Size::StackChunk { base, size_offset } => {
             let words = word(size_offset)?;
             // stackChunkOop.inline.hpp: one bit per word, two where oops are narrow.

@@ -371,7 +371,13 @@ fn saved(heap: &Heap, at: u64, size: u64) -> bool {
 }
 
 /// Steps over what is no object: on to the next address where objects follow one another.
-fn step_over(heap: &Heap, chunk: &Chunk, at: u64, kind: DamageKind, report: &mut WalkReport) -> u64 {
+fn step_over(
+    heap: &Heap,
+    chunk: &Chunk,
+    at: u64,
+    kind: DamageKind,
+    report: &mut WalkReport,
+) -> u64 {
     let alignment = heap.vm.pointers.alignment;
     let mut next = at + alignment;
     let end = loop {

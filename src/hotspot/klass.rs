@@ -17,8 +17,13 @@ const MAX_DEPTH: usize = 10_000;
 pub enum Size {
     /// Bytes, the same for every instance.
     Fixed(u64),
-    /// java.lang.Class: a field of the mirror holds its size in words; here its offset.
-    Mirror(u64),
+    /// java.lang.Class: a field of the mirror holds its size in words, statics included.
+    Mirror {
+        /// Bytes of the fixed part.
+        base: u64,
+        /// Offset of that field.
+        size_offset: u64,
+    },
     /// jdk.internal.vm.StackChunk: fixed bytes, then a stack of as many words as the field at
     /// `size_offset` says, then a bitmap of it.
     StackChunk {
@@ -159,12 +164,15 @@ impl Classes {
             let size = k.fields.iter().find(|i| r.symbol(i.name).as_deref() == Some("size"));
             (k.addr, size.map(|i| u64::from(i.offset)))
         });
-        let oop_size = u64::try_from(oop_size).ok().filter(|o| (4..1024).contains(o)).ok_or_else(
-            || Error::Corrupt(format!("java_lang_Class::_oop_size_offset is {oop_size}")),
-        )?;
+        let oop_size =
+            u64::try_from(oop_size).ok().filter(|o| (4..1024).contains(o)).ok_or_else(|| {
+                Error::Corrupt(format!("java_lang_Class::_oop_size_offset is {oop_size}"))
+            })?;
         for k in &mut self.all {
             match (k.size, chunk) {
-                (Size::Fixed(_), _) if Some(k.addr) == class => k.size = Size::Mirror(oop_size),
+                (Size::Fixed(base), _) if Some(k.addr) == class => {
+                    k.size = Size::Mirror { base, size_offset: oop_size };
+                }
                 (Size::Fixed(base), Some((addr, Some(size_offset)))) if addr == k.addr => {
                     k.size = Size::StackChunk { base, size_offset };
                 }

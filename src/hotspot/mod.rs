@@ -104,8 +104,7 @@ impl<'a> Vm<'a> {
             e => e,
         };
         let flags = Flags::read(mem, &tables, &fields).map_err(named)?;
-        gc::check(&flags)
-            .map_err(|e| Error::Unsupported(format!("{}: {e}", version.text())))?;
+        gc::check(&flags).map_err(|e| Error::Unsupported(format!("{}: {e}", version.text())))?;
         let pointers = Pointers::read(mem, &tables, &fields, &flags).map_err(named)?;
         let reader = Reader { mem, fields: &fields, pointers };
         let mut damaged = Vec::new();
@@ -114,18 +113,7 @@ impl<'a> Vm<'a> {
         let archive = bound(fields.archive_base)
             .zip(bound(fields.archive_top))
             .filter(|(base, top)| base < top);
-        Ok(Vm {
-            mem,
-            library,
-            tables,
-            fields,
-            flags,
-            version,
-            pointers,
-            classes,
-            archive,
-            damaged,
-        })
+        Ok(Vm { mem, library, tables, fields, flags, version, pointers, classes, archive, damaged })
     }
 
     /// The facts that structure readers share.

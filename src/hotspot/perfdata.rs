@@ -27,9 +27,8 @@ pub fn read(vm: &Vm) -> BTreeMap<String, Counter> {
     };
     let len = top.saturating_sub(start).min(MAX_SIZE);
     let Ok(all) = vm.mem.slice(start, len) else { return out };
-    let word = |at: usize| {
-        Some(i32::from_le_bytes(all.get(at..at.checked_add(4)?)?.try_into().ok()?))
-    };
+    let word =
+        |at: usize| Some(i32::from_le_bytes(all.get(at..at.checked_add(4)?)?.try_into().ok()?));
     if word(0) != Some(MAGIC as i32) {
         return out;
     }

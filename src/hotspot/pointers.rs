@@ -99,7 +99,11 @@ impl Pointers {
     /// The address that a narrow oop means; 0 stays 0.
     #[inline(always)]
     pub fn widen(&self, narrow: u32) -> u64 {
-        if narrow == 0 { 0 } else { self.oop_base.wrapping_add(u64::from(narrow) << self.oop_shift) }
+        if narrow == 0 {
+            0
+        } else {
+            self.oop_base.wrapping_add(u64::from(narrow) << self.oop_shift)
+        }
     }
 
     /// The klass of the object whose first 16 bytes (8 with compact headers) are given.
@@ -114,7 +118,11 @@ impl Pointers {
                 u64::from_le_bytes(header.get(..8)?.try_into().ok()?) >> shift
             }
         };
-        if narrow == 0 { Some(0) } else { Some(self.klass_base.wrapping_add(narrow << self.klass_shift)) }
+        if narrow == 0 {
+            Some(0)
+        } else {
+            Some(self.klass_base.wrapping_add(narrow << self.klass_shift))
+        }
     }
 
     /// Bytes of header before the first possible field.

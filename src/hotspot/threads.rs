@@ -48,8 +48,7 @@ pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
             let terminated = vm.mem.i32(at(f.thread_terminated.get()?)).map_err(what())?;
             // _thread_exiting and the states behind it count up (javaThread.hpp).
             let alive = exiting.is_none_or(|e| i64::from(terminated) < e);
-            let name =
-                vm.oop_field(object, "name").and_then(|s| vm.string(s)).unwrap_or_default();
+            let name = vm.oop_field(object, "name").and_then(|s| vm.string(s)).unwrap_or_default();
             let tlab = at(f.thread_tlab.get()?);
             let tlab = |offset: u64| vm.mem.u64(tlab.wrapping_add(offset)).map_err(what());
             let (start, top) = (tlab(f.tlab_start.get()?)?, tlab(f.tlab_top.get()?)?);

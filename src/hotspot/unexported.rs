@@ -54,8 +54,5 @@ pub fn is_hidden_thread(name: &str) -> bool {
 }
 
 /// Collectors by the flag that chooses them, for those that rjcore does not read yet.
-pub const OTHER_COLLECTORS: [(&str, &str); 3] = [
-    ("UseZGC", "ZGC"),
-    ("UseShenandoahGC", "Shenandoah"),
-    ("UseConcMarkSweepGC", "CMS"),
-];
+pub const OTHER_COLLECTORS: [(&str, &str); 3] =
+    [("UseZGC", "ZGC"), ("UseShenandoahGC", "Shenandoah"), ("UseConcMarkSweepGC", "CMS")];

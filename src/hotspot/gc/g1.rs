@@ -44,8 +44,7 @@ pub fn regions(vm: &Vm, heap: u64) -> Result<Vec<Region>> {
     let f = &vm.fields;
     let what = || Error::unreadable("G1's region table");
     let tags = Tags::read(vm)?;
-    let table =
-        heap.wrapping_add(f.g1_hrm.get()?).wrapping_add(f.hrm_regions.get()?);
+    let table = heap.wrapping_add(f.g1_hrm.get()?).wrapping_add(f.hrm_regions.get()?);
     let base = vm.mem.u64(table.wrapping_add(f.region_table_base.get()?)).map_err(what())?;
     let len = vm.mem.u64(table.wrapping_add(f.region_table_length.get()?)).map_err(what())?;
     if len > MAX_REGIONS {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::records::{EMPTY_TRACE, Put, RECORD_HEADER, double_bits, float_bits, sub, tag, value_type};
 use super::DumpSummary;
+use super::records::{
+    EMPTY_TRACE, Put, RECORD_HEADER, double_bits, float_bits, sub, tag, value_type,
+};
 use crate::heap::Heap;
 use crate::hotspot::class_facts::{ClassFacts, ClassReader};
 use crate::hotspot::field_layout::hprof_size;

@@ -43,7 +43,7 @@ pub fn write_dump(
     heap: &Heap,
     threads: usize,
     out: &mut dyn Write,
-    sink_error: &dyn Fn(std::io::Error) -> crate::error::Error,
+    sink_error: fn(std::io::Error) -> crate::error::Error,
     progress: &dyn Fn(u64),
 ) -> Result<DumpSummary> {
     let vm = heap.vm;
@@ -60,7 +60,7 @@ pub fn write_dump(
     drop(buffer);
 
     let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k)).collect();
-    let mut faults: Vec<Fault> = Vec::new();
+    let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);
     let make = || {
         let mut records = Records::new(heap, &plans);
         crate::heap::Visitor::clear(&mut records);
@@ -70,10 +70,14 @@ pub fn write_dump(
         records.write(out).map_err(sink_error)?;
         summary.objects += records.objects;
         summary.truncated_arrays += records.truncated;
+        misfits += records.misfits;
         faults.append(&mut records.faults);
         progress(bytes);
         Ok(())
     })?;
+    if misfits > 0 {
+        summary.damaged.push(format!("{misfits} objects are smaller than their fields"));
+    }
     for fault in &faults {
         summary.damaged.push(format!("part of a large array is written as zeroes: {fault}"));
     }

@@ -39,6 +39,8 @@ pub struct Records<'h> {
     pub objects: u64,
     /// Arrays cut short because a record cannot hold them.
     pub truncated: u64,
+    /// Objects smaller than their fields.
+    pub misfits: u64,
     /// Arrays that stopped being readable while they were written: zeroes stand for the rest.
     pub faults: Vec<Fault>,
 }
@@ -54,6 +56,7 @@ impl<'h> Records<'h> {
             large: Vec::new(),
             objects: 0,
             truncated: 0,
+            misfits: 0,
             faults: Vec::new(),
         }
     }
@@ -152,7 +155,11 @@ impl Visitor for Records<'_> {
         let plans = self.plans;
         let plan = &plans[object.klass as usize];
         match plan {
-            Plan::Instance { class_id, len, runs, mirror_of } => {
+            Plan::Instance { class_id, len, object_len, runs, mirror_of } => {
+                if object.bytes.len() < *object_len as usize {
+                    self.misfits += 1; // a super class larger than its sub: damaged metadata
+                    return;
+                }
                 if let Some(at) = *mirror_of {
                     let at = at as usize;
                     let klass = object.bytes.get(at..at + 8);
@@ -197,7 +204,7 @@ impl Visitor for Records<'_> {
         self.len = RECORD_HEADER;
         self.large.clear();
         self.faults.clear();
-        (self.objects, self.truncated) = (0, 0);
+        (self.objects, self.truncated, self.misfits) = (0, 0, 0);
         if self.buffer.is_empty() {
             self.buffer.resize(1 << 20, 0);
         }

@@ -104,6 +104,8 @@ pub enum Plan {
         class_id: u64,
         /// Bytes of field values.
         len: u32,
+        /// Bytes that an object must have for the values to lie in it.
+        object_len: u32,
         /// The values.
         runs: Box<[Run]>,
         /// For java.lang.Class: where the klass is. Only mirrors of primitive types, which
@@ -161,8 +163,13 @@ impl Plan {
             .then(|| vm.fields.class_klass.opt())
             .flatten()
             .and_then(|at| vm.mem.u32(at).ok());
+        let end = |r: &Run| {
+            let values = u64::from(r.dump_len) / r.copy.dump_size();
+            r.offset + (values * r.copy.heap_size(p)) as u32
+        };
         Plan::Instance {
             class_id: klass.mirror,
+            object_len: runs.iter().map(end).max().unwrap_or(0),
             len: runs.iter().map(|r| r.dump_len).sum(),
             runs: runs.into(),
             mirror_of,
