@@ -13,13 +13,7 @@ fn main() {
         let t = std::time::Instant::now();
         if a[1] == "dump" {
             let mut f = std::fs::File::create(&a[3]).unwrap();
-            let s = rjcore::output::hprof::write_dump(
-                &heap,
-                2,
-                &mut f,
-                |e| rjcore::error::Error::Usage(e.to_string()),
-                &|_| (),
-            )?;
+            let s = rjcore::output::hprof::write_dump(&heap, 2, &mut f, &|_| ())?;
             eprintln!("{s:#?}");
         } else {
             let (rows, rep) = rjcore::output::histo::histogram(&heap, 2, &|_| ())?;

@@ -1,4 +1,7 @@
-//! What is made of a heap: HPROF, histograms, reports. Reads no target memory by itself.
+//! What is made of a heap: HPROF, histograms, reports, and the files that they go to.
 
+pub mod gzip;
 pub mod histo;
 pub mod hprof;
+pub mod interrupt;
+pub mod sink;
