@@ -73,6 +73,32 @@ pub enum Error {
     /// Interrupted by the user.
     #[error("interrupted; nothing was written to {0}")]
     Interrupted(PathBuf),
+    /// Interrupted by the user while bytes went straight to a stream.
+    #[error("interrupted; {name} got {bytes} bytes and is incomplete")]
+    InterruptedStream {
+        /// `standard output` or the special file's path.
+        name: String,
+        /// How many bytes went out before.
+        bytes: u64,
+    },
+    /// A pipe's reader went away: of standard output, or of a fifo given as target.
+    #[error("{name} was closed by its reader after {bytes} bytes")]
+    ClosedPipe {
+        /// `standard output` or the fifo's path.
+        name: String,
+        /// How many bytes went out before.
+        bytes: u64,
+    },
+    /// Writing a file failed before it was complete, so it never got its name.
+    #[error("{path}: {source}{}; {left}", io_hint(.source))]
+    Unfinished {
+        /// The name that the file would have got.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+        /// What is under that name now, in words.
+        left: &'static str,
+    },
     /// Arguments that contradict each other or the state of the disk.
     #[error("{0}")]
     Usage(String),
@@ -85,6 +111,18 @@ impl Error {
     /// Attach a path to an I/O error: `.map_err(Error::io(path))`.
     pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
         move |source| Error::Io { path: path.to_owned(), source }
+    }
+
+    /// Carry this error through `std::io::Write`; [`Error::from_write`] takes it out again.
+    pub fn into_io(self) -> io::Error {
+        io::Error::other(self)
+    }
+
+    /// The error that a writer over an output sink answered, with its path
+    /// and hint; one that is not the sink's own (the compressor's, say) is named `output`.
+    pub fn from_write(e: io::Error) -> Error {
+        e.downcast::<Error>()
+            .unwrap_or_else(|source| Error::Io { path: PathBuf::from("output"), source })
     }
 
     /// Name the structure that a fault made unreadable.

@@ -1,0 +1,2 @@
+//! The commands and what they show on the terminal.
+pub mod progress;
