@@ -23,6 +23,8 @@ pub struct Chunk {
     pub first: bool,
     /// What space it belongs to.
     pub space: Space,
+    /// Region::marked_below.
+    pub marked_below: u64,
 }
 
 /// Cuts `regions` (in order) at `gaps` and into chunks.
@@ -34,26 +36,25 @@ pub fn cut(regions: &[Region], mut gaps: Vec<(u64, u64)>) -> Vec<Chunk> {
         let first = gaps.partition_point(|g| g.1 <= r.start);
         for &(from, to) in gaps[first..].iter().take_while(|g| g.0 < r.top) {
             if from >= at {
-                span(at, from, r.space, &mut out);
+                span(at, from, r, &mut out);
                 at = to.min(r.top);
             }
         }
-        span(at, r.top, r.space, &mut out);
+        span(at, r.top, r, &mut out);
     }
     out
 }
 
-fn span(start: u64, end: u64, space: Space, out: &mut Vec<Chunk>) {
-    if start >= end {
-        return;
-    }
-    // A humongous region is one object.
-    let step = if space == Space::Humongous { u64::MAX } else { CHUNK };
+fn span(start: u64, end: u64, r: &Region, out: &mut Vec<Chunk>) {
+    let &Region { space, marked_below, .. } = r;
     let mut at = start;
     while at < end {
-        let limit = at.saturating_add(step).min(end);
-        out.push(Chunk { start: at, limit, span_end: end, first: at == start, space });
-        at = limit;
+        // A humongous region holds one object, and perhaps a filler that HotSpot never visits.
+        let humongous = space == Space::Humongous;
+        let limit = if humongous { at + 1 } else { at.saturating_add(CHUNK).min(end) };
+        let first = at == start;
+        out.push(Chunk { start: at, limit, span_end: end, first, space, marked_below });
+        at = if humongous { end } else { limit };
     }
 }
 
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     fn region(start: u64, top: u64) -> Region {
-        Region { start, top, end: top, space: Space::Eden }
+        Region { start, top, end: top, space: Space::Eden, marked_below: 0 }
     }
 
     #[test]

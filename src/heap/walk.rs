@@ -320,6 +320,15 @@ fn walk_chunk<V: Visitor>(
             if at >= chunk.limit || at >= run_end {
                 break None;
             }
+            if at < chunk.marked_below
+                && let Some(marks) = &heap.collected.marks
+            {
+                let next = marks.next(mem, at, chunk.marked_below);
+                if next != at {
+                    at = next; // dead, and perhaps of a class that is gone
+                    continue;
+                }
+            }
             let head = &run[(at - base) as usize..];
             match probe_head(heap, at, chunk.span_end, head) {
                 Found::Object(klass, size) => {

@@ -3,7 +3,7 @@
 use super::Vm;
 use super::field_layout::{FieldInfo, hprof_size, is_reference};
 use super::klass::{Kind, Klass};
-use super::unexported::{INIT_LOCK, RESOLVED_REFERENCES};
+use super::unexported::{INIT_LOCK, INIT_LOCK_FIELDS, RESOLVED_REFERENCES};
 use crate::error::Fault;
 
 /// A static field's value.
@@ -51,7 +51,7 @@ impl<'v> ClassReader<'v> {
             vm,
             signers: field(&["signers", "signers_name"]),
             protection_domain: field(&["protectionDomain", "protection_domain"]),
-            init_lock: field(&["init_lock", "<init_lock>"]),
+            init_lock: field(&INIT_LOCK_FIELDS),
             resolved_references_name: vm_symbol(vm, RESOLVED_REFERENCES),
             init_lock_name: vm_symbol(vm, INIT_LOCK),
         }

@@ -37,6 +37,10 @@ pub const RESOLVED_REFERENCES: &[u8] = b"<resolved_references>";
 /// The same for the lock that a class is initialised under.
 pub const INIT_LOCK: &[u8] = b"<init_lock>";
 
+/// `javaClasses.cpp`, `java_lang_Class::compute_offsets`: the lock's field in a mirror. Until it
+/// got a field of its own it shared that of an array's component type ("a C union").
+pub const INIT_LOCK_FIELDS: [&str; 3] = ["<init_lock>", "init_lock", "componentType"];
+
 /// `fieldInfo.hpp` until 20: the access flag of a field that javac did not declare.
 pub const ACC_FIELD_INTERNAL: u16 = 0x400;
 /// The same: one more slot at the end of the array holds the generic signature.
@@ -56,3 +60,26 @@ pub fn is_hidden_thread(name: &str) -> bool {
 /// Collectors by the flag that chooses them, for those that rjcore does not read yet.
 pub const OTHER_COLLECTORS: [(&str, &str); 3] =
     [("UseZGC", "ZGC"), ("UseShenandoahGC", "Shenandoah"), ("UseConcMarkSweepGC", "CMS")];
+
+/// Where G1 keeps which objects of old regions died in the last marking, as long as the regions
+/// were left as they were (11 to 19; later ones overwrite the dead). Not in the tables at all:
+/// read off Debian's 17.0.15 and `g1ConcurrentMark.hpp`, `markBitMap.hpp`, `heapRegion.hpp`.
+pub mod g1_marking {
+    /// sizeof(HeapRegion) of the builds that these hold for (17).
+    pub const HEAP_REGION_SIZE: u64 = 296;
+    /// `heapRegionType.hpp`: of the two archive tags, the closed one (41) is the open one plus
+    /// one. Nothing ever dies in closed archive regions, and the bitmap is not kept for them.
+    pub const CLOSED_ARCHIVE_BIT: u32 = 1;
+    /// `HeapRegion::_prev_top_at_mark_start`.
+    pub const PREV_TOP_AT_MARK_START: u64 = 224;
+    /// `G1ConcurrentMark::_g1h`: proves that a pointer in the heap object leads to one.
+    pub const CM_HEAP: u64 = 8;
+    /// `G1ConcurrentMark::_prev_mark_bitmap`.
+    pub const CM_PREV_BITMAP: u64 = 144;
+    /// `MarkBitMap::_covered`: a MemRegion, start and words.
+    pub const BITMAP_COVERED: u64 = 8;
+    /// `MarkBitMap::_shifter`.
+    pub const BITMAP_SHIFTER: u64 = 24;
+    /// `MarkBitMap::_bm`: the words' address.
+    pub const BITMAP_MAP: u64 = 32;
+}

