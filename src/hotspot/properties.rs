@@ -29,13 +29,7 @@ pub fn read(vm: &Vm) -> Option<BTreeMap<String, String>> {
 }
 
 /// Adds a bucket's entries. `outer`: a bucket that moved to a larger table is followed there.
-fn add(
-    vm: &Vm,
-    mut node: u64,
-    outer: bool,
-    left: &mut usize,
-    out: &mut BTreeMap<String, String>,
-) {
+fn add(vm: &Vm, mut node: u64, outer: bool, left: &mut usize, out: &mut BTreeMap<String, String>) {
     // ForwardingNode: a resize is under way.
     if let Some(next) = vm.oop_field(node, "nextTable").filter(|n| outer && *n != 0) {
         for bucket in elements(vm, next).into_iter().flatten() {
