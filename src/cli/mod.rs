@@ -1,2 +1,142 @@
 //! The commands and what they show on the terminal.
+//!
+//! One file per command; what all of them take and how they open a core is in `source`.
+
+mod dump;
+mod histo;
+mod info;
 pub mod progress;
+mod source;
+mod trim;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::output::interrupt;
+
+const EXIT: &str = "\
+Exit codes:
+  0  all of it was read and written
+  1  it failed; no file was written
+  2  wrong usage
+  3  written, but parts of the core could not be read (they are listed)
+  130  interrupted";
+
+/// Heap dumps, histograms and facts from the ELF core of a HotSpot JVM, with no JDK.
+#[derive(Debug, Parser)]
+#[command(name = "rjcore", version, max_term_width = 100, after_help = EXIT)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Dump(dump::Args),
+    Histo(histo::Args),
+    Info(info::Args),
+    Trim(trim::Args),
+    /// Print the manual page (roff).
+    #[command(hide = true)]
+    Man,
+    /// Print a completion script.
+    #[command(hide = true)]
+    Completions {
+        /// The shell to complete for.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Whole,
+    Gaps,
+}
+
+impl Outcome {
+    fn of(whole: bool) -> Outcome {
+        if whole { Outcome::Whole } else { Outcome::Gaps }
+    }
+}
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Dump(args) => args.run(),
+        Command::Histo(args) => args.run(),
+        Command::Info(args) => args.run(),
+        Command::Trim(args) => args.run(),
+        Command::Man => man(),
+        Command::Completions { shell } => completions(shell),
+    };
+    match result {
+        Ok(Outcome::Whole) => ExitCode::SUCCESS,
+        Ok(Outcome::Gaps) => ExitCode::from(3),
+        Err(e) => {
+            // Standard error may be closed; there is nobody left to tell.
+            let _ = writeln!(io::stderr(), "rjcore: {e}");
+            ExitCode::from(match e {
+                Error::Usage(_) => 2,
+                _ => interrupt::exit_code().unwrap_or(1),
+            })
+        }
+    }
+}
+
+/// Writes text to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &[u8]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.map_err(Error::io(Path::new("standard output"))),
+    }
+}
+
+/// Writes a value as JSON to standard output.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|e| Error::Corrupt(format!("the report cannot be written as JSON: {e}")))?;
+    text.push(b'\n');
+    print(&text)
+}
+
+/// Writes a message to standard error.
+fn tell(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// The roff pages of the command and its subcommands, one behind the other.
+fn man() -> Result<Outcome> {
+    let mut out = Vec::new();
+    let mut all = Cli::command();
+    all.build();
+    let commands = all.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help");
+    let pages = std::iter::once(all.clone()).chain(commands.cloned());
+    for page in pages {
+        clap_mangen::Man::new(page)
+            .render(&mut out)
+            .map_err(Error::io(Path::new("the manual page")))?;
+    }
+    print(&out).map(|()| Outcome::Whole)
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<Outcome> {
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "rjcore", &mut out);
+    print(&out).map(|()| Outcome::Whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds() {
+        Cli::command().debug_assert();
+    }
+}

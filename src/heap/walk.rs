@@ -8,6 +8,7 @@ use super::chunks::{Chunk, cut};
 use super::klasses::{NO_KLASS, object_size};
 use super::report::{Damage, DamageKind, WalkReport};
 use crate::error::{Error, Result};
+use crate::hotspot::gc::Space;
 use crate::hotspot::klass::Size;
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
@@ -24,6 +25,8 @@ pub struct Object<'b> {
     pub klass: u32,
     /// All of its bytes, header and alignment included.
     pub bytes: &'b [u8],
+    /// Where it lives.
+    pub space: Space,
 }
 
 /// Takes the objects of a chunk in address order.
@@ -330,7 +333,7 @@ fn walk_chunk<V: Visitor>(
             match probe_head(heap, at, chunk.span_end, head) {
                 Found::Object(klass, size) => {
                     let Some(bytes) = head.get(..size as usize) else { break Some(None) };
-                    visitor.object(Object { addr: at, klass, bytes });
+                    visitor.object(Object { addr: at, klass, bytes, space });
                     counts.objects += 1;
                     counts.bytes += size;
                     at += size;
@@ -355,7 +358,7 @@ fn walk_chunk<V: Visitor>(
                     if saved(heap, at, size) {
                         straddling.resize(size as usize, 0);
                         if mem.read_into(at, &mut straddling).is_ok() {
-                            visitor.object(Object { addr: at, klass, bytes: &straddling });
+                            visitor.object(Object { addr: at, klass, bytes: &straddling, space });
                             let counts = &mut report.spaces[space as usize];
                             counts.objects += 1;
                             counts.bytes += size;

@@ -3,6 +3,7 @@
 //! Asks the tables for fields, never which JDK it is; what they lack is in `unexported`.
 //! Knows nothing of how a heap is walked or what is written of it.
 
+pub mod arguments;
 pub mod class_facts;
 pub mod field_layout;
 pub mod flags;
@@ -10,6 +11,7 @@ pub mod gc;
 pub mod klass;
 pub mod perfdata;
 pub mod pointers;
+pub mod properties;
 pub mod roots;
 pub mod strings;
 pub mod threads;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::heap::{Heap, Object, Visitor, WalkReport, walk};
+use crate::hotspot::gc::Space;
 
 /// Counts of one class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -12,6 +13,14 @@ pub struct Count {
     pub instances: u64,
     /// Their bytes on the heap, header and alignment included.
     pub bytes: u64,
+}
+
+impl Count {
+    /// Adds another count.
+    pub fn add(&mut self, other: &Count) {
+        self.instances += other.instances;
+        self.bytes += other.bytes;
+    }
 }
 
 /// A row of the table.
@@ -24,21 +33,26 @@ pub struct Row {
     /// The counts.
     #[serde(flatten)]
     pub count: Count,
+    /// The same by space, in `Space::ALL`'s order.
+    #[serde(skip)]
+    pub spaces: [Count; SPACES],
 }
 
+const SPACES: usize = Space::ALL.len();
+
 #[derive(Debug)]
-struct Counter(Vec<Count>);
+struct Counter(Vec<[Count; SPACES]>);
 
 impl Visitor for Counter {
     #[inline(always)]
     fn object(&mut self, object: Object) {
-        let count = &mut self.0[object.klass as usize];
+        let count = &mut self.0[object.klass as usize][object.space as usize];
         count.instances += 1;
         count.bytes += object.bytes.len() as u64;
     }
 
     fn clear(&mut self) {
-        self.0.fill(Count::default());
+        self.0.fill(Default::default());
     }
 }
 
@@ -49,12 +63,11 @@ pub fn histogram(
     progress: &dyn Fn(u64),
 ) -> Result<(Vec<Row>, WalkReport)> {
     let classes = heap.vm.classes.all();
-    let mut total = vec![Count::default(); classes.len()];
-    let make = || Counter(vec![Count::default(); classes.len()]);
+    let mut total = vec![[Count::default(); SPACES]; classes.len()];
+    let make = || Counter(vec![[Count::default(); SPACES]; classes.len()]);
     let report = walk(heap, threads, make, |counter, bytes| {
-        for (sum, part) in total.iter_mut().zip(&counter.0) {
-            sum.instances += part.instances;
-            sum.bytes += part.bytes;
+        for (sum, part) in total.as_flattened_mut().iter_mut().zip(counter.0.as_flattened()) {
+            sum.add(part);
         }
         progress(bytes);
         Ok(())
@@ -62,11 +75,24 @@ pub fn histogram(
     let mut rows: Vec<Row> = classes
         .iter()
         .zip(total)
-        .filter(|(_, count)| count.instances > 0)
-        .map(|(k, count)| Row { class: k.name.replace('/', "."), class_id: k.mirror, count })
+        .map(|(k, spaces)| {
+            let mut count = Count::default();
+            spaces.iter().for_each(|s| count.add(s));
+            Row { class: external_name(&k.name), class_id: k.mirror, count, spaces }
+        })
+        .filter(|row| row.count.instances > 0)
         .collect();
     rows.sort_by(|a, b| {
         (b.count.bytes, &a.class, a.class_id).cmp(&(a.count.bytes, &b.class, b.class_id))
     });
     Ok((rows, report))
+}
+
+/// Klass::external_name: dots for slashes, and a slash before the address of a hidden class, which
+/// in the Symbol is a plus sign.
+fn external_name(name: &str) -> String {
+    match name.rsplit_once("+0x") {
+        Some((class, address)) => format!("{}/0x{address}", class.replace('/', ".")),
+        None => name.replace('/', "."),
+    }
 }

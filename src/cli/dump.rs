@@ -1,0 +1,140 @@
+//! `rjcore dump`: the heap as HPROF.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::progress::Progress;
+use super::source::Source;
+use super::{Outcome, print_json, tell};
+use crate::error::{Error, Result};
+use crate::heap::Heap;
+use crate::output::gzip::GzWriter;
+use crate::output::hprof::{DumpSummary, write_dump};
+use crate::output::interrupt;
+use crate::output::report::{Gaps, count, size, size_exact};
+use crate::output::sink::{Sink, Target};
+
+const EXAMPLES: &str = "\
+Examples:
+  rjcore dump core.1234 -o heap.hprof
+  rjcore dump core.1234.zst --gz -o heap.hprof.gz
+  rjcore dump core.1234 --sysroot /mnt/image -o heap.hprof
+  rjcore dump core.1234 -o - | zstd > heap.hprof.zst";
+
+/// Write the heap as an HPROF dump, as HotSpot's own `jcmd PID GC.heap_dump -all` does
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Where to write the dump; `-` is standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: OsString,
+    /// Replace OUT if it exists
+    #[arg(long)]
+    overwrite: bool,
+    /// Compress with gzip, in blocks that readers can seek to; level 1 (the default) to 9
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "1", value_parser = clap::value_parser!(u8).range(1..=9))]
+    gz: Option<u8>,
+    /// Write the summary as JSON to standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// The summary as JSON has it.
+#[derive(Serialize)]
+struct Summary {
+    objects: u64,
+    heap_bytes: u64,
+    classes: u64,
+    roots: u64,
+    truncated_arrays: u64,
+    bytes_written: u64,
+    seconds: f64,
+    whole: bool,
+    gaps: Gaps,
+}
+
+impl Args {
+    pub fn run(&self) -> Result<Outcome> {
+        let target = Target::new(&self.output, self.overwrite);
+        if self.json && target == Target::Stdout {
+            return Err(Error::Usage(
+                "--json and `-o -` both want standard output; give a file with -o FILE".into(),
+            ));
+        }
+        let started = Instant::now();
+        self.source.check_output(&target)?;
+        let opened = self.source.open()?;
+        let (summary, bytes_written) = opened.with_heap(|heap| self.write(heap, &target))?;
+        let (core, missing) = (&opened.core, &opened.missing);
+        let gaps = Gaps::new(&summary.walk, &summary.damaged, core.truncation(), missing);
+        let summary = Summary {
+            objects: summary.objects,
+            heap_bytes: summary.walk.bytes(),
+            classes: summary.classes,
+            roots: summary.roots,
+            truncated_arrays: summary.truncated_arrays,
+            bytes_written,
+            seconds: started.elapsed().as_secs_f64(),
+            whole: gaps.is_whole(),
+            gaps,
+        };
+        tell(&summary.text(&target));
+        if self.json {
+            print_json(&summary)?;
+        }
+        Ok(Outcome::of(summary.whole))
+    }
+
+    /// Writes the dump; answers its summary and the bytes of the file.
+    fn write(&self, heap: &Heap, target: &Target) -> Result<(DumpSummary, u64)> {
+        interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
+        let mut sink = Sink::open(target, true)?;
+        let threads = self.source.threads();
+        let progress = Progress::new("dumping", heap.used());
+        let run = |out: &mut dyn Write| write_dump(heap, threads, out, &|n| progress.add(n));
+        let summary = match self.gz {
+            None => run(&mut sink)?,
+            Some(level) => {
+                let gz = GzWriter::new(&mut sink, level, threads);
+                let mut gz = gz.map_err(Error::from_write)?;
+                let summary = run(&mut gz)?;
+                gz.finish().map_err(Error::from_write)?;
+                summary
+            }
+        };
+        let bytes = sink.finish()?;
+        Ok((summary, bytes))
+    }
+}
+
+impl Summary {
+    fn text(&self, target: &Target) -> String {
+        let name = match target {
+            Target::File { path, .. } => path.display().to_string(),
+            Target::Stdout => "standard output".into(),
+        };
+        let rate = (self.heap_bytes as f64 / self.seconds.max(0.001)) as u64;
+        let mut out = format!(
+            "{name}: {}, {}, {}\n{} written for {} of heap in {:.1} s, {}/s\n",
+            count(self.objects, "object", "objects"),
+            count(self.classes, "class", "classes"),
+            count(self.roots, "root", "roots"),
+            size_exact(self.bytes_written),
+            size(self.heap_bytes),
+            self.seconds,
+            size(rate)
+        );
+        if self.truncated_arrays > 0 {
+            let n = count(self.truncated_arrays, "array is", "arrays are");
+            out +=
+                &format!("{n} cut short: the format has no room for more, HotSpot does the same\n");
+        }
+        out + &self.gaps.text()
+    }
+}

@@ -1,0 +1,142 @@
+//! `rjcore histo`: instances and bytes per class.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::progress::Progress;
+use super::source::Source;
+use super::{Outcome, print, print_json, tell};
+use crate::error::Result;
+use crate::hotspot::gc::Space;
+use crate::output::histo::{Count, Row, histogram};
+use crate::output::report::{Gaps, Table};
+
+const EXAMPLES: &str = "\
+Examples:
+  rjcore histo core.1234 --top 20
+  rjcore histo core.1234 --by-space --top 20
+  rjcore histo core.1234 --json | jq '.classes[:3]'";
+
+/// Count instances and bytes per class, as `jmap -histo` does
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Show the N classes with the most bytes only
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+    /// Count each space by itself: eden, survivor, old, humongous, archive
+    #[arg(long)]
+    by_space: bool,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    total: Count,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spaces: Option<Value>,
+    /// All of them, also those that --top leaves out.
+    class_count: usize,
+    classes: Vec<Value>,
+    dormant: crate::heap::SpaceCount,
+    whole: bool,
+    gaps: Gaps,
+}
+
+impl Args {
+    pub fn run(&self) -> Result<Outcome> {
+        let opened = self.source.open()?;
+        let (rows, walk, metadata) = opened.with_heap(|heap| {
+            let progress = Progress::new("counting", heap.used());
+            let (rows, walk) = histogram(heap, self.source.threads(), &|n| progress.add(n))?;
+            Ok((rows, walk, heap.damaged.clone()))
+        })?;
+        let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing);
+        let mut total = Row {
+            class: "Total".into(),
+            class_id: 0,
+            count: Count::default(),
+            spaces: Default::default(),
+        };
+        for row in &rows {
+            total.count.add(&row.count);
+            total.spaces.iter_mut().zip(&row.spaces).for_each(|(a, b)| a.add(b));
+        }
+        let whole = gaps.is_whole();
+        let shown = &rows[..self.top.unwrap_or(rows.len()).min(rows.len())];
+        if self.json {
+            print_json(&Report {
+                total: total.count,
+                spaces: self.by_space.then(|| by_space(&total)),
+                class_count: rows.len(),
+                classes: shown.iter().map(|r| self.class(r)).collect(),
+                dormant: walk.dormant,
+                whole,
+                gaps,
+            })?;
+        } else {
+            print(self.table(shown, &total).text().as_bytes())?;
+            tell(&gaps.text());
+        }
+        Ok(Outcome::of(whole))
+    }
+
+    fn class(&self, row: &Row) -> Value {
+        let mut out = json!({
+            "name": row.class,
+            "id": row.class_id,
+            "instances": row.count.instances,
+            "bytes": row.count.bytes,
+        });
+        if self.by_space {
+            out["spaces"] = by_space(row);
+        }
+        out
+    }
+
+    fn table(&self, rows: &[Row], total: &Row) -> Table {
+        let spaces: Vec<Space> =
+            if self.by_space { used_spaces(total).collect() } else { Vec::new() };
+        let mut head = vec!["num".to_owned(), "#instances".into(), "#bytes".into()];
+        for s in &spaces {
+            head.extend([format!("#{}", s.name()), "#bytes".into()]);
+        }
+        head.push("class name".into());
+        let head: Vec<&str> = head.iter().map(String::as_str).collect();
+        let mut table = Table::new(&head, &[head.len() - 1]);
+        let cells = |row: &Row| {
+            let of = spaces.iter().map(|s| &row.spaces[*s as usize]);
+            let counts = std::iter::once(&row.count).chain(of);
+            counts.flat_map(|c| [c.instances.to_string(), c.bytes.to_string()]).collect()
+        };
+        for (i, row) in rows.iter().enumerate() {
+            let numbers: Vec<String> = cells(row);
+            let mut line = vec![format!("{}:", i + 1)];
+            line.extend(numbers);
+            line.push(row.class.clone());
+            table.row(line);
+        }
+        let numbers: Vec<String> = cells(total);
+        let mut line = vec!["Total".to_owned()];
+        line.extend(numbers);
+        table.row(line);
+        table
+    }
+}
+
+fn used_spaces(total: &Row) -> impl Iterator<Item = Space> {
+    Space::ALL.into_iter().filter(|s| total.spaces[*s as usize].instances > 0)
+}
+
+fn by_space(row: &Row) -> Value {
+    let entry = |s: Space| {
+        let c = &row.spaces[s as usize];
+        (s.name().to_owned(), json!({ "instances": c.instances, "bytes": c.bytes }))
+    };
+    let counted = |s: &Space| row.spaces[*s as usize].instances > 0;
+    Value::Object(Space::ALL.into_iter().filter(counted).map(entry).collect::<Map<_, _>>())
+}

@@ -1,0 +1,118 @@
+//! The core that a command reads: its arguments, and how it is opened.
+
+use std::cell::Cell;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::progress::Progress;
+use super::tell;
+use crate::corefile::{CoreFile, Missing, OpenOptions, Sysroot};
+use crate::error::{Error, Result};
+use crate::heap::Heap;
+use crate::hotspot::Vm;
+use crate::output::report::{MissingFile, clean, first_lines};
+use crate::output::sink::{Sink, Target};
+
+/// More threads than any machine has cores.
+const MAX_THREADS: u64 = 4096;
+
+#[derive(Debug, clap::Args)]
+pub struct Source {
+    /// The core: gcore's or the kernel's, also zstd-compressed
+    #[arg(value_name = "CORE")]
+    pub core: PathBuf,
+    /// The libjvm.so that the process ran with, where it is not at its recorded path
+    #[arg(long, value_name = "FILE", help_heading = "Source")]
+    jvm: Option<PathBuf>,
+    /// A directory that stands for the process's root (a container's image, say); may be repeated
+    #[arg(long, value_name = "DIR", help_heading = "Source")]
+    sysroot: Vec<PathBuf>,
+    /// Threads to work with [default: as many as there are CPUs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_THREADS))]
+    threads: Option<u64>,
+}
+
+/// An opened core with the files laid under it.
+pub struct Opened {
+    pub core: CoreFile,
+    pub missing: Vec<Missing>,
+}
+
+impl Source {
+    /// How many threads to use.
+    pub fn threads(&self) -> usize {
+        let default = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.threads.map_or_else(default, |n| n as usize)
+    }
+
+    /// Bytes of the core as it lies on the disk.
+    pub fn bytes(&self) -> u64 {
+        std::fs::metadata(&self.core).map_or(0, |m| m.len())
+    }
+
+    /// Opens the core and lays files under it. Without a list of mapped files the core
+    /// itself is still answered, for `info`.
+    pub fn open_core(&self) -> Result<(CoreFile, Result<Vec<Missing>>)> {
+        let progress = Progress::new("unpacking", self.bytes());
+        let seen = Cell::new(0);
+        let unpacked = |done: u64, _total: u64| {
+            progress.add(done.saturating_sub(seen.get()));
+            seen.set(done);
+        };
+        let mut core = CoreFile::open(&self.core, &OpenOptions { progress: Some(&unpacked) })?;
+        progress.finish();
+        let sysroot = Sysroot { jvm: self.jvm.clone(), roots: self.sysroot.clone() };
+        let missing = core.lay_backing_files(&sysroot);
+        Ok((core, missing))
+    }
+
+    /// Opens the core and lays files under it.
+    pub fn open(&self) -> Result<Opened> {
+        let (core, missing) = self.open_core()?;
+        let missing = missing.inspect_err(|_| explain(&core, &[]))?;
+        Ok(Opened { core, missing })
+    }
+
+    /// Refuses an output that is the core itself or one that cannot be written, before any
+    /// work is done.
+    pub fn check_output(&self, target: &Target) -> Result<()> {
+        let Target::File { path, .. } = target else { return Ok(()) };
+        let id = |p: &Path| std::fs::metadata(p).map(|m| (m.dev(), m.ino())).ok();
+        let there = id(path);
+        if there.is_some() && there == id(&self.core) {
+            return Err(Error::Usage(format!(
+                "{} is the core itself; give another name with -o",
+                path.display()
+            )));
+        }
+        // Opening a fifo or a device twice would be seen at its other end.
+        let plain = std::fs::metadata(path).map_or(true, |m| m.is_file() || m.is_dir());
+        if plain && !path.starts_with("/dev") && !path.starts_with("/proc") {
+            drop(Sink::open(target, true)?);
+        }
+        Ok(())
+    }
+}
+
+impl Opened {
+    /// Reads VM and heap and hands them to `work`. Where they cannot be read, says what the
+    /// core lacks before the error says what came of it.
+    pub fn with_heap<T>(&self, work: impl FnOnce(&Heap) -> Result<T>) -> Result<T> {
+        let explained = |_: &Error| explain(&self.core, &self.missing);
+        let vm = Vm::open(&self.core).inspect_err(explained)?;
+        let heap = Heap::open(&vm).inspect_err(explained)?;
+        work(&heap)
+    }
+}
+
+/// Tells what the core lacks.
+fn explain(core: &CoreFile, missing: &[Missing]) {
+    if let Some(t) = core.truncation() {
+        tell(&format!("rjcore: {}: {}\n", core.path().display(), clean(&t.to_string())));
+    }
+    let lines = missing.iter().map(|m| MissingFile::from(m).text());
+    for line in first_lines(lines, missing.len() as u64) {
+        tell(&format!("rjcore: not found: {}\n", clean(&line)));
+    }
+}

@@ -1,0 +1,144 @@
+//! `rjcore trim`: a smaller core that holds what rjcore reads.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::time::Instant;
+
+use super::progress::Progress;
+use super::source::{Opened, Source};
+use super::{Outcome, tell};
+use crate::corefile::{CoreFile, EM_X86_64, Segment, write_core};
+use crate::error::{Error, Result};
+use crate::output::hprof::write_dump;
+use crate::output::info::Info;
+use crate::output::interrupt;
+use crate::output::report::{Gaps, clean, size_exact};
+use crate::output::sink::{Sink, Target};
+
+/// The x86-64 ABI's red zone and signal frames lie below the stack pointer.
+const BELOW_SP: u64 = 64 << 10;
+/// The frames that matter most lie above it.
+const ABOVE_SP: u64 = 256 << 10;
+/// Small for good: samples and bug reports are packed once and unpacked often.
+const ZSTD_LEVEL: i32 = 19;
+
+const EXAMPLES: &str = "\
+Examples:
+  rjcore trim core.1234 -o small.core
+  rjcore trim core.1234 -o small.core.zst
+
+The new core needs no libjvm.so and no CDS archive beside it. It holds the Java heap with all
+that is in it, secrets too.";
+
+/// Write a smaller core that holds all that rjcore reads of this one
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Where to write the new core; compressed if the name ends in .zst; `-` is standard output
+    #[arg(short, long, value_name = "SMALL")]
+    output: OsString,
+    /// Replace SMALL if it exists
+    #[arg(long)]
+    overwrite: bool,
+}
+
+impl Args {
+    pub fn run(&self) -> Result<Outcome> {
+        let started = Instant::now();
+        let target = Target::new(&self.output, self.overwrite);
+        self.source.check_output(&target)?;
+        let mut opened = self.source.open()?;
+        opened.core.memory_mut().record_touched();
+        let gaps = self.read_all(&opened)?;
+        let core = &opened.core;
+        let mut ranges = core.memory().touched_ranges();
+        ranges.extend(stacks(core));
+        interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
+        let bytes = self.write(core, &ranges, &target)?;
+        let (name, whole) = (self.output.to_string_lossy(), self.source.bytes());
+        tell(&format!(
+            "{}: {} of {} in {:.1} s\n{}",
+            clean(&name),
+            size_exact(bytes),
+            size_exact(whole),
+            started.elapsed().as_secs_f64(),
+            gaps.text()
+        ));
+        Ok(Outcome::of(gaps.is_whole()))
+    }
+
+    /// Runs all that reads: what it touches is kept.
+    fn read_all(&self, opened: &Opened) -> Result<Gaps> {
+        let core = &opened.core;
+        opened.with_heap(|heap| {
+            let mut info = Info::of_core(core, 0, &opened.missing);
+            info.add_vm(heap.vm, true);
+            info.add_heap(heap);
+            let progress = Progress::new("reading", heap.used());
+            let add = |n| progress.add(n);
+            let threads = self.source.threads();
+            let dump = write_dump(heap, threads, &mut io::sink(), &add)?;
+            Ok(Gaps::new(&dump.walk, &dump.damaged, core.truncation(), &opened.missing))
+        })
+    }
+
+    fn write(&self, core: &CoreFile, ranges: &[(u64, u64)], target: &Target) -> Result<u64> {
+        let mut sink = Sink::open(target, true)?;
+        let total = ranges.iter().map(|r| r.1 - r.0).sum();
+        let progress = Progress::new("writing", total);
+        if self.output.as_encoded_bytes().ends_with(b".zst") {
+            let zst = zstd::Encoder::new(&mut sink, ZSTD_LEVEL).map_err(Error::from_write)?;
+            let mut out = Counted { out: zst, progress: &progress };
+            write_core(&mut out, core, ranges).map_err(named)?;
+            out.out.finish().map_err(Error::from_write)?;
+        } else {
+            let mut out = Counted { out: &mut sink, progress: &progress };
+            write_core(&mut out, core, ranges).map_err(named)?;
+        }
+        sink.finish()
+    }
+}
+
+/// `write_core` does not know the name of what it writes; the sink's own error does.
+fn named(e: Error) -> Error {
+    match e {
+        Error::Io { source, .. } => Error::from_write(source),
+        e => e,
+    }
+}
+
+struct Counted<'p, W> {
+    out: W,
+    progress: &'p Progress,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        // In pieces: a compressor takes long over a whole segment.
+        let n = self.out.write(&buf[..buf.len().min(1 << 20)])?;
+        self.progress.add(n as u64);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// The top of each thread's stack, within its segment.
+fn stacks(core: &CoreFile) -> Vec<(u64, u64)> {
+    // user_regs_struct has rsp at word 19, user_pt_regs has sp at word 31.
+    let word = if core.machine() == EM_X86_64 { 19 } else { 31 };
+    let around = |regs: &[u8]| {
+        let sp = u64::from_le_bytes(regs.get(word * 8..word * 8 + 8)?.try_into().ok()?);
+        let segments = core.segments();
+        let i = segments.partition_point(|s| s.start <= sp).checked_sub(1)?;
+        let Segment { start, memsz, .. } = segments[i];
+        let end = start.saturating_add(memsz);
+        let from = sp.saturating_sub(BELOW_SP).max(start);
+        (sp < end).then(|| (from, sp.saturating_add(ABOVE_SP).min(end)))
+    };
+    core.threads().iter().filter_map(|t| around(&t.regs)).collect()
+}

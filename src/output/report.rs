@@ -1,0 +1,364 @@
+//! Plain data made into aligned text: numbers for people, tables, and what could not be read.
+//!
+//! Knows no files and no terminal; the commands print what it answers.
+
+use serde::Serialize;
+
+use crate::corefile::{Missing, Truncation};
+use crate::heap::{Damage, WalkReport};
+use crate::hotspot::gc::Space;
+
+/// Lines of one sort of trouble before "and N more".
+const SHOWN: usize = 10;
+
+/// `12,345,678`.
+pub fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// `1.2 GB`: powers of 1024, as the JVM's -Xmx has them.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    // 1023.95 would print as 1024.0.
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// `1.2 GB (1,234,567,890 bytes)`.
+pub fn size_exact(bytes: u64) -> String {
+    match bytes {
+        1 => "1 byte".into(),
+        0..1024 => format!("{bytes} bytes"),
+        _ => format!("{} ({} bytes)", size(bytes), number(bytes)),
+    }
+}
+
+/// `1 class`, `2 classes`: `n` things, with the plural given.
+pub fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(n), if n == 1 { one } else { many })
+}
+
+/// `3 d 4 h 5 min`, `12.3 s`: the two or three largest parts of a duration in ms.
+pub fn duration(ms: u64) -> String {
+    let s = ms / 1000;
+    let (d, h, m) = (s / 86400, s / 3600 % 24, s / 60 % 60);
+    match (d, h, m) {
+        (0, 0, 0) => format!("{}.{} s", s, ms % 1000 / 100),
+        (0, 0, _) => format!("{m} min {} s", s % 60),
+        (0, ..) => format!("{h} h {m} min"),
+        _ => format!("{d} d {h} h {m} min"),
+    }
+}
+
+/// `2026-11-24 06:35:12 UTC` of ms since 1970.
+pub fn utc(ms: u64) -> String {
+    let s = ms / 1000;
+    // Years that start in March put the leap day last.
+    let mut days = s / 86400 + 719_468;
+    let era = days / 146_097;
+    days %= 146_097;
+    let of_era = (days - days / 1460 + days / 36_524 - days / 146_096) / 365;
+    let of_year = days - (365 * of_era + of_era / 4 - of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = of_era + era * 400 + u64::from(month <= 2);
+    let (h, m) = (s / 3600 % 24, s / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02} {h:02}:{m:02}:{:02} UTC", s % 60)
+}
+
+/// The text with control characters escaped: what a core holds must not steer a terminal.
+pub fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
+}
+
+/// Rows under a head, as wide as their widest cell.
+#[derive(Debug, Default)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+    /// Columns that are aligned to the left; all others to the right.
+    left: Vec<usize>,
+}
+
+impl Table {
+    /// A table with this head; `left` names the columns of text.
+    pub fn new(head: &[&str], left: &[usize]) -> Table {
+        Table { rows: vec![head.iter().map(|h| (*h).into()).collect()], left: left.into() }
+    }
+
+    /// One more row.
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells.iter().map(|c| clean(c)).collect());
+    }
+
+    /// All lines, two spaces between columns, none at the ends.
+    pub fn text(&self) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |c: usize| {
+            let cells = self.rows.iter().filter_map(|r| r.get(c));
+            cells.map(|s| s.chars().count()).max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let mut out = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (c, cell) in row.iter().enumerate() {
+                if c > 0 {
+                    line.push_str("  ");
+                }
+                let pad = " ".repeat(widths[c] - cell.chars().count());
+                match self.left.contains(&c) {
+                    true => line.extend([cell.as_str(), &pad]),
+                    false => line.extend([&pad, cell.as_str()]),
+                }
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// Words filled into lines of at most `width` characters; a longer word gets its own line.
+pub fn wrap(words: impl IntoIterator<Item = String>, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(l) if l.chars().count() + 1 + word.chars().count() <= width => {
+                l.push(' ');
+                l.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}
+
+/// The first lines of many, and how many more there are.
+pub fn first_lines(lines: impl ExactSizeIterator<Item = String>, all: u64) -> Vec<String> {
+    let kept = lines.len().min(SHOWN) as u64;
+    let mut out: Vec<String> = lines.take(SHOWN).collect();
+    if all > kept {
+        out.push(format!("and {} more", number(all - kept)));
+    }
+    out
+}
+
+/// A mapping whose pages are neither in the core nor in a file at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MissingFile {
+    /// The file that was mapped.
+    pub path: String,
+    /// First address.
+    pub start: u64,
+    /// First address after it.
+    pub end: u64,
+    /// How many bytes are nowhere.
+    pub missing_bytes: u64,
+    /// Why no file filled them.
+    pub why: String,
+    /// The files that were looked at.
+    pub tried: Vec<String>,
+}
+
+impl From<&Missing> for MissingFile {
+    fn from(m: &Missing) -> MissingFile {
+        MissingFile {
+            path: m.mapping.path.clone(),
+            start: m.mapping.start,
+            end: m.mapping.end,
+            missing_bytes: m.missing_bytes,
+            why: m.why.clone(),
+            tried: m.tried.iter().map(|p| p.display().to_string()).collect(),
+        }
+    }
+}
+
+impl MissingFile {
+    /// One line for people.
+    pub fn text(&self) -> String {
+        format!(
+            "{:#x}-{:#x} {}: {} missing: {}",
+            self.start,
+            self.end,
+            self.path,
+            size(self.missing_bytes),
+            self.why
+        )
+    }
+}
+
+/// Damage of one sort in one space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DamageSum {
+    /// Where.
+    pub space: Space,
+    /// Why.
+    pub why: &'static str,
+    /// Stretches.
+    pub stretches: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Everything that a command could not read.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Gaps {
+    /// Stretches of heap that were stepped over.
+    pub damaged_stretches: u64,
+    /// Their bytes.
+    pub damaged_bytes: u64,
+    /// The same by space and reason, of the stretches kept one by one.
+    pub by_space: Vec<DamageSum>,
+    /// The first stretches (up to 1000).
+    pub stretches: Vec<Damage>,
+    /// Metadata that could not be read, in words.
+    pub metadata: Vec<String>,
+    /// What a cut-off core lacks, in words.
+    pub truncated: Option<String>,
+    /// Mapped files that were not found.
+    pub missing_files: Vec<MissingFile>,
+}
+
+impl Gaps {
+    /// Gathers them.
+    pub fn new(
+        walk: &WalkReport,
+        metadata: &[String],
+        truncated: Option<&Truncation>,
+        missing: &[Missing],
+    ) -> Gaps {
+        let mut by_space: Vec<DamageSum> = Vec::new();
+        for d in &walk.damage {
+            let (space, why, bytes) = (d.space, d.kind.text(), d.end.saturating_sub(d.start));
+            match by_space.iter_mut().find(|s| (s.space, s.why) == (space, why)) {
+                Some(sum) => {
+                    sum.stretches += 1;
+                    sum.bytes += bytes;
+                }
+                None => by_space.push(DamageSum { space, why, stretches: 1, bytes }),
+            }
+        }
+        by_space.sort_by_key(|s| (s.space, s.why));
+        Gaps {
+            damaged_stretches: walk.damaged,
+            damaged_bytes: walk.damaged_bytes,
+            by_space,
+            stretches: walk.damage.clone(),
+            metadata: metadata.to_vec(),
+            truncated: truncated.map(|t| t.to_string()),
+            missing_files: missing.iter().map(MissingFile::from).collect(),
+        }
+    }
+
+    /// Nothing that was wanted is missing. A file that was not found or a cut in the core
+    /// count only when they left damage: most of what they hold is never read.
+    pub fn is_whole(&self) -> bool {
+        self.damaged_stretches == 0 && self.metadata.is_empty()
+    }
+
+    /// Lines for people; none where all is whole.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        if self.is_whole() {
+            return out;
+        }
+        let mut list = |head: String, lines: Vec<String>| {
+            out.push_str(&clean(&head));
+            out.push('\n');
+            lines.iter().for_each(|l| out.extend(["  ", &clean(l), "\n"]));
+        };
+        if self.damaged_stretches > 0 {
+            let sums = self.by_space.iter().map(|s| {
+                let n = count(s.stretches, "stretch", "stretches");
+                format!("{}: {n}, {}: {}", s.space.name(), size_exact(s.bytes), s.why)
+            });
+            let head = format!(
+                "not readable: {} of heap in {}",
+                size_exact(self.damaged_bytes),
+                count(self.damaged_stretches, "stretch", "stretches")
+            );
+            let part = self.damaged_stretches > self.stretches.len() as u64;
+            let of = format!(" (of the first {})", number(self.stretches.len() as u64));
+            list(head + if part { &of } else { "" }, sums.collect());
+            let lines = self.stretches.iter().map(|d| {
+                let bytes = d.end.saturating_sub(d.start);
+                let (space, why) = (d.space.name(), d.kind.text());
+                format!("{:#x}-{:#x} {space}, {} bytes: {why}", d.start, d.end, number(bytes))
+            });
+            list("where:".into(), first_lines(lines, self.damaged_stretches));
+        }
+        if !self.metadata.is_empty() {
+            let lines = self.metadata.iter().cloned();
+            let head = "metadata that is not readable:".into();
+            list(head, first_lines(lines, self.metadata.len() as u64));
+        }
+        if let Some(t) = &self.truncated {
+            list(t.clone(), Vec::new());
+        }
+        if !self.missing_files.is_empty() {
+            let lines = self.missing_files.iter().map(MissingFile::text);
+            let head = "mapped files that were not found (--sysroot DIR says where):".into();
+            list(head, first_lines(lines, self.missing_files.len() as u64));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        assert_eq!([number(0), number(999), number(1000)], ["0", "999", "1,000"]);
+        assert_eq!(number(12_345_678), "12,345,678");
+        assert_eq!([size(1023), size(1024), size(1_048_575)], ["1023 B", "1.0 KB", "1.0 MB"]);
+        assert_eq!(size(u64::MAX), "16.0 EB");
+        assert_eq!([duration(950), duration(61_000)], ["0.9 s", "1 min 1 s"]);
+        assert_eq!(duration(90_061_000), "1 d 1 h 1 min");
+    }
+
+    #[test]
+    fn dates_with_leap_years() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00 UTC");
+        assert_eq!(utc(1_767_225_599_000), "2025-12-31 23:59:59 UTC");
+        assert_eq!(utc(4_107_542_400_000), "2100-03-01 00:00:00 UTC");
+    }
+
+    #[test]
+    fn tables_line_up() {
+        let mut t = Table::new(&["n", "name", "bytes"], &[1]);
+        t.row(vec!["1".into(), "Größe".into(), "12".into()]);
+        t.row(vec!["10".into(), "a".into(), "1,234".into()]);
+        assert_eq!(t.text(), " n  name   bytes\n 1  Größe     12\n10  a      1,234\n");
+    }
+
+    #[test]
+    fn many_lines_are_cut() {
+        let lines = (0..12).map(|i| i.to_string()).collect::<Vec<_>>();
+        let shown = first_lines(lines.into_iter(), 20);
+        assert_eq!((shown.len(), shown[10].as_str()), (11, "and 10 more"));
+    }
+}
