@@ -45,7 +45,8 @@ sample() { # NAME JAVA_HOME FLAGS...
     jvm=
     rm -f "$tmp/small"
     "$rjcore" trim "$tmp/gcore" -o "$tmp/small"
-    zstd -q -19 -f "$tmp/small" -o "$out/$name.core.zst"
+    zstd -q --ultra -22 -f "$tmp/small" -o "$out/$name.core.zst"
+    chmod 644 "$out/$name.core.zst"
     version=$("$home/bin/java" -version 2>&1 | sed -n 3p)
     size() { stat -c %s "$1" | numfmt --to=si; }
     echo "| $name | $version | \`$flags\` | $(date -u +%F) | $(size "$tmp/gcore") | $(size "$tmp/small") | $(size "$out/$name.core.zst") |" >> "$out/README.md"

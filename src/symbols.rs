@@ -24,6 +24,8 @@ const SIZEOF_SYM: u64 = 24;
 pub struct Library {
     /// Difference between run-time addresses and those in the file.
     pub bias: u64,
+    /// The whole image, as run-time (start, end).
+    pub image: (u64, u64),
     /// Writable data and bss, as run-time (start, end).
     pub data: Vec<(u64, u64)>,
     symbols: HashMap<String, u64>,
@@ -73,14 +75,13 @@ fn parse(mem: &Memory, base: u64, prefix: &str) -> Result<Library, Problem> {
             .map_err(|_| Problem::Bad("its program headers are damaged"))?;
     let first = headers.iter().find(|p| p.p_type == PT_LOAD).ok_or(Problem::Bad("no PT_LOAD"))?;
     let bias = base.wrapping_sub(first.p_vaddr);
-    let data = headers
-        .iter()
-        .filter(|p| p.p_type == PT_LOAD && p.is_write())
-        .map(|p| {
-            let start = bias.wrapping_add(p.p_vaddr);
-            (start, start.saturating_add(p.p_memsz))
-        })
-        .collect();
+    let span = |p: &ProgramHeader| {
+        let start = bias.wrapping_add(p.p_vaddr);
+        (start, start.saturating_add(p.p_memsz))
+    };
+    let loads = || headers.iter().filter(|p| p.p_type == PT_LOAD);
+    let image = (base, loads().map(|p| span(p).1).max().unwrap_or(base));
+    let data = loads().filter(|p| p.is_write()).map(span).collect();
     let dynamic =
         headers.iter().find(|p| p.p_type == PT_DYNAMIC).ok_or(Problem::Bad("no PT_DYNAMIC"))?;
     let (mut symtab, mut strtab, mut strsz) = (None, None, 0);
@@ -119,5 +120,5 @@ fn parse(mem: &Memory, base: u64, prefix: &str) -> Result<Library, Problem> {
             symbols.insert(name, bias.wrapping_add(value));
         }
     }
-    Ok(Library { bias, data, symbols })
+    Ok(Library { bias, image, data, symbols })
 }

@@ -70,5 +70,7 @@ fn find_storage(vm: &Vm, name: &[u8]) -> Option<u64> {
         let text = mem.u64(p.wrapping_add(OOP_STORAGE_NAME)).ok();
         text.and_then(|t| mem.cstr(t, MAX_NAME).ok()) == Some(name)
     };
-    words.filter(|p| *p > 0x1000 && p % 8 == 0).find(named)
+    // They are on the C heap: whatever points into libjvm itself is none.
+    let (start, end) = vm.library.image;
+    words.filter(|p| *p > 0x1000 && p % 8 == 0 && !(start..end).contains(p)).find(named)
 }
