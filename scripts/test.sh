@@ -7,4 +7,4 @@ cargo fmt --check
 cargo clippy --locked --all-targets -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 # The JVMs and cores of two tests at a time fit a small machine.
-cargo test --locked --release -- --test-threads=2
+cargo test --locked --profile ci -- --test-threads=2

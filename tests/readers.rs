@@ -136,7 +136,8 @@ fn jhsdb(core: &Path) -> BTreeMap<String, (u64, u64)> {
             .and_then(|w| w.strip_suffix(':'))
             .is_some_and(|w| w.parse::<u32>().is_ok());
         if number && words.len() >= 4 {
-            let c = counts.entry(words[3].to_owned()).or_default();
+            // The address of a hidden class stands behind "+" here, behind "/" with jmap -histo.
+            let c = counts.entry(words[3].replace("+0x", "/0x")).or_default();
             c.0 += words[1].parse::<u64>().expect("instances");
             c.1 += words[2].parse::<u64>().expect("bytes");
         }

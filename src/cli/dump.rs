@@ -97,9 +97,7 @@ impl Args {
         let mut sink = Sink::open(target, true)?;
         let threads = self.source.threads();
         let progress = Progress::new("dumping", heap.used());
-        let run = |out: &mut dyn Write| {
-            write_dump(heap, threads, out, Error::from_write, &|n| progress.add(n))
-        };
+        let run = |out: &mut dyn Write| write_dump(heap, threads, out, &|n| progress.add(n));
         let summary = match self.gz {
             None => run(&mut sink)?,
             Some(level) => {

@@ -119,7 +119,7 @@ impl CoreFile {
                     self.libjvm_file = Some(c.path.clone());
                 }
                 if lacking > 0 {
-                    let bytes = self.lay(&mapping, c, is_jvm);
+                    let bytes = self.lay(&mapping, c);
                     left = absent(&self.memory, mapping.start, mapping.end);
                     // The kernel shows zeros between the file's end and the page's.
                     let file_end = mapping
@@ -135,8 +135,8 @@ impl CoreFile {
                         proven: c.proven,
                     });
                     why = format!(
-                        "{} does not reach that far, or the process had changed what the cut-off \
-                         core lost",
+                        "{} does not reach that far, or the process had changed what the core \
+                         lost when it was cut off or trimmed",
                         c.path.display()
                     );
                 }
@@ -150,21 +150,13 @@ impl CoreFile {
         Ok(out)
     }
 
-    /// Lays `c` under `mapping`, except where the core had other bytes and lost them:
-    /// the file holds the state before relocation and before all writes.
-    fn lay(&mut self, mapping: &FileMapping, c: &Candidate, is_jvm: bool) -> u64 {
-        let mut holes = Vec::new();
-        for hit in self.truncation.iter().flat_map(|t| &t.hits) {
-            let (from, to) = (hit.end - hit.missing, hit.end);
-            if from < mapping.end && to > mapping.start {
-                holes.push((from.max(mapping.start), to.min(mapping.end)));
-            }
-        }
-        let offset = |addr: u64| mapping.file_offset + (addr - mapping.start);
-        if is_jvm {
-            holes.retain(|h| written(&c.map, offset(h.0), offset(h.1)));
-        }
+    /// Lays `c` under `mapping`, except where the process may have had other bytes: the
+    /// file holds the state before relocation and before all writes.
+    fn lay(&mut self, mapping: &FileMapping, c: &Candidate) -> u64 {
+        let mut holes = self.perhaps_written(mapping, &c.map);
+        holes.sort_unstable();
         holes.push((mapping.end, mapping.end));
+        let offset = |addr: u64| mapping.file_offset + (addr - mapping.start);
         let (mut at, mut bytes) = (mapping.start, 0);
         for (from, to) in holes {
             if at < from {
@@ -173,6 +165,35 @@ impl CoreFile {
             at = at.max(to);
         }
         bytes
+    }
+
+    /// The parts of `mapping` where the file's bytes prove nothing about the process's:
+    /// a cut-off or trimmed core lost them.
+    fn perhaps_written(&self, mapping: &FileMapping, file: &[u8]) -> Vec<(u64, u64)> {
+        let base = self
+            .mappings
+            .iter()
+            .rev()
+            .find(|m| m.path == mapping.path && m.file_offset == 0 && m.start <= mapping.start);
+        if let Some(writable) = base.and_then(|m| writable(file, m.start)) {
+            // The kernel leaves a writable segment without bytes only if nobody wrote to it.
+            let untouched = |from, to| {
+                let mut empty = self.segments.iter().filter(|s| s.filesz == 0);
+                empty.any(|s| s.start <= from && to - s.start <= s.memsz)
+            };
+            let clip = |(from, to): (u64, u64)| (from.max(mapping.start), to.min(mapping.end));
+            let parts = writable.into_iter().map(clip);
+            return parts.filter(|&(from, to)| from < to && !untouched(from, to)).collect();
+        }
+        // No ELF file, so a CDS archive. Both gcore and the kernel save all of a mapping
+        // that was written to; of one that was not, at most its first page, in a longer
+        // segment. So a full segment beside a gap: cut off or trimmed. A mapping of which
+        // `trim` kept nothing looks untouched, but then nothing of it was read before.
+        let saved = self.segments.iter().any(|s| {
+            let (from, to) = (s.start, s.start.saturating_add(s.memsz));
+            s.filesz > 0 && s.filesz == s.memsz && from < mapping.end && to > mapping.start
+        });
+        if saved { vec![(mapping.start, mapping.end)] } else { Vec::new() }
     }
 
     /// The file given with `--jvm`, which must be right.
@@ -280,17 +301,20 @@ fn absent(memory: &Memory, start: u64, end: u64) -> u64 {
     end.saturating_sub(start) - there
 }
 
-/// Whether the file's bytes `from..to` lie in a segment that the process writes to
-/// (relocations too).
-fn written(file: &[u8], from: u64, to: u64) -> bool {
-    let Ok(header) = FileHeader64::<LE>::parse(file) else { return true };
-    let Ok(phdrs) = header.program_headers(LE, file) else { return true };
-    phdrs.iter().any(|p| {
-        let (start, len) = p.file_range(LE);
-        // Whole pages are mapped, so a segment's first and last page are the process's too.
-        let (start, end) = (start & !4095, start.saturating_add(len).saturating_add(4095) & !4095);
-        p.p_type(LE) == elf::PT_LOAD && p.p_flags(LE).0 & 2 != 0 && start < to && end > from
-    })
+/// The pages that the process writes to (relocations too) of an ELF file whose first byte
+/// is mapped at `base`; None if it is no ELF file.
+fn writable(file: &[u8], base: u64) -> Option<Vec<(u64, u64)>> {
+    let header = FileHeader64::<LE>::parse(file).ok()?;
+    let loads = header.program_headers(LE, file).ok()?;
+    let loads = loads.iter().filter(|p| p.p_type(LE) == elf::PT_LOAD);
+    // By address, not by file offset: the page between two segments is mapped twice.
+    let first = loads.clone().find(|p| p.p_offset(LE) == 0).map_or(0, |p| p.p_vaddr(LE));
+    let pages = |p: &elf::ProgramHeader64<LE>| {
+        let start = base.wrapping_add(p.p_vaddr(LE).wrapping_sub(first));
+        let end = start.saturating_add(p.p_memsz(LE)).saturating_add(4095);
+        (start & !4095, end & !4095)
+    };
+    Some(loads.filter(|p| p.p_flags(LE).0 & 2 != 0).map(pages).collect())
 }
 
 /// The build-id of an ELF file in hex; None if it has none, `Err` if it is no ELF.

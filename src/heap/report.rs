@@ -59,7 +59,7 @@ pub struct WalkReport {
     pub spaces: [SpaceCount; Space::ALL.len()],
     /// Archived objects of classes that were never loaded: not dumped, as in HotSpot.
     pub dormant: SpaceCount,
-    /// Where the dormant ones lie: lowest and highest address.
+    /// What was stepped over, the first thousand.
     pub damage: Vec<Damage>,
     /// How many stretches of damage there are in all.
     pub damaged: u64,

@@ -369,7 +369,11 @@ fn walk_chunk<V: Visitor>(
                     }
                     at += size;
                 }
-                Found::Dormant(size) => at += size,
+                Found::Dormant(size) => {
+                    report.dormant.objects += 1;
+                    report.dormant.bytes += size;
+                    at += size;
+                }
                 Found::Nothing(kind) => at = step_over(heap, chunk, at, kind, &mut report),
             },
         }

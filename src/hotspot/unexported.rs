@@ -58,8 +58,12 @@ pub fn is_hidden_thread(name: &str) -> bool {
 }
 
 /// Collectors by the flag that chooses them, for those that rjcore does not read yet.
-pub const OTHER_COLLECTORS: [(&str, &str); 3] =
-    [("UseZGC", "ZGC"), ("UseShenandoahGC", "Shenandoah"), ("UseConcMarkSweepGC", "CMS")];
+pub const OTHER_COLLECTORS: [(&str, &str); 4] = [
+    ("UseZGC", "ZGC"),
+    ("UseShenandoahGC", "Shenandoah"),
+    ("UseConcMarkSweepGC", "CMS"),
+    ("UseEpsilonGC", "Epsilon"),
+];
 
 /// Where G1 keeps which objects of old regions died in the last marking, as long as the regions
 /// were left as they were (11 to 19; later ones overwrite the dead). Not in the tables at all:

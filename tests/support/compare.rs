@@ -35,10 +35,11 @@ pub struct Differences {
 }
 
 impl Differences {
-    /// Takes out what `allowed` explains; the rest must be nothing.
-    pub fn without(mut self, allowed: impl Fn(&Difference) -> bool) -> Differences {
-        self.list.retain(|d| !allowed(d));
-        self
+    /// Takes out and returns what `taken` picks.
+    pub fn take(&mut self, taken: impl Fn(&Difference) -> bool) -> Vec<Difference> {
+        let (out, rest) = std::mem::take(&mut self.list).into_iter().partition(|d| taken(d));
+        self.list = rest;
+        out
     }
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

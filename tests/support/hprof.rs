@@ -421,6 +421,11 @@ impl Dump {
         slots
     }
 
+    /// Where an object's values lie in the file.
+    pub fn range(&self, o: &Object) -> std::ops::Range<usize> {
+        o.start..o.end
+    }
+
     pub fn bytes(&self, o: &Object) -> &[u8] {
         &self.data[o.start..o.end]
     }
@@ -455,9 +460,19 @@ impl Dump {
     /// References of objects, classes and roots that lead to nothing in this dump, each with a holder.
     pub fn dangling(&self) -> BTreeMap<u64, String> {
         let mut found = BTreeMap::new();
-        let mut see = |id: u64, holder: &dyn Fn() -> String| {
-            if id != 0 && !self.has(id) {
+        self.references(&mut |id, holder| {
+            if !self.has(id) {
                 found.entry(id).or_insert_with(holder);
+            }
+        });
+        found
+    }
+
+    /// Calls `f` with every reference but null, and a way to name its holder.
+    pub fn references(&self, f: &mut dyn FnMut(u64, &dyn Fn() -> String)) {
+        let mut see = |id: u64, holder: &dyn Fn() -> String| {
+            if id != 0 {
+                f(id, holder);
             }
         };
         let mut layouts: HashMap<u64, Vec<Slot>> = HashMap::new();
@@ -492,7 +507,6 @@ impl Dump {
         for r in self.roots.keys() {
             see(r.id, &|| format!("root {:#x}", r.tag));
         }
-        found
     }
 
     /// Names of all classes, for messages and counts.

@@ -112,7 +112,12 @@ impl Jvm {
     /// Starts `program` ("Everything", or with arguments "BigHeap 100 small") in `dir`, where cores of a
     /// crash land, and waits until it sits still.
     pub fn start(version: u32, flags: &[&str], program: &str, dir: &Scratch) -> Jvm {
-        let home = jdk(version);
+        Jvm::start_from(&jdk(version), flags, program, dir)
+    }
+
+    /// The same with the JDK in `home`.
+    pub fn start_from(home: &Path, flags: &[&str], program: &str, dir: &Scratch) -> Jvm {
+        let home = home.to_owned();
         let mut cmd = Command::new("sh");
         cmd.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""])
             .arg(home.join("bin/java"))

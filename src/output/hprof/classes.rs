@@ -46,9 +46,10 @@ pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut D
         out.u4(0);
     }
     let mut segment = Segment::open(out);
+    let object = vm.classes.named("java/lang/Object").map_or(0, |o| o.mirror);
     for (k, facts) in classes.iter().zip(&facts) {
         segment.next();
-        class_dump(heap, k, facts, segment.out);
+        class_dump(heap, k, facts, object, segment.out);
     }
     summary.classes = classes.len() as u64;
     for (serial, t) in (1..).zip(&threads) {
@@ -91,13 +92,13 @@ fn utf8(heap: &Heap, facts: &[ClassFacts], out: &mut Vec<u8>) {
     }
 }
 
-fn class_dump(heap: &Heap, k: &Klass, facts: &ClassFacts, out: &mut Vec<u8>) {
+fn class_dump(heap: &Heap, k: &Klass, facts: &ClassFacts, object: u64, out: &mut Vec<u8>) {
     let vm = heap.vm;
     let mirror = |klass: Option<u64>| klass.and_then(|s| vm.classes.get(s)).map_or(0, |s| s.mirror);
     // Klass::_super of an array class is another array class; its Java super is Object.
     let super_id = match k.kind {
         Kind::Instance => mirror(k.super_klass),
-        _ => vm.classes.named("java/lang/Object").map_or(0, |o| o.mirror),
+        _ => object,
     };
     let is_basic = matches!(k.kind, Kind::TypeArray(_))
         || k.bottom.and_then(|b| vm.classes.get(b)).is_some_and(|b| b.kind != Kind::Instance);

@@ -12,7 +12,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::heap::{Heap, WalkReport, walk};
 use crate::hotspot::perfdata;
 use crate::hotspot::roots::jni_globals;
@@ -43,7 +43,6 @@ pub fn write_dump(
     heap: &Heap,
     threads: usize,
     out: &mut dyn Write,
-    sink_error: fn(std::io::Error) -> crate::error::Error,
     progress: &dyn Fn(u64),
 ) -> Result<DumpSummary> {
     let vm = heap.vm;
@@ -56,7 +55,7 @@ pub fn write_dump(
 
     let globals = jni_globals(vm, &mut summary.damaged)?;
     classes::write(heap, &globals, &mut buffer, &mut summary);
-    out.write_all(&buffer).map_err(sink_error)?;
+    out.write_all(&buffer).map_err(Error::from_write)?;
     drop(buffer);
 
     let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k)).collect();
@@ -67,7 +66,7 @@ pub fn write_dump(
         records
     };
     summary.walk = walk(heap, threads, make, |records, bytes| {
-        records.write(out).map_err(sink_error)?;
+        records.write(out).map_err(Error::from_write)?;
         summary.objects += records.objects;
         summary.truncated_arrays += records.truncated;
         misfits += records.misfits;
@@ -83,7 +82,7 @@ pub fn write_dump(
     }
     let mut end = Vec::with_capacity(RECORD_HEADER);
     end.record(tag::HEAP_DUMP_END, 0);
-    out.write_all(&end).map_err(sink_error)?;
-    out.flush().map_err(sink_error)?;
+    out.write_all(&end).map_err(Error::from_write)?;
+    out.flush().map_err(Error::from_write)?;
     Ok(summary)
 }
