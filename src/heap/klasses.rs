@@ -67,7 +67,7 @@ impl KlassTable {
     /// archived heap; HotSpot's dump leaves them out ("dormant").
     pub fn dormant(&self, vm: &Vm, addr: u64) -> Option<Size> {
         let (base, top) = self.archive;
-        if addr % 8 != 0 || !(base..top).contains(&addr) {
+        if !addr.is_multiple_of(8) || !(base..top).contains(&addr) {
             return None;
         }
         let r = vm.reader();

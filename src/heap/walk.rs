@@ -242,25 +242,22 @@ enum Found {
 
 fn probe(heap: &Heap, at: u64, end: u64) -> Found {
     let mem = heap.vm.mem;
-    let present = mem.contiguous(at).min(end - at);
+    let want = (end - at).min(HEAD);
+    let present = mem.contiguous(at).min(want);
+    if let Ok(head) = mem.slice(at, present)
+        && present == want
+        && want > 0
+    {
+        return probe_head(heap, at, end, head);
+    }
+    // The pages end within the header; another file's may go on.
     let mut copy = [0; HEAD as usize];
-    if present >= HEAD || at + present == end {
-        return match mem.slice(at, present.min(HEAD)) {
-            Ok(head) => probe_head(heap, at, end, head),
-            Err(_) => Found::Nothing(DamageKind::NotSaved),
-        };
+    for len in [want, present] {
+        if len > 0 && mem.read_into(at, &mut copy[..len as usize]).is_ok() {
+            return probe_head(heap, at, end, &copy[..len as usize]);
+        }
     }
-    // The pages end within the header, or another file's go on.
-    let len = present.max(1).min(HEAD) as usize;
-    let mut have = len;
-    if present == 0 || mem.read_into(at, &mut copy[..len]).is_err() {
-        return Found::Nothing(DamageKind::NotSaved);
-    }
-    let more = (end - at).min(HEAD) as usize;
-    if mem.read_into(at, &mut copy[..more]).is_ok() {
-        have = more;
-    }
-    probe_head(heap, at, end, &copy[..have])
+    Found::Nothing(DamageKind::NotSaved)
 }
 
 #[inline(always)]

@@ -78,7 +78,7 @@ pub fn histogram(
         .map(|(k, spaces)| {
             let mut count = Count::default();
             spaces.iter().for_each(|s| count.add(s));
-            Row { class: k.name.replace('/', "."), class_id: k.mirror, count, spaces }
+            Row { class: external_name(&k.name), class_id: k.mirror, count, spaces }
         })
         .filter(|row| row.count.instances > 0)
         .collect();
@@ -86,4 +86,13 @@ pub fn histogram(
         (b.count.bytes, &a.class, a.class_id).cmp(&(a.count.bytes, &b.class, b.class_id))
     });
     Ok((rows, report))
+}
+
+/// Klass::external_name: dots for slashes, and a slash before the address of a hidden class, which
+/// in the Symbol is a plus sign.
+fn external_name(name: &str) -> String {
+    match name.rsplit_once("+0x") {
+        Some((class, address)) => format!("{}/0x{address}", class.replace('/', ".")),
+        None => name.replace('/', "."),
+    }
 }

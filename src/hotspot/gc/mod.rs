@@ -170,7 +170,7 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
 
 /// A region whose bounds hold, or an error.
 fn region(start: u64, top: u64, end: u64, space: Space) -> Result<Region> {
-    if start % 8 != 0 || start > top || top > end || end - start > 1 << 46 {
+    if !start.is_multiple_of(8) || start > top || top > end || end - start > 1 << 46 {
         return Err(Error::Corrupt(format!(
             "a heap region of {start:#x} to {end:#x} with its top at {top:#x}"
         )));
