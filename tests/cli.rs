@@ -5,7 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::{Jvm, Scratch, rjcore, run, text};
+use support::{Jvm, Scratch, classes, jdk, rjcore, run, text};
 
 const FLAGS: [&str; 5] = [
     "-Xmx16m",
@@ -119,6 +119,44 @@ fn info_and_histo_say_what_the_jvm_was() {
     assert_eq!(lines.len(), 5, "head, three rows, total:\n{table}");
     let end = |l: &str| l.find("class name").or_else(|| l.rfind(' ').map(|i| i + 1));
     assert_eq!(end(lines[0]), end(lines[1]), "columns do not line up:\n{table}");
+}
+
+/// The core that the kernel writes of a crash names the thread that crashed.
+fn crashed(version: u32) {
+    let dir = Scratch::new(&format!("cli-crash-{version}"));
+    let status = Command::new("sh")
+        .args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""])
+        .arg(jdk(version).join("bin/java"))
+        .args(&FLAGS[..3])
+        .arg("-XX:ErrorFile=hs_err.log")
+        .arg("-cp")
+        .arg(classes())
+        .arg("Crash")
+        .current_dir(dir.path(""))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status();
+    assert!(!status.expect("a JVM").success(), "it did not crash");
+    let files = std::fs::read_dir(dir.path("")).expect("the directory");
+    let mut files = files.map(|e| e.expect("an entry").path());
+    let core =
+        files.find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("core")));
+    let core = core.expect("no core: sysctl kernel.core_pattern=core, as the other tests need");
+    let info = json(rjcore().arg("info").arg(&core).arg("--json"));
+    assert_eq!(info["core"]["killed_by"]["name"], "SIGABRT");
+    assert_eq!(info["core"]["killed_by"]["thread"], "crasher");
+    assert_eq!(info["vm"]["crashed_thread"], "crasher");
+    assert!(info["vm"]["started_ms"].as_u64().is_some_and(|ms| ms > 1_600_000_000_000), "{info}");
+}
+
+#[test]
+fn a_crash_names_its_thread_jdk17() {
+    crashed(17);
+}
+
+#[test]
+fn a_crash_names_its_thread_jdk25() {
+    crashed(25);
 }
 
 #[test]

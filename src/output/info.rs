@@ -99,7 +99,7 @@ pub struct VmInfo {
     pub threads_visible: Option<usize>,
     /// ms since 1970.
     pub started_ms: Option<u64>,
-    /// ms from then to the core.
+    /// ms from then to the core, 50 too few at most; JDK 25 and later do not tell.
     pub uptime_ms: Option<u64>,
     /// VMError::_thread's name: the thread whose crash HotSpot reported.
     pub crashed_thread: Option<String>,
@@ -176,7 +176,13 @@ impl Info {
 
     /// Adds what the VM's metadata says.
     pub fn add_vm(&mut self, vm: &Vm, with_properties: bool) {
-        let times = perfdata::times(&perfdata::read(vm));
+        let counters = perfdata::read(vm);
+        let times = perfdata::times(&counters);
+        // 25 no longer samples the ticks: the start is known, the uptime is not.
+        let started = match counters.get("sun.rt.createVmBeginTime") {
+            Some(perfdata::Counter::Long(ms)) => u64::try_from(*ms).ok(),
+            _ => None,
+        };
         let mut ignored = Vec::new();
         let threads = threads::read(vm, &mut ignored).ok();
         let name = |t: &threads::JavaThread| t.name.clone();
@@ -201,7 +207,7 @@ impl Info {
             classes: vm.classes.all().len(),
             threads: threads.as_ref().map(Vec::len),
             threads_visible: threads.as_ref().map(|t| t.iter().filter(|t| t.visible).count()),
-            started_ms: times.map(|t| t.0),
+            started_ms: started,
             uptime_ms: times.map(|t| t.1),
             crashed_thread: crashed.map(|addr| {
                 let java = named(&|t| t.addr == addr);
@@ -282,8 +288,10 @@ impl Info {
             line("VM", format!("HotSpot {}", vm.version.as_deref().unwrap_or("(unknown release)")));
             let build = vm.build.as_deref().unwrap_or("");
             lines(&mut line, "", build.split_whitespace().map(String::from));
-            if let (Some(start), Some(up)) = (vm.started_ms, vm.uptime_ms) {
-                line("started", format!("{}, had run for {}", utc(start), duration(up)));
+            if let Some(start) = vm.started_ms {
+                // HotSpot writes its clock down every 50 ms.
+                let up = vm.uptime_ms.map(|up| format!(", had run for about {}", duration(up)));
+                line("started", utc(start) + &up.unwrap_or_default());
             }
             line("command", vm.arguments.java_command.clone().unwrap_or_default());
             lines(&mut line, "JVM args", vm.arguments.jvm_args.iter().cloned());
