@@ -103,7 +103,7 @@ impl Args {
             if self.by_space { used_spaces(total).collect() } else { Vec::new() };
         let mut head = vec!["num".to_owned(), "#instances".into(), "#bytes".into()];
         for s in &spaces {
-            head.extend([format!("#{}", s.name()), "#bytes".into()]);
+            head.extend([format!("#{}", s.name()), format!("{} bytes", s.name())]);
         }
         head.push("class name".into());
         let head: Vec<&str> = head.iter().map(String::as_str).collect();

@@ -34,18 +34,17 @@ impl Args {
         let found = missing.as_deref().unwrap_or(&[]);
         let mut info = Info::of_core(&core, self.source.bytes(), found);
         // What is known is shown even if the VM cannot be read.
-        let result = missing.and_then(|_| read_vm(&core, &mut info, self.properties));
+        let result = missing.and_then(|_| self.read_vm(&core, &mut info));
         match self.json {
             true => print_json(&info)?,
             false => print(info.text().as_bytes())?,
         }
         result.map(|()| Outcome::of(info.is_whole()))
     }
-}
 
-fn read_vm(core: &CoreFile, info: &mut Info, properties: bool) -> Result<()> {
-    let vm = Vm::open(core)?;
-    info.add_vm(&vm, properties);
-    info.add_heap(&Heap::open(&vm)?);
-    Ok(())
+    fn read_vm(&self, core: &CoreFile, info: &mut Info) -> Result<()> {
+        let vm = Vm::open(core)?;
+        info.add_vm(&vm, self.properties);
+        info.add_heap(&Heap::open(&vm)?, self.source.threads())
+    }
 }

@@ -75,10 +75,10 @@ impl Args {
         opened.with_heap(|heap| {
             let mut info = Info::of_core(core, 0, &opened.missing);
             info.add_vm(heap.vm, true);
-            info.add_heap(heap);
             let progress = Progress::new("reading", heap.used());
             let add = |n| progress.add(n);
             let threads = self.source.threads();
+            info.add_heap(heap, threads)?;
             let dump = write_dump(heap, threads, &mut io::sink(), &add)?;
             Ok(Gaps::new(&dump.walk, &dump.damaged, core.truncation(), &opened.missing))
         })

@@ -11,9 +11,10 @@ use super::report::{
     MissingFile, Table, clean, count, duration, number, size, size_exact, utc, wrap,
 };
 use crate::corefile::{CoreFile, EM_X86_64, Missing};
-use crate::heap::Heap;
+use crate::error::Result;
+use crate::heap::{Heap, Object, Visitor, walk};
 use crate::hotspot::arguments::Arguments;
-use crate::hotspot::gc::Space;
+use crate::hotspot::gc::{Region, Space};
 use crate::hotspot::pointers::{KlassForm, Pointers};
 use crate::hotspot::{Vm, perfdata, properties, threads};
 
@@ -98,7 +99,7 @@ pub struct VmInfo {
     pub threads_visible: Option<usize>,
     /// ms since 1970.
     pub started_ms: Option<u64>,
-    /// ms from then to the core.
+    /// ms from then to the core, 50 too few at most; JDK 25 and later do not tell.
     pub uptime_ms: Option<u64>,
     /// VMError::_thread's name: the thread whose crash HotSpot reported.
     pub crashed_thread: Option<String>,
@@ -175,7 +176,13 @@ impl Info {
 
     /// Adds what the VM's metadata says.
     pub fn add_vm(&mut self, vm: &Vm, with_properties: bool) {
-        let times = perfdata::times(&perfdata::read(vm));
+        let counters = perfdata::read(vm);
+        let times = perfdata::times(&counters);
+        // 25 no longer samples the ticks: the start is known, the uptime is not.
+        let started = match counters.get("sun.rt.createVmBeginTime") {
+            Some(perfdata::Counter::Long(ms)) => u64::try_from(*ms).ok(),
+            _ => None,
+        };
         let mut ignored = Vec::new();
         let threads = threads::read(vm, &mut ignored).ok();
         let name = |t: &threads::JavaThread| t.name.clone();
@@ -200,7 +207,7 @@ impl Info {
             classes: vm.classes.all().len(),
             threads: threads.as_ref().map(Vec::len),
             threads_visible: threads.as_ref().map(|t| t.iter().filter(|t| t.visible).count()),
-            started_ms: times.map(|t| t.0),
+            started_ms: started,
             uptime_ms: times.map(|t| t.1),
             crashed_thread: crashed.map(|addr| {
                 let java = named(&|t| t.addr == addr);
@@ -210,18 +217,26 @@ impl Info {
         });
     }
 
-    /// Adds what the collector's structures say.
-    pub fn add_heap(&mut self, heap: &Heap) {
+    /// Adds what the collector's structures say. Where part of the used heap is not in the
+    /// core, the heap is walked: unused ends of TLABs and dead objects are no loss.
+    pub fn add_heap(&mut self, heap: &Heap, threads: usize) -> Result<()> {
         self.damaged.clone_from(&heap.damaged);
         let regions = &heap.collected.regions;
+        let absent = |r: &Region| {
+            let present = heap.vm.mem.present(r.start, r.top).map(|(a, b)| b - a).sum::<u64>();
+            (r.top - r.start) - present
+        };
+        let mut lost = regions.iter().any(|r| absent(r) > 0);
+        if lost {
+            lost = walk(heap, threads, || Nothing, |_, _| Ok(()))?.damaged > 0;
+        }
         let spaces = Space::ALL.iter().filter_map(|&space| {
             let mut s = SpaceInfo { space, regions: 0, capacity: 0, used: 0, not_in_core: 0 };
             for r in regions.iter().filter(|r| r.space == space) {
-                let present = heap.vm.mem.present(r.start, r.top).map(|(a, b)| b - a).sum::<u64>();
                 s.regions += 1;
                 s.capacity += r.end - r.start;
                 s.used += r.top - r.start;
-                s.not_in_core += (r.top - r.start) - present;
+                s.not_in_core += if lost { absent(r) } else { 0 };
             }
             (s.regions > 0).then_some(s)
         });
@@ -232,6 +247,7 @@ impl Info {
             reserved: heap.collected.reserved,
             spaces: spaces.collect(),
         });
+        Ok(())
     }
 
     /// Whether something that matters is missing.
@@ -256,6 +272,7 @@ impl Info {
         let pid = c.pid.map_or(String::new(), |p| format!(", pid {p}"));
         line("process", format!("{name}{pid}, {}", count(c.threads as u64, "thread", "threads")));
         match &c.killed_by {
+            None if c.threads == 0 => line("ended by", "unknown: the core has no notes".into()),
             None => line("ended by", "nothing: it lived when the core was taken".into()),
             Some(s) => {
                 let at = s.address.map_or(String::new(), |a| format!(" at {a:#x}"));
@@ -271,8 +288,10 @@ impl Info {
             line("VM", format!("HotSpot {}", vm.version.as_deref().unwrap_or("(unknown release)")));
             let build = vm.build.as_deref().unwrap_or("");
             lines(&mut line, "", build.split_whitespace().map(String::from));
-            if let (Some(start), Some(up)) = (vm.started_ms, vm.uptime_ms) {
-                line("started", format!("{}, had run for {}", utc(start), duration(up)));
+            if let Some(start) = vm.started_ms {
+                // HotSpot writes its clock down every 50 ms.
+                let up = vm.uptime_ms.map(|up| format!(", had run for about {}", duration(up)));
+                line("started", utc(start) + &up.unwrap_or_default());
             }
             line("command", vm.arguments.java_command.clone().unwrap_or_default());
             lines(&mut line, "JVM args", vm.arguments.jvm_args.iter().cloned());
@@ -309,7 +328,10 @@ impl Info {
 
     fn trouble(&self, out: &mut String) {
         if let Some(t) = &self.truncated {
-            let _ = writeln!(out, "\n{t}");
+            out.push('\n');
+            for line in wrap(t.split_whitespace().map(String::from), WIDTH) {
+                let _ = writeln!(out, "{}", clean(&line));
+            }
         }
         if !self.missing_files.is_empty() {
             out.push_str("\nmapped files that were not found, and what that costs\n");
@@ -344,6 +366,14 @@ impl Info {
             }
         }
     }
+}
+
+/// A walk for its report alone.
+struct Nothing;
+
+impl Visitor for Nothing {
+    fn object(&mut self, _: Object) {}
+    fn clear(&mut self) {}
 }
 
 fn lines(

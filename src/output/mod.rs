@@ -1,5 +1,4 @@
-//! What is made of a heap: HPROF, histograms, reports; and where bytes go: files that appear
-//! whole or not at all, standard output, gzip. Reads no target memory by itself.
+//! What is made of a heap: HPROF, histograms, reports, and the files that they go to.
 
 pub mod gzip;
 pub mod histo;
