@@ -129,7 +129,7 @@ fn bad_outputs() {
     assert!(code != 0 && text.contains("--overwrite"), "{code} {text}");
     assert_eq!(fs::read(&there).expect("kept"), b"mine");
     let (code, text) = answer(&["dump", core, "-o", "/nowhere/a.hprof"]);
-    assert!(code == 1 && text.contains("/nowhere"), "{code} {text}");
+    assert!(code == 2 && text.contains("/nowhere"), "{code} {text}");
     let (code, text) = answer(&["dump", core, "-o", "/dev/full", "--overwrite"]);
     assert!(code == 1 && text.contains("No space left"), "{code} {text}");
     let (code, text) = answer(&["dump", core]);

@@ -68,14 +68,17 @@ pub fn read(vm: &Vm) -> BTreeMap<String, Counter> {
     out
 }
 
-/// When the VM started, in ms since 1970, and how long it had run, in ms.
-pub fn times(counters: &BTreeMap<String, Counter>) -> Option<(u64, u64)> {
+/// When the VM started, in ms since 1970, and how long it had run, in ms. The second comes from a
+/// sampled counter that a VM whose periodic sampling is off (25's default) does not have.
+pub fn times(counters: &BTreeMap<String, Counter>) -> Option<(u64, Option<u64>)> {
     let long = |name: &str| match counters.get(name)? {
         Counter::Long(v) => u64::try_from(*v).ok(),
         Counter::Text(_) => None,
     };
-    let start = long("sun.rt.createVmBeginTime")?;
-    let ticks = long("sun.os.hrt.ticks")?;
-    let frequency = long("sun.os.hrt.frequency").filter(|f| *f > 0)?;
-    Some((start, (u128::from(ticks) * 1000 / u128::from(frequency)) as u64))
+    let uptime = || {
+        let ticks = long("sun.os.hrt.ticks")?;
+        let frequency = long("sun.os.hrt.frequency").filter(|f| *f > 0)?;
+        Some((u128::from(ticks) * 1000 / u128::from(frequency)) as u64)
+    };
+    Some((long("sun.rt.createVmBeginTime")?, uptime()))
 }

@@ -178,11 +178,6 @@ impl Info {
     pub fn add_vm(&mut self, vm: &Vm, with_properties: bool) {
         let counters = perfdata::read(vm);
         let times = perfdata::times(&counters);
-        // 25 no longer samples the ticks: the start is known, the uptime is not.
-        let started = match counters.get("sun.rt.createVmBeginTime") {
-            Some(perfdata::Counter::Long(ms)) => u64::try_from(*ms).ok(),
-            _ => None,
-        };
         let mut ignored = Vec::new();
         let threads = threads::read(vm, &mut ignored).ok();
         let name = |t: &threads::JavaThread| t.name.clone();
@@ -207,8 +202,8 @@ impl Info {
             classes: vm.classes.all().len(),
             threads: threads.as_ref().map(Vec::len),
             threads_visible: threads.as_ref().map(|t| t.iter().filter(|t| t.visible).count()),
-            started_ms: started,
-            uptime_ms: times.map(|t| t.1),
+            started_ms: times.map(|t| t.0),
+            uptime_ms: times.and_then(|t| t.1),
             crashed_thread: crashed.map(|addr| {
                 let java = named(&|t| t.addr == addr);
                 java.unwrap_or_else(|| format!("a thread of the VM, Thread* {addr:#x}"))

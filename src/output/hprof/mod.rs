@@ -50,8 +50,10 @@ pub fn write_dump(
     let mut buffer = Vec::new();
     buffer.extend_from_slice(b"JAVA PROFILE 1.0.2\0");
     buffer.u4(8);
-    // The moment of the core, so that the same core gives the same bytes; 0 where unknown.
-    buffer.u8(perfdata::times(&perfdata::read(vm)).map_or(0, |(start, up)| start + up));
+    // The moment of the core, or else of the VM's start; never the clock, so that the same core
+    // gives the same bytes.
+    let times = perfdata::times(&perfdata::read(vm));
+    buffer.u8(times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0))));
 
     let globals = jni_globals(vm, &mut summary.damaged)?;
     classes::write(heap, &globals, &mut buffer, &mut summary);
