@@ -36,8 +36,12 @@ fn unpacked(name: &str, dir: &Scratch) -> Vec<u8> {
 fn code(command: &str, core: &Path, dir: &Scratch, what: &str) -> i32 {
     let mut cmd = rjcore();
     cmd.arg(command).arg(core).stdout(Stdio::null()).stdin(Stdio::null());
-    let errors = fs::File::create(dir.path("stderr")).expect("a file");
-    cmd.stderr(errors);
+    let words = fs::File::create(dir.path("words")).expect("a file");
+    if command == "info" {
+        // Its report is where it says what is damaged.
+        cmd.stdout(words.try_clone().expect("a second handle"));
+    }
+    cmd.stderr(words);
     if command == "dump" {
         cmd.args(["-o", "/dev/null", "--overwrite"]);
     }
@@ -53,10 +57,11 @@ fn code(command: &str, core: &Path, dir: &Scratch, what: &str) -> i32 {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let text = fs::read_to_string(dir.path("stderr")).unwrap_or_default();
+    let text = fs::read_to_string(dir.path("words")).unwrap_or_default();
     let code = status.code().unwrap_or_else(|| panic!("{what}: {command}: {status}: {text}"));
     assert!(matches!(code, 0 | 1 | 3), "{what}: {command} ended with {code}: {text}");
     assert!(code == 0 || !text.is_empty(), "{what}: {command} ended with {code} and no word");
+    assert!(!text.contains("panicked"), "{what}: {command}: {text}");
     code
 }
 

@@ -3,7 +3,7 @@
 //! Their frames come with the threads issue; a JavaThread's address is all that it needs.
 
 use super::Vm;
-use super::unexported::is_hidden_thread;
+use super::unexported::{VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
 use crate::error::{Error, Result};
 
 /// More threads than Linux allows by default.
@@ -16,6 +16,8 @@ pub struct JavaThread {
     pub addr: u64,
     /// The java.lang.Thread object, 0 before it has one.
     pub object: u64,
+    /// The virtual thread that it carries, 0 if none.
+    pub mounted: u64,
     /// The kernel's thread id, 0 if unknown.
     pub tid: u32,
     /// The object's name.
@@ -24,6 +26,39 @@ pub struct JavaThread {
     pub visible: bool,
     /// The part of its TLAB that holds no objects, where it has one: (top, end).
     pub tlab_gap: Option<(u64, u64)>,
+}
+
+/// How to tell a virtual thread that has a stack of its own on the heap.
+#[derive(Debug, Clone, Copy)]
+pub struct VirtualThreads {
+    /// The InstanceKlass of java.lang.VirtualThread.
+    pub klass: u64,
+    state: usize,
+    carrier: usize,
+    oop_size: usize,
+}
+
+impl VirtualThreads {
+    /// Finds the class's fields; none before 21.
+    pub fn new(vm: &Vm) -> Option<VirtualThreads> {
+        let klass = vm.classes.named("java/lang/VirtualThread")?;
+        let offset = |name| Some(vm.classes.field(&vm.reader(), klass, name)?.offset as usize);
+        Some(VirtualThreads {
+            klass: klass.addr,
+            state: offset("state")?,
+            carrier: offset("carrierThread")?,
+            oop_size: vm.pointers.oop_size() as usize,
+        })
+    }
+
+    /// Whether the VirtualThread with these bytes runs, but on no carrier now.
+    pub fn is_unmounted(&self, object: &[u8]) -> bool {
+        let carrier = object.get(self.carrier..self.carrier + self.oop_size);
+        let state = object.get(self.state..self.state + 4).and_then(|b| b.try_into().ok());
+        let state = state.map(i32::from_le_bytes);
+        carrier.is_some_and(|c| c.iter().all(|b| *b == 0))
+            && state.is_some_and(|s| !VIRTUAL_THREAD_STACKLESS.contains(&s))
+    }
 }
 
 /// All Java threads in the list's order. Unreadable ones are told to `damaged`.
@@ -45,6 +80,9 @@ pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
             let addr = vm.mem.u64(array.wrapping_add(i * 8)).map_err(what())?;
             let at = |offset: u64| addr.wrapping_add(offset);
             let object = vm.reader().handle(at(f.thread_obj.get()?)).map_err(what())?;
+            let vthread = f.thread_vthread.opt().map(|o| vm.reader().handle(at(o)));
+            let vthread = vthread.transpose().map_err(what())?.unwrap_or(0);
+            let mounted = if vthread == object { 0 } else { vthread };
             let terminated = vm.mem.i32(at(f.thread_terminated.get()?)).map_err(what())?;
             // _thread_exiting and the states behind it count up (javaThread.hpp).
             let alive = exiting.is_none_or(|e| i64::from(terminated) < e);
@@ -60,7 +98,15 @@ pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
                 vm.mem.u32(os.wrapping_add(f.osthread_id.opt()?)).ok()
             };
             let visible = object != 0 && alive && !is_hidden_thread(&name);
-            Ok(JavaThread { addr, object, tid: tid().unwrap_or(0), name, visible, tlab_gap })
+            Ok(JavaThread {
+                addr,
+                object,
+                mounted,
+                tid: tid().unwrap_or(0),
+                name,
+                visible,
+                tlab_gap,
+            })
         };
         match one() {
             Ok(t) => out.push(t),

@@ -57,6 +57,10 @@ pub fn is_hidden_thread(name: &str) -> bool {
         || name.starts_with("JVMCI CompilerThread")
 }
 
+/// `VirtualThread.java`: the states in which one has no stack, NEW and TERMINATED; HotSpot dumps
+/// neither (heapDumper.cpp, `should_dump_vthread`).
+pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
+
 /// Collectors by the flag that chooses them, for those that rjcore does not read yet.
 pub const OTHER_COLLECTORS: [(&str, &str); 4] = [
     ("UseZGC", "ZGC"),

@@ -115,6 +115,7 @@ fields! {
     threads_length = "ThreadsList::_length";
     threads_array = "ThreadsList::_threads";
     thread_obj = "JavaThread::_threadObj";
+    thread_vthread = "JavaThread::_vthread"; // from 21
     thread_terminated = "JavaThread::_terminated";
     thread_osthread = "JavaThread::_osthread" | "Thread::_osthread";
     osthread_id = "OSThread::_thread_id";

@@ -15,8 +15,8 @@ use crate::hotspot::roots::Handle;
 /// A record's length has 32 bits; class dumps get a new segment long before.
 const SEGMENT: usize = 1 << 20;
 
-/// Appends the dump's first part to `out`.
-pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut DumpSummary) {
+/// Appends the dump's first part to `out`. Returns how many threads it named.
+pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut DumpSummary) -> u32 {
     let vm = heap.vm;
     let reader = ClassReader::new(vm);
     let classes = vm.classes.all();
@@ -37,13 +37,12 @@ pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut D
         out.u4(EMPTY_TRACE);
         out.u8(k.name_symbol);
     }
-    let threads: Vec<_> = heap.threads.iter().filter(|t| t.visible).collect();
-    // One trace for all objects, then one per thread: its frames come with the threads issue.
+    let visible = heap.threads.iter().filter(|t| t.visible);
+    let threads: Vec<u64> =
+        visible.flat_map(|t| [t.mounted, t.object]).filter(|t| *t != 0).collect();
+    // One trace for all objects, then one per thread.
     for serial in 0..=threads.len() as u32 {
-        out.record(tag::TRACE, 4 + 4 + 4);
-        out.u4(EMPTY_TRACE + serial);
-        out.u4(serial);
-        out.u4(0);
+        trace(serial, out);
     }
     let mut segment = Segment::open(out);
     let object = vm.classes.named("java/lang/Object").map_or(0, |o| o.mirror);
@@ -54,10 +53,7 @@ pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut D
     summary.classes = classes.len() as u64;
     for (serial, t) in (1..).zip(&threads) {
         segment.next();
-        segment.out.u1(sub::ROOT_THREAD_OBJ);
-        segment.out.u8(t.object);
-        segment.out.u4(serial);
-        segment.out.u4(EMPTY_TRACE + serial);
+        thread_root(*t, serial, segment.out);
     }
     for global in globals {
         segment.next();
@@ -73,6 +69,32 @@ pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut D
     }
     segment.close();
     summary.roots = (threads.len() + globals.len() + sticky.count()) as u64;
+    threads.len() as u32
+}
+
+/// A thread's trace. Its frames come with the threads issue.
+fn trace(serial: u32, out: &mut Vec<u8>) {
+    out.record(tag::TRACE, 4 + 4 + 4);
+    out.u4(EMPTY_TRACE + serial);
+    out.u4(serial);
+    out.u4(0);
+}
+
+fn thread_root(object: u64, serial: u32, out: &mut Vec<u8>) {
+    out.u1(sub::ROOT_THREAD_OBJ);
+    out.u8(object);
+    out.u4(serial);
+    out.u4(EMPTY_TRACE + serial);
+}
+
+/// The threads that only the walk over the heap finds: unmounted virtual ones.
+pub fn virtual_threads(objects: &[u64], first_serial: u32, out: &mut Vec<u8>) {
+    for (serial, object) in (first_serial..).zip(objects) {
+        trace(serial, out);
+        let segment = Segment::open(out);
+        thread_root(*object, serial, segment.out);
+        segment.close();
+    }
 }
 
 /// All symbols that the dump refers to, each once.

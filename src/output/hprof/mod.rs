@@ -56,9 +56,9 @@ pub fn write_dump(
     buffer.u8(times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0))));
 
     let globals = jni_globals(vm, &mut summary.damaged)?;
-    classes::write(heap, &globals, &mut buffer, &mut summary);
+    let mut thread = classes::write(heap, &globals, &mut buffer, &mut summary) + 1;
     out.write_all(&buffer).map_err(Error::from_write)?;
-    drop(buffer);
+    buffer = Vec::new();
 
     let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k)).collect();
     let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);
@@ -69,6 +69,13 @@ pub fn write_dump(
     };
     summary.walk = walk(heap, threads, make, |records, bytes| {
         records.write(out).map_err(Error::from_write)?;
+        if !records.virtual_threads.is_empty() {
+            buffer.clear();
+            classes::virtual_threads(&records.virtual_threads, thread, &mut buffer);
+            out.write_all(&buffer).map_err(Error::from_write)?;
+            thread += records.virtual_threads.len() as u32;
+            summary.roots += records.virtual_threads.len() as u64;
+        }
         summary.objects += records.objects;
         summary.truncated_arrays += records.truncated;
         misfits += records.misfits;

@@ -35,6 +35,8 @@ pub struct Records<'h> {
     buffer: Vec<u8>,
     len: usize,
     large: Vec<Large>,
+    /// Unmounted virtual threads that were met.
+    pub virtual_threads: Vec<u64>,
     /// Objects written.
     pub objects: u64,
     /// Arrays cut short because a record cannot hold them.
@@ -54,6 +56,7 @@ impl<'h> Records<'h> {
             buffer: Vec::new(),
             len: RECORD_HEADER,
             large: Vec::new(),
+            virtual_threads: Vec::new(),
             objects: 0,
             truncated: 0,
             misfits: 0,
@@ -155,7 +158,7 @@ impl Visitor for Records<'_> {
         let plans = self.plans;
         let plan = &plans[object.klass as usize];
         match plan {
-            Plan::Instance { class_id, len, object_len, runs, mirror_of } => {
+            Plan::Instance { class_id, len, object_len, runs, mirror_of, virtual_threads } => {
                 if object.bytes.len() < *object_len as usize {
                     self.misfits += 1; // a super class larger than its sub: damaged metadata
                     return;
@@ -166,6 +169,9 @@ impl Visitor for Records<'_> {
                     if klass.is_none_or(|k| k.iter().any(|b| *b != 0)) {
                         return;
                     }
+                }
+                if virtual_threads.is_some_and(|v| v.is_unmounted(object.bytes)) {
+                    self.virtual_threads.push(object.addr);
                 }
                 self.objects += 1;
                 let p = self.heap.vm.pointers;
@@ -203,6 +209,7 @@ impl Visitor for Records<'_> {
     fn clear(&mut self) {
         self.len = RECORD_HEADER;
         self.large.clear();
+        self.virtual_threads.clear();
         self.faults.clear();
         (self.objects, self.truncated, self.misfits) = (0, 0, 0);
         if self.buffer.is_empty() {

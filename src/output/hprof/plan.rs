@@ -4,6 +4,7 @@ use crate::hotspot::Vm;
 use crate::hotspot::field_layout::{hprof_size, is_reference};
 use crate::hotspot::klass::{Kind, Klass, Size};
 use crate::hotspot::pointers::Pointers;
+use crate::hotspot::threads::VirtualThreads;
 
 use super::records::{double_bits, float_bits};
 
@@ -111,6 +112,8 @@ pub enum Plan {
         /// For java.lang.Class: where the klass is. Only mirrors of primitive types, which
         /// have none, are dumped as objects.
         mirror_of: Option<u32>,
+        /// For java.lang.VirtualThread: which of them are threads to the dump.
+        virtual_threads: Option<VirtualThreads>,
     },
     /// OBJECT_ARRAY_DUMP or PRIMITIVE_ARRAY_DUMP.
     Array {
@@ -173,6 +176,7 @@ impl Plan {
             len: runs.iter().map(|r| r.dump_len).sum(),
             runs: runs.into(),
             mirror_of,
+            virtual_threads: VirtualThreads::new(vm).filter(|v| v.klass == klass.addr),
         }
     }
 }
