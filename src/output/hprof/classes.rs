@@ -73,7 +73,7 @@ pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut D
 }
 
 /// A thread's trace. Its frames come with the threads issue.
-fn trace(serial: u32, out: &mut Vec<u8>) {
+pub fn trace(serial: u32, out: &mut Vec<u8>) {
     out.record(tag::TRACE, 4 + 4 + 4);
     out.u4(EMPTY_TRACE + serial);
     out.u4(serial);
@@ -87,14 +87,14 @@ fn thread_root(object: u64, serial: u32, out: &mut Vec<u8>) {
     out.u4(EMPTY_TRACE + serial);
 }
 
-/// The threads that only the walk over the heap finds: unmounted virtual ones.
+/// The roots of threads that only the walk over the heap finds: unmounted virtual ones.
 pub fn virtual_threads(objects: &[u64], first_serial: u32, out: &mut Vec<u8>) {
+    let mut segment = Segment::open(out);
     for (serial, object) in (first_serial..).zip(objects) {
-        trace(serial, out);
-        let segment = Segment::open(out);
+        segment.next();
         thread_root(*object, serial, segment.out);
-        segment.close();
     }
+    segment.close();
 }
 
 /// All symbols that the dump refers to, each once.

@@ -19,7 +19,7 @@ use crate::hotspot::roots::jni_globals;
 
 use objects::Records;
 use plan::Plan;
-use records::{Put, RECORD_HEADER, tag};
+use records::{Put, tag};
 
 /// What a dump holds and lacks.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -59,6 +59,7 @@ pub fn write_dump(
     let mut thread = classes::write(heap, &globals, &mut buffer, &mut summary) + 1;
     out.write_all(&buffer).map_err(Error::from_write)?;
     buffer = Vec::new();
+    let first_virtual = thread;
 
     let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k)).collect();
     let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);
@@ -89,9 +90,13 @@ pub fn write_dump(
     for fault in &faults {
         summary.damaged.push(format!("part of a large array is written as zeroes: {fault}"));
     }
-    let mut end = Vec::with_capacity(RECORD_HEADER);
-    end.record(tag::HEAP_DUMP_END, 0);
-    out.write_all(&end).map_err(Error::from_write)?;
+    // Not beside their roots: VisualVM wants one segment right behind the other.
+    buffer.clear();
+    for serial in first_virtual..thread {
+        classes::trace(serial, &mut buffer);
+    }
+    buffer.record(tag::HEAP_DUMP_END, 0);
+    out.write_all(&buffer).map_err(Error::from_write)?;
     out.flush().map_err(Error::from_write)?;
     Ok(summary)
 }
