@@ -161,20 +161,60 @@ macro_rules! faithful {
 faithful! {
     serial: "-XX:+UseSerialGC";
     serial_wide_oops: "-XX:+UseSerialGC" "-XX:-UseCompressedOops";
+    serial_zero_based: "-XX:+UseSerialGC" "-XX:HeapBaseMinAddress=8g";
+    serial_wide_klass: "-XX:+UseSerialGC" "-XX:-UseCompressedClassPointers";
+    serial_wide: "-XX:+UseSerialGC" "-XX:-UseCompressedOops" "-XX:-UseCompressedClassPointers";
     serial_based_no_cds: "-XX:+UseSerialGC" "-XX:HeapBaseMinAddress=40g" "-Xshare:off";
     parallel: "-XX:+UseParallelGC";
     parallel_zero_based: "-XX:+UseParallelGC" "-XX:HeapBaseMinAddress=8g";
+    parallel_based_no_cds: "-XX:+UseParallelGC" "-XX:HeapBaseMinAddress=40g" "-Xshare:off";
+    parallel_wide_oops: "-XX:+UseParallelGC" "-XX:-UseCompressedOops";
+    parallel_wide_klass: "-XX:+UseParallelGC" "-XX:-UseCompressedClassPointers";
     parallel_wide: "-XX:+UseParallelGC" "-XX:-UseCompressedOops" "-XX:-UseCompressedClassPointers";
     g1: "-XX:+UseG1GC";
     g1_zero_based: "-XX:+UseG1GC" "-XX:HeapBaseMinAddress=8g";
     g1_based: "-XX:+UseG1GC" "-XX:HeapBaseMinAddress=40g";
     g1_wide_oops: "-XX:+UseG1GC" "-XX:-UseCompressedOops";
     g1_wide_klass: "-XX:+UseG1GC" "-XX:-UseCompressedClassPointers";
+    g1_wide: "-XX:+UseG1GC" "-XX:-UseCompressedOops" "-XX:-UseCompressedClassPointers";
     g1_no_cds: "-XX:+UseG1GC" "-Xshare:off";
     // Dead objects stay in old regions, some of classes that are unloaded: a walk must not trip over them.
     g1_concurrent: "-XX:+UseG1GC" "-XX:+ExplicitGCInvokesConcurrent";
     // As a user starts it: class space, code cache and threads of the default size.
     defaults: "-XX:+UseG1GC" "-XX:CompressedClassSpaceSize=1g" "-XX:ReservedCodeCacheSize=240m" "-Xmx256m";
+}
+
+/// JEP 519: the klass lies in the mark word. 25 only.
+mod compact_headers {
+    #[test]
+    fn serial_jdk25() {
+        let flags = ["-XX:+UseSerialGC", "-XX:+UseCompactObjectHeaders"];
+        super::faithful("compact-serial", 25, &flags);
+    }
+    #[test]
+    fn parallel_jdk25() {
+        let flags = ["-XX:+UseParallelGC", "-XX:+UseCompactObjectHeaders"];
+        super::faithful("compact-parallel", 25, &flags);
+    }
+    #[test]
+    fn g1_jdk25() {
+        let flags = ["-XX:+UseG1GC", "-XX:+UseCompactObjectHeaders"];
+        super::faithful("compact-g1", 25, &flags);
+    }
+}
+
+/// A collector that rjcore does not read yet is named, and nothing is written.
+#[test]
+fn an_unknown_collector_is_refused() {
+    let dir = Scratch::new("zgc");
+    let jvm = Jvm::start(25, &["-Xmx32m", "-XX:+UseZGC"], "Sample", &dir);
+    let core = jvm.abort(&dir);
+    let out = dir.path("out.hprof");
+    let said = rjcore().arg("dump").arg(&core).arg("-o").arg(&out).output().expect("rjcore runs");
+    let text = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(said.status.code(), Some(1), "{text}");
+    assert!(text.contains("ZGC") && text.contains("25."), "{text}");
+    assert!(!out.exists());
 }
 
 fn bytes(path: &Path) -> Vec<u8> {

@@ -11,9 +11,9 @@ pub use klasses::{KlassTable, NO_KLASS};
 pub use report::{Damage, DamageKind, SpaceCount, WalkReport};
 pub use walk::{Object, Visitor, walk};
 
-use crate::error::Result;
+use crate::error::{Fault, Result};
 use crate::hotspot::Vm;
-use crate::hotspot::gc::{self, CollectedHeap};
+use crate::hotspot::gc::{self, CollectedHeap, Region};
 use crate::hotspot::threads::{self, JavaThread};
 
 /// Everything that a walk needs to know.
@@ -46,6 +46,16 @@ impl<'a> Heap<'a> {
         }
         let klasses = KlassTable::new(vm);
         Ok(Heap { vm, collected, threads, klasses, damaged })
+    }
+
+    /// Fills `out` with the heap's bytes from `addr` on.
+    pub fn read(&self, addr: u64, out: &mut [u8]) -> Result<(), Fault> {
+        self.vm.mem.read_into(addr, out)
+    }
+
+    /// How many bytes of a region's objects are in the core.
+    pub fn saved(&self, region: &Region) -> u64 {
+        self.vm.mem.present(region.start, region.top).map(|(from, to)| to - from).sum()
     }
 
     /// Bytes between the bottom and the top of all regions.

@@ -119,6 +119,12 @@ fn vm_symbol(vm: &Vm, name: &[u8]) -> Option<u64> {
 }
 
 impl Vm<'_> {
+    /// Where in a java.lang.Class its klass is (java_lang_Class::_klass_offset): null in the
+    /// mirror of a primitive type.
+    pub fn mirror_klass_offset(&self) -> Option<u32> {
+        self.mem.u32(self.fields.class_klass.opt()?).ok()
+    }
+
     /// The fields that a class declares, in the order in which HotSpot dumps them: last first
     /// while fields were u2 slots (FieldStream ran backwards), as declared since.
     pub fn dumped_fields<'k>(&self, klass: &'k Klass) -> impl Iterator<Item = &'k FieldInfo> {

@@ -189,8 +189,7 @@ impl Info {
         {
             signal.thread = named(&|t| t.tid == tid);
         }
-        let crashed = vm.fields.error_thread.opt().and_then(|a| vm.mem.u64(a).ok());
-        let crashed = crashed.filter(|t| *t != 0);
+        let crashed = vm.crashed_thread();
         self.damaged.clone_from(&vm.damaged);
         self.vm = Some(VmInfo {
             version: vm.version.release.clone(),
@@ -218,7 +217,7 @@ impl Info {
         self.damaged.clone_from(&heap.damaged);
         let regions = &heap.collected.regions;
         let absent = |r: &Region| {
-            let present = heap.vm.mem.present(r.start, r.top).map(|(a, b)| b - a).sum::<u64>();
+            let present = heap.saved(r);
             (r.top - r.start) - present
         };
         let mut lost = regions.iter().any(|r| absent(r) > 0);

@@ -139,7 +139,7 @@ impl<'h> Records<'h> {
             let n = step.min(length - done);
             let bytes = (n * copy.heap_size(p)) as usize;
             let at = array.addr + u64::from(header) + done * copy.heap_size(p);
-            if let Err(fault) = heap.vm.mem.read_into(at, &mut from[..bytes]) {
+            if let Err(fault) = heap.read(at, &mut from[..bytes]) {
                 from.fill(0);
                 self.faults.push(fault);
             }

@@ -163,9 +163,8 @@ impl Plan {
             }
         }
         let mirror_of = (klass.name == "java/lang/Class" && klass.is_boot)
-            .then(|| vm.fields.class_klass.opt())
-            .flatten()
-            .and_then(|at| vm.mem.u32(at).ok());
+            .then(|| vm.mirror_klass_offset())
+            .flatten();
         let end = |r: &Run| {
             let values = u64::from(r.dump_len) / r.copy.dump_size();
             r.offset + (values * r.copy.heap_size(p)) as u32
