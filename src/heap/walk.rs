@@ -213,9 +213,20 @@ fn work<V: Visitor>(heap: &Heap, queue: &Queue<V>, make: &impl Fn() -> V) {
 
 /// Looks for an address in the chunk from where `PROOF` objects follow one another.
 fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
-    let step = heap.vm.pointers.alignment;
+    let p = &heap.vm.pointers;
+    let step = p.alignment;
     let mut at = chunk.start.next_multiple_of(step);
+    // Most words of a large array are no klass: sort them out before the dear look.
+    let run = heap.vm.mem.contiguous(at).min(chunk.limit.saturating_sub(at));
+    let run = heap.vm.mem.slice(at, run).unwrap_or(&[]);
+    let base = at;
     while at < chunk.limit {
+        let head = run.get((at - base) as usize..).filter(|h| h.len() >= 16);
+        let klass = head.and_then(|h| p.klass_of(h));
+        if klass.is_some_and(|k| heap.klasses.number(k) == NO_KLASS) {
+            at += step;
+            continue;
+        }
         let mut next = at;
         let mut proven = 0;
         while let Found::Object(_, size) = probe(heap, next, chunk.span_end) {
