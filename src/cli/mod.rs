@@ -2,6 +2,7 @@
 //!
 //! One file per command; what all of them take and how they open a core is in `source`.
 
+mod capture;
 mod dump;
 mod histo;
 mod info;
@@ -36,6 +37,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Capture(capture::Args),
     Dump(dump::Args),
     Histo(histo::Args),
     Info(info::Args),
@@ -67,6 +69,7 @@ impl Outcome {
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Capture(args) => args.run(),
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Info(args) => args.run(),

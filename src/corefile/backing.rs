@@ -14,6 +14,7 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
 use super::{CoreFile, FileMapping, Memory};
+use crate::capture::maps::is_vm_file;
 use crate::error::{Error, Fault, Result};
 
 /// Where to look for mapped files.
@@ -58,10 +59,9 @@ struct Candidate {
     proven: bool,
 }
 
-/// Whether rjcore reads the file: libjvm (vmStructs, vtables) and CDS archives (classes).
+/// Whether rjcore reads the file: see [`crate::capture::maps::is_vm_file`].
 pub fn matters(mapping: &FileMapping) -> bool {
-    let name = mapping.file_name();
-    name == "libjvm.so" || name.ends_with(".jsa")
+    is_vm_file(mapping.clean_path())
 }
 
 impl CoreFile {
