@@ -50,7 +50,7 @@ impl Injector {
         let then = maps.iter().filter(text).filter(|m| !libc(m));
         let (mut syscall, mut restorer) = (None, None);
         for m in first.chain(then) {
-            let mut code = vec![0; m.len().min(SEARCHED) as usize];
+            let mut code = vec![0; m.bytes().min(SEARCHED) as usize];
             let n = memory.read_at(&mut code, m.start).unwrap_or(0);
             let find = |what| Some(m.start + memchr::memmem::find(&code[..n], what)? as u64);
             syscall = syscall.or_else(|| find(SYSCALL_RET));

@@ -49,7 +49,7 @@ pub enum Kind {
 
 impl Mapping {
     /// Bytes.
-    pub fn len(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.end - self.start
     }
 
@@ -219,7 +219,7 @@ mod tests {
         let here = our_own_maps as *const () as u64;
         let m = maps.iter().find(|m| m.start <= here && here < m.end).expect("our text");
         assert_eq!((m.flags & 1, m.kind()), (1, Kind::PrivateFile));
-        assert!(file_end(std::process::id() as i32, m).is_some_and(|e| e >= m.offset + m.len()));
+        assert!(file_end(std::process::id() as i32, m).is_some_and(|e| e >= m.offset + m.bytes()));
         assert!(maps.iter().any(|m| m.kind() == Kind::Vdso));
     }
 }

@@ -52,7 +52,7 @@ pub fn saved(m: &Mapping, present: &[Run], full: bool, file_end: Option<u64>) ->
         Kind::Vdso => whole(),
         Kind::PrivateFile => {
             let own: Ranges = all(&mut present.iter().filter(|r| !r.file));
-            if full || m.is_needed() || (!own.is_empty() && m.len() <= WHOLE) {
+            if full || m.is_needed() || (!own.is_empty() && m.bytes() <= WHOLE) {
                 whole()
             } else if own.is_empty() && m.offset == 0 && m.flags & 4 != 0 {
                 // The ELF header and the build-id, as the kernel keeps them.
@@ -139,10 +139,10 @@ pub fn lay(notes: u64, maps: &[(Mapping, Saved, Origin)], shared: &[SharedPlan])
     for m in later {
         let inside = |p: &&((u64, u64), u64, u64, u64)| p.0 == m.file && p.1 <= m.offset;
         let place = places.iter().rev().find(inside);
-        let place = place.filter(|p| m.offset + m.len() <= p.2);
+        let place = place.filter(|p| m.offset + m.bytes() <= p.2);
         let offset = place.map_or(0, |p| p.3 + (m.offset - p.1));
-        let filesz = if place.is_some() { m.len() } else { 0 };
-        let (start, memsz) = (m.start, m.len());
+        let filesz = if place.is_some() { m.bytes() } else { 0 };
+        let (start, memsz) = (m.start, m.bytes());
         layout.loads.push(Load { start, memsz, filesz, offset, flags: m.flags });
     }
     layout.loads.sort_by_key(|l| l.start);
@@ -163,7 +163,7 @@ impl Layout {
             return;
         }
         if saved.rest_is_zero {
-            load(m.start, m.end, m.len(), *at);
+            load(m.start, m.end, m.bytes(), *at);
             let place = |r: &(u64, u64)| Piece {
                 at: *at + (r.0 - m.start),
                 addr: r.0,
@@ -171,7 +171,7 @@ impl Layout {
                 origin,
             };
             self.pieces.extend(runs.iter().map(place));
-            *at += m.len();
+            *at += m.bytes();
             return;
         }
         if m.start < runs[0].0 {

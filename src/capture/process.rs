@@ -96,7 +96,7 @@ mod tests {
         let own = std::process::id() as i32;
         let facts = Facts::read(own).expect("facts");
         assert_eq!((facts.pid, facts.stat.pid), (own, own));
-        assert!(!facts.auxv.is_empty() && facts.auxv.len() % 16 == 0);
+        assert!(!facts.auxv.is_empty() && facts.auxv.len().is_multiple_of(16));
         let argument = std::env::args().next().expect("a name");
         assert!(facts.command.starts_with(argument.as_bytes()));
         let thread = Thread::read(own, own).expect("the leader");

@@ -30,7 +30,7 @@ pub struct Object {
 pub fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
     let mut out: Vec<Object> = Vec::new();
     for m in maps.iter().filter(|m| m.kind() == Kind::SharedMemory) {
-        let extent = (m.offset, m.offset + m.len());
+        let extent = (m.offset, m.offset + m.bytes());
         match out.iter_mut().find(|o| o.file == m.file) {
             Some(o) => o.extents.push(extent),
             None => out.push(Object {
@@ -130,7 +130,7 @@ impl Object {
     ) -> u64 {
         let views: Vec<Mapping> = self.views(maps).cloned().collect();
         let by_view = |offset: u64, buf: &mut [u8]| {
-            let inside = |m: &&Mapping| m.offset <= offset && offset < m.offset + m.len();
+            let inside = |m: &&Mapping| m.offset <= offset && offset < m.offset + m.bytes();
             let m = views.iter().find(inside).ok_or(io::ErrorKind::NotFound)?;
             memory.read_exact_at(buf, m.start + (offset - m.offset))
         };
