@@ -11,7 +11,7 @@ use super::freeze::Frozen;
 use super::image::{Image, Ranges, minus};
 use super::maps::{self, Kind, Mapping};
 use super::pages::Run;
-use super::plan::{Origin, Saved, SharedPlan, saved};
+use super::plan::{Holder, Saved, SharedPlan, saved};
 use super::shared::{Object, objects, union};
 use super::track::Tracker;
 use super::{Failure, Snapshot, Target, sys};
@@ -285,7 +285,7 @@ impl<'t> Copy<'t> {
         for o in &self.shared {
             bad.extend(o.failed_addresses(&maps));
         }
-        let maps = maps.into_iter().zip(kept).map(|(m, s)| (m, s, Origin::Image)).collect();
+        let maps = maps.into_iter().zip(kept).map(|(m, s)| (m, s, Holder::Image)).collect();
         Snapshot {
             pause,
             threads,

@@ -2,6 +2,7 @@
 //!
 //! Knows how such a child is made, kept and cleared away; knows nothing of what is read of it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::freeze::{Frozen, Patience, tasks};
 use super::inject::Injector;
-use super::maps::Mapping;
+use super::maps::{self, Kind, Mapping};
 use super::pages::PageMap;
 use super::sys;
 use super::x86_64::nr;
@@ -62,6 +63,42 @@ impl Child {
                 Err(e)
             }
         }
+    }
+
+    /// A mapping of the target that it did not inherit (MADV_DONTFORK), if there is one. `before`
+    /// are the target's mappings before the fork, `own` the child's.
+    pub fn lacks(&self, before: &[Mapping], own: &[Mapping]) -> Option<Mapping> {
+        let inherited = |m: &Mapping| {
+            let i = own.partition_point(|o| o.end <= m.start);
+            own.get(i).is_some_and(|o| o.start < m.end)
+        };
+        let private = |m: &&Mapping| m.kind() == Kind::Anonymous && m.flags & 2 != 0;
+        let suspects: Vec<_> = before.iter().filter(private).filter(|m| !inherited(m)).collect();
+        if suspects.is_empty() {
+            return None;
+        }
+        // Or it was unmapped in time.
+        let now = maps::read(self.parent).ok()?;
+        suspects.into_iter().find(|m| now.contains(m)).cloned()
+    }
+
+    /// The first addresses of mappings that are wiped in a child (MADV_WIPEONFORK): secrets such
+    /// as random states, which are not to be copied.
+    pub fn wiped(&self) -> BTreeSet<u64> {
+        // The child's own: reading it takes no lock of the target's.
+        let smaps = fs::read_to_string(format!("/proc/{}/smaps", self.pid)).unwrap_or_default();
+        let (mut start, mut out) = (0, BTreeSet::new());
+        for line in smaps.lines() {
+            let (first, rest) = line.split_once([' ', '-']).unwrap_or((line, ""));
+            if first == "VmFlags:" {
+                if rest.split_whitespace().any(|flag| flag == "wf") {
+                    out.insert(start);
+                }
+            } else if let Ok(address) = u64::from_str_radix(first, 16) {
+                start = address;
+            }
+        }
+        out
     }
 
     /// Whether it is still there.
@@ -116,7 +153,7 @@ fn left_over(parent: i32) -> Vec<i32> {
 /// Stops one thread for the time of a system call. What cannot be done is left: the zombie goes
 /// with the target, and the next capture tries again.
 fn reap(parent: i32, dead: &[i32]) {
-    let Ok(maps) = super::maps::read(parent) else { return };
+    let Ok(maps) = maps::read(parent) else { return };
     let Ok(injector) = Injector::new(parent, &maps) else { return };
     let mut tids = tasks(parent).unwrap_or_default();
     tids.sort_by_key(|tid| (*tid != parent, *tid));

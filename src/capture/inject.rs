@@ -35,6 +35,9 @@ impl Injector {
     ///
     /// Answers in words why calls cannot be made.
     pub fn new(pid: i32, maps: &[Mapping]) -> Result<Injector, String> {
+        if !cfg!(target_arch = "x86_64") {
+            return Err("rjcore borrows threads on x86-64 only so far".into());
+        }
         if uses_shadow_stack(pid) {
             return Err("its threads have shadow stacks, which forbid borrowed returns".into());
         }

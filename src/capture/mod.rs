@@ -182,7 +182,7 @@ struct Target<'a> {
 struct Snapshot {
     pause: Duration,
     threads: Vec<ThreadState>,
-    maps: Vec<(Mapping, Saved, plan::Origin)>,
+    maps: Vec<(Mapping, Saved, plan::Holder)>,
     shared: Vec<SharedPlan>,
     objects: Vec<Object>,
     image: Image,
@@ -379,8 +379,20 @@ impl<'a> Target<'a> {
             .map_err(|e| self.error(&format!("the snapshot was lost: {e}")))?;
         back.map_err(|e| self.error(&format!("a borrowed thread was lost: {e}")))?;
         let maps = maps::read(child.pid).map_err(|e| self.error(&e.to_string()))?;
+        if let Some(m) = child.lacks(&self.maps, &maps) {
+            return Err(Failure::Refused(format!(
+                "memory at {:#x} is marked such that no child inherits it (MADV_DONTFORK)",
+                m.start
+            )));
+        }
+        let wiped = child.wiped();
         let mut kept = Vec::with_capacity(maps.len());
         for m in maps {
+            if wiped.contains(&m.start) {
+                let saved = Saved { runs: Vec::new(), rest_is_zero: false };
+                kept.push((m, saved, plan::Holder::Memory));
+                continue;
+            }
             let present = match m.kind() {
                 Kind::Anonymous | Kind::PrivateFile => child.pages.present(m.start, m.end),
                 _ => Ok(Vec::new()),
@@ -388,7 +400,7 @@ impl<'a> Target<'a> {
             let present = present.map_err(|e| self.error(&format!("its page map: {e}")))?;
             let end = m.has_file().then(|| maps::file_end(self.pid, &m)).flatten();
             let saved = plan::saved(&m, &present, self.options.full, end);
-            kept.push((m, saved, plan::Origin::Memory));
+            kept.push((m, saved, plan::Holder::Memory));
         }
         let shared = objects.iter().map(|o| SharedPlan {
             file: o.file,
@@ -471,10 +483,10 @@ impl<'a> Target<'a> {
             progress: &progress,
         };
         let memory = child.as_ref().map_or(&self.memory, |c| &c.memory);
-        let source = |origin: plan::Origin, addr: u64, buf: &mut [u8]| match origin {
-            plan::Origin::Memory => std::os::unix::fs::FileExt::read_exact_at(memory, buf, addr),
-            plan::Origin::Image => image.read(addr, buf),
-            plan::Origin::Shared(i) => objects[i].image.read(addr, buf),
+        let source = |holder: plan::Holder, addr: u64, buf: &mut [u8]| match holder {
+            plan::Holder::Memory => std::os::unix::fs::FileExt::read_exact_at(memory, buf, addr),
+            plan::Holder::Image => image.read(addr, buf),
+            plan::Holder::Shared(i) => objects[i].image.read(addr, buf),
         };
         let is_alive = || child.as_ref().is_none_or(Child::is_alive);
         let written = writer::write(out, &layout, &notes, &bad, &source, &is_alive, &how);

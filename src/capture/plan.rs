@@ -18,7 +18,7 @@ const MACHINE: u16 = if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X
 
 /// Where the bytes of a mapping come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum Holder {
     /// The memory of the snapshot or of the process.
     Memory,
     /// The copy of the process's private memory.
@@ -77,7 +77,7 @@ pub struct Piece {
     /// Bytes.
     pub len: u64,
     /// Where it comes from.
-    pub origin: Origin,
+    pub holder: Holder,
 }
 
 /// The core, before its memory is read.
@@ -107,7 +107,7 @@ pub struct SharedPlan {
 /// Lays out a core of these mappings, with `notes` bytes of notes.
 ///
 /// What is mapped at several addresses has several segments and one place in the file.
-pub fn lay(notes: u64, maps: &[(Mapping, Saved, Origin)], shared: &[SharedPlan]) -> Layout {
+pub fn lay(notes: u64, maps: &[(Mapping, Saved, Holder)], shared: &[SharedPlan]) -> Layout {
     let count: usize = 1 + maps.iter().map(|(_, s, _)| s.runs.len().max(1) + 1).sum::<usize>();
     // An upper bound: a mapping with zeros between its runs is one segment.
     let headers = count + SPARE;
@@ -117,12 +117,12 @@ pub fn lay(notes: u64, maps: &[(Mapping, Saved, Origin)], shared: &[SharedPlan])
     // Places of shared extents: (object, extent, file offset).
     let mut places = Vec::new();
     let mut later = Vec::new();
-    for (m, saved, origin) in maps {
+    for (m, saved, holder) in maps {
         if m.kind() == Kind::SharedMemory {
             later.push(m);
             continue;
         }
-        layout.private(m, saved, *origin, &mut at);
+        layout.private(m, saved, *holder, &mut at);
     }
     for (index, object) in shared.iter().enumerate() {
         for &(start, end) in &object.extents {
@@ -130,8 +130,8 @@ pub fn lay(notes: u64, maps: &[(Mapping, Saved, Origin)], shared: &[SharedPlan])
             let inside = object.data.iter().filter(|d| d.0 < end && start < d.1);
             layout.pieces.extend(inside.map(|d| {
                 let (from, to) = (d.0.max(start), d.1.min(end));
-                let origin = Origin::Shared(index);
-                Piece { at: at + (from - start), addr: from, len: to - from, origin }
+                let holder = Holder::Shared(index);
+                Piece { at: at + (from - start), addr: from, len: to - from, holder }
             }));
             at += end - start;
         }
@@ -151,7 +151,7 @@ pub fn lay(notes: u64, maps: &[(Mapping, Saved, Origin)], shared: &[SharedPlan])
 }
 
 impl Layout {
-    fn private(&mut self, m: &Mapping, saved: &Saved, origin: Origin, at: &mut u64) {
+    fn private(&mut self, m: &Mapping, saved: &Saved, holder: Holder, at: &mut u64) {
         let mut load = |start: u64, end: u64, filesz: u64, offset: u64| {
             self.loads.push(Load { start, memsz: end - start, filesz, offset, flags: m.flags });
         };
@@ -168,7 +168,7 @@ impl Layout {
                 at: *at + (r.0 - m.start),
                 addr: r.0,
                 len: r.1 - r.0,
-                origin,
+                holder,
             };
             self.pieces.extend(runs.iter().map(place));
             *at += m.bytes();
@@ -180,7 +180,7 @@ impl Layout {
         for (i, &(start, end)) in runs.iter().enumerate() {
             let next = runs.get(i + 1).map_or(m.end, |r| r.0);
             load(start, next, end - start, *at);
-            self.pieces.push(Piece { at: *at, addr: start, len: end - start, origin });
+            self.pieces.push(Piece { at: *at, addr: start, len: end - start, holder });
             *at += end - start;
         }
     }
@@ -270,7 +270,7 @@ mod tests {
         };
         let none = Saved { runs: vec![], rest_is_zero: true };
         let maps: Vec<_> = [view(0x10000, 0x1000), view(0x20000, 0x2000), view(0x30000, 0x1000)]
-            .map(|m| (m, none.clone(), Origin::Memory))
+            .map(|m| (m, none.clone(), Holder::Memory))
             .into();
         let file = maps[0].0.file;
         let shared =
@@ -280,8 +280,8 @@ mod tests {
         let offsets: Vec<u64> = layout.loads.iter().map(|l| l.offset - at).collect();
         assert_eq!(offsets, [0, 0x1000, 0]);
         assert!(layout.loads.iter().all(|l| l.filesz == 0x2000));
-        let origin = Origin::Shared(0);
-        assert_eq!(layout.pieces, [Piece { at: at + 0x1000, addr: 0x2000, len: 0x1000, origin }]);
+        let holder = Holder::Shared(0);
+        assert_eq!(layout.pieces, [Piece { at: at + 0x1000, addr: 0x2000, len: 0x1000, holder }]);
         assert_eq!(layout.size, at + 0x3000);
     }
 

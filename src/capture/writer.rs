@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::image::{Ranges, read_pages};
 use super::maps::PAGE;
-use super::plan::{Layout, Origin, Piece};
+use super::plan::{Holder, Layout, Piece};
 
 /// What a thread reads at a time: it stays in the CPU's cache.
 const READ: u64 = 1 << 20;
@@ -46,8 +46,8 @@ pub struct Written {
     pub bad: Ranges,
 }
 
-/// Reads a piece's bytes: origin, address, buffer.
-pub type Source<'a> = &'a (dyn Fn(Origin, u64, &mut [u8]) -> io::Result<()> + Sync);
+/// Reads a piece's bytes: holder, address, buffer.
+pub type Source<'a> = &'a (dyn Fn(Holder, u64, &mut [u8]) -> io::Result<()> + Sync);
 
 /// A stretch of the file that one thread makes at a time.
 struct Job {
@@ -255,7 +255,7 @@ fn make(
         buf[filled..from].fill(0);
         filled = from + p.len as usize;
         let place = &mut buf[from..filled];
-        let failed = read_pages(p.addr, place, &|addr, buf| source(p.origin, addr, buf));
+        let failed = read_pages(p.addr, place, &|addr, buf| source(p.holder, addr, buf));
         if !failed.is_empty() && !is_alive() {
             return Err(io::Error::other(
                 "the process or its snapshot was killed before its memory was read (a memory \
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn stretches_hold_little_each() {
-        let piece = |at, len| Piece { at, addr: at + (1 << 40), len, origin: Origin::Memory };
+        let piece = |at, len| Piece { at, addr: at + (1 << 40), len, holder: Holder::Memory };
         let pieces = [piece(0, 10 << 12), piece(20 << 12, 2 << 12), piece(1 << 30, 1 << 12)];
         let jobs = jobs(&pieces, 4 << 12);
         let spans: Vec<_> = jobs.iter().map(|j| (j.start >> 12, j.end >> 12)).collect();

@@ -4,8 +4,6 @@
 //! Knows the kernel's signal frame (arch/x86/include/asm/sigframe.h, uapi/asm/sigcontext.h);
 //! knows nothing of why a thread is borrowed.
 
-use std::arch::x86_64::__cpuid_count;
-
 /// Words of `user_regs_struct`.
 pub const WORDS: usize = 27;
 const RAX: usize = 10;
@@ -215,12 +213,19 @@ fn signal_xstate(xstate: &[u8]) -> Vec<u8> {
 }
 
 /// Bytes of an XSAVE area in standard form with these features (CPUID leaf 13).
+#[cfg(target_arch = "x86_64")]
 fn xsave_size(features: u64) -> usize {
     let ends = (2..63).filter(|i| features >> i & 1 != 0).map(|i| {
-        let leaf = __cpuid_count(13, i);
+        let leaf = std::arch::x86_64::__cpuid_count(13, i);
         (leaf.eax + leaf.ebx) as usize
     });
     ends.max().unwrap_or(0).max(576)
+}
+
+/// Never asked for elsewhere.
+#[cfg(not(target_arch = "x86_64"))]
+fn xsave_size(_features: u64) -> usize {
+    576
 }
 
 #[cfg(test)]

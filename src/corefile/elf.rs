@@ -16,6 +16,7 @@ use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 use super::{
     CoreFile, EM_AARCH64, EM_X86_64, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation,
 };
+use crate::capture::notes::{NT_ORIGIN, OWNER};
 use crate::error::{Error, Result};
 
 type Header = FileHeader64<LE>;
@@ -42,6 +43,7 @@ pub(super) fn read(path: &Path, file: Arc<Mmap>) -> Result<CoreFile> {
         siginfo: None,
         psinfo: None,
         auxv: Vec::new(),
+        origin: None,
         truncation: None,
         libjvm_build_id: None,
         libjvm_file: None,
@@ -162,6 +164,9 @@ impl CoreFile {
         let align = if align == 8 { 8 } else { 4 };
         let Ok(notes) = NoteIterator::<Header>::new(LE, align, data) else { return };
         for note in notes.map_while(|n| n.ok()) {
+            if note.name() == OWNER.as_bytes() && note.n_type(LE).0 == NT_ORIGIN {
+                self.origin = serde_json::from_slice(note.desc()).ok();
+            }
             if note.name() != b"CORE" {
                 continue;
             }

@@ -23,6 +23,7 @@ pub use backing::{Backing, Missing, Sysroot};
 pub use memory::Memory;
 pub use write::write_core;
 
+use crate::capture::notes::Origin;
 use crate::error::{Error, Result};
 
 /// How to open a core.
@@ -162,6 +163,7 @@ pub struct CoreFile {
     siginfo: Option<SigInfo>,
     psinfo: Option<PsInfo>,
     auxv: Vec<(u64, u64)>,
+    origin: Option<Origin>,
     /// Where the notes lie in `file`.
     notes: Vec<Range<usize>>,
     truncation: Option<Truncation>,
@@ -276,6 +278,17 @@ impl CoreFile {
     /// The auxiliary vector, without its AT_NULL.
     pub fn auxv(&self) -> &[(u64, u64)] {
         &self.auxv
+    }
+
+    /// How the core came about, if rjcore took it of a live process.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// The kernel's name of a thread, by its id in NT_PRSTATUS, where rjcore took the core.
+    pub fn thread_name(&self, tid: i32) -> Option<&str> {
+        let threads = &self.origin.as_ref()?.threads;
+        threads.iter().find(|t| t.tid == tid).map(|t| t.name.as_str())
     }
 
     /// The bytes of each PT_NOTE, to be copied verbatim.

@@ -79,6 +79,8 @@ pub struct Vm<'a> {
     pub classes: Classes,
     /// Bounds of the CDS archive's metadata, where one is mapped.
     pub archive: Option<(u64, u64)>,
+    /// When the core was taken, in ms since 1970, where it says so.
+    pub taken_ms: Option<u64>,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
 }
@@ -115,7 +117,20 @@ impl<'a> Vm<'a> {
         let archive = bound(fields.archive_base)
             .zip(bound(fields.archive_top))
             .filter(|(base, top)| base < top);
-        Ok(Vm { mem, library, tables, fields, flags, version, pointers, classes, archive, damaged })
+        let taken_ms = core.origin().map(|o| o.captured_ms);
+        Ok(Vm {
+            mem,
+            library,
+            tables,
+            fields,
+            flags,
+            version,
+            pointers,
+            classes,
+            archive,
+            taken_ms,
+            damaged,
+        })
     }
 
     /// The facts that structure readers share.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::report::{
     MissingFile, Table, clean, count, duration, number, size, size_exact, utc, wrap,
 };
+use crate::capture::notes::Origin;
 use crate::corefile::{CoreFile, EM_X86_64, Missing};
 use crate::error::Result;
 use crate::heap::{Heap, Object, Visitor, walk};
@@ -57,6 +58,8 @@ pub struct CoreInfo {
     pub process: Option<String>,
     /// Threads in the notes.
     pub threads: usize,
+    /// How and when rjcore took the core of the live process; none where others took it.
+    pub captured: Option<Origin>,
     /// The signal that killed the process; none where it went on to live.
     pub killed_by: Option<Signal>,
 }
@@ -145,16 +148,19 @@ impl Info {
             Some((signal, 0))
         });
         // A debugger's or a container's stop is no death: 0, SIGTRAP, SIGSTOP.
-        let killed_by = killed_by.filter(|(s, _)| !matches!(s, 0 | 5 | 19)).map(|(signo, addr)| {
-            let fault = matches!(signo, 4 | 7 | 8 | 11);
-            Signal {
-                number: signo,
-                name: signal_name(signo),
-                address: fault.then_some(addr),
-                tid: core.threads().first().map(|t| t.tid),
-                thread: None,
-            }
-        });
+        // A thread of a live process may have had a signal in hand; HotSpot uses some itself.
+        let killed_by = killed_by
+            .filter(|(s, _)| !matches!(s, 0 | 5 | 19) && core.origin().is_none())
+            .map(|(signo, addr)| {
+                let fault = matches!(signo, 4 | 7 | 8 | 11);
+                Signal {
+                    number: signo,
+                    name: signal_name(signo),
+                    address: fault.then_some(addr),
+                    tid: core.threads().first().map(|t| t.tid),
+                    thread: None,
+                }
+            });
         Info {
             core: CoreInfo {
                 path: core.path().display().to_string(),
@@ -164,6 +170,7 @@ impl Info {
                 pid: core.psinfo().map(|p| p.pid),
                 process: core.psinfo().map(|p| p.command.clone()),
                 threads: core.threads().len(),
+                captured: core.origin().cloned(),
                 killed_by,
             },
             vm: None,
@@ -265,6 +272,10 @@ impl Info {
         let name = c.process.as_deref().unwrap_or("(unknown)");
         let pid = c.pid.map_or(String::new(), |p| format!(", pid {p}"));
         line("process", format!("{name}{pid}, {}", count(c.threads as u64, "thread", "threads")));
+        if let Some(o) = &c.captured {
+            let by = format!("{}, by rjcore {} ({})", utc(o.captured_ms), o.version, o.method);
+            line("captured", by);
+        }
         match &c.killed_by {
             None if c.threads == 0 => line("ended by", "unknown: the core has no notes".into()),
             None => line("ended by", "nothing: it lived when the core was taken".into()),

@@ -53,7 +53,8 @@ pub fn write_dump(
     // The moment of the core, or else of the VM's start; never the clock, so that the same core
     // gives the same bytes.
     let times = perfdata::times(&perfdata::read(vm));
-    buffer.u8(times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0))));
+    let known = times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0)));
+    buffer.u8(vm.taken_ms.unwrap_or(known));
 
     let globals = jni_globals(vm, &mut summary.damaged)?;
     let mut thread = classes::write(heap, &globals, &mut buffer, &mut summary) + 1;
