@@ -16,8 +16,9 @@ import java.util.zip.*;
  * Every kind of thread that could notice that its process was stopped, borrowed or copied: calls that block for
  * ever, calls with a time, and loops that check all they get.
  *
- * <p>Prints "READY pid". On a line "check" it answers "OK counters" or "BAD why"; "stop N" makes it exit with N;
- * at the end of its input it exits with 0. An anomaly that any thread ever saw is told by every later check.
+ * <p>Prints "READY pid". On a line "check" it answers "OK counters" or "BAD why". On "rebind" it closes a port that
+ * it listens on, listens on it again at once, and answers "OK port" or "BAD why". "stop N" makes it exit with N; at
+ * the end of its input it exits with 0. An anomaly that any thread ever saw is told by every later check.
  * Arguments: the ms that each loop rests between rounds (default 5), and with a second one a thread that makes
  * and joins that many threads a round (default 2).
  */
@@ -31,6 +32,13 @@ public class StopStress {
     static final Map<Thread, Thread.State> BLOCKED = new LinkedHashMap<>();
     /** What must not be collected, since its cleaner would close it. */
     static final List<Object> KEEP = new ArrayList<>();
+
+    /** As many as there are, in every whole core. */
+    static class Marker {
+        long number;
+    }
+
+    static final Marker[] MARKERS = new Marker[1234];
 
     static int rest = 5;
     static int made = 2;
@@ -121,6 +129,20 @@ public class StopStress {
             new CountDownLatch(1).await();
         });
         held.await();
+        Object[] crossed = {new Object(), new Object()};
+        CountDownLatch both = new CountDownLatch(2);
+        for (int i = 0; i < 2; i++) {
+            Object mine = crossed[i], other = crossed[1 - i];
+            forever("deadlock " + i, () -> {
+                synchronized (mine) {
+                    both.countDown();
+                    both.await();
+                    synchronized (other) {
+                        mine.notify();
+                    }
+                }
+            });
+        }
         forever("enter for ever", () -> {
             synchronized (monitor) {
                 lock.notify();
@@ -467,9 +489,22 @@ public class StopStress {
         return "OK " + sum + " rounds of " + ROUNDS.size() + " loops, " + BLOCKED.size() + " blocked";
     }
 
+    static ServerSocket port;
+
+    /** Fails if anyone else still has the socket that this process closed. */
+    static String rebind() throws Exception {
+        int last = port == null ? 0 : port.getLocalPort();
+        if (port != null) port.close();
+        port = new ServerSocket();
+        port.setReuseAddress(false);
+        port.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), last));
+        return "OK " + port.getLocalPort();
+    }
+
     public static void main(String[] args) throws Exception {
         if (args.length > 0) rest = Integer.parseInt(args[0]);
         if (args.length > 1) made = Integer.parseInt(args[1]);
+        for (int i = 0; i < MARKERS.length; i++) MARKERS[i] = new Marker();
         blocked();
         timed();
         network();
@@ -488,9 +523,9 @@ public class StopStress {
             if (line.startsWith("stop ")) System.exit(Integer.parseInt(line.substring(5)));
             String said;
             try {
-                said = check(last);
+                said = line.equals("rebind") ? rebind() : check(last);
             } catch (Throwable t) {
-                said = "BAD check: " + t;
+                said = "BAD " + line + ": " + t;
             }
             System.out.println(said);
             System.out.flush();

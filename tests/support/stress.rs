@@ -21,7 +21,6 @@ pub struct Stress {
     jvm: Jvm,
     said: Receiver<String>,
     masks: BTreeMap<(i32, String), String>,
-    checks: usize,
 }
 
 impl Stress {
@@ -42,7 +41,7 @@ impl Stress {
             }
         });
         let masks = usual_masks(jvm.pid() as i32);
-        Stress { jvm, said, masks, checks: 0 }
+        Stress { jvm, said, masks }
     }
 
     pub fn jvm(&self) -> &Jvm {
@@ -65,12 +64,37 @@ impl Stress {
 
     /// Has the JVM look at itself; `when` says what was done before.
     pub fn check(&mut self, when: &str) {
-        self.tell("check");
-        self.checks += 1;
-        match self.said.recv_timeout(PATIENCE) {
-            Ok(said) => assert!(said.starts_with("OK "), "after {when}, the JVM: {said}"),
-            Err(e) => {
-                panic!("after {when}, the JVM does not answer ({e}): {:?}", traces(self.pid()))
+        self.ask("check", when);
+    }
+
+    /// Has it close a port and listen on it again.
+    pub fn rebind(&mut self, when: &str) {
+        self.ask("rebind", when);
+    }
+
+    fn ask(&mut self, what: &str, when: &str) {
+        self.tell(what);
+        loop {
+            match self.said.recv_timeout(PATIENCE) {
+                Ok(said) if said.starts_with("OK ") => return,
+                Ok(said) if said.starts_with("BAD ") => panic!("after {when}, the JVM: {said}"),
+                // Another line: HotSpot's list of threads, by SIGQUIT.
+                Ok(_) => {}
+                Err(e) => {
+                    let left = traces(self.pid());
+                    panic!("after {when}, the JVM does not answer ({e}): {left:?}")
+                }
+            }
+        }
+    }
+
+    /// Waits for a line with `word` in what the JVM prints.
+    pub fn says(&mut self, word: &str) {
+        loop {
+            match self.said.recv_timeout(PATIENCE) {
+                Ok(said) if said.contains(word) => return,
+                Ok(_) => {}
+                Err(e) => panic!("the JVM does not say {word:?} ({e})"),
             }
         }
     }
