@@ -264,6 +264,15 @@ impl<'a> Target<'a> {
         Error::Capture { pid: self.pid, what: what.into() }
     }
 
+    /// `maps` are still those of the program that was looked at.
+    fn same_program(&self, maps: &[Mapping]) -> Result<()> {
+        let libjvm = |maps: &[Mapping]| maps.iter().find(|m| is_libjvm(m)).map(|m| m.start);
+        match libjvm(maps) == libjvm(&self.maps) {
+            true => Ok(()),
+            false => Err(self.error("it has become another program meanwhile (execve)")),
+        }
+    }
+
     fn check(&self) -> Result<()> {
         match (self.options.cancelled)() {
             true => Err(self.error("interrupted; the process runs on")),
@@ -379,6 +388,7 @@ impl<'a> Target<'a> {
             .map_err(|e| self.error(&format!("the snapshot was lost: {e}")))?;
         back.map_err(|e| self.error(&format!("a borrowed thread was lost: {e}")))?;
         let maps = maps::read(child.pid).map_err(|e| self.error(&e.to_string()))?;
+        self.same_program(&maps)?;
         if let Some(m) = child.lacks(&self.maps, &maps) {
             return Err(Failure::Refused(format!(
                 "memory at {:#x} is marked such that no child inherits it (MADV_DONTFORK)",
