@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A JVM with threads that notice.
 pub struct Stress {
     jvm: Jvm,
+    pid: i32,
     said: Receiver<String>,
     masks: BTreeMap<(i32, String), String>,
 }
@@ -32,7 +33,13 @@ impl Stress {
     }
 
     /// Takes over one that was started in another way and is READY.
-    pub fn of(mut jvm: Jvm) -> Stress {
+    pub fn of(jvm: Jvm) -> Stress {
+        let pid = jvm.pid() as i32;
+        Stress::of_pid(jvm, pid)
+    }
+
+    /// The same where the JVM is a child of the command that started it.
+    pub fn of_pid(mut jvm: Jvm, pid: i32) -> Stress {
         let (send, said) = channel();
         let out = BufReader::new(jvm.child.stdout.take().expect("piped"));
         std::thread::spawn(move || {
@@ -40,8 +47,8 @@ impl Stress {
                 let _ = send.send(line);
             }
         });
-        let masks = usual_masks(jvm.pid() as i32);
-        Stress { jvm, said, masks }
+        let masks = usual_masks(pid);
+        Stress { jvm, pid, said, masks }
     }
 
     pub fn jvm(&self) -> &Jvm {
@@ -49,7 +56,7 @@ impl Stress {
     }
 
     pub fn pid(&self) -> i32 {
-        self.jvm.pid() as i32
+        self.pid
     }
 
     /// Its command, to be waited for.
@@ -125,10 +132,15 @@ impl Stress {
     }
 
     /// All of it, and the JVM answers jcmd and ends with the code that it was told.
-    pub fn ends_well(mut self, when: &str) {
-        self.is_clean(when);
+    pub fn ends_well(self, when: &str) {
         let threads = self.jvm.jcmd(&["Thread.print"]);
         assert!(threads.contains("\"park for ever\""), "{threads}");
+        self.ends(when);
+    }
+
+    /// The same without jcmd, which not every JVM lets in.
+    pub fn ends(mut self, when: &str) {
+        self.is_clean(when);
         self.tell("stop 37");
         let mut code = None;
         until("the end of the JVM", || {
