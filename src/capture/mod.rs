@@ -53,6 +53,9 @@ const FORK_ROOM: u64 = 10;
 /// And at least so much must be free.
 const LEAST_ROOM: u64 = 64 << 20;
 
+/// PF_KTHREAD, among the flags in proc_pid_stat(5).
+const KERNEL_THREAD: u32 = 0x20_0000;
+
 /// How the snapshot is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -241,6 +244,10 @@ impl<'a> Target<'a> {
         if matches!(facts.stat.state, 'Z' | 'X') {
             let what = "it has ended and is a zombie: its memory is gone";
             return Err(Error::Capture { pid, what: what.into() });
+        }
+        if facts.stat.flags & KERNEL_THREAD != 0 {
+            let what = format!("\"{}\" is a kernel thread, not a process", facts.stat.comm);
+            return Err(Error::Capture { pid, what });
         }
         let maps = maps::read(pid).map_err(denied)?;
         let memory = File::open(format!("/proc/{pid}/mem")).map_err(denied)?;
