@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::freeze::{Frozen, Patience, tasks};
-use super::inject::Injector;
+use super::inject::{Injector, suspend_filter};
 use super::maps::{self, Kind, Mapping};
 use super::pages::PageMap;
 use super::sys;
@@ -49,7 +49,7 @@ impl Child {
             sys::wait(pid, true)?;
             // Marked first: if we die in between, its end must still be seen as a snapshot's.
             let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), EXPENDABLE);
-            sys::set_options(pid, sys::TRACESYSGOOD | sys::EXITKILL)?;
+            sys::set_options(pid, suspend_filter(pid) | sys::EXITKILL)?;
             // It shares the target's descriptors, so it keeps none open that the target closes;
             // only if the target ends would they stay open for as long as it lives. Kernels
             // before 5.9 do not know the call.
