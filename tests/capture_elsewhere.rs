@@ -10,29 +10,19 @@ use std::process::{Command, Output};
 
 use support::proc::{children, status, until};
 use support::stress::{SMALL, Stress, capture};
-use support::{Jvm, Scratch, classes, jdk, rjcore, run, tool};
+use support::{Jvm, Scratch, as_nobody, classes, jdk, rjcore, run, tool};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
-/// nobody.
-const UID: &str = "65534";
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// What runs a command as nobody, without any capability.
-fn as_nobody() -> Command {
-    let mut cmd = Command::new(tool("setpriv"));
-    cmd.args([&format!("--reuid={UID}"), &format!("--regid={UID}"), "--clear-groups"]);
-    cmd.args(["--inh-caps=-all", "--bounding-set=-all"]);
-    cmd
 }
 
 fn jvm_of_nobody(version: u32, dir: &Scratch) -> Stress {
     let jvm = Jvm::start_by(as_nobody(), &jdk(version), &SMALL, "StopStress", dir);
     let stress = Stress::of(jvm);
     let pid = stress.pid();
-    assert!(status(pid, pid).is_some_and(|s| s["Uid"].starts_with(UID)), "it is not nobody's");
+    assert!(status(pid, pid).is_some_and(|s| s["Uid"].starts_with("65534")), "it is not nobody's");
     stress
 }
 

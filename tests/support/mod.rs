@@ -225,3 +225,11 @@ pub fn library(source: &str, dir: &Scratch) -> PathBuf {
         .arg("-pthread"));
     out
 }
+
+/// What runs a command as nobody, without any capability.
+pub fn as_nobody() -> Command {
+    let mut cmd = Command::new(tool("setpriv"));
+    cmd.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    cmd.args(["--inh-caps=-all", "--bounding-set=-all"]);
+    cmd
+}

@@ -66,7 +66,8 @@ impl Stress {
 
     fn tell(&mut self, line: &str) {
         let stdin = self.jvm.child.stdin.as_mut().expect("piped");
-        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).expect("the JVM reads on");
+        let told = writeln!(stdin, "{line}").and_then(|()| stdin.flush());
+        told.unwrap_or_else(|e| panic!("{e}; the JVM ended: {:?}", self.jvm.child.try_wait()));
     }
 
     /// Has the JVM look at itself; `when` says what was done before.
@@ -89,7 +90,8 @@ impl Stress {
                 Ok(_) => {}
                 Err(e) => {
                     let left = traces(self.pid());
-                    panic!("after {when}, the JVM does not answer ({e}): {left:?}")
+                    let end = self.child().try_wait();
+                    panic!("after {when}, the JVM does not answer ({e}), ended {end:?}: {left:?}")
                 }
             }
         }
