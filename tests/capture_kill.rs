@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::proc::userfaultfds;
-use support::stress::{Stress, capture, names};
+use support::stress::{SMALL, Stress, capture, names};
 use support::{Jvm, Scratch, jdk, library, rjcore, run, tool};
 
 /// A system call of rjcore in strace's log.
@@ -221,10 +221,20 @@ fn killed(
     left
 }
 
+/// A JVM whose first thread is that of tests/c/leader.c.
+fn with_leader(how: &str, version: u32, flags: &[&str], dir: &Scratch) -> Stress {
+    let mut env = Command::new("env");
+    env.arg(format!("LD_PRELOAD={}", library("leader.c", dir).display()));
+    env.arg(format!("LEADER={how}"));
+    let flags = [&SMALL[..], flags].concat();
+    let jvm = Jvm::start_by(env, &jdk(version), &flags, &format!("StopStress {STILL}"), dir);
+    Stress::of(jvm)
+}
+
 #[test]
 fn at_each_step_of_a_fork() {
     let dir = Scratch::new("kill-fork");
-    let stress = Stress::start(17, &[], STILL, &dir);
+    let stress = with_leader("read", 17, &[], &dir);
     let left = killed("fork", stress, "fork", 30, 24, &dir);
     assert_eq!(left, [""; 0], "userfaultfds");
 }
@@ -232,7 +242,7 @@ fn at_each_step_of_a_fork() {
 #[test]
 fn at_each_step_of_a_precopy() {
     let dir = Scratch::new("kill-precopy");
-    let stress = Stress::start(25, &[], STILL, &dir);
+    let stress = with_leader("read", 25, &[], &dir);
     let left = killed("precopy", stress, "precopy", 15, 36, &dir);
     // Only from where a thread of the JVM is set to make it to where the thread is set to close it: it makes the
     // call that it is set to when rjcore dies.
@@ -259,11 +269,8 @@ fn at_some_calls_of_a_stop() {
 #[test]
 fn at_each_step_with_another_thread_borrowed() {
     let dir = Scratch::new("kill-other");
-    let mut env = Command::new("env");
-    env.arg(format!("LD_PRELOAD={}", library("leader.c", &dir).display()));
-    let flags = [&support::stress::SMALL[..], &["-XX:+UseSerialGC"]].concat();
-    let jvm = Jvm::start_by(env, &jdk(17), &flags, &format!("StopStress {STILL}"), &dir);
-    let left = killed("other", Stress::of(jvm), "fork", 30, 4, &dir);
+    let stress = with_leader("sleep", 17, &["-XX:+UseSerialGC"], &dir);
+    let left = killed("other", stress, "fork", 30, 4, &dir);
     assert_eq!(left, [""; 0], "userfaultfds");
 }
 
