@@ -86,7 +86,8 @@ impl Child {
     /// as random states, which are not to be copied.
     pub fn wiped(&self) -> BTreeSet<u64> {
         // The child's own: reading it takes no lock of the target's.
-        let smaps = fs::read_to_string(format!("/proc/{}/smaps", self.pid)).unwrap_or_default();
+        let smaps = fs::read(format!("/proc/{}/smaps", self.pid)).unwrap_or_default();
+        let smaps = String::from_utf8_lossy(&smaps);
         let (mut start, mut out) = (0, BTreeSet::new());
         for line in smaps.lines() {
             let (first, rest) = line.split_once([' ', '-']).unwrap_or((line, ""));

@@ -90,11 +90,20 @@ impl PageMap {
         while at < end {
             let mut arg = ScanArg { start: at, end, ..ask };
             let n = sys::pagemap_scan(self.file.as_fd(), &mut arg, &mut regions)?;
-            regions.iter().take(n).for_each(&mut *each);
+            // Where its own buffer of 512 regions is full, the kernel (6.18) may tell a region
+            // twice.
+            let mut told = at;
+            for r in regions.iter().take(n) {
+                let r = PageRegion { start: r.start.max(told), ..*r };
+                if r.start < r.end {
+                    told = r.end;
+                    each(&r);
+                }
+            }
             if arg.walk_end <= at {
                 return Err(io::Error::other("PAGEMAP_SCAN came no further"));
             }
-            at = arg.walk_end;
+            at = arg.walk_end.max(told);
         }
         Ok(())
     }
@@ -129,6 +138,24 @@ impl PageMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// More regions than the kernel's buffer holds, each told once.
+    #[test]
+    fn many_runs() {
+        const RUNS: usize = 3000;
+        let mut memory =
+            memmap2::MmapOptions::new().len(RUNS * 3 << 12).map_anon().expect("memory");
+        for i in 0..RUNS {
+            memory[i * 3 << 12] = 1;
+            memory[(i * 3 + 1) << 12] = 1;
+        }
+        let pages = PageMap::open(std::process::id() as i32).expect("pagemap");
+        let start = memory.as_ptr() as u64;
+        let found = pages.present(start, start + memory.len() as u64).expect("a scan");
+        let run = |i| (start + i * 3 * PAGE, start + (i * 3 + 2) * PAGE);
+        let found: Vec<_> = found.iter().map(|r| (r.start, r.end)).collect();
+        assert_eq!(found, (0..RUNS as u64).map(run).collect::<Vec<_>>());
+    }
 
     /// Both ways agree on memory of our own: two pages written, one between them untouched.
     #[test]

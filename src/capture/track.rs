@@ -37,7 +37,13 @@ impl Tracker {
         tids.sort_by_key(|tid| (*tid != pid, *tid));
         let mut why = String::new();
         for tid in tids.into_iter().take(LENDERS) {
-            let Ok(frozen) = Frozen::one(pid, tid, patience) else { continue };
+            let frozen = match Frozen::one(pid, tid, patience) {
+                Ok(frozen) => frozen,
+                Err(e) => {
+                    why = e.to_string();
+                    continue;
+                }
+            };
             let mut thread = match injector.borrow_one(&frozen.threads, maps) {
                 Ok(thread) => thread,
                 Err(e) => {
