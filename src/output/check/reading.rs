@@ -17,7 +17,7 @@ use crate::output::info::{Nothing, SpaceInfo};
 const MAX_KEPT: usize = 1000;
 
 /// A stretch of used heap that is not in the core.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Absent {
     /// In what space.
     pub space: Space,
@@ -25,6 +25,8 @@ pub struct Absent {
     pub start: u64,
     /// First address after it.
     pub end: u64,
+    /// The file that was mapped there: archived objects lie in the CDS archive.
+    pub file: Option<String>,
 }
 
 /// The heap's bytes: how many there are, and which of them are nowhere.
@@ -69,7 +71,7 @@ impl Reading {
         let vm = Vm::open(core)?;
         let heap = Heap::open(&vm)?;
         let (head, _, summary) = hprof::head(&heap)?;
-        let mut check = bytes(&heap);
+        let mut check = bytes(core, &heap);
         if check.absent > 0 && core.truncation().is_none() && !loses_objects(&heap, threads)? {
             check.forgive();
         }
@@ -122,7 +124,7 @@ fn present(mem: &Memory, start: u64, end: u64) -> u64 {
 }
 
 /// Sums up the regions, without a look at any object.
-fn bytes(heap: &Heap) -> HeapCheck {
+fn bytes(core: &CoreFile, heap: &Heap) -> HeapCheck {
     let mut unused: Vec<(u64, u64)> = heap.threads.iter().filter_map(|t| t.tlab_gap).collect();
     unused.sort_unstable();
     let regions = &heap.collected.regions;
@@ -144,7 +146,8 @@ fn bytes(heap: &Heap) -> HeapCheck {
                 s.not_in_core += end - start;
                 out.absent_stretches += 1;
                 if out.stretches.len() < MAX_KEPT {
-                    out.stretches.push(Absent { space, start, end });
+                    let file = core.mapping_at(start).map(|m| m.path.clone());
+                    out.stretches.push(Absent { space, start, end, file });
                 }
             }
         }

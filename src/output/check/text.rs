@@ -117,7 +117,7 @@ impl Check {
                 let mut out = format!("gaps: {}; rjcore dump writes the rest", gaps.join(", "));
                 if self.truncated.is_some() {
                     out += "; copy the core again if its source is whole";
-                } else if let Some(file) = self.lacking() {
+                } else if let Some(file) = self.lacking().filter(|f| self.is_missed(f)) {
                     let _ = write!(out, "; {}", file.where_to_find());
                 }
                 if !along.is_empty() {
@@ -153,6 +153,13 @@ impl Check {
                 out
             }
         }
+    }
+
+    /// Whether the file may hold what the gaps lack: metadata, or heap that was mapped from it.
+    fn is_missed(&self, file: &FileCheck) -> bool {
+        let stretches = self.heap.iter().flat_map(|h| &h.stretches);
+        let mut from = stretches.map(|a| a.file.as_ref());
+        self.heap.as_ref().is_none_or(|h| h.absent == 0) || from.any(|f| f == Some(&file.path))
     }
 
     /// The first file of which something is nowhere; libjvm.so before archives.
