@@ -11,7 +11,8 @@ The process stands still while gdb writes its memory (seconds per GB), and goes 
   OUT.tar.zst       a bundle: the core, and all that rjcore needs beside it (libjvm.so, CDS archives),
                     for another machine or for later. Recommended: a core is mostly zeros
   OUT.tar           the same without compression, read in place; twice the core's room while it is made
-A bundle appears under its name only when it is complete. Only its owner can read it: heaps hold secrets.
+OUT is replaced if it exists. A bundle appears under its name only when it is complete. Only its owner can
+read it: heaps hold secrets.
 END
     exit 2
 }
@@ -39,6 +40,7 @@ take() {
 
 case $out in
     *.tar | *.tar.zst) ;;
+    *.tar.* | *.tgz | *.gz | *.zst | *.xz) die "$out: a bundle is .tar or .tar.zst, anything else a plain core" ;;
     *)
         rm -f "$out"
         take "$out"

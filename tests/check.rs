@@ -16,11 +16,14 @@ use rjcore::output::check::{Check, Verdict};
 use serde_json::Value;
 use support::{Jvm, Scratch, dep, jdk, rjcore, run};
 
-const FLAGS: [&str; 4] = [
+const FLAGS: [&str; 6] = [
+    "-XX:+UseSerialGC",
     "-Xmx16m",
     "-XX:CompressedClassSpaceSize=16m",
     "-XX:ReservedCodeCacheSize=16m",
-    "-XX:+UseSerialGC",
+    // An archive that lies elsewhere is written to on the spot, and then no page of it is lacking.
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:ArchiveRelocationMode=0",
 ];
 /// Private and shared anonymous memory, ELF headers, private huge pages: Linux's default.
 const LINUX_FILTER: &str = "0x33";
@@ -84,7 +87,7 @@ impl Guest {
         // Debian's has links that lead nowhere: they are copied as links.
         run(Command::new("cp").arg("-a").arg(jdk(version)).arg(&home));
         let mut flags = FLAGS;
-        flags[3] = gc;
+        flags[0] = gc;
         let jvm = Jvm::start_from(&home, &flags, "Sample", &dir);
         fs::write(filter(jvm.pid()), LINUX_FILTER).expect("coredump_filter");
         Guest { dir, home, jvm }
@@ -155,16 +158,25 @@ fn a_bundle_is_whole(version: u32, gc: &str, end: &str) {
     let jvm = guest.home.join("lib/server/libjvm.so");
     let beside = check(&core, &[], 0);
     assert_eq!(beside["verdict"], "with_files", "{beside}");
-    assert!(strings(&beside["take_along"]).contains(&utf8(&jvm)), "{beside}");
+    let archive = guest.home.join("lib/server/classes.jsa");
+    let mut needed = vec![utf8(&jvm)];
+    if version == 17 {
+        needed.insert(0, utf8(&archive));
+    }
+    assert_eq!(strings(&beside["take_along"]), needed);
     guest.take_away();
     let gone = check(&core, &[], 1);
     assert_eq!(gone["verdict"], "unreadable", "{gone}");
     let whole = check(&file, &[], 0);
     assert_eq!(whole["verdict"], "self_contained", "{whole}");
-    let source = &whole["files"].as_array().expect("files");
-    let source = source.iter().find(|f| f["path"] == utf8(&jvm)).expect("libjvm.so");
-    assert_eq!(source["source"]["bundled"], true);
-    assert_eq!(source["source"]["proven"], true);
+    let files = whole["files"].as_array().expect("files");
+    for path in needed {
+        let file = files.iter().find(|f| f["path"] == path).expect(path);
+        assert_eq!(file["source"]["bundled"], true, "{file}");
+        assert_eq!(file["source"]["proven"], true, "{file}");
+        let name = format!("bundle.{end}:files{path}");
+        assert!(file["source"]["file"].as_str().is_some_and(|f| f.ends_with(&name)), "{file}");
+    }
     assert!(dump(&file, &out, &[], 0) == want, "the bundle's dump differs");
 }
 
@@ -216,6 +228,8 @@ fn a_failed_bundle_leaves_no_trace() {
     fails("");
     assert_eq!(fs::read_to_string(&seen).expect("gdb was run"), "00000013\n".repeat(2));
 
+    let (code, text) = bundle(pid, &place.join("a.tar.gz"), None);
+    assert!(code == 1 && text.contains(".tar.zst"), "{code}: {text}");
     let (code, text) = bundle(std::process::id(), &place.join("a.tar"), None);
     assert!(code == 1 && text.contains("no libjvm.so"), "{code}: {text}");
 }
@@ -259,6 +273,9 @@ fn files_at_hand_and_gone() {
     assert_eq!(dump(&bare, &out, &[], 1), b"");
 
     let server = kept.join("lib/server");
+    let half = check(&bare, &["--jvm", utf8(&server.join("libjvm.so"))], 1);
+    let line = half["line"].as_str().expect("a line");
+    assert!(line.contains(utf8(&guest.home.join("lib/server/classes.jsa"))), "{line}");
     let root = ["--sysroot", utf8(&server)];
     let found = check(&bare, &root, 0);
     assert_eq!(found["verdict"], "with_files", "{found}");
