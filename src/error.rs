@@ -70,6 +70,14 @@ pub enum Error {
     /// A structure holds what it never can.
     #[error("the core is damaged or not what it seems: {0}")]
     Corrupt(String),
+    /// A live process cannot be captured.
+    #[error("cannot capture process {pid}: {what}")]
+    Capture {
+        /// The process's id as the user gave it.
+        pid: i32,
+        /// Why, and what to do.
+        what: String,
+    },
     /// Interrupted by the user.
     #[error("interrupted; nothing was written to {0}")]
     Interrupted(PathBuf),

@@ -1,10 +1,11 @@
 //! rjcore reads the ELF core of a HotSpot JVM: heap dumps, histograms and facts, with no JDK.
 //!
 //! The layers, each importing only from those above it:
-//! `error` -> `corefile` -> `symbols` -> `vmstructs` -> `hotspot` -> `heap` -> `output` -> `cli`.
+//! `error` -> `capture` -> `corefile` -> `symbols` -> `vmstructs` -> `hotspot` -> `heap` -> `output` -> `cli`.
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
+pub mod capture;
 pub mod cli;
 pub mod corefile;
 pub mod error;

@@ -2,6 +2,7 @@
 //!
 //! One file per command; what all of them take and how they open a core is in `source`.
 
+mod capture;
 mod check;
 mod dump;
 mod histo;
@@ -37,6 +38,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Capture(capture::Args),
     Dump(dump::Args),
     Histo(histo::Args),
     Info(info::Args),
@@ -71,6 +73,7 @@ impl Outcome {
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Capture(args) => args.run(),
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Info(args) => args.run(),

@@ -15,6 +15,7 @@ use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
 use super::bundle::Member;
 use super::{CoreFile, FileMapping, Memory};
+use crate::capture::maps::is_vm_file;
 use crate::error::{Error, Fault, Result};
 
 /// Where to look for mapped files.
@@ -65,15 +66,9 @@ struct Candidate {
     bundled: bool,
 }
 
-/// Whether rjcore reads the file: libjvm (vmStructs, vtables) and CDS archives (classes).
+/// Whether rjcore reads the file: see [`crate::capture::maps::is_vm_file`].
 pub fn matters(mapping: &FileMapping) -> bool {
-    matters_by_name(Path::new(mapping.file_name()))
-}
-
-/// The same by a path.
-pub(super) fn matters_by_name(path: &Path) -> bool {
-    let name = path.file_name().map_or(&b""[..], |n| n.as_encoded_bytes());
-    name == b"libjvm.so" || name.ends_with(b".jsa")
+    is_vm_file(mapping.clean_path())
 }
 
 impl CoreFile {

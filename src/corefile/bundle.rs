@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use memmap2::{Mmap, MmapOptions};
 
-use super::backing::matters_by_name;
 use super::unpack::{is_zstd, spool};
+use crate::capture::maps::is_vm_file;
 use crate::error::{Error, Result};
 
 /// Bytes of a tar's header; the first of it is enough to know it.
@@ -79,7 +79,7 @@ pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
         let name = PathBuf::from(std::ffi::OsStr::from_bytes(&entry.path_bytes()));
         let at = entry.raw_file_position();
         let len = entry.size().min((whole.len() as u64).saturating_sub(at));
-        let wanted = matters_by_name(&name) && files.len() < MAX_FILES;
+        let wanted = is_vm_file(&name.to_string_lossy()) && files.len() < MAX_FILES;
         if is_pax_sparse(&mut entry) {
             sparse.push(name);
             continue;

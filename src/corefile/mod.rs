@@ -21,16 +21,12 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
+pub use crate::capture::elf::{EM_AARCH64, EM_X86_64};
 pub use backing::{Backing, Missing, Sysroot};
 pub use memory::Memory;
 pub use write::write_core;
 
 use crate::error::{Error, Result};
-
-/// `e_machine` of a 64-bit x86 core.
-pub const EM_X86_64: u16 = 62;
-/// `e_machine` of a 64-bit Arm core.
-pub const EM_AARCH64: u16 = 183;
 
 /// How to open a core.
 #[derive(Default, Clone, Copy)]

@@ -7,15 +7,16 @@
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::interrupt;
+use crate::capture::CoreOut;
 use crate::error::{Error, Result};
 
 /// Writes below this are gathered; larger ones go to the system as they are.
@@ -60,6 +61,8 @@ pub struct Sink {
     sent: u64,
     /// A write failed: what follows would have a hole before it.
     failed: bool,
+    /// Zeros were left out: the last ones must still count as the file's length.
+    holes: bool,
 }
 
 #[derive(Debug)]
@@ -102,7 +105,7 @@ impl Sink {
                  give a file with -o FILE, or send it to a pipe or a file"
             )));
         }
-        Ok(Sink { out, buffer: Vec::with_capacity(BUFFER), sent: 0, failed: false })
+        Ok(Sink { out, buffer: Vec::with_capacity(BUFFER), sent: 0, failed: false, holes: false })
     }
 
     /// Bytes written so far.
@@ -117,9 +120,45 @@ impl Sink {
         self.flush().map_err(Error::from_write)?;
         self.check().map_err(Error::from_write)?;
         if let Out::Temporary(t) = &mut self.out {
+            if self.holes
+                && let Some(file) = &t.file
+            {
+                file.as_file().set_len(self.sent).map_err(|e| t.unfinished(e))?;
+            }
             t.persist()?;
         }
         Ok(self.sent)
+    }
+
+    /// Bring what was written to the disk, before [`Sink::finish`] gives it its name: a power
+    /// cut then leaves all of it or nothing. Streams have nothing to bring.
+    pub fn sync(&mut self) -> Result<()> {
+        self.flush().map_err(Error::from_write)?;
+        if let Out::Temporary(t) = &mut self.out
+            && let Some(file) = &mut t.file
+        {
+            file.as_file().sync_all().map_err(|e| Error::from_write(self.failure(e)))?;
+        }
+        Ok(())
+    }
+
+    /// The bytes that the file takes on the disk so far; `None` for a stream.
+    pub fn disk_bytes(&self) -> Option<u64> {
+        match &self.out {
+            Out::Temporary(t) => {
+                let meta = t.file.as_ref()?.as_file().metadata().ok()?;
+                Some(std::os::unix::fs::MetadataExt::blocks(&meta) * 512)
+            }
+            Out::Stream { .. } => None,
+        }
+    }
+
+    /// The hidden file while it has no name yet; `None` for a stream.
+    pub fn hidden(&self) -> Option<&Path> {
+        match &self.out {
+            Out::Temporary(t) => t.file.as_ref().map(NamedTempFile::path),
+            Out::Stream { .. } => None,
+        }
     }
 
     fn check(&self) -> io::Result<()> {
@@ -198,6 +237,45 @@ impl Write for Sink {
 
     fn flush(&mut self) -> io::Result<()> {
         self.send_buffer()
+    }
+}
+
+impl CoreOut for Sink {
+    fn skip(&mut self, zeros: u64) -> io::Result<()> {
+        self.send_buffer()?;
+        match &mut self.out {
+            Out::Temporary(t) => {
+                if let Some(file) = &mut t.file {
+                    let ahead = i64::try_from(zeros).map_err(io::Error::other)?;
+                    file.as_file_mut().seek(SeekFrom::Current(ahead))?;
+                }
+                self.sent += zeros;
+                self.holes = true;
+                Ok(())
+            }
+            Out::Stream { .. } => {
+                let block = vec![0; zeros.min(CALL as u64) as usize];
+                let mut left = zeros;
+                while left > 0 {
+                    let n = left.min(block.len() as u64);
+                    self.send(&block[..n as usize])?;
+                    left -= n;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<bool> {
+        self.send_buffer()?;
+        match &self.out {
+            Out::Temporary(t) => {
+                let file = t.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+                let written = file.as_file().write_all_at(bytes, at);
+                written.map(|()| true).map_err(|e| self.failure(e))
+            }
+            Out::Stream { .. } => Ok(false),
+        }
     }
 }
 

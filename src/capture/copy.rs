@@ -1,0 +1,335 @@
+//! The snapshot by copying: all within the stop, or most of it before, while the target runs.
+//!
+//! Knows rounds and what is left for the stop; the pages written to are `track`'s matter.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use super::freeze::Frozen;
+use super::image::{Image, Ranges, minus};
+use super::maps::{self, Kind, Mapping};
+use super::pages::Run;
+use super::plan::{Origin, Saved, SharedPlan, saved};
+use super::shared::{Object, objects, union};
+use super::track::Tracker;
+use super::{Failure, Snapshot, Target, sys};
+
+/// Rounds end once this little was written to meanwhile.
+const LITTLE: u64 = 4 << 20;
+
+/// The copy while it is made.
+struct Copy<'t> {
+    target: &'t Target<'t>,
+    image: Image,
+    shared: Vec<Object>,
+    /// Where files end, looked up before the stop.
+    file_ends: HashMap<(u64, u64), u64>,
+    copied: u64,
+}
+
+/// Stops the target, copies all, lets it go on.
+pub fn stop(target: &Target<'_>) -> Result<Snapshot, Failure> {
+    let mut copy = Copy::new(target)?;
+    copy.ahead()?;
+    copy.finish(None, Vec::new())
+}
+
+/// Copies while the target runs, again and again what it wrote to meanwhile, and only the rest
+/// within the stop.
+pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
+    let patience = target.patience();
+    let mut tracker =
+        Tracker::new(target.pid, &target.maps, &patience).map_err(Failure::Refused)?;
+    let mut copy = Copy::new(target)?;
+    tracker.watch(&target.maps);
+    let mut rounds: Vec<u64> = Vec::new();
+    loop {
+        target.check()?;
+        let round = copy.round(&tracker, rounds.is_empty());
+        let round = round.map_err(|e| Failure::Refused(no_place(&e)))?;
+        rounds.push(round);
+        // What the stop will have to copy is about what this round had to.
+        let shrinks = rounds.len() < 3 || round < rounds[rounds.len() - 2];
+        if rounds.len() > 1 && (round < LITTLE || !shrinks) {
+            break;
+        }
+        if rounds.len() as u32 >= target.options.rounds {
+            break;
+        }
+    }
+    let rest = rounds.last().copied().unwrap_or(0);
+    if rounds.len() > 1 && rest > target.options.dirty_limit && target.fork_isolates() {
+        return Err(Failure::Refused(format!(
+            "it writes to {} MB while they are copied, more than --dirty-limit",
+            rest >> 20
+        )));
+    }
+    copy.finish(Some(tracker), rounds)
+}
+
+impl<'t> Copy<'t> {
+    fn new(target: &'t Target<'t>) -> Result<Copy<'t>, Failure> {
+        let place = |e| Failure::Refused(no_place(&e));
+        let mut image = Image::default();
+        image.add(&private(&target.maps), target.staging).map_err(place)?;
+        let mut shared = objects(target.pid, &target.maps);
+        for o in &mut shared {
+            let extents = o.extents.clone();
+            o.image.add(&extents, target.staging).map_err(place)?;
+        }
+        let of_files =
+            target.maps.iter().filter(|m| m.has_file() && m.kind() != Kind::SharedMemory);
+        let file_ends = of_files
+            .filter_map(|m| Some(((m.start, m.end), maps::file_end(target.pid, m)?)))
+            .collect();
+        Ok(Copy { target, image, shared, file_ends, copied: 0 })
+    }
+
+    /// What can be done before the stop: memory touched, and files' pages that nobody changes.
+    fn ahead(&mut self) -> Result<(), Failure> {
+        let target = self.target;
+        for m in target.maps.iter().filter(|m| is_private(m)) {
+            let present = target.pages.present(m.start, m.end).unwrap_or_default();
+            let saved = self.saved(m, &present);
+            if is_clean(m, &present) {
+                self.copy_private(&saved.runs).map_err(|e| Failure::Refused(no_place(&e)))?;
+            } else {
+                self.image.prepare(&saved.runs);
+            }
+        }
+        for o in &mut self.shared {
+            let data = o.data(&o.extents, &target.maps, &target.pages);
+            o.image.prepare(&data);
+        }
+        Ok(())
+    }
+
+    fn saved(&self, m: &Mapping, present: &[Run]) -> Saved {
+        let end = self.file_ends.get(&(m.start, m.end)).copied();
+        saved(m, present, self.target.options.full, end)
+    }
+
+    /// Copies private memory; what has no place yet gets one.
+    fn copy_private(&mut self, runs: &[(u64, u64)]) -> io::Result<()> {
+        let target = self.target;
+        let places = runs.iter().flat_map(|r| self.image.places(r.0, r.1)).collect::<Ranges>();
+        self.image.add(&minus(runs, &places), target.staging)?;
+        self.copied += self.image.copy(runs, target.options.threads, &|a, b| target.read(a, b));
+        Ok(())
+    }
+
+    fn copy_shared(&mut self, index: usize, ranges: &[(u64, u64)], maps: &[Mapping]) {
+        let threads = self.target.options.threads;
+        self.copied += self.shared[index].copy(ranges, threads, maps, &self.target.memory);
+    }
+
+    /// One round: what was written to since the last one, or all in the first. Answers bytes.
+    fn round(&mut self, tracker: &Tracker, first: bool) -> io::Result<u64> {
+        let (target, before) = (self.target, self.copied);
+        for m in target.maps.iter().filter(|m| is_private(m)) {
+            // Protected first, then copied: what is written to in between is seen next time.
+            let written = match tracker.watches(m) {
+                true => target.pages.written(m.start, m.end, true).unwrap_or_default(),
+                false => Vec::new(),
+            };
+            if first {
+                let present = target.pages.present(m.start, m.end).unwrap_or_default();
+                if tracker.watches(m) || is_clean(m, &present) {
+                    let runs = self.saved(m, &present).runs;
+                    self.copy_private(&runs)?;
+                }
+            } else {
+                self.copy_private(&written)?;
+            }
+        }
+        for i in 0..self.shared.len() {
+            let written = self.shared_written(i, tracker, &target.maps, true).0;
+            let ranges = match first {
+                true => self.shared[i].data(&self.shared[i].extents, &target.maps, &target.pages),
+                false => written,
+            };
+            self.copy_shared(i, &ranges, &target.maps);
+        }
+        Ok(self.copied - before)
+    }
+
+    /// What was written to through watched mappings of a shared object, and what is mapped
+    /// where nobody watched; both as offsets.
+    fn shared_written(
+        &self,
+        index: usize,
+        tracker: &Tracker,
+        maps: &[Mapping],
+        protect: bool,
+    ) -> (Ranges, Ranges) {
+        let (mut written, mut unwatched) = (Ranges::new(), Ranges::new());
+        for m in self.shared[index].views(maps) {
+            let seen = match tracker.watches(m) {
+                true => self.target.pages.written(m.start, m.end, protect).ok(),
+                false => None,
+            };
+            match seen {
+                Some(runs) => written.extend(runs.into_iter().map(|r| m.to_file(r))),
+                None => unwatched.push(m.to_file((m.start, m.end))),
+            }
+        }
+        (union(written), union(unwatched))
+    }
+
+    /// The stop: what is not copied yet, and the registers.
+    fn finish(mut self, tracker: Option<Tracker>, rounds: Vec<u64>) -> Result<Snapshot, Failure> {
+        let target = self.target;
+        let known = target.thread_facts();
+        let before = self.copied;
+        let frozen = Frozen::all(target.pid, &target.patience())?;
+        let threads = target.thread_states(&frozen.threads, known);
+        let maps = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
+        let kept = self.rest(tracker.as_ref(), &maps)?;
+        let shared = self.shared_rest(tracker.as_ref(), &maps);
+        let pause = frozen.release();
+        drop(tracker);
+        let in_stop = self.copied - before;
+        Ok(self.snapshot(maps, kept, shared, threads, pause, in_stop, rounds))
+    }
+
+    /// Copies what is missing of the private mappings; answers what is saved of each.
+    fn rest(&mut self, tracker: Option<&Tracker>, maps: &[Mapping]) -> Result<Vec<Saved>, Failure> {
+        let target = self.target;
+        let failed = |e| target.error(&no_place(&e));
+        let mut kept = Vec::with_capacity(maps.len());
+        for m in maps {
+            if !is_private(m) {
+                kept.push(Saved { runs: Vec::new(), rest_is_zero: false });
+                continue;
+            }
+            let present = target.pages.present(m.start, m.end).unwrap_or_default();
+            let mut saved = self.saved(m, &present);
+            let written = match tracker {
+                Some(t) if t.watches(m) => target.pages.written(m.start, m.end, false).ok(),
+                _ => None,
+            };
+            let runs = match written {
+                None if is_clean(m, &present) && target.maps.contains(m) => {
+                    self.missing(m, &saved.runs)
+                }
+                None => saved.runs.clone(),
+                Some(written) => {
+                    let missing = self.missing(m, &saved.runs);
+                    self.copy_private(&written).map_err(failed)?;
+                    missing
+                }
+            };
+            self.copy_private(&runs).map_err(failed)?;
+            self.image.retain(m.start, m.end, &saved.runs);
+            saved.runs = self.image.runs(m.start, m.end);
+            kept.push(saved);
+        }
+        Ok(kept)
+    }
+
+    fn missing(&self, m: &Mapping, wanted: &[(u64, u64)]) -> Ranges {
+        minus(wanted, &self.image.runs(m.start, m.end))
+    }
+
+    fn shared_rest(&mut self, tracker: Option<&Tracker>, maps: &[Mapping]) -> Vec<SharedPlan> {
+        let target = self.target;
+        for o in objects(target.pid, maps) {
+            match self.shared.iter_mut().find(|s| s.file == o.file) {
+                Some(s) => {
+                    let new = minus(&o.extents, &s.extents);
+                    let _ = s.image.add(&new, target.staging);
+                    s.extents = o.extents;
+                }
+                None => {
+                    let mut o = o;
+                    let extents = o.extents.clone();
+                    let _ = o.image.add(&extents, target.staging);
+                    self.shared.push(o);
+                }
+            }
+        }
+        for i in 0..self.shared.len() {
+            let ranges = match tracker {
+                None => self.shared[i].data(&self.shared[i].extents, maps, &target.pages),
+                Some(tracker) => {
+                    let (mut written, unwatched) = self.shared_written(i, tracker, maps, false);
+                    // Written to through a mapping that is gone: all data of it.
+                    written.extend(self.shared[i].data(&unwatched, maps, &target.pages));
+                    union(written)
+                }
+            };
+            self.copy_shared(i, &ranges, maps);
+        }
+        let plan = |o: &Object| SharedPlan {
+            file: o.file,
+            extents: o.extents.clone(),
+            data: o.image.runs(0, u64::MAX),
+        };
+        self.shared.iter().map(plan).collect()
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn snapshot(
+        self,
+        maps: Vec<Mapping>,
+        kept: Vec<Saved>,
+        shared: Vec<SharedPlan>,
+        threads: Vec<super::notes::ThreadState>,
+        pause: Duration,
+        in_stop: u64,
+        rounds: Vec<u64>,
+    ) -> Snapshot {
+        let mut bad: Ranges = self.image.failed().to_vec();
+        for o in &self.shared {
+            bad.extend(o.failed_addresses(&maps));
+        }
+        let maps = maps.into_iter().zip(kept).map(|(m, s)| (m, s, Origin::Image)).collect();
+        Snapshot {
+            pause,
+            threads,
+            maps,
+            shared,
+            objects: self.shared,
+            image: self.image,
+            child: None,
+            in_stop,
+            rounds,
+            bad: union(bad),
+        }
+    }
+}
+
+/// Whether its pages go into the image.
+fn is_private(m: &Mapping) -> bool {
+    !matches!(m.kind(), Kind::SharedMemory | Kind::Foreign)
+}
+
+/// The private mappings that can be written to: their pages get a place ahead of time.
+fn private(maps: &[Mapping]) -> Ranges {
+    let kind = |m: &&Mapping| matches!(m.kind(), Kind::Anonymous | Kind::PrivateFile);
+    let writable = maps.iter().filter(|m| m.flags & 2 != 0).filter(kind);
+    writable.map(|m| (m.start, m.end)).collect()
+}
+
+fn no_place(e: &io::Error) -> String {
+    format!("no memory for a copy: {e}")
+}
+
+/// A file's pages that the process can neither have changed nor change without a new mapping.
+fn is_clean(m: &Mapping, present: &[Run]) -> bool {
+    m.kind() == Kind::Vdso
+        || (m.kind() == Kind::PrivateFile && m.flags & 2 == 0 && present.iter().all(|r| r.file))
+}
+
+impl Target<'_> {
+    /// Reads private memory of the target itself.
+    fn read(&self, addr: u64, buf: &mut [u8]) -> io::Result<()> {
+        match sys::read_process(self.pid, addr, buf) {
+            Ok(n) if n == buf.len() => Ok(()),
+            // Memory without read access can only be read this way.
+            _ => self.memory.read_exact_at(buf, addr),
+        }
+    }
+}

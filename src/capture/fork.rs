@@ -1,0 +1,146 @@
+//! The snapshot by fork: a child of the target that never runs, whose memory is read at leisure.
+//!
+//! Knows how such a child is made, kept and cleared away; knows nothing of what is read of it.
+
+use std::fs::{self, File};
+use std::io;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::freeze::{Frozen, Patience, tasks};
+use super::inject::Injector;
+use super::maps::Mapping;
+use super::pages::PageMap;
+use super::sys;
+use super::x86_64::nr;
+use crate::error::Result;
+
+/// CLOSE_RANGE_UNSHARE: close in a descriptor table of its own.
+const UNSHARE: u64 = 2;
+/// __WALL | WNOHANG: see children without an exit signal, do not wait.
+const REAP: u64 = 0x4000_0001;
+/// How many threads of the target are tried for clearing a child away.
+const REAPERS: usize = 8;
+/// The oom_score_adj of a snapshot: the first to go; also the mark that it is one.
+const EXPENDABLE: &str = "1000";
+
+/// A snapshot; dropped, it is killed, and nothing of it stays in the target.
+#[derive(Debug)]
+pub struct Child {
+    /// The target.
+    parent: i32,
+    /// Its id as this process sees it.
+    pub pid: i32,
+    /// Its id as the target sees it.
+    inner: i32,
+    /// Its memory. /proc/PID/mem does not pin pages; process_vm_readv would, and so copy them.
+    pub memory: File,
+    /// Its pages.
+    pub pages: PageMap,
+}
+
+impl Child {
+    /// Takes over a child that [`super::inject::Borrowed::fork`] made. From here on it dies with
+    /// us; it gives up all descriptors.
+    pub fn adopt(parent: i32, (pid, inner): (i32, i32), injector: &Injector) -> io::Result<Child> {
+        let opened = || -> io::Result<(File, PageMap)> {
+            sys::wait(pid, true)?;
+            sys::set_options(pid, sys::TRACESYSGOOD | sys::EXITKILL)?;
+            let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), EXPENDABLE);
+            // It shares the target's descriptors, so it keeps none open that the target closes;
+            // only if the target ends would they stay open for as long as it lives. Kernels
+            // before 5.9 do not know the call.
+            injector.call_in_child(pid, nr::CLOSE_RANGE, &[0, u64::from(u32::MAX), UNSHARE])?;
+            Ok((File::open(format!("/proc/{pid}/mem"))?, PageMap::open(pid)?))
+        };
+        match opened() {
+            Ok((memory, pages)) => Ok(Child { parent, pid, inner, memory, pages }),
+            Err(e) => {
+                end(pid);
+                reap(parent, &[inner]);
+                Err(e)
+            }
+        }
+    }
+
+    /// Whether it is still there.
+    pub fn is_alive(&self) -> bool {
+        fs::read_to_string(format!("/proc/{}/stat", self.pid))
+            .is_ok_and(|s| !s.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        end(self.pid);
+        let mut dead = vec![self.inner];
+        dead.extend(left_over(self.parent));
+        dead.dedup();
+        reap(self.parent, &dead);
+    }
+}
+
+/// Kills it and waits for its end, as its tracer.
+fn end(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    while let Ok(Some(status)) = sys::wait(pid, true) {
+        if status == sys::Status::Gone {
+            break;
+        }
+    }
+}
+
+/// Zombies of snapshots whose rjcore was killed, by their ids in the target.
+fn left_over(parent: i32) -> Vec<i32> {
+    let children = tasks(parent).unwrap_or_default().into_iter().flat_map(|tid| {
+        let path = format!("/proc/{parent}/task/{tid}/children");
+        let list = fs::read_to_string(path).unwrap_or_default();
+        list.split_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<i32>>()
+    });
+    let snapshot = |pid: &i32| {
+        let stat = procfs::process::Process::new(*pid).and_then(|p| p.stat()).ok();
+        let mark = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap_or_default();
+        stat.is_some_and(|s| s.state == 'Z' && s.exit_signal == Some(0))
+            && mark.trim() == EXPENDABLE
+    };
+    let inner = |pid: i32| Some(super::process::Facts::read(pid).ok()?.inner);
+    children.filter(snapshot).filter_map(inner).collect()
+}
+
+/// Makes the target take note of the end of children that it knows nothing of: a dead child
+/// stays a zombie until its parent asks for it.
+///
+/// Stops one thread for the time of a system call. What cannot be done is left: the zombie goes
+/// with the target, and the next capture tries again.
+fn reap(parent: i32, dead: &[i32]) {
+    let Ok(maps) = super::maps::read(parent) else { return };
+    let Ok(injector) = Injector::new(parent, &maps) else { return };
+    let mut tids = tasks(parent).unwrap_or_default();
+    tids.sort_by_key(|tid| (*tid != parent, *tid));
+    for tid in tids.into_iter().take(REAPERS) {
+        if reap_by(parent, tid, &maps, &injector, dead).is_ok_and(|done| done) {
+            return;
+        }
+    }
+}
+
+/// Whether the thread could be borrowed for it.
+fn reap_by(
+    parent: i32,
+    tid: i32,
+    maps: &[Mapping],
+    injector: &Injector,
+    dead: &[i32],
+) -> Result<bool> {
+    let patience = Patience { timeout: Duration::from_millis(200), cancelled: &|| false };
+    let frozen = Frozen::one(parent, tid, &patience)?;
+    let Ok(mut thread) = injector.borrow_one(&frozen.threads, maps) else { return Ok(false) };
+    let called = dead.iter().map(|child| thread.call(nr::WAIT4, &[*child as u64, 0, REAP, 0]));
+    let done = called.collect::<io::Result<Vec<i64>>>().is_ok();
+    let back = thread.give_back().is_ok();
+    frozen.release();
+    Ok(done && back)
+}

@@ -1,0 +1,251 @@
+//! All threads of a process at a standstill, for as long as a guard lives.
+//!
+//! Knows how ptrace stops and releases threads; knows nothing of what is done meanwhile.
+//! If rjcore dies, the kernel detaches all threads and they run on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::refusal;
+use super::sys::{self, Status};
+use crate::error::{Error, Result};
+
+/// How often threads in uninterruptible sleep are looked at before the stop.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A thread that stands still.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopped {
+    /// Its id as this process sees it.
+    pub tid: i32,
+    /// How it stopped.
+    pub status: Status,
+}
+
+impl Stopped {
+    /// The signal that it must be given back.
+    pub fn signal(&self) -> i32 {
+        match self.status {
+            Status::Signal(signal) => signal,
+            _ => 0,
+        }
+    }
+}
+
+/// What bounds a stop.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// How long the threads may take to stop, once before they are asked and once after.
+    pub timeout: Duration,
+    /// Whether the user asked for the end.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// Threads that stand still; dropped, they run on.
+#[derive(Debug)]
+pub struct Frozen {
+    pid: i32,
+    /// All that stopped, the leader first.
+    pub threads: Vec<Stopped>,
+    /// Seized ones that have not stopped yet.
+    waiting: BTreeSet<i32>,
+    /// When the first was asked to stop.
+    began: Instant,
+}
+
+impl Frozen {
+    /// Stops every thread of `pid`, those too that are made meanwhile.
+    ///
+    /// Errors: [`Error::Capture`] if it may not be traced, has ended, or does not stop in time;
+    /// then all run on. Threads in uninterruptible sleep are waited for before any is stopped.
+    pub fn all(pid: i32, patience: &Patience<'_>) -> Result<Frozen> {
+        await_sleepers(pid, patience)?;
+        let mut frozen = Frozen::none(pid);
+        // Seizing stops nobody.
+        while frozen.seize_new()? > 0 {}
+        if frozen.waiting.is_empty() {
+            return Err(gone(pid));
+        }
+        frozen.began = Instant::now();
+        frozen.interrupt_and_wait(patience)?;
+        // A thread that was being made when its maker was asked is in the list by now.
+        while frozen.seize_new()? > 0 {
+            frozen.interrupt_and_wait(patience)?;
+        }
+        if frozen.threads.is_empty() {
+            return Err(gone(pid));
+        }
+        frozen.threads.sort_by_key(|t| (t.tid != pid, t.tid));
+        Ok(frozen)
+    }
+
+    /// Stops one thread only; the others run on.
+    pub fn one(pid: i32, tid: i32, patience: &Patience<'_>) -> Result<Frozen> {
+        let mut frozen = Frozen::none(pid);
+        sys::seize(tid).map_err(|e| refusal::explain(pid, tid, &e))?;
+        frozen.waiting.insert(tid);
+        frozen.began = Instant::now();
+        frozen.interrupt_and_wait(patience)?;
+        if frozen.threads.is_empty() { Err(gone(pid)) } else { Ok(frozen) }
+    }
+
+    fn none(pid: i32) -> Frozen {
+        let (threads, waiting) = (Vec::new(), BTreeSet::new());
+        Frozen { pid, threads, waiting, began: Instant::now() }
+    }
+
+    /// Seizes the threads that are not ours yet; answers how many.
+    fn seize_new(&mut self) -> Result<usize> {
+        let mut new = 0;
+        for tid in tasks(self.pid).map_err(|_| gone(self.pid))? {
+            if self.waiting.contains(&tid) || self.threads.iter().any(|t| t.tid == tid) {
+                continue;
+            }
+            match sys::seize(tid) {
+                Ok(()) => {
+                    self.waiting.insert(tid);
+                    new += 1;
+                }
+                // It ended, or is a zombie that the process has not yet let go.
+                Err(e) if e.raw_os_error() == Some(libc::ESRCH) || is_dead(self.pid, tid) => {}
+                Err(e) => return Err(refusal::explain(self.pid, tid, &e)),
+            }
+        }
+        Ok(new)
+    }
+
+    fn interrupt_and_wait(&mut self, patience: &Patience<'_>) -> Result<()> {
+        let pid = self.pid;
+        self.waiting.retain(|&tid| sys::interrupt(tid).is_ok() || !is_dead(pid, tid));
+        let deadline = Instant::now() + patience.timeout;
+        let mut turn = 0;
+        while !self.waiting.is_empty() {
+            let before = self.waiting.len();
+            let threads = &mut self.threads;
+            self.waiting.retain(|&tid| match sys::wait(tid, false) {
+                Ok(None) => true,
+                Ok(Some(Status::Gone)) | Err(_) => false,
+                Ok(Some(status)) => {
+                    threads.push(Stopped { tid, status });
+                    false
+                }
+            });
+            if self.waiting.len() < before {
+                turn = 0;
+                continue;
+            }
+            if (patience.cancelled)() {
+                return Err(Error::Capture { pid, what: "interrupted before it was read".into() });
+            }
+            if Instant::now() > deadline {
+                let stuck: Vec<i32> = self.waiting.iter().copied().collect();
+                return Err(will_not_stop(pid, &stuck, patience.timeout));
+            }
+            sys::relax(turn);
+            turn += 1;
+        }
+        Ok(())
+    }
+
+    /// Lets all threads run on; answers how long they stood still.
+    pub fn release(mut self) -> Duration {
+        self.detach_all();
+        self.began.elapsed()
+    }
+
+    fn detach_all(&mut self) {
+        for t in self.threads.drain(..) {
+            // One that was killed meanwhile is gone; it must still be waited for.
+            if sys::detach(t.tid, t.signal()).is_err() {
+                let _ = sys::wait(t.tid, false);
+            }
+        }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        self.detach_all();
+        // Those that have not stopped cannot be detached before they do. Most do at once; the
+        // kernel lets go of the others when rjcore ends.
+        let deadline = Instant::now() + Duration::from_millis(20);
+        while !self.waiting.is_empty() && Instant::now() < deadline {
+            self.waiting.retain(|&tid| match sys::wait(tid, false) {
+                Ok(None) => true,
+                Ok(Some(Status::Gone)) | Err(_) => false,
+                Ok(Some(status)) => sys::detach(tid, Stopped { tid, status }.signal()).is_err(),
+            });
+            sys::relax(20);
+        }
+    }
+}
+
+/// The threads of a process.
+pub fn tasks(pid: i32) -> io::Result<Vec<i32>> {
+    let names = fs::read_dir(format!("/proc/{pid}/task"))?.flatten().map(|e| e.file_name());
+    Ok(names.filter_map(|n| n.to_str()?.parse().ok()).collect())
+}
+
+/// The state letter of a thread, proc_pid_stat(5).
+fn state(pid: i32, tid: i32) -> Option<char> {
+    let stat = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok()?;
+    let end = stat.iter().rposition(|b| *b == b')')?;
+    stat.get(end + 2).map(|b| char::from(*b))
+}
+
+fn is_dead(pid: i32, tid: i32) -> bool {
+    matches!(state(pid, tid), None | Some('Z' | 'X'))
+}
+
+/// Waits until no thread has been in uninterruptible sleep (state D) all the time: such a one
+/// cannot be stopped, and all others would stand still until it could.
+fn await_sleepers(pid: i32, patience: &Patience<'_>) -> Result<()> {
+    let asleep = |tid: &i32| state(pid, *tid) == Some('D');
+    let deadline = Instant::now() + patience.timeout;
+    let all = tasks(pid).map_err(|_| gone(pid))?;
+    let mut stuck: Vec<i32> = all.into_iter().filter(asleep).collect();
+    while !stuck.is_empty() {
+        if Instant::now() > deadline {
+            return Err(will_not_stop(pid, &stuck, patience.timeout));
+        }
+        if (patience.cancelled)() {
+            return Err(Error::Capture { pid, what: "interrupted before it was stopped".into() });
+        }
+        std::thread::sleep(LOOK);
+        stuck.retain(asleep);
+    }
+    Ok(())
+}
+
+fn gone(pid: i32) -> Error {
+    let what = "the process has ended; if it crashed, look for the kernel's core \
+                (coredumpctl, /proc/sys/kernel/core_pattern)";
+    Error::Capture { pid, what: what.into() }
+}
+
+fn will_not_stop(pid: i32, stuck: &[i32], timeout: Duration) -> Error {
+    const SHOWN: usize = 3;
+    let name = |tid: &i32| {
+        let file = |f: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{f}"));
+        let comm = file("comm").unwrap_or_default();
+        let state = state(pid, *tid).unwrap_or('?');
+        let sleeps = file("wchan").ok().filter(|w| w.len() > 1);
+        let sleeps = sleeps.map_or(String::new(), |w| format!(" in {w}"));
+        format!("{tid} \"{}\" (state {state}{sleeps})", comm.trim_end())
+    };
+    let names: Vec<String> = stuck.iter().take(SHOWN).map(name).collect();
+    let more = match stuck.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let what = format!(
+        "not stopped within {} ms: thread {}{more}; state D is the kernel waiting for a disk, a \
+         network file system or a child that vfork made. All threads run on. Try again later, or \
+         give it longer with --stop-timeout",
+        timeout.as_millis(),
+        names.join(", ")
+    );
+    Error::Capture { pid, what }
+}

@@ -1,0 +1,228 @@
+//! System calls made by a thread of the target on our behalf, such that the thread gets back to
+//! itself whatever becomes of us.
+//!
+//! Knows how to borrow a stopped thread and to give it back exactly; knows nothing of what the
+//! calls are for. See [`Rescue`] for what happens if rjcore dies meanwhile.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::freeze::Stopped;
+use super::maps::Mapping;
+use super::sys::{self, Status};
+use super::x86_64::{MAX_XSTATE, RESTORER, Regs, Rescue, SYSCALL_RET, nr};
+
+/// A libc is smaller than this; of larger mappings only the start is searched.
+const SEARCHED: u64 = 32 << 20;
+/// -ERESTARTNOINTR: the kernel wants the call to be made again.
+const RESTART: i64 = -513;
+
+/// CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_IO: what a child must not take a copy of.
+/// No exit signal: neither SIGCHLD nor a plain waitpid in the target sees the child.
+const SNAPSHOT: u64 = 0x200 | 0x400 | 0x4_0000 | 0x8000_0000;
+
+/// What a target offers for borrowing its threads.
+#[derive(Debug)]
+pub struct Injector {
+    memory: File,
+    syscall: u64,
+    restorer: u64,
+}
+
+impl Injector {
+    /// Looks for the two pieces of code that a call needs. They are in every libc.
+    ///
+    /// Answers in words why calls cannot be made.
+    pub fn new(pid: i32, maps: &[Mapping]) -> Result<Injector, String> {
+        if uses_shadow_stack(pid) {
+            return Err("its threads have shadow stacks, which forbid borrowed returns".into());
+        }
+        let memory = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
+        let memory = memory.map_err(|e| format!("its memory cannot be written to: {e}"))?;
+        let text = |m: &&Mapping| m.flags & 3 == 1 && m.has_file();
+        let libc = |m: &&Mapping| {
+            let name = String::from_utf8_lossy(&m.name).into_owned();
+            let name = name.rsplit('/').next().unwrap_or("").to_owned();
+            name.starts_with("libc") || name.starts_with("ld-")
+        };
+        let first = maps.iter().filter(text).filter(libc);
+        let then = maps.iter().filter(text).filter(|m| !libc(m));
+        let (mut syscall, mut restorer) = (None, None);
+        for m in first.chain(then) {
+            let mut code = vec![0; m.bytes().min(SEARCHED) as usize];
+            let n = memory.read_at(&mut code, m.start).unwrap_or(0);
+            let find = |what| Some(m.start + memchr::memmem::find(&code[..n], what)? as u64);
+            syscall = syscall.or_else(|| find(SYSCALL_RET));
+            restorer = restorer.or_else(|| find(RESTORER));
+            if let (Some(syscall), Some(restorer)) = (syscall, restorer) {
+                return Ok(Injector { memory, syscall, restorer });
+            }
+        }
+        Err("no libc in it holds the code that a borrowed thread needs to come back".into())
+    }
+
+    /// The first of the stopped threads that can be borrowed, ready for calls.
+    pub fn borrow_one(
+        &self,
+        threads: &[Stopped],
+        maps: &[Mapping],
+    ) -> Result<Borrowed<'_>, String> {
+        let mut second = None;
+        for t in threads {
+            // One with a signal in hand must have it first.
+            if !matches!(t.status, Status::Interrupted | Status::GroupStop(_)) {
+                continue;
+            }
+            match Borrowed::new(self, t.tid, maps) {
+                Some(b) if !b.regs.has_restart_block() => return Ok(b),
+                Some(b) => second = second.or(Some(b)),
+                None => {}
+            }
+        }
+        second.ok_or_else(|| "no thread of it waits in a system call and could be borrowed".into())
+    }
+
+    /// Makes a stopped process of ours, which is never to run again, do a system call.
+    pub fn call_in_child(&self, child: i32, call: u64, args: &[u64]) -> io::Result<i64> {
+        let regs = general(child)?;
+        let calling = regs.calling(self.syscall, regs.stack(), call, args);
+        sys::set_registers(child, sys::NT_PRSTATUS, &calling.bytes())?;
+        run_call(child).map(|done| done.result)
+    }
+}
+
+/// Shadow stacks check return addresses: the kernel names them in the status of a thread.
+fn uses_shadow_stack(pid: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|l| l.starts_with("x86_Thread_features:") && l.contains("shstk"))
+}
+
+fn general(tid: i32) -> io::Result<Regs> {
+    let bytes = sys::registers(tid, sys::NT_PRSTATUS, 512)?;
+    Regs::parse(&bytes).ok_or_else(|| io::Error::other("not the registers of a 64-bit thread"))
+}
+
+/// A thread of the target that makes calls for us; dropped, it is itself again.
+#[derive(Debug)]
+pub struct Borrowed<'i> {
+    injector: &'i Injector,
+    tid: i32,
+    regs: Regs,
+    mask: u64,
+    rescue: Rescue,
+    /// What lay where the rescue lies.
+    under: Vec<u8>,
+    /// The thread's registers are not its own now.
+    away: bool,
+}
+
+struct Done {
+    result: i64,
+    /// What it made, if it made a process.
+    child: Option<i32>,
+}
+
+impl<'i> Borrowed<'i> {
+    fn new(injector: &'i Injector, tid: i32, maps: &[Mapping]) -> Option<Borrowed<'i>> {
+        let regs = general(tid).ok()?;
+        if !regs.in_syscall() {
+            return None;
+        }
+        let mask = sys::signal_mask(tid).ok()?;
+        let xstate = sys::registers(tid, sys::NT_X86_XSTATE, MAX_XSTATE).ok()?;
+        let rescue = Rescue::new(&regs, mask, &xstate, injector.syscall, injector.restorer);
+        // The stack must reach down that far, in writable memory of its own.
+        let end = rescue.at.checked_add(rescue.bytes.len() as u64)?;
+        let stack = maps.iter().find(|m| m.start <= rescue.at && end <= m.end)?;
+        if stack.flags & 2 == 0 || stack.shared {
+            return None;
+        }
+        let mut under = vec![0; rescue.bytes.len()];
+        injector.memory.read_exact_at(&mut under, rescue.at).ok()?;
+        Some(Borrowed { injector, tid, regs, mask, rescue, under, away: false })
+    }
+
+    /// One system call; the answer is its result or a negative errno.
+    pub fn call(&mut self, call: u64, args: &[u64]) -> io::Result<i64> {
+        self.run(call, args).map(|done| done.result)
+    }
+
+    /// A child that shares nothing that could be missed: a snapshot of the memory. It is ours
+    /// (traced, stopped before its first instruction). Answers its id here and in the target.
+    pub fn fork(&mut self) -> io::Result<(i32, i32)> {
+        sys::set_options(self.tid, sys::TRACESYSGOOD | sys::TRACECLONE)?;
+        let done = self.run(nr::CLONE, &[SNAPSHOT, self.rescue.child_frame]);
+        let _ = sys::set_options(self.tid, sys::TRACESYSGOOD);
+        match done? {
+            Done { result, child: Some(child) } if result > 0 => Ok((child, result as i32)),
+            Done { result, .. } if result < 0 => Err(io::Error::from_raw_os_error(-result as i32)),
+            _ => Err(io::Error::other("clone made no process that is traced")),
+        }
+    }
+
+    fn run(&mut self, call: u64, args: &[u64]) -> io::Result<Done> {
+        let (memory, rescue) = (&self.injector.memory, &self.rescue);
+        if !self.away {
+            memory.write_all_at(&rescue.bytes, rescue.at)?;
+        }
+        loop {
+            // Registers before the mask, and the mask before the registers on the way back: a
+            // thread that is let go in between has a way home and its own mask.
+            let calling = self.regs.calling(self.injector.syscall, rescue.frame, call, args);
+            sys::set_registers(self.tid, sys::NT_PRSTATUS, &calling.bytes())?;
+            self.away = true;
+            sys::set_signal_mask(self.tid, u64::MAX)?;
+            match run_call(self.tid)? {
+                Done { result: RESTART, child: None } => {}
+                done => return Ok(done),
+            }
+        }
+    }
+
+    /// Gives the thread back to itself. It stands at the end of its own system call again, and
+    /// the kernel restarts that as if nothing had been.
+    pub fn give_back(mut self) -> io::Result<()> {
+        self.restore()
+    }
+
+    fn restore(&mut self) -> io::Result<()> {
+        if !self.away {
+            return Ok(());
+        }
+        self.away = false;
+        sys::set_signal_mask(self.tid, self.mask)?;
+        sys::set_registers(self.tid, sys::NT_PRSTATUS, &self.regs.bytes())?;
+        self.injector.memory.write_all_at(&self.under, self.rescue.at)
+    }
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        let _ = self.restore();
+    }
+}
+
+/// Runs a thread through the system call that its registers are set for.
+fn run_call(tid: i32) -> io::Result<Done> {
+    let mut child = None;
+    let mut entered = false;
+    loop {
+        sys::run_to_syscall(tid)?;
+        match sys::wait(tid, true)? {
+            Some(Status::Syscall) if entered => break,
+            Some(Status::Syscall) => entered = true,
+            Some(Status::Event(libc::PTRACE_EVENT_CLONE)) => {
+                child = i32::try_from(sys::event_message(tid)?).ok();
+            }
+            // A seccomp filter that answers with a signal; the call was not made.
+            Some(Status::Signal(libc::SIGSYS)) => {
+                return Ok(Done { result: -i64::from(libc::ENOSYS), child: None });
+            }
+            Some(Status::Interrupted | Status::GroupStop(_)) => {}
+            Some(Status::Gone) | None => return Err(io::Error::other("the process has ended")),
+            Some(other) => return Err(io::Error::other(format!("an unexpected stop: {other:?}"))),
+        }
+    }
+    Ok(Done { result: general(tid)?.result(), child })
+}

@@ -1,0 +1,507 @@
+//! A live process becomes a core, and hardly notices.
+//!
+//! Knows Linux: threads, memory maps, page tables, ELF notes. Knows nothing of Java beyond the
+//! names of the files that a reader of the core needs.
+
+mod copy;
+pub mod elf;
+mod fork;
+mod freeze;
+mod huge;
+mod image;
+mod inject;
+pub mod maps;
+pub mod notes;
+mod pages;
+mod plan;
+mod process;
+mod refusal;
+mod room;
+mod shared;
+mod sys;
+mod track;
+mod writer;
+mod x86_64;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use fork::Child;
+use freeze::{Frozen, Patience, Stopped};
+use image::{Image, Ranges};
+use inject::Injector;
+use maps::{Kind, Mapping};
+use notes::{Origin, ThreadName, ThreadState};
+use pages::PageMap;
+use plan::{Saved, SharedPlan};
+use process::{Facts, Thread};
+use room::Room;
+use shared::{Object, objects};
+pub use writer::CoreOut;
+
+/// Shared memory below this (HotSpot's counters, say) is copied within the stop of a fork.
+const SMALL_SHARED: u64 = 16 << 20;
+/// A fork is refused where less than this part of the process's memory is free for the copies
+/// of pages that it writes to meanwhile.
+const FORK_ROOM: u64 = 10;
+/// And at least so much must be free.
+const LEAST_ROOM: u64 = 64 << 20;
+
+/// How the snapshot is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// A child of the target holds its memory as it was.
+    Fork,
+    /// Copied while it runs, the rest within the stop.
+    Precopy,
+    /// Copied within the stop.
+    Stop,
+}
+
+impl Method {
+    /// As `--snapshot` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Fork => "fork",
+            Method::Precopy => "precopy",
+            Method::Stop => "stop",
+        }
+    }
+}
+
+/// What the caller wants.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// The method; chosen by itself if `None`.
+    pub method: Option<Method>,
+    /// Save the pages of all mapped files.
+    pub full: bool,
+    /// zstd level, if the core is to be compressed.
+    pub zstd: Option<i32>,
+    /// Threads to work with.
+    pub threads: usize,
+    /// How long the threads may take to stop.
+    pub stop_timeout: Duration,
+    /// Most rounds of a pre-copy.
+    pub rounds: u32,
+    /// Bytes written to during a round above which a pre-copy gives way to a fork.
+    pub dirty_limit: u64,
+    /// Where a copy goes that memory has no room for.
+    pub directory: &'a Path,
+    /// Whether the user asked for the end.
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// Called once it is known how much memory will be written, then with bytes done.
+    pub progress: &'a (dyn Fn(Progress) + Sync),
+}
+
+/// How far a capture is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The process runs on; so many bytes are to be written.
+    Total(u64),
+    /// So many more are.
+    Done(u64),
+}
+
+/// A method that was tried or ruled out, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// The method.
+    pub method: Method,
+    /// Why it did not do.
+    pub why: String,
+}
+
+/// What a capture did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The process.
+    pub pid: i32,
+    /// How.
+    pub method: Method,
+    /// Why this way.
+    pub reason: String,
+    /// What was tried before.
+    pub refused: Vec<Refused>,
+    /// From the first thread's stop to the last one's release.
+    pub pause_ms: f64,
+    /// Threads that were stopped.
+    pub threads: usize,
+    /// Bytes of the core, zeros and all, before compression.
+    pub core_bytes: u64,
+    /// Bytes of pages in it that are not zero.
+    pub data_bytes: u64,
+    /// Bytes that the process had in memory (VmRSS and swap), for comparison.
+    pub resident_bytes: u64,
+    /// Bytes copied while it stood still.
+    pub copied_in_stop: u64,
+    /// Bytes of each round of a pre-copy.
+    pub rounds: Vec<u64>,
+    /// Bytes of huge pages that the snapshot split and that are huge again.
+    pub huge_again: u64,
+    /// Bytes of huge pages that stayed split.
+    pub huge_split: u64,
+    /// Stretches of memory that could not be read: (first address, first after it).
+    pub unreadable: Vec<(u64, u64)>,
+}
+
+/// Why a method did not do.
+enum Failure {
+    /// It cannot be done this way; nothing was changed, another way may do.
+    Refused(String),
+    /// It cannot be done at all.
+    Failed(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Failure {
+        Failure::Failed(e)
+    }
+}
+
+/// The process, as it was before the stop.
+struct Target<'a> {
+    pid: i32,
+    options: &'a Options<'a>,
+    maps: Vec<Mapping>,
+    memory: File,
+    pages: PageMap,
+    facts: Facts,
+    /// Where copies go, if not to memory.
+    staging: Option<&'a Path>,
+}
+
+/// The process's memory and threads at one instant.
+struct Snapshot {
+    pause: Duration,
+    threads: Vec<ThreadState>,
+    maps: Vec<(Mapping, Saved, plan::Origin)>,
+    shared: Vec<SharedPlan>,
+    objects: Vec<Object>,
+    image: Image,
+    child: Option<Child>,
+    in_stop: u64,
+    rounds: Vec<u64>,
+    /// Addresses that could not be read.
+    bad: Ranges,
+}
+
+/// Writes a core of `pid` to `out`.
+///
+/// Whatever happens, the process runs on with its own registers, and nothing of rjcore stays in
+/// it; see docs/capture.md for what is left if rjcore is killed.
+/// Errors: [`Error::Capture`] says why it cannot be; errors of `out` come as they are.
+pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result<Report> {
+    let mut target = Target::open(pid, options)?;
+    let room = Room::read(pid);
+    let anonymous = target.facts.status.rssanon.unwrap_or(0) << 10;
+    let shared = target.facts.status.rssshmem.unwrap_or(0) << 10;
+    if room.for_copy() < (anonymous + shared).saturating_add(LEAST_ROOM) {
+        target.staging = Some(options.directory);
+    }
+    let target = target;
+    let huge = huge::stretches(&target.maps, &target.pages);
+    let mut refused = Vec::new();
+    let (method, reason, snapshot) = target.take(&room, anonymous, &mut refused)?;
+    let report = target.write(method, reason, snapshot, out)?;
+    // The snapshot is gone by now: pages are no longer shared with it.
+    let collapsed = huge::collapse(pid, &huge, &target.pages);
+    Ok(Report { refused, huge_again: collapsed.again, huge_split: collapsed.left, ..report })
+}
+
+impl<'a> Target<'a> {
+    fn open(pid: i32, options: &'a Options<'a>) -> Result<Target<'a>> {
+        let denied = |e: io::Error| match e.kind() {
+            io::ErrorKind::NotFound => {
+                refusal::explain(pid, pid, &io::Error::from_raw_os_error(libc::ESRCH))
+            }
+            io::ErrorKind::PermissionDenied => {
+                refusal::explain(pid, pid, &io::Error::from_raw_os_error(libc::EPERM))
+            }
+            _ => Error::Capture { pid, what: e.to_string() },
+        };
+        if pid == std::process::id() as i32 {
+            return Err(Error::Capture { pid, what: "that is rjcore itself".into() });
+        }
+        let facts = Facts::read(pid).map_err(denied)?;
+        if facts.status.tgid != pid {
+            let what = format!(
+                "it is a thread of process {0}; give that: rjcore capture {0}",
+                facts.status.tgid
+            );
+            return Err(Error::Capture { pid, what });
+        }
+        if matches!(facts.stat.state, 'Z' | 'X') {
+            let what = "it has ended and is a zombie: its memory is gone";
+            return Err(Error::Capture { pid, what: what.into() });
+        }
+        let maps = maps::read(pid).map_err(denied)?;
+        let memory = File::open(format!("/proc/{pid}/mem")).map_err(denied)?;
+        let pages = PageMap::open(pid).map_err(denied)?;
+        if !maps.iter().any(is_libjvm) {
+            let name = &facts.stat.comm;
+            let what = format!(
+                "\"{name}\" is not a HotSpot JVM: it has no libjvm.so mapped; for another program \
+                 use gdb's gcore"
+            );
+            return Err(Error::Capture { pid, what });
+        }
+        Ok(Target { pid, options, maps, memory, pages, facts, staging: None })
+    }
+
+    fn patience(&self) -> Patience<'a> {
+        Patience { timeout: self.options.stop_timeout, cancelled: self.options.cancelled }
+    }
+
+    fn error(&self, what: &str) -> Error {
+        Error::Capture { pid: self.pid, what: what.into() }
+    }
+
+    fn check(&self) -> Result<()> {
+        match (self.options.cancelled)() {
+            true => Err(self.error("interrupted; the process runs on")),
+            false => Ok(()),
+        }
+    }
+
+    /// Bytes of memory that a fork does not isolate.
+    fn shared_bytes(&self) -> u64 {
+        let data = |o: &Object| {
+            let data = o.data(&o.extents, &self.maps, &self.pages);
+            data.iter().map(|r| r.1 - r.0).sum::<u64>()
+        };
+        objects(self.pid, &self.maps).iter().map(data).sum()
+    }
+
+    /// Whether a fork freezes all that matters.
+    fn fork_isolates(&self) -> bool {
+        self.shared_bytes() <= SMALL_SHARED
+    }
+
+    /// Takes the snapshot by the first method that does.
+    fn take(
+        &self,
+        room: &Room,
+        anonymous: u64,
+        refused: &mut Vec<Refused>,
+    ) -> Result<(Method, String, Snapshot)> {
+        let shared = self.shared_bytes();
+        let needed = (anonymous / FORK_ROOM).max(LEAST_ROOM);
+        let fork_room = match room {
+            r if r.target < needed => Some(format!(
+                "its cgroup has {} MB left, to which copies of the pages that it writes to would \
+                 be charged",
+                r.target >> 20
+            )),
+            r if r.machine < needed => {
+                Some(format!("the machine has {} MB of memory left", r.machine >> 20))
+            }
+            _ => None,
+        };
+        let fork_why = "a fork stops it for the copy of its page tables only";
+        let precopy_why = "copied while it ran, and again what it wrote to meanwhile";
+        let stop_why = "copied while it stood still";
+        let order: Vec<(Method, String)> = match self.options.method {
+            Some(method) => vec![(method, "as asked for".into())],
+            None if shared > SMALL_SHARED => {
+                let heap =
+                    format!("{} MB of shared memory are not isolated by a fork", shared >> 20);
+                refused.push(Refused { method: Method::Fork, why: heap.clone() });
+                vec![
+                    (Method::Precopy, format!("{heap}; {precopy_why}")),
+                    (Method::Stop, format!("{heap}; {stop_why}")),
+                ]
+            }
+            None if fork_room.is_some() => {
+                let why = fork_room.unwrap_or_default();
+                refused.push(Refused { method: Method::Fork, why });
+                vec![(Method::Precopy, precopy_why.into()), (Method::Stop, stop_why.into())]
+            }
+            None => vec![
+                (Method::Fork, fork_why.into()),
+                (Method::Precopy, precopy_why.into()),
+                (Method::Stop, stop_why.into()),
+            ],
+        };
+        // A pre-copy that was asked for may turn out not to end.
+        let asked = self.options.method.is_some();
+        for (method, reason) in order {
+            self.check()?;
+            let result = match method {
+                Method::Fork => self.fork(),
+                Method::Precopy => copy::precopy(self),
+                Method::Stop => copy::stop(self),
+            };
+            match result {
+                Ok(snapshot) => return Ok((method, reason, snapshot)),
+                Err(Failure::Failed(e)) => return Err(e),
+                Err(Failure::Refused(why)) => refused.push(Refused { method, why }),
+            }
+        }
+        let whys: Vec<String> =
+            refused.iter().map(|r| format!("{}: {}", r.method.name(), r.why)).collect();
+        let next =
+            if asked { "; leave --snapshot away and rjcore chooses another way" } else { "" };
+        Err(self.error(&format!("no snapshot could be taken ({}){next}", whys.join("; "))))
+    }
+
+    fn fork(&self) -> Result<Snapshot, Failure> {
+        let injector = Injector::new(self.pid, &self.maps).map_err(Failure::Refused)?;
+        let mut objects = objects(self.pid, &self.maps);
+        for o in &mut objects {
+            let extents = o.extents.clone();
+            let place = o.image.add(&extents, self.staging);
+            place.map_err(|e| Failure::Refused(format!("no memory for shared memory: {e}")))?;
+            o.image.prepare(&o.data(&extents, &self.maps, &self.pages));
+        }
+        let known = self.thread_facts();
+        let frozen = Frozen::all(self.pid, &self.patience())?;
+        let threads = self.thread_states(&frozen.threads, known);
+        let mut in_stop = 0;
+        for o in &mut objects {
+            let data = o.data(&o.extents, &self.maps, &self.pages);
+            in_stop += o.copy(&data, self.options.threads, &self.maps, &self.memory);
+        }
+        let mut thread =
+            injector.borrow_one(&frozen.threads, &self.maps).map_err(Failure::Refused)?;
+        let forked = thread.fork();
+        let back = thread.give_back();
+        let pause = frozen.release();
+        let child = forked.map_err(|e| Failure::Refused(format!("the fork failed: {e}")))?;
+        let child = Child::adopt(self.pid, child, &injector)
+            .map_err(|e| self.error(&format!("the snapshot was lost: {e}")))?;
+        back.map_err(|e| self.error(&format!("a borrowed thread was lost: {e}")))?;
+        let maps = maps::read(child.pid).map_err(|e| self.error(&e.to_string()))?;
+        let mut kept = Vec::with_capacity(maps.len());
+        for m in maps {
+            let present = match m.kind() {
+                Kind::Anonymous | Kind::PrivateFile => child.pages.present(m.start, m.end),
+                _ => Ok(Vec::new()),
+            };
+            let present = present.map_err(|e| self.error(&format!("its page map: {e}")))?;
+            let end = m.has_file().then(|| maps::file_end(self.pid, &m)).flatten();
+            let saved = plan::saved(&m, &present, self.options.full, end);
+            kept.push((m, saved, plan::Origin::Memory));
+        }
+        let shared = objects.iter().map(|o| SharedPlan {
+            file: o.file,
+            extents: o.extents.clone(),
+            data: o.image.runs(0, u64::MAX),
+        });
+        let shared = shared.collect();
+        let bad = objects.iter().flat_map(|o| o.failed_addresses(&self.maps)).collect();
+        Ok(Snapshot {
+            pause,
+            threads,
+            maps: kept,
+            shared,
+            objects,
+            image: Image::default(),
+            child: Some(child),
+            in_stop,
+            rounds: Vec::new(),
+            bad,
+        })
+    }
+
+    /// What /proc says of the threads, read before the stop so that it need not be in it.
+    fn thread_facts(&self) -> HashMap<i32, Thread> {
+        let tids = freeze::tasks(self.pid).unwrap_or_default();
+        tids.into_iter().filter_map(|tid| Some((tid, Thread::read(self.pid, tid)?))).collect()
+    }
+
+    /// The threads' registers.
+    fn thread_states(
+        &self,
+        stopped: &[Stopped],
+        mut known: HashMap<i32, Thread>,
+    ) -> Vec<ThreadState> {
+        let state = |t: &Stopped| {
+            let facts = known.remove(&t.tid).or_else(|| Thread::read(self.pid, t.tid))?;
+            let set = |kind, max| sys::registers(t.tid, kind, max).unwrap_or_default();
+            let signal = match t.signal() {
+                0 => None,
+                signal => sys::signal_info(t.tid).ok().map(|info| (signal, info)),
+            };
+            Some(ThreadState {
+                facts,
+                general: sys::registers(t.tid, sys::NT_PRSTATUS, 1024).ok()?,
+                floating: set(sys::NT_FPREGSET, 4096),
+                extended: set(sys::NT_X86_XSTATE, x86_64::MAX_XSTATE),
+                signal,
+            })
+        };
+        stopped.iter().filter_map(state).collect()
+    }
+
+    /// Writes the core and lets the snapshot go.
+    fn write(
+        &self,
+        method: Method,
+        reason: String,
+        snapshot: Snapshot,
+        out: &mut dyn CoreOut,
+    ) -> Result<Report> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let named = |t: &ThreadState| ThreadName { tid: t.facts.inner, name: t.facts.name.clone() };
+        let origin = Origin {
+            version: env!("CARGO_PKG_VERSION").into(),
+            captured_ms: now.as_millis() as u64,
+            method: method.name().into(),
+            pid: self.pid,
+            threads: snapshot.threads.iter().map(named).collect(),
+        };
+        let Snapshot { maps, threads, shared, objects, image, child, bad, .. } = snapshot;
+        let mappings: Vec<Mapping> = maps.iter().map(|m| m.0.clone()).collect();
+        let notes = notes::notes(&self.facts, &threads, &mappings, &origin);
+        let layout = plan::lay(notes.len() as u64, &maps, &shared);
+        let total = layout.pieces.iter().map(|p| p.len).sum();
+        (self.options.progress)(Progress::Total(total));
+        let progress = |n| (self.options.progress)(Progress::Done(n));
+        let how = writer::Writing {
+            zstd: self.options.zstd,
+            threads: self.options.threads,
+            progress: &progress,
+        };
+        let memory = child.as_ref().map_or(&self.memory, |c| &c.memory);
+        let source = |origin: plan::Origin, addr: u64, buf: &mut [u8]| match origin {
+            plan::Origin::Memory => std::os::unix::fs::FileExt::read_exact_at(memory, buf, addr),
+            plan::Origin::Image => image.read(addr, buf),
+            plan::Origin::Shared(i) => objects[i].image.read(addr, buf),
+        };
+        let is_alive = || child.as_ref().is_none_or(Child::is_alive);
+        let written = writer::write(out, &layout, &notes, &bad, &source, &is_alive, &how);
+        // Now, not later: until then the process pays for each page that it writes to.
+        drop(child);
+        let written = written.map_err(Error::from_write)?;
+        let status = &self.facts.status;
+        let resident = status.vmrss.unwrap_or(0) + status.vmswap.unwrap_or(0);
+        Ok(Report {
+            pid: self.pid,
+            method,
+            reason,
+            refused: Vec::new(),
+            pause_ms: snapshot.pause.as_secs_f64() * 1e3,
+            threads: threads.len(),
+            core_bytes: layout.size,
+            data_bytes: written.data,
+            resident_bytes: resident << 10,
+            copied_in_stop: snapshot.in_stop,
+            rounds: snapshot.rounds,
+            huge_again: 0,
+            huge_split: 0,
+            unreadable: written.bad,
+        })
+    }
+}
+
+fn is_libjvm(m: &Mapping) -> bool {
+    m.name.strip_suffix(b" (deleted)").unwrap_or(&m.name).ends_with(b"/libjvm.so")
+}

@@ -1,0 +1,150 @@
+//! Which pages of a process are there: PAGEMAP_SCAN, or /proc/PID/pagemap read entry by entry
+//! on kernels before 6.7.
+//!
+//! Knows page tables as the kernel shows them; nothing of what the pages hold.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+use super::maps::PAGE;
+use super::sys::{self, PageRegion, ScanArg, page};
+
+/// A run of pages of one sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// First address.
+    pub start: u64,
+    /// First address after it.
+    pub end: u64,
+    /// A page of a file or of shared memory, not the process's own.
+    pub file: bool,
+    /// Part of huge pages.
+    pub huge: bool,
+}
+
+/// Regions that one call answers.
+const REGIONS: usize = 1024;
+
+/// The page map of one process.
+#[derive(Debug)]
+pub struct PageMap {
+    file: File,
+}
+
+impl PageMap {
+    /// Opens /proc/PID/pagemap; wants the right to trace the process.
+    pub fn open(pid: i32) -> io::Result<PageMap> {
+        File::open(format!("/proc/{pid}/pagemap")).map(|file| PageMap { file })
+    }
+
+    /// The pages of `start..end` that are in memory or in swap, but for those that only read
+    /// as zero, in order.
+    pub fn present(&self, start: u64, end: u64) -> io::Result<Vec<Run>> {
+        let ask = ScanArg {
+            category_inverted: page::ZERO,
+            category_mask: page::ZERO,
+            category_anyof_mask: page::PRESENT | page::SWAPPED,
+            return_mask: page::FILE | page::HUGE,
+            ..ScanArg::default()
+        };
+        let mut out = Vec::new();
+        let run = |r: &PageRegion| Run {
+            start: r.start,
+            end: r.end,
+            file: r.categories & page::FILE != 0,
+            huge: r.categories & page::HUGE != 0,
+        };
+        match self.scan(ask, start, end, &mut |r| out.push(run(r))) {
+            Err(e) if e.raw_os_error() == Some(libc::ENOTTY) => self.by_entries(start, end),
+            result => result.map(|()| out),
+        }
+    }
+
+    /// The pages of `start..end` that were written to since they were last protected, in
+    /// order; protects them again if `protect`. Only where an asynchronous userfaultfd is
+    /// registered.
+    pub fn written(&self, start: u64, end: u64, protect: bool) -> io::Result<Vec<(u64, u64)>> {
+        let ask = ScanArg {
+            flags: sys::SCAN_CHECK_WPASYNC | if protect { sys::SCAN_WP_MATCHING } else { 0 },
+            category_mask: page::WRITTEN,
+            category_anyof_mask: page::PRESENT | page::SWAPPED,
+            return_mask: page::WRITTEN,
+            ..ScanArg::default()
+        };
+        let mut out = Vec::new();
+        self.scan(ask, start, end, &mut |r| out.push((r.start, r.end)))?;
+        Ok(out)
+    }
+
+    fn scan(
+        &self,
+        ask: ScanArg,
+        start: u64,
+        end: u64,
+        each: &mut dyn FnMut(&PageRegion),
+    ) -> io::Result<()> {
+        let mut regions = vec![PageRegion::default(); REGIONS];
+        let mut at = start;
+        while at < end {
+            let mut arg = ScanArg { start: at, end, ..ask };
+            let n = sys::pagemap_scan(self.file.as_fd(), &mut arg, &mut regions)?;
+            regions.iter().take(n).for_each(&mut *each);
+            if arg.walk_end <= at {
+                return Err(io::Error::other("PAGEMAP_SCAN came no further"));
+            }
+            at = arg.walk_end;
+        }
+        Ok(())
+    }
+
+    /// Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 62 swapped, 61 of a file.
+    fn by_entries(&self, start: u64, end: u64) -> io::Result<Vec<Run>> {
+        let mut out: Vec<Run> = Vec::new();
+        let mut entries = vec![0; 64 << 10];
+        let mut at = start;
+        while at < end {
+            let want = ((end - at) / PAGE * 8).min(entries.len() as u64) as usize;
+            let n = self.file.read_at(&mut entries[..want], at / PAGE * 8)?;
+            let (words, _) = entries[..n].as_chunks::<8>();
+            if words.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            for word in words.iter().map(|w| u64::from_le_bytes(*w)) {
+                if word >> 62 != 0 {
+                    let file = word >> 61 & 1 != 0;
+                    match out.last_mut() {
+                        Some(r) if r.end == at && r.file == file => r.end += PAGE,
+                        _ => out.push(Run { start: at, end: at + PAGE, file, huge: false }),
+                    }
+                }
+                at += PAGE;
+            }
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways agree on memory of our own: two pages written, one between them untouched.
+    #[test]
+    fn both_ways_see_the_same() {
+        let mut memory = memmap2::MmapOptions::new().len(64 << 12).map_anon().expect("memory");
+        memory[0] = 1;
+        memory[2 << 12] = 1;
+        let pages = PageMap::open(std::process::id() as i32).expect("pagemap");
+        let start = memory.as_ptr() as u64;
+        let run = |page: u64| (start + page * PAGE, start + (page + 1) * PAGE, false);
+        for found in
+            [pages.present(start, start + (64 << 12)), pages.by_entries(start, start + (64 << 12))]
+        {
+            let found: Vec<_> =
+                found.expect("a scan").iter().map(|r| (r.start, r.end, r.file)).collect();
+            assert_eq!(found, [run(0), run(2)]);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Which pages go into the core, and where.
+//!
+//! Knows kinds of mappings and the layout of the file; knows nothing of how pages are read.
+
+use super::elf::{EM_AARCH64, EM_X86_64, Load, front, front_len};
+use super::image::Ranges;
+use super::maps::{Kind, Mapping, PAGE};
+use super::pages::Run;
+
+/// A private mapping of a file of which some pages were changed is saved whole, as the kernel
+/// does, up to this size; of a larger one only the changed pages are.
+const WHOLE: u64 = 64 << 20;
+/// Empty program headers kept for stretches that prove unreadable while the core is written.
+const SPARE: usize = 64;
+
+/// `e_machine` of this machine's own processes.
+const MACHINE: u16 = if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X86_64 };
+
+/// Where the bytes of a mapping come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The memory of the snapshot or of the process.
+    Memory,
+    /// The copy of the process's private memory.
+    Image,
+    /// The copy of the shared object of this index; addresses are offsets in it.
+    Shared(usize),
+}
+
+/// What of a mapping is saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The pages, in order.
+    pub runs: Ranges,
+    /// The other pages are zero; otherwise they are a file's, and not in the core.
+    pub rest_is_zero: bool,
+}
+
+/// Which pages of a mapping go into the core, by the pages that are there.
+///
+/// `full`: those of files too that no reader needs. `file_end` is where the file's last page
+/// ends: pages beyond it cannot be read. Shared memory is not decided here.
+pub fn saved(m: &Mapping, present: &[Run], full: bool, file_end: Option<u64>) -> Saved {
+    let all = |runs: &mut dyn Iterator<Item = &Run>| runs.map(|r| (r.start, r.end)).collect();
+    let in_file = match file_end {
+        Some(end) => m.end.min(m.start.saturating_add(end.saturating_sub(m.offset))),
+        None => m.end,
+    };
+    let whole = || if m.start < in_file { vec![(m.start, in_file)] } else { Vec::new() };
+    let runs: Ranges = match m.kind() {
+        Kind::Anonymous => all(&mut present.iter()),
+        Kind::Vdso => whole(),
+        Kind::PrivateFile => {
+            let own: Ranges = all(&mut present.iter().filter(|r| !r.file));
+            if full || m.is_needed() || (!own.is_empty() && m.bytes() <= WHOLE) {
+                whole()
+            } else if own.is_empty() && m.offset == 0 && m.flags & 4 != 0 {
+                // The ELF header and the build-id, as the kernel keeps them.
+                vec![(m.start, in_file.min(m.start + PAGE))]
+            } else {
+                own
+            }
+        }
+        Kind::SharedFile if full || m.is_needed() => whole(),
+        Kind::SharedFile | Kind::SharedMemory | Kind::Foreign => Vec::new(),
+    };
+    Saved { runs, rest_is_zero: m.kind() == Kind::Anonymous }
+}
+
+/// A run of bytes of the core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// Where it goes in the file.
+    pub at: u64,
+    /// Its address, or its offset in a shared object.
+    pub addr: u64,
+    /// Bytes.
+    pub len: u64,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// The core, before its memory is read.
+#[derive(Debug)]
+pub struct Layout {
+    /// The segments, by address.
+    pub loads: Vec<Load>,
+    /// What is to be copied, in the file's order.
+    pub pieces: Vec<Piece>,
+    /// Bytes of the file.
+    pub size: u64,
+    notes: (u64, u64),
+    headers: usize,
+}
+
+/// Shared memory: what is mapped of it, and what of that holds data, as offsets.
+#[derive(Debug, Default)]
+pub struct SharedPlan {
+    /// Device and inode.
+    pub file: (u64, u64),
+    /// Mapped parts, in order and disjoint.
+    pub extents: Ranges,
+    /// Parts with data, in order.
+    pub data: Ranges,
+}
+
+/// Lays out a core of these mappings, with `notes` bytes of notes.
+///
+/// What is mapped at several addresses has several segments and one place in the file.
+pub fn lay(notes: u64, maps: &[(Mapping, Saved, Origin)], shared: &[SharedPlan]) -> Layout {
+    let count: usize = 1 + maps.iter().map(|(_, s, _)| s.runs.len().max(1) + 1).sum::<usize>();
+    // An upper bound: a mapping with zeros between its runs is one segment.
+    let headers = count + SPARE;
+    let notes = (front_len(headers).next_multiple_of(8), notes);
+    let mut at = (notes.0 + notes.1).next_multiple_of(PAGE);
+    let mut layout = Layout { loads: Vec::new(), pieces: Vec::new(), size: 0, notes, headers };
+    // Places of shared extents: (object, extent, file offset).
+    let mut places = Vec::new();
+    let mut later = Vec::new();
+    for (m, saved, origin) in maps {
+        if m.kind() == Kind::SharedMemory {
+            later.push(m);
+            continue;
+        }
+        layout.private(m, saved, *origin, &mut at);
+    }
+    for (index, object) in shared.iter().enumerate() {
+        for &(start, end) in &object.extents {
+            places.push((object.file, start, end, at));
+            let inside = object.data.iter().filter(|d| d.0 < end && start < d.1);
+            layout.pieces.extend(inside.map(|d| {
+                let (from, to) = (d.0.max(start), d.1.min(end));
+                let origin = Origin::Shared(index);
+                Piece { at: at + (from - start), addr: from, len: to - from, origin }
+            }));
+            at += end - start;
+        }
+    }
+    for m in later {
+        let inside = |p: &&((u64, u64), u64, u64, u64)| p.0 == m.file && p.1 <= m.offset;
+        let place = places.iter().rev().find(inside);
+        let place = place.filter(|p| m.offset + m.bytes() <= p.2);
+        let offset = place.map_or(0, |p| p.3 + (m.offset - p.1));
+        let filesz = if place.is_some() { m.bytes() } else { 0 };
+        let (start, memsz) = (m.start, m.bytes());
+        layout.loads.push(Load { start, memsz, filesz, offset, flags: m.flags });
+    }
+    layout.loads.sort_by_key(|l| l.start);
+    layout.size = at;
+    layout
+}
+
+impl Layout {
+    fn private(&mut self, m: &Mapping, saved: &Saved, origin: Origin, at: &mut u64) {
+        let mut load = |start: u64, end: u64, filesz: u64, offset: u64| {
+            self.loads.push(Load { start, memsz: end - start, filesz, offset, flags: m.flags });
+        };
+        let runs = &saved.runs;
+        // A reservation without access that nobody ever touched holds nothing.
+        let nothing = runs.is_empty() && (m.flags == 0 || !saved.rest_is_zero);
+        if nothing {
+            load(m.start, m.end, 0, *at);
+            return;
+        }
+        if saved.rest_is_zero {
+            load(m.start, m.end, m.bytes(), *at);
+            let place = |r: &(u64, u64)| Piece {
+                at: *at + (r.0 - m.start),
+                addr: r.0,
+                len: r.1 - r.0,
+                origin,
+            };
+            self.pieces.extend(runs.iter().map(place));
+            *at += m.bytes();
+            return;
+        }
+        if m.start < runs[0].0 {
+            load(m.start, runs[0].0, 0, *at);
+        }
+        for (i, &(start, end)) in runs.iter().enumerate() {
+            let next = runs.get(i + 1).map_or(m.end, |r| r.0);
+            load(start, next, end - start, *at);
+            self.pieces.push(Piece { at: *at, addr: start, len: end - start, origin });
+            *at += end - start;
+        }
+    }
+
+    /// The file up to the notes' end, with `notes` in it; memory in `bad` (addresses) is shown
+    /// as not saved. `None` if there is no place left to show it.
+    pub fn front(&self, notes: &[u8], bad: &[(u64, u64)]) -> Option<Vec<u8>> {
+        let loads = without(&self.loads, bad);
+        if 1 + loads.len() > self.headers {
+            return None;
+        }
+        let mut out = front(MACHINE, &[self.notes], &loads, self.headers);
+        out.resize(self.notes.0 as usize, 0);
+        out.extend(notes);
+        Some(out)
+    }
+}
+
+/// Splits the segments such that nothing in `bad` (addresses) counts as saved.
+fn without(loads: &[Load], bad: &[(u64, u64)]) -> Vec<Load> {
+    let mut out = Vec::with_capacity(loads.len());
+    for load in loads {
+        let (mut load, end) = (*load, load.start + load.memsz);
+        let inside = bad.iter().filter(|b| b.0 < load.start + load.filesz && load.start < b.1);
+        let inside: Vec<_> = inside.copied().collect();
+        for (from, to) in inside {
+            let (from, to) = (from.max(load.start), to.min(load.start + load.filesz));
+            let rest = Load {
+                start: to,
+                memsz: end - to,
+                filesz: load.start + load.filesz - to,
+                offset: load.offset + (to - load.start),
+                flags: load.flags,
+            };
+            load.filesz = from - load.start;
+            load.memsz = to - load.start;
+            out.push(load);
+            load = rest;
+        }
+        if load.memsz > 0 {
+            out.push(load);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapping(line: &str) -> Mapping {
+        super::super::maps::parse(line.as_bytes()).expect("a mapping")
+    }
+
+    fn run(start: u64, end: u64, file: bool) -> Run {
+        Run { start, end, file, huge: false }
+    }
+
+    #[test]
+    fn what_is_saved() {
+        let of =
+            |line: &str, present: &[Run], full| saved(&mapping(line), present, full, None).runs;
+        let some = [run(0x2000, 0x3000, true), run(0x4000, 0x5000, false)];
+        let anonymous = "1000-9000 rw-p 00000000 00:00 0 ";
+        assert_eq!(of(anonymous, &some, false), [(0x2000, 0x3000), (0x4000, 0x5000)]);
+        let library = "1000-9000 r-xp 00000000 fe:00 5 /lib/libc.so";
+        assert_eq!(of(library, &some[..1], false), [(0x1000, 0x2000)]);
+        assert_eq!(of(library, &some[..1], true), [(0x1000, 0x9000)]);
+        assert_eq!(of(library, &some, false), [(0x1000, 0x9000)]);
+        let jvm = "1000-9000 r-xp 00003000 fe:00 5 /lib/libjvm.so";
+        assert_eq!(of(jvm, &[], false), [(0x1000, 0x9000)]);
+        let large = "1000-9001000 rw-p 00000000 fe:00 5 /data";
+        assert_eq!(of(large, &some, false), [(0x4000, 0x5000)]);
+        let image = "1000-9000 r--s 00000000 fe:00 5 /lib/modules";
+        assert_eq!(of(image, &some, false), []);
+        assert_eq!(of("1000-9000 r--p 00000000 00:00 0 [vvar]", &some, false), []);
+        // Nothing beyond the file's last page can be read.
+        let short = saved(&mapping(jvm), &[], false, Some(0x5000));
+        assert_eq!(short.runs, [(0x1000, 0x3000)]);
+    }
+
+    #[test]
+    fn views_of_one_memory_have_one_place() {
+        let view = |start: u64, offset: u64| {
+            let end = start + 0x2000;
+            mapping(&format!("{start:x}-{end:x} rw-s {offset:08x} 00:01 9 /memfd:heap (deleted)"))
+        };
+        let none = Saved { runs: vec![], rest_is_zero: true };
+        let maps: Vec<_> = [view(0x10000, 0x1000), view(0x20000, 0x2000), view(0x30000, 0x1000)]
+            .map(|m| (m, none.clone(), Origin::Memory))
+            .into();
+        let file = maps[0].0.file;
+        let shared =
+            SharedPlan { file, extents: vec![(0x1000, 0x4000)], data: vec![(0x2000, 0x3000)] };
+        let layout = lay(100, &maps, &[shared]);
+        let at = layout.loads[0].offset;
+        let offsets: Vec<u64> = layout.loads.iter().map(|l| l.offset - at).collect();
+        assert_eq!(offsets, [0, 0x1000, 0]);
+        assert!(layout.loads.iter().all(|l| l.filesz == 0x2000));
+        let origin = Origin::Shared(0);
+        assert_eq!(layout.pieces, [Piece { at: at + 0x1000, addr: 0x2000, len: 0x1000, origin }]);
+        assert_eq!(layout.size, at + 0x3000);
+    }
+
+    #[test]
+    fn unreadable_stretches_are_not_saved() {
+        let load = Load { start: 0x1000, memsz: 0x8000, filesz: 0x6000, offset: 0x100, flags: 6 };
+        let split = without(&[load], &[(0x0, 0x2000), (0x4000, 0x5000), (0x6000, 0x9000)]);
+        let parts: Vec<_> = split.iter().map(|l| (l.start, l.memsz, l.filesz, l.offset)).collect();
+        assert_eq!(
+            parts,
+            [
+                (0x1000, 0x1000, 0, 0x100),
+                (0x2000, 0x3000, 0x2000, 0x1100),
+                (0x5000, 0x2000, 0x1000, 0x4100),
+                (0x7000, 0x2000, 0, 0x6100)
+            ]
+        );
+        assert_eq!(without(&[load], &[(0x7000, 0x8000)]), [load]);
+    }
+}

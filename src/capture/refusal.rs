@@ -1,0 +1,106 @@
+//! Why a process may not be traced, said with the evidence and with what to run instead.
+//!
+//! Knows the kernel's rules for ptrace (ptrace(2), "Ptrace access mode checking"); changes
+//! nothing.
+
+use std::fs;
+use std::io;
+
+use super::sys;
+use crate::error::Error;
+
+/// CAP_SYS_PTRACE in capability masks.
+const SYS_PTRACE: u64 = 1 << 19;
+const CONTAINERS: &str = "in a container, allow it: docker run --cap-add=SYS_PTRACE, or for a \
+                          running pod: kubectl debug --profile=sysadmin (docs/containers.md)";
+
+/// The error for a thread that could not be seized.
+pub fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
+    let what = match e.raw_os_error() {
+        Some(libc::ESRCH) => "there is no such process".into(),
+        Some(libc::EPERM | libc::EACCES) => reason(pid, tid),
+        _ => format!("thread {tid} cannot be traced: {e}"),
+    };
+    Error::Capture { pid, what }
+}
+
+/// What /proc says of a process.
+struct Facts {
+    tracer: i32,
+    uids: [u32; 3],
+    gids: [u32; 3],
+    effective: u64,
+    user_namespace: Option<String>,
+}
+
+fn facts(who: &str) -> Option<Facts> {
+    let text = fs::read_to_string(format!("/proc/{who}/status")).ok()?;
+    let status = |key: &str| text.lines().find_map(|l| l.strip_prefix(key)).map(str::trim);
+    let ids = |key| -> [u32; 3] {
+        let mut words = status(key).unwrap_or("").split_whitespace();
+        std::array::from_fn(|_| words.next().and_then(|w| w.parse().ok()).unwrap_or(u32::MAX))
+    };
+    let link = fs::read_link(format!("/proc/{who}/ns/user")).ok();
+    Some(Facts {
+        tracer: status("TracerPid:").and_then(|t| t.parse().ok()).unwrap_or(0),
+        uids: ids("Uid:"),
+        gids: ids("Gid:"),
+        effective: status("CapEff:").and_then(|c| u64::from_str_radix(c, 16).ok()).unwrap_or(0),
+        user_namespace: link.map(|l| l.to_string_lossy().into_owned()),
+    })
+}
+
+fn reason(pid: i32, tid: i32) -> String {
+    let (Some(own), Some(other)) = (facts("self"), facts(&format!("{pid}/task/{tid}"))) else {
+        return "the process has ended".into();
+    };
+    let name = |pid: i32| fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    if other.tracer != 0 {
+        return format!(
+            "process {} \"{}\" traces it already (a debugger or strace); end that first",
+            other.tracer,
+            name(other.tracer).trim_end()
+        );
+    }
+    if !sys::ptrace_is_allowed() {
+        return format!(
+            "a seccomp filter forbids ptrace to rjcore, as Docker's default profile did before \
+             kernel 4.8; {CONTAINERS}"
+        );
+    }
+    let may = own.effective & SYS_PTRACE != 0;
+    // All three of the target's ids must be our own one; the file system's id is the effective.
+    let same = |own: &[u32; 3], other: &[u32; 3]| other.iter().all(|id| *id == own[1]);
+    if !may && (!same(&own.uids, &other.uids) || !same(&own.gids, &other.gids)) {
+        return format!(
+            "it runs as uid {} gid {} and rjcore as uid {} gid {} without CAP_SYS_PTRACE; run \
+             rjcore as root (sudo), or as that user and group; {CONTAINERS}",
+            other.uids[1], other.gids[1], own.uids[1], own.gids[1]
+        );
+    }
+    let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    match yama.trim() {
+        "3" => {
+            return "yama forbids ptrace to everyone until the next boot \
+                    (kernel.yama.ptrace_scope = 3); let the kernel write a core: kill -ABRT"
+                .into();
+        }
+        scope @ ("1" | "2") if !may => {
+            return format!(
+                "yama forbids it (kernel.yama.ptrace_scope = {scope}) without CAP_SYS_PTRACE; run \
+                 rjcore as root (sudo), or sysctl kernel.yama.ptrace_scope=0; {CONTAINERS}"
+            );
+        }
+        _ => {}
+    }
+    if may && own.user_namespace.is_some() && own.user_namespace != other.user_namespace {
+        return "it lives in another user namespace, over which rjcore has no CAP_SYS_PTRACE; run \
+                rjcore as root of the host, or within that namespace (nsenter --user --target PID)"
+            .into();
+    }
+    format!(
+        "the kernel does not let rjcore trace it: its memory is marked as not dumpable (it changed \
+         its user, or its program file cannot be read), or a security module forbids it (see \
+         dmesg for apparmor or selinux); run rjcore as root with CAP_SYS_PTRACE; {CONTAINERS}"
+    )
+}

@@ -1,0 +1,103 @@
+//! Whether there is memory for a snapshot: on the machine, and in the target's cgroup, to which
+//! the copies of pages that it writes after a fork are charged.
+//!
+//! Knows /proc/meminfo and both versions of the cgroup files; changes nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use procfs::process::Process;
+use procfs::{Current, Meminfo};
+
+/// Room in bytes; `u64::MAX` where nothing limits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// MemAvailable of the machine.
+    pub machine: u64,
+    /// What the target's cgroups still let it take.
+    pub target: u64,
+    /// What rjcore's own cgroups still let it take.
+    pub own: u64,
+}
+
+impl Room {
+    /// Reads it for the target `pid`.
+    pub fn read(pid: i32) -> Room {
+        let machine = Meminfo::current().ok().and_then(|m| m.mem_available).unwrap_or(u64::MAX);
+        let own = std::process::id() as i32;
+        Room { machine, target: cgroup_room(pid), own: cgroup_room(own) }
+    }
+
+    /// What rjcore may take for a copy of its own.
+    pub fn for_copy(&self) -> u64 {
+        self.machine.min(self.own)
+    }
+}
+
+/// The least that the memory cgroup of `pid` and those above it have left.
+fn cgroup_room(pid: i32) -> u64 {
+    let Ok(groups) = Process::new(pid).and_then(|p| p.cgroups()) else { return u64::MAX };
+    let groups = groups.0.iter().filter_map(|g| {
+        // Version 2 has one hierarchy with no controllers named.
+        let (root, files) = if g.controllers.iter().any(|c| c == "memory") {
+            (Path::new("/sys/fs/cgroup/memory"), V1)
+        } else if g.hierarchy == 0 {
+            (Path::new("/sys/fs/cgroup"), V2)
+        } else {
+            return None;
+        };
+        Some(least(root, &root.join(g.pathname.trim_start_matches('/')), files))
+    });
+    groups.min().unwrap_or(u64::MAX)
+}
+
+/// Limit, usage, and what of the usage is page cache that can be dropped (a key of memory.stat).
+type Files = [&'static str; 3];
+const V1: Files = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];
+const V2: Files = ["memory.max", "memory.current", "inactive_file"];
+
+fn least(root: &Path, group: &Path, files: Files) -> u64 {
+    let mut group: PathBuf = group.to_owned();
+    let mut least = u64::MAX;
+    while group.starts_with(root) {
+        least = least.min(room_of(&group, files).unwrap_or(u64::MAX));
+        if !group.pop() {
+            break;
+        }
+    }
+    least
+}
+
+fn room_of(group: &Path, [limit, usage, cache]: Files) -> Option<u64> {
+    let number = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse().ok();
+    // "max" is no number: no limit.
+    let (limit, usage): (u64, u64) = (number(limit)?, number(usage)?);
+    let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
+    let cache = stat.lines().find_map(|l| l.strip_prefix(cache)?.trim().parse().ok()).unwrap_or(0);
+    Some(limit.saturating_sub(usage.saturating_sub(cache)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_of_cgroups() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let write = |name: &str, text: &str| {
+            fs::create_dir_all(dir.path().join("a/b")).expect("groups");
+            fs::write(dir.path().join(name), text).expect("a file");
+        };
+        write("memory.max", "max\n");
+        write("a/memory.max", "1000\n");
+        write("a/memory.current", "700\n");
+        write("a/memory.stat", "anon 5\ninactive_file 100\n");
+        write("a/b/memory.max", "5000\n");
+        write("a/b/memory.current", "10\n");
+        assert_eq!(least(dir.path(), &dir.path().join("a/b"), V2), 400);
+        write("memory.limit_in_bytes", "300\n");
+        write("memory.usage_in_bytes", "100\n");
+        assert_eq!(least(dir.path(), &dir.path().join("a/b"), V1), 200);
+        assert!(Room::read(std::process::id() as i32).machine > 1 << 20);
+    }
+}

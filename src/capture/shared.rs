@@ -1,0 +1,148 @@
+//! Shared memory of the target: what a fork does not isolate, and what is mapped at several
+//! addresses but saved once. ZGC's heap is such.
+//!
+//! Knows files and their holes; knows nothing of collectors.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use rustix::fs::SeekFrom;
+
+use super::image::{Image, Ranges, Read};
+use super::maps::{Kind, Mapping};
+use super::pages::PageMap;
+
+/// One piece of shared memory.
+#[derive(Debug)]
+pub struct Object {
+    /// Device and inode.
+    pub file: (u64, u64),
+    /// Opened, where the kernel lets us; then its own data ranges are known.
+    open: Option<File>,
+    /// The parts of it that are mapped, as offsets, in order and disjoint.
+    pub extents: Ranges,
+    /// The copy; its addresses are offsets.
+    pub image: Image,
+}
+
+/// The shared memory that is mapped in `maps`.
+pub fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
+    let mut out: Vec<Object> = Vec::new();
+    for m in maps.iter().filter(|m| m.kind() == Kind::SharedMemory) {
+        let extent = (m.offset, m.offset + m.bytes());
+        match out.iter_mut().find(|o| o.file == m.file) {
+            Some(o) => o.extents.push(extent),
+            None => out.push(Object {
+                file: m.file,
+                open: open(pid, m),
+                extents: vec![extent],
+                image: Image::default(),
+            }),
+        }
+    }
+    for o in &mut out {
+        o.extents = union(std::mem::take(&mut o.extents));
+    }
+    out
+}
+
+/// Sorted, and joined where they touch.
+pub fn union(mut ranges: Ranges) -> Ranges {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, last| {
+        let joins = next.0 <= last.1;
+        if joins {
+            last.1 = last.1.max(next.1);
+        }
+        joins
+    });
+    ranges
+}
+
+/// Root may follow map_files; everyone who may trace the process may open its descriptors, and
+/// HotSpot keeps that of its heap.
+fn open(pid: i32, m: &Mapping) -> Option<File> {
+    let link = format!("/proc/{pid}/map_files/{:x}-{:x}", m.start, m.end);
+    File::open(link).ok().or_else(|| {
+        let links = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+        links.map(|e| e.path()).find_map(|link| {
+            let meta = fs::metadata(&link).ok()?;
+            let same = meta.ino() == m.file.1 && meta.is_file();
+            same.then(|| File::open(link).ok()).flatten()
+        })
+    })
+}
+
+impl Object {
+    /// The parts of `extents` that hold data. Without an open file: those that a mapping of
+    /// it has touched.
+    pub fn data(&self, extents: &[(u64, u64)], maps: &[Mapping], pages: &PageMap) -> Ranges {
+        let Some(file) = &self.open else {
+            let touched = self.views(maps).flat_map(|m| {
+                let runs = pages.present(m.start, m.end).unwrap_or_default();
+                runs.into_iter().map(|r| m.to_file((r.start, r.end)))
+            });
+            return union(touched.collect());
+        };
+        let mut out = Vec::new();
+        for &(start, end) in extents {
+            let mut at = start;
+            while at < end {
+                // ENXIO: nothing but a hole is left. A file system that knows no holes says
+                // that all is data.
+                let Ok(data) = rustix::fs::seek(file, SeekFrom::Data(at)) else { break };
+                let hole = rustix::fs::seek(file, SeekFrom::Hole(data)).unwrap_or(end).min(end);
+                if data >= end || hole <= data {
+                    break;
+                }
+                out.push((data, hole));
+                at = hole;
+            }
+        }
+        out
+    }
+
+    /// Its mappings.
+    pub fn views<'m>(&self, maps: &'m [Mapping]) -> impl Iterator<Item = &'m Mapping> {
+        let file = self.file;
+        maps.iter().filter(move |m| m.kind() == Kind::SharedMemory && m.file == file)
+    }
+
+    /// The addresses under which offsets that could not be read are mapped.
+    pub fn failed_addresses(&self, maps: &[Mapping]) -> Ranges {
+        let of = |m: &Mapping| {
+            let (start, end) = m.to_file((m.start, m.end));
+            let failed = self.image.failed().iter().map(move |f| (f.0.max(start), f.1.min(end)));
+            let back = m.start.wrapping_sub(m.offset);
+            failed.filter(|f| f.0 < f.1).map(move |f| (f.0 + back, f.1 + back)).collect::<Ranges>()
+        };
+        self.views(maps).flat_map(of).collect()
+    }
+
+    /// Copies `ranges` of it, in offsets. Answers the bytes.
+    pub fn copy(
+        &mut self,
+        ranges: &[(u64, u64)],
+        threads: usize,
+        maps: &[Mapping],
+        memory: &File,
+    ) -> u64 {
+        let views: Vec<Mapping> = self.views(maps).cloned().collect();
+        let by_view = |offset: u64, buf: &mut [u8]| {
+            let inside = |m: &&Mapping| m.offset <= offset && offset < m.offset + m.bytes();
+            let m = views.iter().find(inside).ok_or(io::ErrorKind::NotFound)?;
+            memory.read_exact_at(buf, m.start + (offset - m.offset))
+        };
+        let Some(file) = &self.open else { return self.image.copy(ranges, threads, &by_view) };
+        let read: Read<'_> = &|offset, buf| file.read_exact_at(buf, offset);
+        self.image.copy(ranges, threads, read)
+    }
+}
+
+impl Mapping {
+    /// A range of its addresses as offsets in its file.
+    pub fn to_file(&self, range: (u64, u64)) -> (u64, u64) {
+        (range.0 - self.start + self.offset, range.1 - self.start + self.offset)
+    }
+}

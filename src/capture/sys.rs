@@ -1,0 +1,344 @@
+//! The system calls that no crate at hand has: ptrace, waits for tracees, reads of another
+//! process's memory, userfaultfd and PAGEMAP_SCAN.
+//!
+//! The only unsafe code of the capture, beside the buffers in `image`. Knows numbers and
+//! structures of the kernel's interface; nothing of what they are used for.
+
+use std::ffi::{c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+/// PTRACE_O_TRACESYSGOOD: syscall-stops have bit 7 set in their signal.
+pub const TRACESYSGOOD: u64 = libc::PTRACE_O_TRACESYSGOOD as u64;
+/// PTRACE_O_TRACECLONE: stop at clone and attach to what it makes.
+pub const TRACECLONE: u64 = libc::PTRACE_O_TRACECLONE as u64;
+/// PTRACE_O_EXITKILL: the tracee dies with its tracer.
+pub const EXITKILL: u64 = libc::PTRACE_O_EXITKILL as u64;
+
+/// Regset of the general registers, `user_regs_struct`.
+pub const NT_PRSTATUS: c_int = 1;
+/// Regset of the floating-point registers, `user_i387_struct`.
+pub const NT_FPREGSET: c_int = 2;
+/// Regset of all extended state, an XSAVE area.
+pub const NT_X86_XSTATE: c_int = 0x202;
+
+fn check(result: libc::c_long) -> io::Result<u64> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result as u64) }
+}
+
+fn ptrace(request: libc::c_uint, tid: i32, addr: usize, data: usize) -> io::Result<()> {
+    // SAFETY: every caller passes addresses of live buffers of the size that the request asks
+    // for, or plain numbers.
+    check(unsafe { libc::ptrace(request, tid, addr as *mut c_void, data as *mut c_void) }).map(drop)
+}
+
+/// PTRACE_SEIZE with TRACESYSGOOD: attach, and let it run on.
+pub fn seize(tid: i32) -> io::Result<()> {
+    ptrace(libc::PTRACE_SEIZE, tid, 0, TRACESYSGOOD as usize)
+}
+
+/// PTRACE_INTERRUPT: ask it to stop; `wait` says when it has.
+pub fn interrupt(tid: i32) -> io::Result<()> {
+    ptrace(libc::PTRACE_INTERRUPT, tid, 0, 0)
+}
+
+/// PTRACE_DETACH, with `signal` (or 0) delivered.
+pub fn detach(tid: i32, signal: i32) -> io::Result<()> {
+    ptrace(libc::PTRACE_DETACH, tid, 0, signal as usize)
+}
+
+/// PTRACE_SYSCALL: run on to the next entry or exit of a system call.
+pub fn run_to_syscall(tid: i32) -> io::Result<()> {
+    ptrace(libc::PTRACE_SYSCALL, tid, 0, 0)
+}
+
+/// PTRACE_SETOPTIONS.
+pub fn set_options(tid: i32, options: u64) -> io::Result<()> {
+    ptrace(libc::PTRACE_SETOPTIONS, tid, 0, options as usize)
+}
+
+/// PTRACE_GETEVENTMSG: what belongs to the event-stop, such as a new process's id.
+pub fn event_message(tid: i32) -> io::Result<u64> {
+    let mut message: libc::c_ulong = 0;
+    ptrace(libc::PTRACE_GETEVENTMSG, tid, 0, &raw mut message as usize)?;
+    Ok(message)
+}
+
+/// PTRACE_GETREGSET of the set `kind`, at most `max` bytes.
+pub fn registers(tid: i32, kind: c_int, max: usize) -> io::Result<Vec<u8>> {
+    let mut buf = vec![0u8; max];
+    let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: max };
+    ptrace(libc::PTRACE_GETREGSET, tid, kind as usize, &raw mut iov as usize)?;
+    buf.truncate(iov.iov_len.min(max));
+    Ok(buf)
+}
+
+/// PTRACE_SETREGSET of the set `kind`.
+pub fn set_registers(tid: i32, kind: c_int, bytes: &[u8]) -> io::Result<()> {
+    // The kernel only reads the buffer of a SETREGSET.
+    let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    ptrace(libc::PTRACE_SETREGSET, tid, kind as usize, &raw mut iov as usize)
+}
+
+/// PTRACE_GETSIGMASK: the signals that the thread blocks.
+pub fn signal_mask(tid: i32) -> io::Result<u64> {
+    let mut mask = 0u64;
+    ptrace(libc::PTRACE_GETSIGMASK, tid, size_of::<u64>(), &raw mut mask as usize)?;
+    Ok(mask)
+}
+
+/// PTRACE_SETSIGMASK.
+pub fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
+    ptrace(libc::PTRACE_SETSIGMASK, tid, size_of::<u64>(), &raw const mask as usize)
+}
+
+/// PTRACE_GETSIGINFO: the 128 bytes of `siginfo_t` of a signal-delivery-stop.
+pub fn signal_info(tid: i32) -> io::Result<[u8; 128]> {
+    let mut info = [0u8; 128];
+    ptrace(libc::PTRACE_GETSIGINFO, tid, 0, info.as_mut_ptr() as usize)?;
+    Ok(info)
+}
+
+/// Whether the kernel lets this process use ptrace at all: a seccomp filter that forbids it
+/// answers EPERM where the kernel itself says that we do not trace ourselves (ESRCH).
+pub fn ptrace_is_allowed() -> bool {
+    let own = std::process::id() as i32;
+    !matches!(detach(own, 0), Err(e) if e.raw_os_error() != Some(libc::ESRCH))
+}
+
+/// What `wait` saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It exited or was killed; it is gone.
+    Gone,
+    /// PTRACE_EVENT_STOP by our interrupt, or of a new tracee.
+    Interrupted,
+    /// PTRACE_EVENT_STOP of a group-stop: the process was stopped by this signal.
+    GroupStop(i32),
+    /// Stopped with this signal in hand; it must get it back when it is detached.
+    Signal(i32),
+    /// At the entry or the exit of a system call.
+    Syscall,
+    /// Another PTRACE_EVENT_*.
+    Event(i32),
+}
+
+/// waitpid with __WALL: what happened to `tid`; `None` if nothing did and `block` is false.
+pub fn wait(tid: i32, block: bool) -> io::Result<Option<Status>> {
+    let mut status: c_int = 0;
+    let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
+    loop {
+        // SAFETY: `status` is a live int.
+        match check(unsafe { libc::waitpid(tid, &mut status, flags) }.into()) {
+            Ok(0) => return Ok(None),
+            Ok(_) => break,
+            Err(e) if e.raw_os_error() == Some(libc::EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    if !libc::WIFSTOPPED(status) {
+        return Ok(Some(Status::Gone));
+    }
+    let signal = libc::WSTOPSIG(status);
+    Ok(Some(match status >> 16 {
+        0 if signal == libc::SIGTRAP | 0x80 => Status::Syscall,
+        0 => Status::Signal(signal),
+        libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP => Status::Interrupted,
+        libc::PTRACE_EVENT_STOP => Status::GroupStop(signal),
+        event => Status::Event(event),
+    }))
+}
+
+/// Give the processor to others: first at once, later by sleeping, so that waiting does not
+/// take it from the threads that are to stop.
+pub fn relax(turn: u32) {
+    if turn < 20 {
+        std::thread::yield_now();
+    } else {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
+/// process_vm_readv of one range; answers the bytes that were read, which may be fewer.
+///
+/// Only for a process that stands still or shares no page with a fork child: it pins pages, and
+/// pinning a page that is shared since a fork copies it.
+pub fn read_process(pid: i32, addr: u64, buf: &mut [u8]) -> io::Result<usize> {
+    let local = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
+    let remote = libc::iovec { iov_base: addr as *mut c_void, iov_len: buf.len() };
+    // SAFETY: `local` is `buf`; `remote` is checked by the kernel.
+    let read = unsafe { libc::process_vm_readv(pid, &local, 1, &remote, 1, 0) };
+    check(read as libc::c_long).map(|n| n as usize)
+}
+
+/// Pages' categories for PAGEMAP_SCAN, linux/fs.h.
+pub mod page {
+    /// Written since it was last write-protected (asynchronous userfaultfd).
+    pub const WRITTEN: u64 = 1 << 1;
+    /// A page of a file or of shared memory.
+    pub const FILE: u64 = 1 << 2;
+    /// In memory and mapped.
+    pub const PRESENT: u64 = 1 << 3;
+    /// In swap.
+    pub const SWAPPED: u64 = 1 << 4;
+    /// The page of zeros that reads of untouched memory map.
+    pub const ZERO: u64 = 1 << 5;
+    /// Part of a huge page.
+    pub const HUGE: u64 = 1 << 6;
+}
+
+/// `struct page_region`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PageRegion {
+    /// First address.
+    pub start: u64,
+    /// First address after it.
+    pub end: u64,
+    /// Bits of [`page`] that were asked for.
+    pub categories: u64,
+}
+
+/// `struct pm_scan_arg`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ScanArg {
+    /// Bytes of this structure; set by [`pagemap_scan`].
+    pub size: u64,
+    /// PM_SCAN_*.
+    pub flags: u64,
+    /// First address.
+    pub start: u64,
+    /// First address after it.
+    pub end: u64,
+    /// How far it came.
+    pub walk_end: u64,
+    /// Where the regions go; set by [`pagemap_scan`].
+    pub vec: u64,
+    /// How many fit; set by [`pagemap_scan`].
+    pub vec_len: u64,
+    /// Most pages to be told, 0 for all.
+    pub max_pages: u64,
+    /// Categories to be taken as their opposite.
+    pub category_inverted: u64,
+    /// Categories that all must hold.
+    pub category_mask: u64,
+    /// Categories of which one must hold.
+    pub category_anyof_mask: u64,
+    /// Categories to be told.
+    pub return_mask: u64,
+}
+
+/// PM_SCAN_WP_MATCHING: write-protect what is reported.
+pub const SCAN_WP_MATCHING: u64 = 1;
+/// PM_SCAN_CHECK_WPASYNC: fail where no asynchronous userfaultfd is registered.
+pub const SCAN_CHECK_WPASYNC: u64 = 2;
+/// `_IOWR('f', 16, struct pm_scan_arg)`.
+const PAGEMAP_SCAN: u64 = 0xc060_6610;
+
+/// PAGEMAP_SCAN on a /proc/PID/pagemap; fills `out` from its start, answers how many regions.
+pub fn pagemap_scan(
+    pagemap: BorrowedFd<'_>,
+    arg: &mut ScanArg,
+    out: &mut [PageRegion],
+) -> io::Result<usize> {
+    arg.size = size_of::<ScanArg>() as u64;
+    arg.vec = out.as_mut_ptr() as u64;
+    arg.vec_len = out.len() as u64;
+    // SAFETY: `arg` names `out` with its true length.
+    let n = unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN as libc::Ioctl, arg) };
+    check(n.into()).map(|n| n as usize)
+}
+
+/// userfaultfd's numbers, linux/userfaultfd.h.
+pub mod uffd {
+    use super::*;
+
+    /// UFFD_USER_MODE_ONLY: faults of the kernel itself are not ours; allowed to everyone.
+    pub const USER_MODE_ONLY: u64 = 1;
+    /// UFFD_FEATURE_WP_ASYNC with what it builds on: PAGEFAULT_FLAG_WP, WP_HUGETLBFS_SHMEM,
+    /// WP_UNPOPULATED.
+    const FEATURES: u64 = 1 | 1 << 12 | 1 << 13 | 1 << 15;
+    const API: u64 = 0xc018_aa3f;
+    const REGISTER: u64 = 0xc020_aa00;
+    const UNREGISTER: u64 = 0x8010_aa01;
+    const MODE_WP: u64 = 2;
+
+    fn ioctl(fd: BorrowedFd<'_>, request: u64, words: &mut [u64]) -> io::Result<()> {
+        // SAFETY: every request's structure is as many 64-bit words as the caller passes.
+        let n = unsafe { libc::ioctl(fd.as_raw_fd(), request as libc::Ioctl, words.as_mut_ptr()) };
+        check(n.into()).map(drop)
+    }
+
+    /// UFFDIO_API: agree on write-protection that the kernel lifts by itself at a write.
+    pub fn handshake(fd: BorrowedFd<'_>) -> io::Result<()> {
+        ioctl(fd, API, &mut [0xaa, FEATURES, 0])
+    }
+
+    /// UFFDIO_REGISTER for write-protection.
+    pub fn register(fd: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+        ioctl(fd, REGISTER, &mut [start, end - start, MODE_WP, 0])
+    }
+
+    /// UFFDIO_UNREGISTER.
+    pub fn unregister(fd: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+        ioctl(fd, UNREGISTER, &mut [start, end - start])
+    }
+}
+
+/// process_madvise(MADV_COLLAPSE): make huge pages of the range again.
+pub fn collapse(pidfd: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+    let range = libc::iovec { iov_base: start as *mut c_void, iov_len: (end - start) as usize };
+    // SAFETY: one iovec of another process's addresses, which the kernel checks.
+    let n = unsafe {
+        libc::syscall(
+            libc::SYS_process_madvise,
+            pidfd.as_raw_fd(),
+            &range,
+            1usize,
+            libc::MADV_COLLAPSE,
+            0u32,
+        )
+    };
+    check(n).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn scan_finds_a_page_of_our_own() {
+        let page = vec![7u8; 1 << 16];
+        let pagemap = std::fs::File::open("/proc/self/pagemap").expect("pagemap");
+        let start = (page.as_ptr() as u64).next_multiple_of(4096);
+        let mut arg = ScanArg {
+            start,
+            end: start + 8192,
+            category_anyof_mask: page::PRESENT | page::SWAPPED,
+            return_mask: page::PRESENT | page::FILE,
+            ..ScanArg::default()
+        };
+        let mut out = [PageRegion::default(); 8];
+        match pagemap_scan(pagemap.as_fd(), &mut arg, &mut out) {
+            Ok(n) => {
+                let pages: u64 = out[..n].iter().map(|r| (r.end - r.start) / 4096).sum();
+                assert_eq!((pages, arg.walk_end), (2, start + 8192));
+            }
+            // Kernels before 6.7 do not know it.
+            Err(e) => assert_eq!(e.raw_os_error(), Some(libc::ENOTTY)),
+        }
+    }
+
+    #[test]
+    fn reads_of_our_own_memory() {
+        let text = *b"some bytes";
+        let mut got = [0; 10];
+        let n = read_process(std::process::id() as i32, text.as_ptr() as u64, &mut got);
+        assert_eq!((n.expect("read"), got), (10, text));
+        assert!(read_process(std::process::id() as i32, 8, &mut got).is_err());
+        assert!(ptrace_is_allowed());
+    }
+}

@@ -1,0 +1,111 @@
+//! Which pages the target writes to while it runs: asynchronous write-protection by a
+//! userfaultfd of its own.
+//!
+//! Knows how to ask for it and to end it; knows nothing of what is copied. Nothing in the
+//! target ever waits for us: the kernel lifts the protection at the first write and notes it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+use super::freeze::{Frozen, Patience, tasks};
+use super::inject::Injector;
+use super::maps::{Kind, Mapping};
+use super::sys::uffd;
+use super::x86_64::nr;
+
+/// Unregistering takes the lock of the target's memory map: so much at a time.
+const UNREGISTER: u64 = 2 << 20;
+/// How many threads of the target are tried.
+const LENDERS: usize = 8;
+
+/// The protection; dropped, it is lifted.
+#[derive(Debug)]
+pub struct Tracker {
+    fd: OwnedFd,
+    registered: Vec<(u64, u64)>,
+}
+
+impl Tracker {
+    /// Has a thread of the target make the descriptor, takes it over, and closes the target's.
+    ///
+    /// Answers in words why that is not possible.
+    pub fn new(pid: i32, maps: &[Mapping], patience: &Patience<'_>) -> Result<Tracker, String> {
+        let injector = Injector::new(pid, maps)?;
+        let mut tids = tasks(pid).map_err(|e| e.to_string())?;
+        tids.sort_by_key(|tid| (*tid != pid, *tid));
+        let mut why = String::new();
+        for tid in tids.into_iter().take(LENDERS) {
+            let Ok(frozen) = Frozen::one(pid, tid, patience) else { continue };
+            let mut thread = match injector.borrow_one(&frozen.threads, maps) {
+                Ok(thread) => thread,
+                Err(e) => {
+                    why = e;
+                    continue;
+                }
+            };
+            let fd = fetch(pid, &mut |call, args| thread.call(call, args));
+            let back = thread.give_back();
+            frozen.release();
+            back.map_err(|e| format!("a borrowed thread could not be given back: {e}"))?;
+            let fd = fd.map_err(|e| format!("userfaultfd: {e}"))?;
+            uffd::handshake(fd.as_fd()).map_err(|e| {
+                format!("the kernel has no asynchronous write-protection (6.7): {e}")
+            })?;
+            return Ok(Tracker { fd, registered: Vec::new() });
+        }
+        Err(why)
+    }
+
+    /// Watches what can be written to of `maps`; what cannot be watched is copied in the stop.
+    pub fn watch(&mut self, maps: &[Mapping]) {
+        let wanted = |m: &&Mapping| match m.kind() {
+            Kind::Anonymous | Kind::PrivateFile | Kind::SharedMemory => m.flags & 2 != 0,
+            Kind::SharedFile | Kind::Vdso | Kind::Foreign => false,
+        };
+        for m in maps.iter().filter(wanted) {
+            if uffd::register(self.fd.as_fd(), m.start, m.end).is_ok() {
+                self.registered.push((m.start, m.end));
+            }
+        }
+    }
+
+    /// Whether all of the mapping was watched from the start; another one may lie there now,
+    /// which `PageMap::written` refuses.
+    pub fn watches(&self, m: &Mapping) -> bool {
+        let i = self.registered.partition_point(|r| r.1 <= m.start);
+        self.registered.get(i).is_some_and(|r| r.0 <= m.start && m.end <= r.1)
+    }
+}
+
+impl Drop for Tracker {
+    fn drop(&mut self) {
+        for &(start, end) in &self.registered {
+            let mut at = start;
+            while at < end {
+                let next = (at + UNREGISTER).min(end);
+                // What was unmapped meanwhile is not registered any more.
+                let _ = uffd::unregister(self.fd.as_fd(), at, next);
+                at = next;
+            }
+        }
+    }
+}
+
+fn fetch(pid: i32, call: &mut dyn FnMut(u64, &[u64]) -> io::Result<i64>) -> io::Result<OwnedFd> {
+    let flags = libc::O_CLOEXEC as u64 | libc::O_NONBLOCK as u64 | uffd::USER_MODE_ONLY;
+    let number = call(nr::USERFAULTFD, &[flags])?;
+    if number < 0 {
+        return Err(io::Error::from_raw_os_error(-number as i32));
+    }
+    let taken = || -> io::Result<OwnedFd> {
+        let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::NotFound)?;
+        let process = pidfd_open(pid, PidfdFlags::empty())?;
+        Ok(pidfd_getfd(&process, number as i32, PidfdGetfdFlags::empty())?)
+    };
+    let taken = taken();
+    // From here on our death frees the target: the last descriptor is ours.
+    call(nr::CLOSE, &[number as u64])?;
+    taken
+}

@@ -1,0 +1,327 @@
+//! The core's bytes on their way out: read, looked at for zeros, compressed, and written in
+//! order, by several threads at a time.
+//!
+//! Knows the plan and an output that can leave zeros out; knows nothing of where pages come
+//! from beyond a function that reads them.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use super::image::{Ranges, read_pages};
+use super::maps::PAGE;
+use super::plan::{Layout, Origin, Piece};
+
+/// What a thread reads at a time: it stays in the CPU's cache.
+const READ: u64 = 1 << 20;
+/// What it compresses at a time, one zstd frame.
+const FRAME: u64 = 4 << 20;
+
+/// Where a core goes.
+pub trait CoreOut: Write + Send {
+    /// As many zeros, which take no room where that is possible.
+    fn skip(&mut self, zeros: u64) -> io::Result<()>;
+
+    /// Changes what was written at `at`. False where the output cannot.
+    fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<bool>;
+}
+
+/// How the core is written.
+#[derive(Clone, Copy)]
+pub struct Writing<'a> {
+    /// zstd level, if it is to be compressed.
+    pub zstd: Option<i32>,
+    /// Threads.
+    pub threads: usize,
+    /// Called with bytes of memory that were written.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Bytes of pages that are not zero.
+    pub data: u64,
+    /// Addresses that could not be read (of private memory) and are shown as not saved.
+    pub bad: Ranges,
+}
+
+/// Reads a piece's bytes: origin, address, buffer.
+pub type Source<'a> = &'a (dyn Fn(Origin, u64, &mut [u8]) -> io::Result<()> + Sync);
+
+/// A stretch of the file that one thread makes at a time.
+struct Job {
+    start: u64,
+    end: u64,
+    pieces: Vec<Piece>,
+}
+
+/// Cuts the pieces into stretches with at most `most` bytes of data, and as little between.
+fn jobs(pieces: &[Piece], most: u64) -> Vec<Job> {
+    let mut out: Vec<Job> = Vec::new();
+    for piece in pieces {
+        let mut rest = *piece;
+        while rest.len > 0 {
+            let fits = |j: &&mut Job| rest.at - j.start < most;
+            let job = match out.last_mut().filter(fits) {
+                Some(job) => job,
+                None => {
+                    let (start, end) = (rest.at, rest.at);
+                    out.push(Job { start, end, pieces: Vec::new() });
+                    let last = out.len() - 1;
+                    &mut out[last]
+                }
+            };
+            let part = Piece { len: rest.len.min(job.start + most - rest.at), ..rest };
+            job.end = part.at + part.len;
+            job.pieces.push(part);
+            rest.at += part.len;
+            rest.addr += part.len;
+            rest.len -= part.len;
+        }
+    }
+    out
+}
+
+/// A job's bytes, ready to be written.
+enum Ready {
+    /// Parts of the thread's buffer: (start, end), as distances from the job's start.
+    Parts(Vec<(usize, usize)>),
+    /// A zstd frame of all of it.
+    Frame(Vec<u8>),
+}
+
+/// The output and how far it is.
+struct Out<'o> {
+    out: &'o mut dyn CoreOut,
+    at: u64,
+    /// The job whose turn it is.
+    turn: usize,
+    error: Option<io::Error>,
+    /// zstd level and a frame of [`FRAME`] zeros.
+    zstd: Option<(i32, Vec<u8>)>,
+    written: Written,
+}
+
+impl Out<'_> {
+    fn zeros_to(&mut self, at: u64) -> io::Result<()> {
+        match &self.zstd {
+            None => self.out.skip(at - self.at)?,
+            Some((level, zeros)) => {
+                let n = at - self.at;
+                for _ in 0..n / FRAME {
+                    self.out.write_all(zeros)?;
+                }
+                let rest = vec![0; (n % FRAME) as usize];
+                if !rest.is_empty() {
+                    self.out.write_all(&frame(*level, &rest)?)?;
+                }
+            }
+        }
+        self.at = at;
+        Ok(())
+    }
+
+    fn put(&mut self, start: u64, end: u64, ready: &Ready, buf: &[u8]) -> io::Result<()> {
+        match ready {
+            Ready::Parts(parts) => {
+                for &(from, to) in parts {
+                    self.zeros_to(start + from as u64)?;
+                    self.out.write_all(&buf[from..to])?;
+                    self.at = start + to as u64;
+                }
+            }
+            Ready::Frame(frame) => {
+                self.zeros_to(start)?;
+                self.out.write_all(frame)?;
+                self.at = end;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn frame(level: i32, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut packer = zstd::bulk::Compressor::new(level)?;
+    packer.include_checksum(true)?;
+    packer.compress(bytes)
+}
+
+/// Writes the whole core: `notes` in front, then all pieces of the plan.
+///
+/// Pages that cannot be read are shown as not saved in the headers, where `out` can still
+/// change those; otherwise it is an error. `is_alive` says whether the source is still there
+/// when a read fails.
+pub fn write(
+    out: &mut dyn CoreOut,
+    layout: &Layout,
+    notes: &[u8],
+    known_bad: &[(u64, u64)],
+    source: Source<'_>,
+    is_alive: &(dyn Fn() -> bool + Sync),
+    how: &Writing<'_>,
+) -> io::Result<Written> {
+    let no_room = || io::Error::other("too many stretches of memory cannot be read");
+    let front = layout.front(notes, known_bad).ok_or_else(no_room)?;
+    let zstd = how.zstd.map(|level| frame(level, &[0; FRAME as usize]).map(|z| (level, z)));
+    let zstd = zstd.transpose()?;
+    match how.zstd {
+        Some(level) => out.write_all(&frame(level, &front)?)?,
+        None => out.write_all(&front)?,
+    }
+    let at = front.len() as u64;
+    let out = Out { out, at, turn: 0, error: None, zstd, written: Written::default() };
+    let jobs = jobs(&layout.pieces, if how.zstd.is_some() { FRAME } else { READ });
+    let shared = (Mutex::new(out), Condvar::new());
+    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let lock = || shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let work = || {
+        let mut buf = Vec::new();
+        let mut packer = None;
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(number).filter(|_| !stop.load(Ordering::Relaxed)) else {
+                return;
+            };
+            let made = make(job, &mut buf, &mut packer, source, is_alive, how.zstd);
+            let mut out = lock();
+            while out.turn != number && out.error.is_none() {
+                out = shared.1.wait(out).unwrap_or_else(PoisonError::into_inner);
+            }
+            if out.error.is_some() {
+                return;
+            }
+            let result = made.and_then(|(ready, data, bad)| {
+                out.written.data += data;
+                out.written.bad.extend(bad);
+                out.put(job.start, job.end, &ready, &buf)
+            });
+            out.turn += 1;
+            if let Err(e) = result {
+                out.error = Some(e);
+                stop.store(true, Ordering::Relaxed);
+            }
+            shared.1.notify_all();
+            drop(out);
+            (how.progress)(job.pieces.iter().map(|p| p.len).sum());
+        }
+    };
+    std::thread::scope(|s| {
+        for _ in 1..how.threads.min(jobs.len()) {
+            s.spawn(work);
+        }
+        work();
+    });
+    let mut out = shared.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(e) = out.error {
+        return Err(e);
+    }
+    out.zeros_to(layout.size)?;
+    let mut written = out.written;
+    if !written.bad.is_empty() {
+        let bad: Ranges = known_bad.iter().chain(&written.bad).copied().collect();
+        let front = layout.front(notes, &bad).ok_or_else(no_room)?;
+        if how.zstd.is_some() || !out.out.patch(0, &front)? {
+            return Err(io::Error::other(format!(
+                "{} pages of the process cannot be read ({:#x} first), and a stream cannot say so \
+                 in its headers any more; write to a file, without --zstd",
+                written.bad.iter().map(|b| (b.1 - b.0) / PAGE).sum::<u64>(),
+                written.bad[0].0
+            )));
+        }
+    }
+    written.bad.extend(known_bad);
+    written.bad.sort_unstable();
+    Ok(written)
+}
+
+/// Reads a job's pieces into `buf`, and compresses them; answers bytes of data and bad pages.
+fn make(
+    job: &Job,
+    buf: &mut Vec<u8>,
+    packer: &mut Option<zstd::bulk::Compressor<'static>>,
+    source: Source<'_>,
+    is_alive: &(dyn Fn() -> bool + Sync),
+    level: Option<i32>,
+) -> io::Result<(Ready, u64, Ranges)> {
+    let len = (job.end - job.start) as usize;
+    if buf.len() < len {
+        buf.resize(len, 0);
+    }
+    let (mut parts, mut bad, mut data, mut filled) = (Vec::new(), Vec::new(), 0, 0);
+    for p in &job.pieces {
+        let from = (p.at - job.start) as usize;
+        // A frame has the zeros between the pieces too.
+        buf[filled..from].fill(0);
+        filled = from + p.len as usize;
+        let place = &mut buf[from..filled];
+        let failed = read_pages(p.addr, place, &|addr, buf| source(p.origin, addr, buf));
+        if !failed.is_empty() && !is_alive() {
+            return Err(io::Error::other(
+                "the process or its snapshot was killed before its memory was read (a memory \
+                 limit, perhaps); try --snapshot stop, or precopy",
+            ));
+        }
+        for &(start, end) in &failed {
+            place[(start - p.addr) as usize..(end - p.addr) as usize].fill(0);
+        }
+        bad.extend(failed);
+        for (i, page) in place.chunks(PAGE as usize).enumerate() {
+            if is_zero(page) {
+                continue;
+            }
+            let at = from + i * PAGE as usize;
+            data += page.len() as u64;
+            match parts.last_mut() {
+                Some((_, end)) if *end == at => *end += page.len(),
+                _ => parts.push((at, at + page.len())),
+            }
+        }
+    }
+    let ready = match level {
+        None => Ready::Parts(parts),
+        Some(level) => {
+            let packer = match packer {
+                Some(packer) => packer,
+                None => {
+                    let mut new = zstd::bulk::Compressor::new(level)?;
+                    new.include_checksum(true)?;
+                    packer.insert(new)
+                }
+            };
+            Ready::Frame(packer.compress(&buf[..len])?)
+        }
+    };
+    Ok((ready, data, bad))
+}
+
+fn is_zero(page: &[u8]) -> bool {
+    let (blocks, rest) = page.as_chunks::<64>();
+    let or = |b: &[u8]| b.iter().fold(0, |a, b| a | b);
+    blocks.iter().all(|b| or(b) == 0) && or(rest) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_hold_little_each() {
+        let piece = |at, len| Piece { at, addr: at + (1 << 40), len, origin: Origin::Memory };
+        let pieces = [piece(0, 10 << 12), piece(20 << 12, 2 << 12), piece(1 << 30, 1 << 12)];
+        let jobs = jobs(&pieces, 4 << 12);
+        let spans: Vec<_> = jobs.iter().map(|j| (j.start >> 12, j.end >> 12)).collect();
+        assert_eq!(spans, [(0, 4), (4, 8), (8, 10), (20, 22), (1 << 18, (1 << 18) + 1)]);
+        let all: u64 = jobs.iter().flat_map(|j| &j.pieces).map(|p| p.len).sum();
+        assert_eq!(all, 13 << 12);
+        assert!(jobs.iter().flat_map(|j| &j.pieces).all(|p| p.addr == p.at + (1 << 40)));
+    }
+
+    #[test]
+    fn zeros_are_seen() {
+        let mut page = vec![0; 4096];
+        assert!(is_zero(&page) && is_zero(&[]));
+        page[4095] = 1;
+        assert!(!is_zero(&page));
+    }
+}

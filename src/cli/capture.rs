@@ -1,0 +1,221 @@
+//! `rjcore capture`: a live JVM becomes a core.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::progress::Progress;
+use super::{Outcome, print_json, tell};
+use crate::capture::{self, Method, Options, Report};
+use crate::error::{Error, Result};
+use crate::output::interrupt;
+use crate::output::report::{clean, count, size, size_exact};
+use crate::output::sink::{Sink, Target};
+
+const EXAMPLES: &str = "\
+Examples:
+  rjcore capture 1234                             # writes core.1234
+  rjcore capture 1234 --zstd -o core.1234.zst
+  rjcore capture 1234 -o - | ssh host 'cat > core.1234'
+  rjcore capture 1234 --json | jq .pause_ms
+
+The core needs no JDK and no libjvm.so beside it: rjcore dump reads it on any machine. It holds
+the Java heap with all that is in it, secrets too.";
+
+/// How to take the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Snapshot {
+    /// Choose what stops the JVM the shortest
+    Auto,
+    /// A forked child holds the memory while it is read; stops the JVM for milliseconds
+    Fork,
+    /// Copy while the JVM runs, and the rest within the stop; for ZGC
+    Precopy,
+    /// Copy all within the stop
+    Stop,
+}
+
+/// Take a core of a live JVM, with the shortest possible stop
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The JVM's process id
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pid: i32,
+    /// Where to write the core [default: core.PID, with --zstd core.PID.zst]; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<OsString>,
+    /// Replace FILE if it exists
+    #[arg(long)]
+    overwrite: bool,
+    /// Compress with zstd while writing; level 1 (the default) to 19
+    #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "1", value_parser = clap::value_parser!(i32).range(1..=19))]
+    zstd: Option<i32>,
+    /// Write the report as JSON to standard output
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How the snapshot is taken: shared with `dump --pid`.
+#[derive(Debug, clap::Args)]
+pub struct How {
+    /// How to take the snapshot
+    #[arg(long, value_enum, default_value_t = Snapshot::Auto, help_heading = "Capture")]
+    snapshot: Snapshot,
+    /// Give up if the JVM's threads do not stop within so many ms
+    #[arg(long, value_name = "MS", default_value_t = 1000, help_heading = "Capture")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    stop_timeout: u64,
+    /// Save the pages of all mapped files, also those that no reader needs
+    #[arg(long, help_heading = "Capture")]
+    full: bool,
+    /// Most rounds of copying before the stop, for precopy
+    #[arg(long, value_name = "N", default_value_t = 8, help_heading = "Capture")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Prefer a fork to precopy if the JVM writes to more MB than this in a round
+    #[arg(long, value_name = "MB", default_value_t = 256, help_heading = "Capture")]
+    dirty_limit: u64,
+}
+
+impl How {
+    /// Takes a core of `pid`; `directory` has room for a copy that memory has no room for.
+    pub fn capture(
+        &self,
+        pid: i32,
+        zstd: Option<i32>,
+        threads: usize,
+        directory: &Path,
+        out: &mut Sink,
+    ) -> Result<Report> {
+        let bar: Mutex<Option<Progress>> = Mutex::new(None);
+        let progress = |p: capture::Progress| {
+            let mut bar = bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match p {
+                capture::Progress::Total(n) => *bar = Some(Progress::new("capturing", n)),
+                capture::Progress::Done(n) => {
+                    if let Some(bar) = &*bar {
+                        bar.add(n);
+                    }
+                }
+            }
+        };
+        let options = Options {
+            method: match self.snapshot {
+                Snapshot::Auto => None,
+                Snapshot::Fork => Some(Method::Fork),
+                Snapshot::Precopy => Some(Method::Precopy),
+                Snapshot::Stop => Some(Method::Stop),
+            },
+            full: self.full,
+            zstd,
+            threads,
+            stop_timeout: Duration::from_millis(self.stop_timeout),
+            rounds: self.rounds,
+            dirty_limit: self.dirty_limit.saturating_mul(1 << 20),
+            directory,
+            cancelled: &interrupt::requested,
+            progress: &progress,
+        };
+        interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
+        capture::capture(pid, &options, out)
+    }
+}
+
+/// The report as JSON has it.
+#[derive(Serialize)]
+struct Summary {
+    file: String,
+    #[serde(flatten)]
+    report: Report,
+    /// Bytes that went to the file or stream.
+    bytes: u64,
+    /// Bytes that it takes on the disk.
+    disk_bytes: Option<u64>,
+    seconds: f64,
+    /// Bytes of memory a second.
+    rate: f64,
+}
+
+impl Args {
+    pub fn run(&self) -> Result<Outcome> {
+        let started = Instant::now();
+        let name = self.output.clone().unwrap_or_else(|| {
+            let end = if self.zstd.is_some() { ".zst" } else { "" };
+            format!("core.{}{end}", self.pid).into()
+        });
+        let target = Target::new(&name, self.overwrite);
+        if self.json && target == Target::Stdout {
+            return Err(Error::Usage(
+                "--json and `-o -` both want standard output; give a file with -o FILE".into(),
+            ));
+        }
+        let mut sink = Sink::open(&target, true)?;
+        let directory = match &target {
+            Target::File { path, .. } => path.parent().filter(|p| !p.as_os_str().is_empty()),
+            Target::Stdout => None,
+        };
+        let directory = directory.map_or_else(|| PathBuf::from("."), Path::to_owned);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let report = self.how.capture(self.pid, self.zstd, threads, &directory, &mut sink)?;
+        sink.sync()?;
+        let disk_bytes = sink.disk_bytes();
+        let bytes = sink.finish()?;
+        let seconds = started.elapsed().as_secs_f64();
+        let summary = Summary {
+            file: match target {
+                Target::File { path, .. } => path.display().to_string(),
+                Target::Stdout => "standard output".into(),
+            },
+            bytes,
+            disk_bytes,
+            seconds,
+            rate: report.data_bytes as f64 / seconds.max(0.001),
+            report,
+        };
+        tell(&summary.text());
+        if self.json {
+            print_json(&summary)?;
+        }
+        Ok(Outcome::of(summary.report.unreadable.is_empty()))
+    }
+}
+
+impl Summary {
+    fn text(&self) -> String {
+        let r = &self.report;
+        let mut out = format!(
+            "{}: {} of memory in {:.1} s, {}/s; {} on the disk\n",
+            clean(&self.file),
+            size_exact(r.data_bytes),
+            self.seconds,
+            size(self.rate as u64),
+            size(self.disk_bytes.unwrap_or(self.bytes)),
+        );
+        for refused in &r.refused {
+            out += &format!("not by {}: {}\n", refused.method.name(), clean(&refused.why));
+        }
+        out += &format!(
+            "the JVM stood still for {:.1} ms ({}), by {}: {}\n",
+            r.pause_ms,
+            count(r.threads as u64, "thread", "threads"),
+            r.method.name(),
+            clean(&r.reason)
+        );
+        if r.huge_split > 0 {
+            out += &format!("{} of its huge pages stayed split\n", size(r.huge_split));
+        }
+        if !r.unreadable.is_empty() {
+            let bytes = r.unreadable.iter().map(|u| u.1 - u.0).sum();
+            out += &format!("not readable: {} of its memory\n", size_exact(bytes));
+        }
+        out
+    }
+}
