@@ -19,7 +19,7 @@ const MAX_THREADS: u64 = 4096;
 
 #[derive(Debug, clap::Args)]
 pub struct Source {
-    /// The core: gcore's or the kernel's, also zstd-compressed
+    /// The core: gcore's or the kernel's, also zstd-compressed, or a bundle (.tar, .tar.zst)
     #[arg(value_name = "CORE")]
     pub core: PathBuf,
     /// The libjvm.so that the process ran with, where it is not at its recorded path
@@ -62,7 +62,7 @@ impl Source {
         };
         let mut core = CoreFile::open(&self.core, &OpenOptions { progress: Some(&unpacked) })?;
         progress.finish();
-        let sysroot = Sysroot { jvm: self.jvm.clone(), roots: self.sysroot.clone() };
+        let sysroot = Sysroot { jvm: self.jvm.clone(), roots: self.sysroot.clone(), alone: false };
         let missing = core.lay_backing_files(&sysroot);
         Ok((core, missing))
     }
