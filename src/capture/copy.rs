@@ -186,6 +186,7 @@ impl<'t> Copy<'t> {
         let frozen = Frozen::all(target.pid, &target.patience())?;
         let threads = target.thread_states(&frozen.threads, known);
         let maps = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
+        target.same_program(&maps)?;
         let kept = self.rest(tracker.as_ref(), &maps)?;
         let shared = self.shared_rest(tracker.as_ref(), &maps);
         let pause = frozen.release();

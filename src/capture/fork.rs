@@ -10,11 +10,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::freeze::{Frozen, Patience, tasks};
-use super::inject::Injector;
+use super::inject::{Injector, suspend_filter};
 use super::maps::{self, Kind, Mapping};
 use super::pages::PageMap;
 use super::sys;
-use super::x86_64::nr;
+use super::x86_64::{ORPHAN_EXIT, nr};
 use crate::error::Result;
 
 /// CLOSE_RANGE_UNSHARE: close in a descriptor table of its own.
@@ -47,8 +47,9 @@ impl Child {
     pub fn adopt(parent: i32, (pid, inner): (i32, i32), injector: &Injector) -> io::Result<Child> {
         let opened = || -> io::Result<(File, PageMap)> {
             sys::wait(pid, true)?;
-            sys::set_options(pid, sys::TRACESYSGOOD | sys::EXITKILL)?;
+            // Marked first: if we die in between, its end must still be seen as a snapshot's.
             let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), EXPENDABLE);
+            sys::set_options(pid, suspend_filter(pid) | sys::EXITKILL)?;
             // It shares the target's descriptors, so it keeps none open that the target closes;
             // only if the target ends would they stay open for as long as it lives. Kernels
             // before 5.9 do not know the call.
@@ -131,7 +132,8 @@ fn end(pid: i32) {
     }
 }
 
-/// Zombies of snapshots whose rjcore was killed, by their ids in the target.
+/// Zombies of snapshots whose rjcore was killed, by their ids in the target: they are marked, or
+/// ended by themselves before they could be.
 fn left_over(parent: i32) -> Vec<i32> {
     let children = tasks(parent).unwrap_or_default().into_iter().flat_map(|tid| {
         let path = format!("/proc/{parent}/task/{tid}/children");
@@ -141,8 +143,10 @@ fn left_over(parent: i32) -> Vec<i32> {
     let snapshot = |pid: &i32| {
         let stat = procfs::process::Process::new(*pid).and_then(|p| p.stat()).ok();
         let mark = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap_or_default();
-        stat.is_some_and(|s| s.state == 'Z' && s.exit_signal == Some(0))
-            && mark.trim() == EXPENDABLE
+        stat.is_some_and(|s| {
+            let orphan = s.exit_code == Some((ORPHAN_EXIT as i32) << 8);
+            s.state == 'Z' && s.exit_signal == Some(0) && (mark.trim() == EXPENDABLE || orphan)
+        })
     };
     let inner = |pid: i32| Some(super::process::Facts::read(pid).ok()?.inner);
     children.filter(snapshot).filter_map(inner).collect()

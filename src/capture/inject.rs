@@ -22,6 +22,10 @@ const RESTART: i64 = -513;
 /// No exit signal: neither SIGCHLD nor a plain waitpid in the target sees the child.
 const SNAPSHOT: u64 = 0x200 | 0x400 | 0x4_0000 | 0x8000_0000;
 
+/// All signals but SIGSYS, which a seccomp filter sends instead of making a call: where it is
+/// blocked, the kernel ends the process by it, and so we would not get to take it away.
+const BLOCKED: u64 = !(1 << (libc::SIGSYS - 1));
+
 /// What a target offers for borrowing its threads.
 #[derive(Debug)]
 pub struct Injector {
@@ -78,12 +82,14 @@ impl Injector {
                 continue;
             }
             match Borrowed::new(self, t.tid, maps) {
-                Some(b) if !b.regs.has_restart_block() => return Ok(b),
+                Some(b) if !b.regs.has_restart_block() => return Ok(b.unfiltered()),
                 Some(b) => second = second.or(Some(b)),
                 None => {}
             }
         }
-        second.ok_or_else(|| "no thread of it waits in a system call and could be borrowed".into())
+        second
+            .map(Borrowed::unfiltered)
+            .ok_or_else(|| "no thread of it waits in a system call and could be borrowed".into())
     }
 
     /// Makes a stopped process of ours, which is never to run again, do a system call.
@@ -91,8 +97,34 @@ impl Injector {
         let regs = general(child)?;
         let calling = regs.calling(self.syscall, regs.stack(), call, args);
         sys::set_registers(child, sys::NT_PRSTATUS, &calling.bytes())?;
-        run_call(child).map(|done| done.result)
+        run_call(child, is_filtered(child)).map(|done| done.result)
     }
+}
+
+/// Sets the seccomp filter of a stopped thread of ours aside, if it has one and we may; answers the
+/// thread's options.
+pub fn suspend_filter(tid: i32) -> u64 {
+    let suspended = sys::TRACESYSGOOD | sys::SUSPEND_SECCOMP;
+    match is_filtered(tid) && sys::set_options(tid, suspended).is_ok() {
+        true => suspended,
+        false => sys::TRACESYSGOOD,
+    }
+}
+
+fn thread_status(tid: i32, key: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    status.lines().find_map(|l| Some(l.strip_prefix(key)?.trim().to_owned()))
+}
+
+/// Whether the thread has a seccomp filter.
+fn is_filtered(tid: i32) -> bool {
+    thread_status(tid, "Seccomp:").is_some_and(|mode| mode == "2")
+}
+
+/// Whether SIGSYS waits for the thread.
+fn sigsys_waits(tid: i32) -> bool {
+    let pending = thread_status(tid, "SigPnd:").and_then(|p| u64::from_str_radix(&p, 16).ok());
+    pending.unwrap_or(0) & !BLOCKED != 0
 }
 
 /// Shadow stacks check return addresses: the kernel names them in the status of a thread.
@@ -113,6 +145,9 @@ pub struct Borrowed<'i> {
     tid: i32,
     regs: Regs,
     mask: u64,
+    options: u64,
+    /// Its seccomp filter looks at our calls.
+    filtered: bool,
     rescue: Rescue,
     /// What lay where the rescue lies.
     under: Vec<u8>,
@@ -143,7 +178,20 @@ impl<'i> Borrowed<'i> {
         }
         let mut under = vec![0; rescue.bytes.len()];
         injector.memory.read_exact_at(&mut under, rescue.at).ok()?;
-        Some(Borrowed { injector, tid, regs, mask, rescue, under, away: false })
+        let (options, filtered, away) = (sys::TRACESYSGOOD, false, false);
+        Some(Borrowed { injector, tid, regs, mask, options, filtered, rescue, under, away })
+    }
+
+    fn unfiltered(mut self) -> Borrowed<'i> {
+        self.options = suspend_filter(self.tid);
+        self.filtered = self.options & sys::SUSPEND_SECCOMP == 0 && is_filtered(self.tid);
+        self
+    }
+
+    /// Whether a call that the process has no use for itself could be its end: it has a seccomp
+    /// filter, which may be one that kills, and we may neither read it nor set it aside.
+    pub fn is_filtered(&self) -> bool {
+        self.filtered
     }
 
     /// One system call; the answer is its result or a negative errno.
@@ -154,9 +202,9 @@ impl<'i> Borrowed<'i> {
     /// A child that shares nothing that could be missed: a snapshot of the memory. It is ours
     /// (traced, stopped before its first instruction). Answers its id here and in the target.
     pub fn fork(&mut self) -> io::Result<(i32, i32)> {
-        sys::set_options(self.tid, sys::TRACESYSGOOD | sys::TRACECLONE)?;
+        sys::set_options(self.tid, self.options | sys::TRACECLONE)?;
         let done = self.run(nr::CLONE, &[SNAPSHOT, self.rescue.child_frame]);
-        let _ = sys::set_options(self.tid, sys::TRACESYSGOOD);
+        let _ = sys::set_options(self.tid, self.options);
         match done? {
             Done { result, child: Some(child) } if result > 0 => Ok((child, result as i32)),
             Done { result, .. } if result < 0 => Err(io::Error::from_raw_os_error(-result as i32)),
@@ -175,8 +223,8 @@ impl<'i> Borrowed<'i> {
             let calling = self.regs.calling(self.injector.syscall, rescue.frame, call, args);
             sys::set_registers(self.tid, sys::NT_PRSTATUS, &calling.bytes())?;
             self.away = true;
-            sys::set_signal_mask(self.tid, u64::MAX)?;
-            match run_call(self.tid)? {
+            sys::set_signal_mask(self.tid, BLOCKED)?;
+            match run_call(self.tid, self.filtered)? {
                 Done { result: RESTART, child: None } => {}
                 done => return Ok(done),
             }
@@ -206,19 +254,22 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// Runs a thread through the system call that its registers are set for.
-fn run_call(tid: i32) -> io::Result<Done> {
+/// Runs a thread through the system call that its registers are set for; `filtered` if a seccomp
+/// filter looks at it.
+fn run_call(tid: i32, filtered: bool) -> io::Result<Done> {
     let mut child = None;
     let mut entered = false;
     loop {
         sys::run_to_syscall(tid)?;
         match sys::wait(tid, true)? {
+            // A filter that answers with a signal: the call was not made, and the signal comes
+            // next. It ends here, where the thread is not let on with it.
+            Some(Status::Syscall) if entered && filtered && sigsys_waits(tid) => {}
             Some(Status::Syscall) if entered => break,
             Some(Status::Syscall) => entered = true,
             Some(Status::Event(libc::PTRACE_EVENT_CLONE)) => {
                 child = i32::try_from(sys::event_message(tid)?).ok();
             }
-            // A seccomp filter that answers with a signal; the call was not made.
             Some(Status::Signal(libc::SIGSYS)) => {
                 return Ok(Done { result: -i64::from(libc::ENOSYS), child: None });
             }

@@ -53,6 +53,9 @@ const FORK_ROOM: u64 = 10;
 /// And at least so much must be free.
 const LEAST_ROOM: u64 = 64 << 20;
 
+/// PF_KTHREAD, among the flags in proc_pid_stat(5).
+const KERNEL_THREAD: u32 = 0x20_0000;
+
 /// How the snapshot is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -242,6 +245,10 @@ impl<'a> Target<'a> {
             let what = "it has ended and is a zombie: its memory is gone";
             return Err(Error::Capture { pid, what: what.into() });
         }
+        if facts.stat.flags & KERNEL_THREAD != 0 {
+            let what = format!("\"{}\" is a kernel thread, not a process", facts.stat.comm);
+            return Err(Error::Capture { pid, what });
+        }
         let maps = maps::read(pid).map_err(denied)?;
         let memory = File::open(format!("/proc/{pid}/mem")).map_err(denied)?;
         let pages = PageMap::open(pid).map_err(denied)?;
@@ -262,6 +269,15 @@ impl<'a> Target<'a> {
 
     fn error(&self, what: &str) -> Error {
         Error::Capture { pid: self.pid, what: what.into() }
+    }
+
+    /// `maps` are still those of the program that was looked at.
+    fn same_program(&self, maps: &[Mapping]) -> Result<()> {
+        let libjvm = |maps: &[Mapping]| maps.iter().find(|m| is_libjvm(m)).map(|m| m.start);
+        match libjvm(maps) == libjvm(&self.maps) {
+            true => Ok(()),
+            false => Err(self.error("it has become another program meanwhile (execve)")),
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -379,6 +395,7 @@ impl<'a> Target<'a> {
             .map_err(|e| self.error(&format!("the snapshot was lost: {e}")))?;
         back.map_err(|e| self.error(&format!("a borrowed thread was lost: {e}")))?;
         let maps = maps::read(child.pid).map_err(|e| self.error(&e.to_string()))?;
+        self.same_program(&maps)?;
         if let Some(m) = child.lacks(&self.maps, &maps) {
             return Err(Failure::Refused(format!(
                 "memory at {:#x} is marked such that no child inherits it (MADV_DONTFORK)",

@@ -16,6 +16,9 @@ pub const TRACECLONE: u64 = libc::PTRACE_O_TRACECLONE as u64;
 /// PTRACE_O_EXITKILL: the tracee dies with its tracer.
 pub const EXITKILL: u64 = libc::PTRACE_O_EXITKILL as u64;
 
+/// PTRACE_O_SUSPEND_SECCOMP: no seccomp filter while traced; for CAP_SYS_ADMIN only.
+pub const SUSPEND_SECCOMP: u64 = 1 << 21;
+
 /// Regset of the general registers, `user_regs_struct`.
 pub const NT_PRSTATUS: c_int = 1;
 /// Regset of the floating-point registers, `user_i387_struct`.

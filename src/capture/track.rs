@@ -14,6 +14,7 @@ use super::inject::Injector;
 use super::maps::{Kind, Mapping};
 use super::sys::uffd;
 use super::x86_64::nr;
+use crate::error::Error;
 
 /// Unregistering takes the lock of the target's memory map: so much at a time.
 const UNREGISTER: u64 = 2 << 20;
@@ -39,10 +40,11 @@ impl Tracker {
         for tid in tids.into_iter().take(LENDERS) {
             let frozen = match Frozen::one(pid, tid, patience) {
                 Ok(frozen) => frozen,
-                Err(e) => {
-                    why = e.to_string();
+                Err(Error::Capture { what, .. }) => {
+                    why = what;
                     continue;
                 }
+                Err(e) => return Err(e.to_string()),
             };
             let mut thread = match injector.borrow_one(&frozen.threads, maps) {
                 Ok(thread) => thread,
@@ -51,6 +53,11 @@ impl Tracker {
                     continue;
                 }
             };
+            if thread.is_filtered() {
+                return Err("it has a seccomp filter, which might end it for the call of \
+                            userfaultfd; rjcore could set it aside with CAP_SYS_ADMIN"
+                    .into());
+            }
             let fd = fetch(pid, &mut |call, args| thread.call(call, args));
             let back = thread.give_back();
             frozen.release();

@@ -34,6 +34,10 @@ pub mod nr {
     pub const CLOSE_RANGE: u64 = 436;
 }
 
+/// The exit code of a child that nobody took over. No other process without an exit signal ends
+/// with it, so its zombie is known by it.
+pub const ORPHAN_EXIT: u64 = 114;
+
 /// The red zone below the stack pointer, which belongs to the function that runs.
 const RED_ZONE: u64 = 128;
 /// `struct rt_sigframe` up to its siginfo, which sigreturn does not read: the return address
@@ -154,7 +158,7 @@ impl Rescue {
         let mut bytes = vec![0; room as usize];
         let own = frame_bytes(&regs.restarted(), mask, fpstate, restorer);
         bytes[..FRAME].copy_from_slice(&own);
-        let exit = regs.calling(syscall, child_frame, nr::EXIT_GROUP, &[]);
+        let exit = regs.calling(syscall, child_frame, nr::EXIT_GROUP, &[ORPHAN_EXIT]);
         let child = frame_bytes(&exit, u64::MAX, 0, restorer);
         bytes[FRAME_ROOM as usize..][..FRAME].copy_from_slice(&child);
         bytes[2 * FRAME_ROOM as usize..][..state.len()].copy_from_slice(&state);
@@ -271,6 +275,7 @@ mod tests {
         assert_eq!(word(rescue.frame + 48 + 256), 5);
         assert_eq!(word(rescue.child_frame + 48 + 128), 0xaaa);
         assert_eq!(word(rescue.child_frame + 48 + 104), nr::EXIT_GROUP);
+        assert_eq!(word(rescue.child_frame + 48 + 64), ORPHAN_EXIT);
         let state = word(rescue.frame + 48 + 184);
         assert_eq!((state % 64, word(state + 464) as u32), (0, 0x4650_5853));
     }

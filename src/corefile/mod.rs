@@ -246,6 +246,7 @@ impl CoreFile {
             siginfo: self.siginfo,
             psinfo: self.psinfo.clone(),
             auxv: self.auxv.clone(),
+            origin: self.origin.clone(),
             notes: self.notes.clone(),
             truncation: self.truncation.clone(),
             libjvm_build_id: self.libjvm_build_id.clone(),

@@ -3,6 +3,8 @@
 
 pub mod compare;
 pub mod hprof;
+pub mod proc;
+pub mod stress;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -117,11 +119,21 @@ impl Jvm {
 
     /// The same with the JDK in `home`.
     pub fn start_from(home: &Path, flags: &[&str], program: &str, dir: &Scratch) -> Jvm {
-        let home = home.to_owned();
         let mut cmd = Command::new("sh");
-        cmd.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""])
-            .arg(home.join("bin/java"))
-            .args(flags);
+        cmd.args(["-c", "ulimit -c unlimited; exec \"$0\" \"$@\""]);
+        Jvm::start_by(cmd, home, flags, program, dir)
+    }
+
+    /// The same by a command that takes java and its arguments as arguments of its own.
+    pub fn start_by(
+        mut cmd: Command,
+        home: &Path,
+        flags: &[&str],
+        program: &str,
+        dir: &Scratch,
+    ) -> Jvm {
+        let home = home.to_owned();
+        cmd.arg(home.join("bin/java")).args(flags);
         cmd.arg("-cp").arg(classes()).args(program.split(' '));
         // The class names are outside ASCII, so are the files they lie in.
         cmd.env("LC_ALL", "C.UTF-8").env_remove("JAVA_TOOL_OPTIONS").current_dir(&dir.0);
@@ -193,4 +205,31 @@ pub fn gcore(pid: u32, file: &Path) {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
     run(Command::new(dep("scripts/gcore.sh")).arg(pid.to_string()).arg(file));
+}
+
+/// A program of the system that the set-up installs.
+pub fn tool(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|d| d.join(name)).find(|p| p.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not there: run scripts/setup.sh"))
+}
+
+/// A library for LD_PRELOAD from tests/c.
+pub fn library(source: &str, dir: &Scratch) -> PathBuf {
+    let out = dir.path(&source.replace(".c", ".so"));
+    let source = Path::new(ROOT).join("tests/c").join(source);
+    run(Command::new(tool("cc"))
+        .args(["-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-D_GNU_SOURCE", "-o"])
+        .arg(&out)
+        .arg(source)
+        .arg("-pthread"));
+    out
+}
+
+/// What runs a command as nobody, without any capability.
+pub fn as_nobody() -> Command {
+    let mut cmd = Command::new(tool("setpriv"));
+    cmd.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    cmd.args(["--inh-caps=-all", "--bounding-set=-all"]);
+    cmd
 }

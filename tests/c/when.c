@@ -1,0 +1,36 @@
+/* To be preloaded into a JVM: a thread of it waits until the file named by WHEN_FILE is there, and then does what
+   WHEN_DO says. "vfork": has a child by vfork that sleeps for 3 s, and is in uninterruptible sleep meanwhile.
+   "exec": makes the process another program. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void *body(void *unused) {
+    (void)unused;
+    const char *file = getenv("WHEN_FILE"), *what = getenv("WHEN_DO");
+    struct timespec little = {0, 2000000}, long_time = {3, 0};
+    while (access(file, F_OK) != 0) nanosleep(&little, 0);
+    if (strcmp(what, "exec") == 0) {
+        unsetenv("LD_PRELOAD");
+        execlp("sleep", "sleep", "60", (char *)0);
+    }
+    int pid = vfork();
+    if (pid == 0) {
+        nanosleep(&long_time, 0);
+        _exit(0);
+    }
+    waitpid(pid, 0, 0);
+    return 0;
+}
+
+__attribute__((constructor)) static void start(void) {
+    pthread_t thread;
+    const char *program = strrchr(program_invocation_name, '/');
+    /* Not in what the JVM runs. */
+    if (!program || strcmp(program, "/java") != 0) return;
+    if (pthread_create(&thread, 0, body, 0) == 0) pthread_setname_np(thread, "waits for file");
+}
