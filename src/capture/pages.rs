@@ -144,9 +144,9 @@ mod tests {
     fn many_runs() {
         const RUNS: usize = 3000;
         let mut memory =
-            memmap2::MmapOptions::new().len(RUNS * 3 << 12).map_anon().expect("memory");
+            memmap2::MmapOptions::new().len((RUNS * 3) << 12).map_anon().expect("memory");
         for i in 0..RUNS {
-            memory[i * 3 << 12] = 1;
+            memory[(i * 3) << 12] = 1;
             memory[(i * 3 + 1) << 12] = 1;
         }
         let pages = PageMap::open(std::process::id() as i32).expect("pagemap");
