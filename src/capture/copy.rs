@@ -91,7 +91,7 @@ impl<'t> Copy<'t> {
     fn ahead(&mut self) -> Result<(), Failure> {
         let target = self.target;
         for m in target.maps.iter().filter(|m| is_private(m)) {
-            let present = target.pages.present(m.start, m.end).unwrap_or_default();
+            let present = target.pages.present(m).unwrap_or_default();
             let saved = self.saved(m, &present);
             if is_clean(m, &present) {
                 self.copy_private(&saved.runs).map_err(|e| Failure::Refused(no_place(&e)))?;
@@ -131,11 +131,11 @@ impl<'t> Copy<'t> {
         for m in target.maps.iter().filter(|m| is_private(m)) {
             // Protected first, then copied: what is written to in between is seen next time.
             let written = match tracker.watches(m) {
-                true => target.pages.written(m.start, m.end, true).unwrap_or_default(),
+                true => target.pages.written(m, true).unwrap_or_default(),
                 false => Vec::new(),
             };
             if first {
-                let present = target.pages.present(m.start, m.end).unwrap_or_default();
+                let present = target.pages.present(m).unwrap_or_default();
                 if tracker.watches(m) || is_clean(m, &present) {
                     let runs = self.saved(m, &present).runs;
                     self.copy_private(&runs)?;
@@ -167,7 +167,7 @@ impl<'t> Copy<'t> {
         let (mut written, mut unwatched) = (Ranges::new(), Ranges::new());
         for m in self.shared[index].views(maps) {
             let seen = match tracker.watches(m) {
-                true => self.target.pages.written(m.start, m.end, protect).ok(),
+                true => self.target.pages.written(m, protect).ok(),
                 false => None,
             };
             match seen {
@@ -205,22 +205,24 @@ impl<'t> Copy<'t> {
                 kept.push(Saved { runs: Vec::new(), rest_is_zero: false });
                 continue;
             }
-            let present = target.pages.present(m.start, m.end).unwrap_or_default();
-            let mut saved = self.saved(m, &present);
-            let written = match tracker {
-                Some(t) if t.watches(m) => target.pages.written(m.start, m.end, false).ok(),
+            let watched = match tracker {
+                Some(t) if t.watches(m) => target.pages.present_and_written(m).ok(),
                 _ => None,
             };
-            let runs = match written {
-                None if is_clean(m, &present) && target.maps.contains(m) => {
-                    self.missing(m, &saved.runs)
-                }
-                None => saved.runs.clone(),
-                Some(written) => {
-                    let missing = self.missing(m, &saved.runs);
-                    self.copy_private(&written).map_err(failed)?;
-                    missing
-                }
+            let is_watched = watched.is_some();
+            let present = match watched {
+                Some(runs) => runs,
+                None => target.pages.present(m).unwrap_or_default(),
+            };
+            let mut saved = self.saved(m, &present);
+            let runs = if is_watched {
+                let written: Ranges =
+                    present.iter().filter(|r| r.written).map(|r| (r.start, r.end)).collect();
+                union([written, self.missing(m, &saved.runs)].concat())
+            } else if is_clean(m, &present) && target.maps.contains(m) {
+                self.missing(m, &saved.runs)
+            } else {
+                saved.runs.clone()
             };
             self.copy_private(&runs).map_err(failed)?;
             self.image.retain(m.start, m.end, &saved.runs);

@@ -411,7 +411,7 @@ impl<'a> Target<'a> {
                 continue;
             }
             let present = match m.kind() {
-                Kind::Anonymous | Kind::PrivateFile => child.pages.present(m.start, m.end),
+                Kind::Anonymous | Kind::PrivateFile => child.pages.present(&m),
                 _ => Ok(Vec::new()),
             };
             let present = present.map_err(|e| self.error(&format!("its page map: {e}")))?;

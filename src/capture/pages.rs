@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use super::maps::PAGE;
+use super::maps::{Kind, Mapping, PAGE};
 use super::sys::{self, PageRegion, ScanArg, page};
 
 /// A run of pages of one sort.
@@ -22,6 +22,8 @@ pub struct Run {
     pub file: bool,
     /// Part of huge pages.
     pub huge: bool,
+    /// Written to; known where it was asked for.
+    pub written: bool,
 }
 
 /// Regions that one call answers.
@@ -39,14 +41,31 @@ impl PageMap {
         File::open(format!("/proc/{pid}/pagemap")).map(|file| PageMap { file })
     }
 
-    /// The pages of `start..end` that are in memory or in swap, but for those that only read
-    /// as zero, in order.
-    pub fn present(&self, start: u64, end: u64) -> io::Result<Vec<Run>> {
+    /// The pages of a mapping that are in memory or in swap, but for those that only read as
+    /// zero, in order.
+    pub fn present(&self, m: &Mapping) -> io::Result<Vec<Run>> {
+        match self.runs(m, 0, 0) {
+            Err(e) if e.raw_os_error() == Some(libc::ENOTTY) => self.by_entries(m.start, m.end),
+            result => result,
+        }
+    }
+
+    /// The same, and which of them were written to since they were last protected. Only where
+    /// an asynchronous userfaultfd is registered.
+    pub fn present_and_written(&self, m: &Mapping) -> io::Result<Vec<Run>> {
+        self.runs(m, page::WRITTEN, sys::SCAN_CHECK_WPASYNC)
+    }
+
+    fn runs(&self, m: &Mapping, more: u64, flags: u64) -> io::Result<Vec<Run>> {
+        // Whether a page is a file's is in the kernel's record of that page: a cache miss each,
+        // 80 ns against 5. Memory that has no file has no such pages.
+        let file = if m.kind() == Kind::Anonymous { 0 } else { page::FILE };
         let ask = ScanArg {
+            flags,
             category_inverted: page::ZERO,
             category_mask: page::ZERO,
             category_anyof_mask: page::PRESENT | page::SWAPPED,
-            return_mask: page::FILE | page::HUGE,
+            return_mask: file | page::HUGE | more,
             ..ScanArg::default()
         };
         let mut out = Vec::new();
@@ -55,17 +74,16 @@ impl PageMap {
             end: r.end,
             file: r.categories & page::FILE != 0,
             huge: r.categories & page::HUGE != 0,
+            written: r.categories & page::WRITTEN != 0,
         };
-        match self.scan(ask, start, end, &mut |r| out.push(run(r))) {
-            Err(e) if e.raw_os_error() == Some(libc::ENOTTY) => self.by_entries(start, end),
-            result => result.map(|()| out),
-        }
+        self.scan(ask, m.start, m.end, &mut |r| out.push(run(r)))?;
+        Ok(out)
     }
 
-    /// The pages of `start..end` that were written to since they were last protected, in
-    /// order; protects them again if `protect`. Only where an asynchronous userfaultfd is
+    /// The pages of a mapping that were written to since they were last protected, in order;
+    /// protects them again if `protect`. Only where an asynchronous userfaultfd is
     /// registered.
-    pub fn written(&self, start: u64, end: u64, protect: bool) -> io::Result<Vec<(u64, u64)>> {
+    pub fn written(&self, m: &Mapping, protect: bool) -> io::Result<Vec<(u64, u64)>> {
         let ask = ScanArg {
             flags: sys::SCAN_CHECK_WPASYNC | if protect { sys::SCAN_WP_MATCHING } else { 0 },
             category_mask: page::WRITTEN,
@@ -74,7 +92,7 @@ impl PageMap {
             ..ScanArg::default()
         };
         let mut out = Vec::new();
-        self.scan(ask, start, end, &mut |r| out.push((r.start, r.end)))?;
+        self.scan(ask, m.start, m.end, &mut |r| out.push((r.start, r.end)))?;
         Ok(out)
     }
 
@@ -125,7 +143,13 @@ impl PageMap {
                     let file = word >> 61 & 1 != 0;
                     match out.last_mut() {
                         Some(r) if r.end == at && r.file == file => r.end += PAGE,
-                        _ => out.push(Run { start: at, end: at + PAGE, file, huge: false }),
+                        _ => out.push(Run {
+                            start: at,
+                            end: at + PAGE,
+                            file,
+                            huge: false,
+                            written: false,
+                        }),
                     }
                 }
                 at += PAGE;
@@ -151,7 +175,8 @@ mod tests {
         }
         let pages = PageMap::open(std::process::id() as i32).expect("pagemap");
         let start = memory.as_ptr() as u64;
-        let found = pages.present(start, start + memory.len() as u64).expect("a scan");
+        let found =
+            pages.present(&Mapping::plain(start, start + memory.len() as u64)).expect("a scan");
         let run = |i| (start + i * 3 * PAGE, start + (i * 3 + 2) * PAGE);
         let found: Vec<_> = found.iter().map(|r| (r.start, r.end)).collect();
         assert_eq!(found, (0..RUNS as u64).map(run).collect::<Vec<_>>());
@@ -166,9 +191,10 @@ mod tests {
         let pages = PageMap::open(std::process::id() as i32).expect("pagemap");
         let start = memory.as_ptr() as u64;
         let run = |page: u64| (start + page * PAGE, start + (page + 1) * PAGE, false);
-        for found in
-            [pages.present(start, start + (64 << 12)), pages.by_entries(start, start + (64 << 12))]
-        {
+        for found in [
+            pages.present(&Mapping::plain(start, start + (64 << 12))),
+            pages.by_entries(start, start + (64 << 12)),
+        ] {
             let found: Vec<_> =
                 found.expect("a scan").iter().map(|r| (r.start, r.end, r.file)).collect();
             assert_eq!(found, [run(0), run(2)]);
