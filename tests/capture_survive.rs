@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::proc::{children, snapshots, state, status, tasks, traces, until};
-use support::stress::{SMALL, Stress, capture, names};
+use support::stress::{SMALL, Stress, capture, names, taken};
 use support::{Jvm, Scratch, jdk, library, rjcore, run, tool};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
@@ -44,7 +44,7 @@ fn a_stopped_jvm_stays_stopped() {
     for method in METHODS {
         signal(pid, Signal::STOP);
         until("all threads are stopped", || states(pid).iter().all(|s| *s == 'T'));
-        run(&mut capture(pid, &core, &["--snapshot", method]));
+        taken(&mut capture(pid, &core, &["--snapshot", method]));
         // The kernel lets a thread run for a moment before it stops again.
         until("all threads are stopped again", || states(pid).iter().all(|s| *s == 'T'));
         std::thread::sleep(Duration::from_millis(50));
@@ -64,7 +64,7 @@ fn hanging(how: &str) {
     let jvm = Jvm::start(17, &flags, &format!("Spin {how}"), &dir);
     let (pid, core) = (jvm.pid() as i32, dir.path("core"));
     for method in METHODS {
-        run(&mut capture(pid, &core, &["--snapshot", method]));
+        taken(&mut capture(pid, &core, &["--snapshot", method]));
         is_a_core(&core);
         assert_eq!((traces(pid), snapshots(pid)), (vec![], vec![]));
         // It goes on with what it was at.
@@ -97,7 +97,7 @@ fn a_jvm_that_refuses_attach() {
         Command::new(jdk(17).join("bin/jcmd")).args([&pid.to_string(), "VM.version"]).output();
     assert!(!jcmd.expect("jcmd starts").status.success(), "jcmd must be refused");
     for method in METHODS {
-        run(&mut capture(pid, &core, &["--snapshot", method]));
+        taken(&mut capture(pid, &core, &["--snapshot", method]));
         is_a_core(&core);
         stress.is_clean(method);
     }
@@ -163,7 +163,7 @@ fn a_thread_in_uninterruptible_sleep() {
         assert!(!log.contains("PTRACE_INTERRUPT"), "{method} stopped a thread: {log}");
         stress.is_clean(&format!("{method} refused"));
         until("the thread is awake", || sleeper(pid) != Some('D'));
-        run(&mut capture(pid, &dir.path("core"), &["--snapshot", method]));
+        taken(&mut capture(pid, &dir.path("core"), &["--snapshot", method]));
         stress.ends_well("a thread in uninterruptible sleep");
     }
 }

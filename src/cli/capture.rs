@@ -19,7 +19,7 @@ use crate::corefile::{CoreFile, OpenOptions, Sysroot};
 use crate::error::{Error, Result};
 use crate::output::check::{Check, Verdict};
 use crate::output::interrupt;
-use crate::output::report::{clean, count, size, size_exact};
+use crate::output::report::{clean, count, first_lines, size, size_exact};
 use crate::output::sink::{Sink, Target};
 
 const EXAMPLES: &str = "\
@@ -285,7 +285,12 @@ impl Args {
             })
         };
         match checked() {
-            Ok(check) => (Some(check.verdict()), check.line),
+            Ok(check) => {
+                let problems =
+                    first_lines(check.damaged.iter().cloned(), check.damaged.len() as u64);
+                let says = std::iter::once(check.line.clone()).chain(problems);
+                (Some(check.verdict()), says.collect::<Vec<_>>().join("\n  "))
+            }
             Err(e) => (None, format!("not checked: {e}")),
         }
     }
@@ -302,7 +307,8 @@ impl Summary {
             size(self.rate as u64),
             size(self.disk_bytes.unwrap_or(self.bytes)),
         );
-        format!("{out}{}{}\n", report_text(r), clean(&self.check_says))
+        let check: Vec<String> = self.check_says.lines().map(|l| clean(l).to_string()).collect();
+        format!("{out}{}{}\n", report_text(r), check.join("\n"))
     }
 }
 
