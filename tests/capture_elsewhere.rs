@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 
 use support::proc::{children, status, until};
 use support::stress::{SMALL, Stress, capture, taken};
-use support::{Jvm, Scratch, as_nobody, classes, jdk, rjcore, run, tool};
+use support::{Jvm, Scratch, as_nobody, classes, jdk, rjcore, tool};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
 
