@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use support::proc::{children, snapshots, state, status, tasks, traces, until};
 use support::stress::{SMALL, Stress, capture, names, taken};
-use support::{Jvm, Scratch, jdk, library, rjcore, run, tool};
+use support::{Jvm, Scratch, jdk, library, rjcore, tool};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
 
@@ -24,10 +24,13 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The core can be read, and is one of a JVM.
+/// The core can be read, and is one of a JVM; it may have been caught in the middle of a collection.
 fn is_a_core(core: &Path) {
-    let out = run(rjcore().arg("info").arg(core));
+    let out = rjcore().arg("info").arg(core).output().expect("rjcore runs");
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let collecting =
+        out.status.code() == Some(3) && text.contains("middle of a garbage collection");
+    assert!(out.status.success() || collecting, "{}: {text} {}", out.status, said(&out));
     assert!(text.contains("OpenJDK"), "{text}");
 }
 

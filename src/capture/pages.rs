@@ -44,24 +44,23 @@ impl PageMap {
     /// The pages of a mapping that are in memory or in swap, but for those that only read as
     /// zero, in order.
     pub fn present(&self, m: &Mapping) -> io::Result<Vec<Run>> {
-        match self.runs(m, 0, 0) {
+        match self.runs(m, 0) {
             Err(e) if e.raw_os_error() == Some(libc::ENOTTY) => self.by_entries(m.start, m.end),
             result => result,
         }
     }
 
-    /// The same, and which of them were written to since they were last protected. Only where
-    /// an asynchronous userfaultfd is registered.
+    /// The same, and which of them were written to since they were last protected: all of them
+    /// where no asynchronous userfaultfd is registered.
     pub fn present_and_written(&self, m: &Mapping) -> io::Result<Vec<Run>> {
-        self.runs(m, page::WRITTEN, sys::SCAN_CHECK_WPASYNC)
+        self.runs(m, page::WRITTEN)
     }
 
-    fn runs(&self, m: &Mapping, more: u64, flags: u64) -> io::Result<Vec<Run>> {
+    fn runs(&self, m: &Mapping, more: u64) -> io::Result<Vec<Run>> {
         // Whether a page is a file's is in the kernel's record of that page: a cache miss each,
         // 80 ns against 5. Memory that has no file has no such pages.
         let file = if m.kind() == Kind::Anonymous { 0 } else { page::FILE };
         let ask = ScanArg {
-            flags,
             category_inverted: page::ZERO,
             category_mask: page::ZERO,
             category_anyof_mask: page::PRESENT | page::SWAPPED,
@@ -81,11 +80,15 @@ impl PageMap {
     }
 
     /// The pages of a mapping that were written to since they were last protected, in order;
-    /// protects them again if `protect`. Only where an asynchronous userfaultfd is
-    /// registered.
-    pub fn written(&self, m: &Mapping, protect: bool) -> io::Result<Vec<(u64, u64)>> {
+    /// protects them again if `protect`.
+    ///
+    /// Where no asynchronous userfaultfd is registered, because something else is mapped there
+    /// by now: if `strict`, an error, and then what was protected may not have been told. If
+    /// not, such parts are left out where `protect`, else told as written to.
+    pub fn written(&self, m: &Mapping, protect: bool, strict: bool) -> io::Result<Vec<(u64, u64)>> {
         let ask = ScanArg {
-            flags: sys::SCAN_CHECK_WPASYNC | if protect { sys::SCAN_WP_MATCHING } else { 0 },
+            flags: if protect { sys::SCAN_WP_MATCHING } else { 0 }
+                | if strict { sys::SCAN_CHECK_WPASYNC } else { 0 },
             category_mask: page::WRITTEN,
             category_anyof_mask: page::PRESENT | page::SWAPPED,
             return_mask: page::WRITTEN,
