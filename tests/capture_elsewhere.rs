@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use support::proc::{children, status, until};
-use support::stress::{SMALL, Stress, capture};
-use support::{Jvm, Scratch, as_nobody, classes, jdk, rjcore, run, tool};
+use support::stress::{SMALL, Stress, capture, taken};
+use support::{Jvm, Scratch, as_nobody, classes, jdk, rjcore, tool};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
 
@@ -50,7 +50,7 @@ fn root_captures_a_jvm_of_another_user() {
     let mut stress = jvm_of_nobody(17, &dir);
     let core = dir.path("core");
     for method in METHODS {
-        run(&mut capture(stress.pid(), &core, &["--snapshot", method]));
+        taken(&mut capture(stress.pid(), &core, &["--snapshot", method]));
         is_readable(&core);
         stress.is_clean(method);
     }
@@ -67,7 +67,7 @@ fn a_user_captures_their_own_jvm() {
         for method in METHODS {
             let mut cmd = as_nobody();
             cmd.arg(&rjcore).args(["capture", &stress.pid().to_string(), "--overwrite", "-o"]);
-            run(cmd.arg(&core).args(["--snapshot", method]));
+            taken(cmd.arg(&core).args(["--snapshot", method]));
             is_readable(&core);
             stress.is_clean(method);
         }
@@ -137,7 +137,7 @@ fn in_a_container(version: u32) {
     let mut stress = Stress::of_pid(jvm, pid);
     let core = dir.path("core");
     for method in METHODS {
-        run(&mut capture(pid, &core, &["--snapshot", method]));
+        taken(&mut capture(pid, &core, &["--snapshot", method]));
         // The host has no such file: all that is needed is in the core.
         assert!(!Path::new("/opt/hidden-jdk").exists());
         is_readable(&core);
@@ -152,7 +152,7 @@ fn in_a_container(version: u32) {
     for method in METHODS {
         let mut cmd = Command::new(tool("nsenter"));
         cmd.args(["--target", &pid.to_string(), "--mount", "--pid", "--root", "--wd", "/rjcore"]);
-        run(cmd.args(["capture", "1", "-o", "/core", "--overwrite", "--snapshot", method]));
+        taken(cmd.args(["capture", "1", "-o", "/core", "--overwrite", "--snapshot", method]));
         is_readable(&root.join("core"));
         stress.is_clean(&format!("{method} from within"));
     }

@@ -67,7 +67,7 @@ fn a_signal_ends_it_and_nothing_is_left() {
     assert!(end.signal() == Some(2) || end.code() == Some(130), "{end}");
     assert_eq!(names(&out), [""; 0]);
     stress.is_well("two signals");
-    support::run(&mut capture(stress.pid(), &out.join("core"), &["--snapshot", "fork"]));
+    support::stress::taken(&mut capture(stress.pid(), &out.join("core"), &["--snapshot", "fork"]));
     stress.ends_well("signals to rjcore");
 }
 
@@ -146,7 +146,7 @@ fn a_reader_that_does_not_read() {
         stress.is_well(&format!("two signals to {method} into a full pipe"));
     }
     let core = dir.path("core");
-    support::run(&mut capture(stress.pid(), &core, &["--snapshot", "fork"]));
+    support::stress::taken(&mut capture(stress.pid(), &core, &["--snapshot", "fork"]));
     stress.ends_well("pipes that nobody read");
 }
 

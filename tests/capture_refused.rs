@@ -158,7 +158,7 @@ fn a_seccomp_filter_around_the_jvm() {
         let mut stress = filtered(Command::new("env"), call, action, &dir);
         for method in METHODS {
             let core = dir.path("core");
-            support::run(&mut capture(stress.pid(), &core, &["--snapshot", method]));
+            support::stress::taken(&mut capture(stress.pid(), &core, &["--snapshot", method]));
             stress.is_clean(&format!("{method} through a filter"));
             let status = proc::status(stress.pid(), stress.pid()).expect("the JVM");
             assert_eq!(status["Seccomp"], "2", "it lost its filter");

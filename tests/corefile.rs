@@ -2,6 +2,8 @@
 
 #[path = "corefile/backing.rs"]
 mod backing;
+#[path = "corefile/bundle.rs"]
+mod bundle;
 mod synth;
 
 use std::fs::{self, File};
@@ -84,7 +86,8 @@ fn jvm_core(recorded: &str) -> Core {
 }
 
 fn sysroot(jvm: Option<&Path>, roots: &[&Path]) -> Sysroot {
-    Sysroot { jvm: jvm.map(Into::into), roots: roots.iter().map(|&r| r.into()).collect() }
+    let roots = roots.iter().map(|&r| r.into()).collect();
+    Sysroot { jvm: jvm.map(Into::into), roots, ..Sysroot::default() }
 }
 
 #[test]

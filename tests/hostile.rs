@@ -37,8 +37,8 @@ fn code(command: &str, core: &Path, dir: &Scratch, what: &str) -> i32 {
     let mut cmd = rjcore();
     cmd.arg(command).arg(core).stdout(Stdio::null()).stdin(Stdio::null());
     let words = fs::File::create(dir.path("words")).expect("a file");
-    if command == "info" {
-        // Its report is where it says what is damaged.
+    if matches!(command, "info" | "check") {
+        // Their report is where they say what is damaged.
         cmd.stdout(words.try_clone().expect("a second handle"));
     }
     cmd.stderr(words);
@@ -79,7 +79,7 @@ fn flipped(name: &str) {
             bytes[at] = random.next() as u8;
         }
         fs::write(&core, &bytes).expect("the core");
-        for command in ["info", "histo", "dump"] {
+        for command in ["info", "histo", "dump", "check"] {
             code(command, &core, &dir, &format!("{name}, seed {seed}"));
         }
     }

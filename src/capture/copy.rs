@@ -47,7 +47,7 @@ pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let mut rounds: Vec<u64> = Vec::new();
     loop {
         target.check()?;
-        let round = copy.round(&tracker, rounds.is_empty());
+        let round = copy.round(&mut tracker, rounds.is_empty());
         let round = round.map_err(|e| Failure::Refused(no_place(&e)))?;
         rounds.push(round);
         // What the stop will have to copy is about what this round had to.
@@ -91,7 +91,7 @@ impl<'t> Copy<'t> {
     fn ahead(&mut self) -> Result<(), Failure> {
         let target = self.target;
         for m in target.maps.iter().filter(|m| is_private(m)) {
-            let present = target.pages.present(m.start, m.end).unwrap_or_default();
+            let present = target.pages.present(m).unwrap_or_default();
             let saved = self.saved(m, &present);
             if is_clean(m, &present) {
                 self.copy_private(&saved.runs).map_err(|e| Failure::Refused(no_place(&e)))?;
@@ -126,16 +126,17 @@ impl<'t> Copy<'t> {
     }
 
     /// One round: what was written to since the last one, or all in the first. Answers bytes.
-    fn round(&mut self, tracker: &Tracker, first: bool) -> io::Result<u64> {
+    fn round(&mut self, tracker: &mut Tracker, first: bool) -> io::Result<u64> {
         let (target, before) = (self.target, self.copied);
         for m in target.maps.iter().filter(|m| is_private(m)) {
-            // Protected first, then copied: what is written to in between is seen next time.
+            // Protected first, then copied: what is written to in between is seen next time. A
+            // mapping that came in its place is left out, and then copied in the stop.
             let written = match tracker.watches(m) {
-                true => target.pages.written(m.start, m.end, true).unwrap_or_default(),
+                true => target.pages.written(m, true, false)?,
                 false => Vec::new(),
             };
             if first {
-                let present = target.pages.present(m.start, m.end).unwrap_or_default();
+                let present = target.pages.present(m)?;
                 if tracker.watches(m) || is_clean(m, &present) {
                     let runs = self.saved(m, &present).runs;
                     self.copy_private(&runs)?;
@@ -145,7 +146,15 @@ impl<'t> Copy<'t> {
             }
         }
         for i in 0..self.shared.len() {
-            let written = self.shared_written(i, tracker, &target.maps, true).0;
+            let (mut written, mut lost) = (Ranges::new(), Vec::new());
+            for m in self.shared[i].views(&target.maps).filter(|m| tracker.watches(m)) {
+                match target.pages.written(m, true, true) {
+                    Ok(runs) => written.extend(runs.into_iter().map(|r| m.to_file(r))),
+                    Err(_) => lost.push(m),
+                }
+            }
+            lost.into_iter().for_each(|m| tracker.distrust(m));
+            let written = union(written);
             let ranges = match first {
                 true => self.shared[i].data(&self.shared[i].extents, &target.maps, &target.pages),
                 false => written,
@@ -155,19 +164,18 @@ impl<'t> Copy<'t> {
         Ok(self.copied - before)
     }
 
-    /// What was written to through watched mappings of a shared object, and what is mapped
-    /// where nobody watched; both as offsets.
+    /// For the stop: what was written to through watched mappings of a shared object, and what is
+    /// mapped where nobody watched; both as offsets.
     fn shared_written(
         &self,
         index: usize,
         tracker: &Tracker,
         maps: &[Mapping],
-        protect: bool,
     ) -> (Ranges, Ranges) {
         let (mut written, mut unwatched) = (Ranges::new(), Ranges::new());
         for m in self.shared[index].views(maps) {
             let seen = match tracker.watches(m) {
-                true => self.target.pages.written(m.start, m.end, protect).ok(),
+                true => self.target.pages.written(m, false, true).ok(),
                 false => None,
             };
             match seen {
@@ -187,8 +195,17 @@ impl<'t> Copy<'t> {
         let threads = target.thread_states(&frozen.threads, known);
         let maps = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
         target.same_program(&maps)?;
+        // What could not be read before is asked for again, if it is still there.
+        self.image.forget_failed();
+        self.shared.iter_mut().for_each(|o| o.image.forget_failed());
         let kept = self.rest(tracker.as_ref(), &maps)?;
         let shared = self.shared_rest(tracker.as_ref(), &maps);
+        let failed = |i: &Image| !i.failed().is_empty();
+        if (failed(&self.image) || self.shared.iter().any(|o| failed(&o.image)))
+            && !target.has_memory()
+        {
+            return Err(target.lost("its memory is gone").into());
+        }
         let pause = frozen.release();
         drop(tracker);
         let in_stop = self.copied - before;
@@ -205,22 +222,25 @@ impl<'t> Copy<'t> {
                 kept.push(Saved { runs: Vec::new(), rest_is_zero: false });
                 continue;
             }
-            let present = target.pages.present(m.start, m.end).unwrap_or_default();
-            let mut saved = self.saved(m, &present);
-            let written = match tracker {
-                Some(t) if t.watches(m) => target.pages.written(m.start, m.end, false).ok(),
+            let watched = match tracker {
+                Some(t) if t.watches(m) => target.pages.present_and_written(m).ok(),
                 _ => None,
             };
-            let runs = match written {
-                None if is_clean(m, &present) && target.maps.contains(m) => {
-                    self.missing(m, &saved.runs)
-                }
-                None => saved.runs.clone(),
-                Some(written) => {
-                    let missing = self.missing(m, &saved.runs);
-                    self.copy_private(&written).map_err(failed)?;
-                    missing
-                }
+            let is_watched = watched.is_some();
+            let present = match watched {
+                Some(runs) => runs,
+                // An error is no empty mapping.
+                None => target.pages.present(m).map_err(|e| target.lost(&e.to_string()))?,
+            };
+            let mut saved = self.saved(m, &present);
+            let runs = if is_watched {
+                let written: Ranges =
+                    present.iter().filter(|r| r.written).map(|r| (r.start, r.end)).collect();
+                union([written, self.missing(m, &saved.runs)].concat())
+            } else if is_clean(m, &present) && target.maps.contains(m) {
+                self.missing(m, &saved.runs)
+            } else {
+                saved.runs.clone()
             };
             self.copy_private(&runs).map_err(failed)?;
             self.image.retain(m.start, m.end, &saved.runs);
@@ -255,7 +275,7 @@ impl<'t> Copy<'t> {
             let ranges = match tracker {
                 None => self.shared[i].data(&self.shared[i].extents, maps, &target.pages),
                 Some(tracker) => {
-                    let (mut written, unwatched) = self.shared_written(i, tracker, maps, false);
+                    let (mut written, unwatched) = self.shared_written(i, tracker, maps);
                     // Written to through a mapping that is gone: all data of it.
                     written.extend(self.shared[i].data(&unwatched, maps, &target.pages));
                     union(written)

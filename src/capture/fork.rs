@@ -74,32 +74,18 @@ impl Child {
             own.get(i).is_some_and(|o| o.start < m.end)
         };
         let private = |m: &&Mapping| m.kind() == Kind::Anonymous && m.flags & 2 != 0;
-        let suspects: Vec<_> = before.iter().filter(private).filter(|m| !inherited(m)).collect();
-        if suspects.is_empty() {
-            return None;
-        }
-        // Or it was unmapped in time.
-        let now = maps::read(self.parent).ok()?;
-        suspects.into_iter().find(|m| now.contains(m)).cloned()
+        let mut suspects = before.iter().filter(private).filter(|m| !inherited(m)).peekable();
+        // Most were unmapped before the fork, such as the stacks of threads that ended.
+        suspects.peek()?;
+        let kept_back = flagged(self.parent, "dc");
+        suspects.find(|m| kept_back.contains(&m.start)).cloned()
     }
 
     /// The first addresses of mappings that are wiped in a child (MADV_WIPEONFORK): secrets such
     /// as random states, which are not to be copied.
     pub fn wiped(&self) -> BTreeSet<u64> {
-        // The child's own: reading it takes no lock of the target's.
-        let smaps = fs::read_to_string(format!("/proc/{}/smaps", self.pid)).unwrap_or_default();
-        let (mut start, mut out) = (0, BTreeSet::new());
-        for line in smaps.lines() {
-            let (first, rest) = line.split_once([' ', '-']).unwrap_or((line, ""));
-            if first == "VmFlags:" {
-                if rest.split_whitespace().any(|flag| flag == "wf") {
-                    out.insert(start);
-                }
-            } else if let Ok(address) = u64::from_str_radix(first, 16) {
-                start = address;
-            }
-        }
-        out
+        // The child's own flags: reading them takes no lock of the target's.
+        flagged(self.pid, "wf")
     }
 
     /// Whether it is still there.
@@ -117,6 +103,23 @@ impl Drop for Child {
         dead.dedup();
         reap(self.parent, &dead);
     }
+}
+
+/// The first addresses of mappings with a flag of proc_pid_smaps(5).
+fn flagged(pid: i32, flag: &str) -> BTreeSet<u64> {
+    let smaps = fs::read(format!("/proc/{pid}/smaps")).unwrap_or_default();
+    let (mut start, mut out) = (0, BTreeSet::new());
+    for line in String::from_utf8_lossy(&smaps).lines() {
+        let (first, rest) = line.split_once([' ', '-']).unwrap_or((line, ""));
+        if first == "VmFlags:" {
+            if rest.split_whitespace().any(|f| f == flag) {
+                out.insert(start);
+            }
+        } else if let Ok(address) = u64::from_str_radix(first, 16) {
+            start = address;
+        }
+    }
+    out
 }
 
 /// Kills it and waits for its end, as its tracer.

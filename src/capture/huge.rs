@@ -27,15 +27,16 @@ pub struct Collapsed {
 /// The stretches that lie in huge pages now.
 pub fn stretches(maps: &[Mapping], pages: &PageMap) -> Ranges {
     let private = maps.iter().filter(|m| m.kind() == Kind::Anonymous);
-    let runs = private.flat_map(|m| pages.present(m.start, m.end).unwrap_or_default());
+    let runs = private.flat_map(|m| pages.present(m).unwrap_or_default());
     union(runs.filter(|r| r.huge).map(|r| (r.start, r.end)).collect())
 }
 
 /// Makes those of `before` huge again that are not any more.
 pub fn collapse(pid: i32, before: &[(u64, u64)], pages: &PageMap) -> Collapsed {
     let mut done = Collapsed::default();
+    // Just these addresses: what is mapped there now may be something else.
     let split = |start, end| {
-        let now = pages.present(start, end).unwrap_or_default();
+        let now = pages.present(&Mapping::plain(start, end)).unwrap_or_default();
         let huge: Ranges = now.iter().filter(|r| r.huge).map(|r| (r.start, r.end)).collect();
         minus(&[(start, end)], &huge)
     };

@@ -178,6 +178,11 @@ impl Image {
         self.drop_pages(at, end.max(at));
     }
 
+    /// Forgets which pages could not be read; they are not held.
+    pub fn forget_failed(&mut self) {
+        self.failed.clear();
+    }
+
     /// Pages that could not be read, and were asked for.
     pub fn failed(&self) -> &[(u64, u64)] {
         &self.failed

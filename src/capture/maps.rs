@@ -48,6 +48,12 @@ pub enum Kind {
 }
 
 impl Mapping {
+    /// A stretch of plain memory.
+    pub fn plain(start: u64, end: u64) -> Mapping {
+        let (flags, shared, offset, file, name) = (6, false, 0, (0, 0), Vec::new());
+        Mapping { start, end, flags, shared, offset, file, name }
+    }
+
     /// Bytes.
     pub fn bytes(&self) -> u64 {
         self.end - self.start

@@ -271,6 +271,19 @@ impl<'a> Target<'a> {
         Error::Capture { pid: self.pid, what: what.into() }
     }
 
+    /// Whether it still has memory: one that was killed has none.
+    fn has_memory(&self) -> bool {
+        maps::read(self.pid).is_ok_and(|maps| !maps.is_empty())
+    }
+
+    /// The error for memory that cannot be read.
+    fn lost(&self, what: &str) -> Error {
+        match self.has_memory() {
+            true => self.error(&format!("its memory cannot be read: {what}")),
+            false => self.error("it ended before its memory was read"),
+        }
+    }
+
     /// `maps` are still those of the program that was looked at.
     fn same_program(&self, maps: &[Mapping]) -> Result<()> {
         let libjvm = |maps: &[Mapping]| maps.iter().find(|m| is_libjvm(m)).map(|m| m.start);
@@ -411,7 +424,7 @@ impl<'a> Target<'a> {
                 continue;
             }
             let present = match m.kind() {
-                Kind::Anonymous | Kind::PrivateFile => child.pages.present(m.start, m.end),
+                Kind::Anonymous | Kind::PrivateFile => child.pages.present(&m),
                 _ => Ok(Vec::new()),
             };
             let present = present.map_err(|e| self.error(&format!("its page map: {e}")))?;

@@ -80,7 +80,7 @@ impl Object {
     pub fn data(&self, extents: &[(u64, u64)], maps: &[Mapping], pages: &PageMap) -> Ranges {
         let Some(file) = &self.open else {
             let touched = self.views(maps).flat_map(|m| {
-                let runs = pages.present(m.start, m.end).unwrap_or_default();
+                let runs = pages.present(m).unwrap_or_default();
                 runs.into_iter().map(|r| m.to_file((r.start, r.end)))
             });
             return union(touched.collect());

@@ -26,6 +26,8 @@ const LENDERS: usize = 8;
 pub struct Tracker {
     fd: OwnedFd,
     registered: Vec<(u64, u64)>,
+    /// Those of them that can still be relied on.
+    watched: Vec<(u64, u64)>,
 }
 
 impl Tracker {
@@ -66,7 +68,7 @@ impl Tracker {
             uffd::handshake(fd.as_fd()).map_err(|e| {
                 format!("the kernel has no asynchronous write-protection (6.7): {e}")
             })?;
-            return Ok(Tracker { fd, registered: Vec::new() });
+            return Ok(Tracker { fd, registered: Vec::new(), watched: Vec::new() });
         }
         Err(why)
     }
@@ -82,13 +84,19 @@ impl Tracker {
                 self.registered.push((m.start, m.end));
             }
         }
+        self.watched.clone_from(&self.registered);
     }
 
     /// Whether all of the mapping was watched from the start; another one may lie there now,
-    /// which `PageMap::written` refuses.
+    /// which [`super::pages::PageMap`] tells.
     pub fn watches(&self, m: &Mapping) -> bool {
-        let i = self.registered.partition_point(|r| r.1 <= m.start);
-        self.registered.get(i).is_some_and(|r| r.0 <= m.start && m.end <= r.1)
+        let i = self.watched.partition_point(|r| r.1 <= m.start);
+        self.watched.get(i).is_some_and(|r| r.0 <= m.start && m.end <= r.1)
+    }
+
+    /// Something of it is not known any more: it counts as not watched from here on.
+    pub fn distrust(&mut self, m: &Mapping) {
+        self.watched.retain(|r| r.1 <= m.start || m.end <= r.0);
     }
 }
 

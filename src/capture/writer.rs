@@ -5,6 +5,7 @@
 //! from beyond a function that reads them.
 
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
@@ -183,7 +184,11 @@ pub fn write(
             let Some(job) = jobs.get(number).filter(|_| !stop.load(Ordering::Relaxed)) else {
                 return;
             };
-            let made = make(job, &mut buf, &mut packer, source, is_alive, how.zstd);
+            let made = catch_unwind(AssertUnwindSafe(|| {
+                make(job, &mut buf, &mut packer, source, is_alive, how.zstd)
+            }));
+            // Others wait for this one's turn to pass.
+            let made = made.unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
             let mut out = lock();
             while out.turn != number && out.error.is_none() {
                 out = shared.1.wait(out).unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,10 @@
-//! `rjcore capture`: a live JVM becomes a core.
+//! `rjcore capture`: a live JVM becomes a core; and the snapshot for `dump --pid`.
 
-use std::ffi::OsString;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -10,10 +14,12 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{Outcome, print_json, tell};
-use crate::capture::{self, Method, Options, Report};
+use crate::capture::{self, CoreOut, Method, Options, Report};
+use crate::corefile::{CoreFile, OpenOptions, Sysroot};
 use crate::error::{Error, Result};
+use crate::output::check::{Check, Verdict};
 use crate::output::interrupt;
-use crate::output::report::{clean, count, size, size_exact};
+use crate::output::report::{clean, count, first_lines, size, size_exact};
 use crate::output::sink::{Sink, Target};
 
 const EXAMPLES: &str = "\
@@ -59,6 +65,9 @@ pub struct Args {
     /// Write the report as JSON to standard output
     #[arg(long)]
     json: bool,
+    /// Do not check afterwards that the core can be read
+    #[arg(long)]
+    no_check: bool,
     #[command(flatten)]
     how: How,
 }
@@ -93,7 +102,7 @@ impl How {
         zstd: Option<i32>,
         threads: usize,
         directory: &Path,
-        out: &mut Sink,
+        out: &mut dyn CoreOut,
     ) -> Result<Report> {
         let bar: Mutex<Option<Progress>> = Mutex::new(None);
         let progress = |p: capture::Progress| {
@@ -124,8 +133,69 @@ impl How {
             cancelled: &interrupt::requested,
             progress: &progress,
         };
-        interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         capture::capture(pid, &options, out)
+    }
+
+    /// Takes a core of `pid` to a file without a name, which goes away with its descriptor;
+    /// `target` is what will be made of it.
+    pub fn capture_unlinked(
+        &self,
+        pid: i32,
+        threads: usize,
+        target: &Target,
+    ) -> Result<(File, Report)> {
+        let directory = env::temp_dir();
+        let failed = |e: io::Error| match e.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Usage(format!(
+                "no room in {} for a snapshot of process {pid}; set TMPDIR to a directory with more",
+                directory.display()
+            )),
+            _ => Error::Io { path: directory.clone(), source: e },
+        };
+        let file = tempfile::tempfile_in(&directory).map_err(failed)?;
+        let mut out = Unlinked { file: BufWriter::new(file), target };
+        let report = self.capture(pid, None, threads, &directory, &mut out);
+        let report = report.map_err(|e| match e {
+            Error::Io { source, .. } => failed(source),
+            e => e,
+        })?;
+        let file = out.file.into_inner().map_err(|e| failed(e.into_error()))?;
+        // Zeros at its end were skipped.
+        file.set_len(report.core_bytes).map_err(failed)?;
+        Ok((file, report))
+    }
+}
+
+/// A core without a name, for `dump --pid`.
+struct Unlinked<'t> {
+    file: BufWriter<File>,
+    target: &'t Target,
+}
+
+impl Write for Unlinked<'_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let name = match self.target {
+            Target::File { path, .. } => path,
+            Target::Stdout => Path::new("standard output"),
+        };
+        interrupt::check(name).map_err(Error::into_io)?;
+        self.file.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl CoreOut for Unlinked<'_> {
+    fn skip(&mut self, zeros: u64) -> io::Result<()> {
+        let ahead = i64::try_from(zeros).map_err(io::Error::other)?;
+        self.file.seek(SeekFrom::Current(ahead)).map(drop)
+    }
+
+    fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<bool> {
+        self.file.flush()?;
+        self.file.get_ref().write_all_at(bytes, at).map(|()| true)
     }
 }
 
@@ -142,6 +212,10 @@ struct Summary {
     seconds: f64,
     /// Bytes of memory a second.
     rate: f64,
+    /// What `rjcore check` says of the file, if it was asked.
+    check: Option<Verdict>,
+    /// The same in words, or why it was not asked.
+    check_says: String,
 }
 
 impl Args {
@@ -157,6 +231,7 @@ impl Args {
                 "--json and `-o -` both want standard output; give a file with -o FILE".into(),
             ));
         }
+        interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let mut sink = Sink::open(&target, true)?;
         let directory = match &target {
             Target::File { path, .. } => path.parent().filter(|p| !p.as_os_str().is_empty()),
@@ -166,6 +241,7 @@ impl Args {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let report = self.how.capture(self.pid, self.zstd, threads, &directory, &mut sink)?;
         sink.sync()?;
+        let (check, check_says) = self.check(&sink, &name, threads);
         let disk_bytes = sink.disk_bytes();
         let bytes = sink.finish()?;
         let seconds = started.elapsed().as_secs_f64();
@@ -178,20 +254,52 @@ impl Args {
             disk_bytes,
             seconds,
             rate: report.data_bytes as f64 / seconds.max(0.001),
+            check,
+            check_says,
             report,
         };
         tell(&summary.text());
         if self.json {
             print_json(&summary)?;
         }
-        Ok(Outcome::of(summary.report.unreadable.is_empty()))
+        // A heap that this rjcore cannot read yet is in the core all the same.
+        let checked = matches!(check, None | Some(Verdict::SelfContained | Verdict::Unsupported));
+        Ok(Outcome::of(summary.report.unreadable.is_empty() && checked))
+    }
+
+    /// What `rjcore check` says of the file alone, before it gets its name.
+    fn check(&self, sink: &Sink, name: &OsStr, threads: usize) -> (Option<Verdict>, String) {
+        if self.no_check {
+            return (None, "not checked, as asked for".into());
+        }
+        let Some(hidden) = sink.hidden() else {
+            return (None, "not checked: it went to a stream; run rjcore check on it".into());
+        };
+        let checked = || -> Result<Check> {
+            let file = File::open(hidden).map_err(Error::io(hidden))?;
+            let mut core = CoreFile::from_file(Path::new(name), file, &OpenOptions::default())?;
+            let alone = Sysroot { alone: true, ..Sysroot::default() };
+            Ok(match core.lay_backing_files(&alone) {
+                Ok(missing) => Check::of(&core, &missing, threads),
+                Err(e) => Check::unreadable(&core, &e),
+            })
+        };
+        match checked() {
+            Ok(check) => {
+                let problems =
+                    first_lines(check.damaged.iter().cloned(), check.damaged.len() as u64);
+                let says = std::iter::once(check.line.clone()).chain(problems);
+                (Some(check.verdict()), says.collect::<Vec<_>>().join("\n  "))
+            }
+            Err(e) => (None, format!("not checked: {e}")),
+        }
     }
 }
 
 impl Summary {
     fn text(&self) -> String {
         let r = &self.report;
-        let mut out = format!(
+        let out = format!(
             "{}: {} of memory in {:.1} s, {}/s; {} on the disk\n",
             clean(&self.file),
             size_exact(r.data_bytes),
@@ -199,23 +307,30 @@ impl Summary {
             size(self.rate as u64),
             size(self.disk_bytes.unwrap_or(self.bytes)),
         );
-        for refused in &r.refused {
-            out += &format!("not by {}: {}\n", refused.method.name(), clean(&refused.why));
-        }
-        out += &format!(
-            "the JVM stood still for {:.1} ms ({}), by {}: {}\n",
-            r.pause_ms,
-            count(r.threads as u64, "thread", "threads"),
-            r.method.name(),
-            clean(&r.reason)
-        );
-        if r.huge_split > 0 {
-            out += &format!("{} of its huge pages stayed split\n", size(r.huge_split));
-        }
-        if !r.unreadable.is_empty() {
-            let bytes = r.unreadable.iter().map(|u| u.1 - u.0).sum();
-            out += &format!("not readable: {} of its memory\n", size_exact(bytes));
-        }
-        out
+        let check: Vec<String> = self.check_says.lines().map(|l| clean(l).to_string()).collect();
+        format!("{out}{}{}\n", report_text(r), check.join("\n"))
     }
+}
+
+/// How a snapshot was taken, in lines for people.
+pub fn report_text(r: &Report) -> String {
+    let mut out = String::new();
+    for refused in &r.refused {
+        out += &format!("not by {}: {}\n", refused.method.name(), clean(&refused.why));
+    }
+    out += &format!(
+        "the JVM stood still for {:.1} ms ({}), by {}: {}\n",
+        r.pause_ms,
+        count(r.threads as u64, "thread", "threads"),
+        r.method.name(),
+        clean(&r.reason)
+    );
+    if r.huge_split > 0 {
+        out += &format!("{} of its huge pages stayed split\n", size(r.huge_split));
+    }
+    if !r.unreadable.is_empty() {
+        let bytes = r.unreadable.iter().map(|u| u.1 - u.0).sum();
+        out += &format!("not readable: {} of its memory\n", size_exact(bytes));
+    }
+    out
 }

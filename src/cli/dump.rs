@@ -1,14 +1,17 @@
-//! `rjcore dump`: the heap as HPROF.
+//! `rjcore dump`: the heap as HPROF, of a core or of a live JVM.
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::Serialize;
 
+use super::capture::{How, report_text};
 use super::progress::Progress;
-use super::source::Source;
+use super::source::{Files, Opened, Source, check_output};
 use super::{Outcome, print_json, tell};
+use crate::capture::Report;
 use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::output::gzip::GzWriter;
@@ -21,6 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   rjcore dump core.1234 -o heap.hprof
   rjcore dump core.1234.zst --gz -o heap.hprof.gz
+  rjcore dump --pid 1234 -o heap.hprof
   rjcore dump core.1234 --sysroot /mnt/image -o heap.hprof
   rjcore dump core.1234 -o - | zstd > heap.hprof.zst";
 
@@ -28,8 +32,17 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
+    /// The core: gcore's or the kernel's, also zstd-compressed, or a bundle (.tar, .tar.zst)
+    #[arg(value_name = "CORE", required_unless_present = "pid")]
+    core: Option<PathBuf>,
+    /// Dump a live JVM: take a snapshot of it, dump that, keep no core
+    #[arg(long, value_name = "PID", conflicts_with_all = ["core", "jvm", "sysroot"])]
+    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+    pid: Option<i32>,
     #[command(flatten)]
-    source: Source,
+    files: Files,
+    #[command(flatten)]
+    how: How,
     /// Where to write the dump; `-` is standard output
     #[arg(short, long, value_name = "OUT")]
     output: OsString,
@@ -48,6 +61,8 @@ pub struct Args {
 /// The summary as JSON has it.
 #[derive(Serialize)]
 struct Summary {
+    /// How a live JVM was captured.
+    capture: Option<Report>,
     objects: u64,
     heap_bytes: u64,
     classes: u64,
@@ -68,12 +83,15 @@ impl Args {
             ));
         }
         let started = Instant::now();
-        self.source.check_output(&target)?;
-        let opened = self.source.open()?;
+        check_output(self.core.as_deref(), &target)?;
+        interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
+        let (opened, capture) = self.open(&target)?;
         let (summary, bytes_written) = opened.with_heap(|heap| self.write(heap, &target))?;
         let (core, missing) = (&opened.core, &opened.missing);
         let gaps = Gaps::new(&summary.walk, &summary.damaged, core.truncation(), missing);
+        let captured_whole = capture.as_ref().is_none_or(|r| r.unreadable.is_empty());
         let summary = Summary {
+            capture,
             objects: summary.objects,
             heap_bytes: summary.walk.bytes(),
             classes: summary.classes,
@@ -81,7 +99,7 @@ impl Args {
             truncated_arrays: summary.truncated_arrays,
             bytes_written,
             seconds: started.elapsed().as_secs_f64(),
-            whole: gaps.is_whole(),
+            whole: gaps.is_whole() && captured_whole,
             gaps,
         };
         tell(&summary.text(&target));
@@ -91,11 +109,28 @@ impl Args {
         Ok(Outcome::of(summary.whole))
     }
 
+    /// The core, and how it was taken if that was done just now.
+    fn open(&self, target: &Target) -> Result<(Opened, Option<Report>)> {
+        match (&self.core, self.pid) {
+            (_, Some(pid)) => {
+                let (file, report) =
+                    self.how.capture_unlinked(pid, self.files.threads(), target)?;
+                tell(&report_text(&report));
+                let name = format!("the snapshot of process {pid}");
+                Ok((Opened::captured(Path::new(&name), file)?, Some(report)))
+            }
+            (Some(core), None) => {
+                let source = Source { core: core.clone(), files: self.files.clone() };
+                Ok((source.open()?, None))
+            }
+            (None, None) => Err(Error::Usage("give a CORE, or --pid PID".into())),
+        }
+    }
+
     /// Writes the dump; answers its summary and the bytes of the file.
     fn write(&self, heap: &Heap, target: &Target) -> Result<(DumpSummary, u64)> {
-        interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let mut sink = Sink::open(target, true)?;
-        let threads = self.source.threads();
+        let threads = self.files.threads();
         let progress = Progress::new("dumping", heap.used());
         let run = |out: &mut dyn Write| write_dump(heap, threads, out, &|n| progress.add(n));
         let summary = match self.gz {

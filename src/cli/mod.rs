@@ -3,6 +3,7 @@
 //! One file per command; what all of them take and how they open a core is in `source`.
 
 mod capture;
+mod check;
 mod dump;
 mod histo;
 mod info;
@@ -42,6 +43,7 @@ enum Command {
     Histo(histo::Args),
     Info(info::Args),
     Trim(trim::Args),
+    Check(check::Args),
     /// Print the manual page (roff).
     #[command(hide = true)]
     Man,
@@ -53,11 +55,13 @@ enum Command {
     },
 }
 
-/// How a command that did not fail ended.
+/// How a command that came to its end ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Whole,
     Gaps,
+    /// What was asked was answered, and the answer is no.
+    Failed,
 }
 
 impl Outcome {
@@ -74,12 +78,14 @@ pub fn main() -> ExitCode {
         Command::Histo(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),
+        Command::Check(args) => args.run(),
         Command::Man => man(),
         Command::Completions { shell } => completions(shell),
     };
     match result {
         Ok(Outcome::Whole) => ExitCode::SUCCESS,
         Ok(Outcome::Gaps) => ExitCode::from(3),
+        Ok(Outcome::Failed) => ExitCode::from(1),
         Err(e) => {
             // Standard error may be closed; there is nobody left to tell.
             let _ = writeln!(io::stderr(), "rjcore: {e}");

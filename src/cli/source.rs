@@ -1,6 +1,7 @@
 //! The core that a command reads: its arguments, and how it is opened.
 
 use std::cell::Cell;
+use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,9 +20,16 @@ const MAX_THREADS: u64 = 4096;
 
 #[derive(Debug, clap::Args)]
 pub struct Source {
-    /// The core: gcore's or the kernel's, also zstd-compressed
+    /// The core: gcore's or the kernel's, also zstd-compressed, or a bundle (.tar, .tar.zst)
     #[arg(value_name = "CORE")]
     pub core: PathBuf,
+    #[command(flatten)]
+    pub files: Files,
+}
+
+/// What goes with a core.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Files {
     /// The libjvm.so that the process ran with, where it is not at its recorded path
     #[arg(long, value_name = "FILE", help_heading = "Source")]
     jvm: Option<PathBuf>,
@@ -39,11 +47,18 @@ pub struct Opened {
     pub missing: Vec<Missing>,
 }
 
-impl Source {
+impl Files {
     /// How many threads to use.
     pub fn threads(&self) -> usize {
         let default = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.threads.map_or_else(default, |n| n as usize)
+    }
+}
+
+impl Source {
+    /// How many threads to use.
+    pub fn threads(&self) -> usize {
+        self.files.threads()
     }
 
     /// Bytes of the core as it lies on the disk.
@@ -62,7 +77,8 @@ impl Source {
         };
         let mut core = CoreFile::open(&self.core, &OpenOptions { progress: Some(&unpacked) })?;
         progress.finish();
-        let sysroot = Sysroot { jvm: self.jvm.clone(), roots: self.sysroot.clone() };
+        let Files { jvm, sysroot: roots, .. } = self.files.clone();
+        let sysroot = Sysroot { jvm, roots, alone: false };
         let missing = core.lay_backing_files(&sysroot);
         Ok((core, missing))
     }
@@ -73,29 +89,36 @@ impl Source {
         let missing = missing.inspect_err(|_| explain(&core, &[]))?;
         Ok(Opened { core, missing })
     }
+}
 
-    /// Refuses an output that is the core itself or one that cannot be written, before any
-    /// work is done.
-    pub fn check_output(&self, target: &Target) -> Result<()> {
-        let Target::File { path, .. } = target else { return Ok(()) };
-        let id = |p: &Path| std::fs::metadata(p).map(|m| (m.dev(), m.ino())).ok();
-        let there = id(path);
-        if there.is_some() && there == id(&self.core) {
-            return Err(Error::Usage(format!(
-                "{} is the core itself; give another name with -o",
-                path.display()
-            )));
-        }
-        // Opening a fifo or a device twice would be seen at its other end.
-        let plain = std::fs::metadata(path).map_or(true, |m| m.is_file() || m.is_dir());
-        if plain && !path.starts_with("/dev") && !path.starts_with("/proc") {
-            drop(Sink::open(target, true)?);
-        }
-        Ok(())
+/// Refuses an output that is the core itself or one that cannot be written, before any work is
+/// done.
+pub fn check_output(core: Option<&Path>, target: &Target) -> Result<()> {
+    let Target::File { path, .. } = target else { return Ok(()) };
+    let id = |p: &Path| std::fs::metadata(p).map(|m| (m.dev(), m.ino())).ok();
+    let there = id(path);
+    if there.is_some() && there == core.and_then(id) {
+        return Err(Error::Usage(format!(
+            "{} is the core itself; give another name with -o",
+            path.display()
+        )));
     }
+    // Opening a fifo or a device twice would be seen at its other end.
+    let plain = std::fs::metadata(path).map_or(true, |m| m.is_file() || m.is_dir());
+    if plain && !path.starts_with("/dev") && !path.starts_with("/proc") {
+        drop(Sink::open(target, true)?);
+    }
+    Ok(())
 }
 
 impl Opened {
+    /// A core that rjcore took itself just now: it needs no file beside it.
+    pub fn captured(name: &Path, file: File) -> Result<Opened> {
+        let mut core = CoreFile::from_file(name, file, &OpenOptions::default())?;
+        let missing = core.lay_backing_files(&Sysroot { alone: true, ..Sysroot::default() })?;
+        Ok(Opened { core, missing })
+    }
+
     /// Reads VM and heap and hands them to `work`. Where they cannot be read, says what the
     /// core lacks before the error says what came of it.
     pub fn with_heap<T>(&self, work: impl FnOnce(&Heap) -> Result<T>) -> Result<T> {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use super::progress::Progress;
-use super::source::{Opened, Source};
+use super::source::{Opened, Source, check_output};
 use super::{Outcome, tell};
 use crate::corefile::{CoreFile, EM_X86_64, Segment, write_core};
 use crate::error::{Error, Result};
@@ -48,7 +48,7 @@ impl Args {
     pub fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
         let target = Target::new(&self.output, self.overwrite);
-        self.source.check_output(&target)?;
+        check_output(Some(&self.source.core), &target)?;
         let mut opened = self.source.open()?;
         opened.core.memory_mut().record_touched();
         let gaps = self.read_all(&opened)?;

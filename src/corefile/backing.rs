@@ -13,6 +13,7 @@ use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
+use super::bundle::Member;
 use super::{CoreFile, FileMapping, Memory};
 use crate::capture::maps::is_vm_file;
 use crate::error::{Error, Fault, Result};
@@ -24,6 +25,9 @@ pub struct Sysroot {
     pub jvm: Option<PathBuf>,
     /// Directories that stand for the process's `/`, tried in order.
     pub roots: Vec<PathBuf>,
+    /// Look nowhere but in the core's own file, a bundle's members included: neither at `jvm`
+    /// nor in `roots` nor at the recorded path. Proves that the file needs nothing else.
+    pub alone: bool,
 }
 
 /// A file that was laid under a mapping.
@@ -37,6 +41,8 @@ pub struct Backing {
     pub bytes: u64,
     /// Whether a build-id proved it to be the right one.
     pub proven: bool,
+    /// Whether it lies in the bundle with the core: then `file` is `BUNDLE:MEMBER`.
+    pub bundled: bool,
 }
 
 /// A mapping that could not be completed.
@@ -57,6 +63,7 @@ struct Candidate {
     path: PathBuf,
     map: Arc<Mmap>,
     proven: bool,
+    bundled: bool,
 }
 
 /// Whether rjcore reads the file: see [`crate::capture::maps::is_vm_file`].
@@ -67,7 +74,8 @@ pub fn matters(mapping: &FileMapping) -> bool {
 impl CoreFile {
     /// Lays the files that matter under the core's pages, see [`matters`].
     ///
-    /// Order: `--jvm` (for libjvm.so only), each root (the recorded path in it, then the
+    /// Order: `--jvm` (for libjvm.so only), the bundle that the core lies in (the recorded path
+    /// under any prefix, then the bare name), each root (the recorded path in it, then the
     /// bare name), the recorded path. Returns what could not be completed.
     /// [`Error::NoJvm`] without an NT_FILE note; [`Error::WrongJvm`] when `--jvm` is
     /// another build.
@@ -92,7 +100,8 @@ impl CoreFile {
                 self.path.display()
             )));
         }
-        let given = sysroot.jvm.as_deref().map(|jvm| self.given_jvm(jvm)).transpose()?;
+        let given = sysroot.jvm.as_deref().filter(|_| !sysroot.alone);
+        let given = given.map(|jvm| self.given_jvm(jvm)).transpose()?;
         let mut out = Vec::new();
         // One search for all mappings of one file: they lie next to each other.
         let mut last: Option<(String, Option<Candidate>, Vec<PathBuf>, String)> = None;
@@ -133,6 +142,7 @@ impl CoreFile {
                         file,
                         bytes,
                         proven: c.proven,
+                        bundled: c.bundled,
                     });
                     why = format!(
                         "{} does not reach that far, or the process had changed what the core \
@@ -210,7 +220,7 @@ impl CoreFile {
             }
             expected => expected.is_some(),
         };
-        Ok(Candidate { path: path.into(), map, proven })
+        Ok(Candidate { path: path.into(), map, proven, bundled: false })
     }
 
     fn search(
@@ -222,36 +232,86 @@ impl CoreFile {
     ) -> Option<Candidate> {
         let recorded = Path::new(mapping.clean_path());
         let inner = recorded.strip_prefix("/").unwrap_or(recorded);
+        if let Some(found) = self.in_bundle(mapping, inner, tried, why) {
+            return Some(found);
+        }
+        if sysroot.alone {
+            if tried.is_empty() {
+                *why = "not in the core's own file, and no other was to be looked at".into();
+            }
+            return None;
+        }
         let in_roots =
             sysroot.roots.iter().flat_map(|r| [r.join(inner), r.join(mapping.file_name())]);
-        *why = "no such file; name the directory that holds it with --sysroot".into();
+        if tried.is_empty() {
+            *why = "no such file; name the directory that holds it with --sysroot".into();
+        }
         for path in in_roots.chain([recorded.to_owned()]) {
             let is_recorded = path == recorded;
             tried.push(path.clone());
-            let map = match map(&path) {
-                Ok(map) => map,
+            let file = match map(&path) {
+                Ok(file) => file,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) => {
                     *why = format!("{}: {e}", path.display());
                     continue;
                 }
             };
-            match self.judge(mapping, &path, &map) {
+            match self.judge(mapping, &file, || map(&path.with_file_name("libjvm.so")).ok()) {
                 Ok(false) if is_recorded && mapping.path != mapping.clean_path() => {
                     *why = format!(
                         "{}: the process's file was deleted, and nothing proves this one equal",
                         path.display()
                     );
                 }
-                Ok(proven) => return Some(Candidate { path, map, proven }),
+                Ok(proven) => {
+                    return Some(Candidate { path, map: file, proven, bundled: false });
+                }
                 Err(e) => *why = format!("{}: {e}", path.display()),
             }
         }
         None
     }
 
+    /// The bundle's member for `mapping`, whose recorded path without its `/` is `inner`.
+    fn in_bundle(
+        &self,
+        mapping: &FileMapping,
+        inner: &Path,
+        tried: &mut Vec<PathBuf>,
+        why: &mut String,
+    ) -> Option<Candidate> {
+        // Two archives of one bare name may lie in one bundle: each is its own path's first.
+        let others = |m: &&Member| {
+            let mut paths = self.mappings.iter().map(|f| f.clean_path().trim_start_matches('/'));
+            paths.any(|path| m.name.ends_with(path))
+        };
+        let by_path = self.bundle.iter().filter(|m| m.name.ends_with(inner));
+        let by_name = self.bundle.iter().filter(|m| m.name.ends_with(mapping.file_name()));
+        for member in by_path.chain(by_name.filter(|m| !others(m))) {
+            let label = format!("{}:{}", self.path.display(), member.name.display());
+            tried.push(label.clone().into());
+            let sibling = member.name.with_file_name("libjvm.so");
+            let beside = || self.bundle.iter().find(|m| m.name == sibling).map(|m| m.map.clone());
+            match self.judge(mapping, &member.map, beside) {
+                Ok(proven) => {
+                    let map = member.map.clone();
+                    return Some(Candidate { path: label.into(), map, proven, bundled: true });
+                }
+                Err(e) => *why = format!("{label}: {e}"),
+            }
+        }
+        None
+    }
+
     /// Whether the candidate is proven right (true), possible (false) or wrong (the reason).
-    fn judge(&self, mapping: &FileMapping, path: &Path, file: &[u8]) -> Result<bool, String> {
+    /// `beside` answers the libjvm.so in the candidate's directory.
+    fn judge(
+        &self,
+        mapping: &FileMapping,
+        file: &[u8],
+        beside: impl FnOnce() -> Option<Arc<Mmap>>,
+    ) -> Result<bool, String> {
         if mapping.file_name() == "libjvm.so" {
             let found = file_build_id(file)?;
             return self.same_build(found.as_deref());
@@ -261,11 +321,11 @@ impl CoreFile {
             return Err("shorter than the file that the process had mapped".into());
         }
         // A CDS archive has no build-id, but it is of one make with the libjvm beside it.
-        match map(&path.with_file_name("libjvm.so")) {
-            Ok(jvm) => self
+        match beside() {
+            Some(jvm) => self
                 .same_build(file_build_id(&jvm)?.as_deref())
                 .map_err(|e| format!("of another JDK: the libjvm.so beside it has {e}")),
-            Err(_) => Ok(false),
+            None => Ok(false),
         }
     }
 
@@ -282,7 +342,12 @@ impl CoreFile {
 
 impl Candidate {
     fn again(&self) -> Candidate {
-        Candidate { path: self.path.clone(), map: self.map.clone(), proven: self.proven }
+        Candidate {
+            path: self.path.clone(),
+            map: self.map.clone(),
+            proven: self.proven,
+            bundled: self.bundled,
+        }
     }
 }
 

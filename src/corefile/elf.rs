@@ -48,6 +48,7 @@ pub(super) fn read(path: &Path, file: Arc<Mmap>) -> Result<CoreFile> {
         libjvm_build_id: None,
         libjvm_file: None,
         backing: Vec::new(),
+        bundle: Vec::new(),
         file: file.clone(),
     };
     let mut cut = Truncation::default();

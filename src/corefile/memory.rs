@@ -83,6 +83,12 @@ impl Memory {
         });
     }
 
+    /// The pages that lie in the files that `keep` names, and nothing of the rest.
+    pub fn only(&self, keep: impl Fn(&Arc<Mmap>) -> bool) -> Memory {
+        let pieces = self.pieces.iter().filter(|p| keep(&p.file)).cloned().collect();
+        Memory { pieces, touched: None }
+    }
+
     /// Starts to record which pages are read (for `trim`). All later reads are counted.
     pub fn record_touched(&mut self) {
         let mut page = 0;

@@ -1,9 +1,10 @@
 //! A core file as an address space, with the facts that its notes carry.
 //!
-//! Knows ELF and the kernel's notes, and which mapped files to lay underneath; knows
-//! nothing of HotSpot beyond the name `libjvm.so`.
+//! Knows ELF and the kernel's notes, bundles (a tar with the core), and which mapped files to
+//! lay underneath; knows nothing of HotSpot beyond the name `libjvm.so`.
 
 pub mod backing;
+mod bundle;
 mod elf;
 pub mod memory;
 mod unpack;
@@ -11,8 +12,10 @@ pub mod write;
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Seek};
+use std::iter;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -170,34 +173,50 @@ pub struct CoreFile {
     libjvm_build_id: Option<String>,
     libjvm_file: Option<PathBuf>,
     backing: Vec<Backing>,
+    /// What the bundle holds beside the core.
+    bundle: Vec<bundle::Member>,
 }
 
 impl CoreFile {
-    /// Opens the core at `path`, unpacking it first if it is zstd-compressed.
+    /// Opens the core at `path`, unpacking it first if it is zstd-compressed. It may be a
+    /// bundle, too: a tar, compressed or not, that holds the core and the files to lay under
+    /// it. Its content tells, not its name.
     ///
     /// A truncated core opens too, see [`CoreFile::truncation`]. Anything but a 64-bit
-    /// little-endian x86-64 or aarch64 ELF core is [`Error::NotACore`].
+    /// little-endian x86-64 or aarch64 ELF core, or a tar with one, is [`Error::NotACore`].
     pub fn open(path: &Path, opts: &OpenOptions<'_>) -> Result<CoreFile> {
-        let mut file = File::open(path).map_err(Error::io(path))?;
-        let meta = file.metadata().map_err(Error::io(path))?;
-        if !meta.is_file() {
-            let what = "not a regular file; give the core file itself".into();
-            return Err(Error::NotACore { path: path.into(), what });
+        let file = File::open(path).map_err(Error::io(path))?;
+        CoreFile::from_file(path, file, opts)
+    }
+
+    /// [`CoreFile::open`] of a file that is open already, for reading, and perhaps has no name
+    /// any more. `label` stands for its name in messages. Where it was read to before does not
+    /// matter.
+    pub fn from_file(label: &Path, mut file: File, opts: &OpenOptions<'_>) -> Result<CoreFile> {
+        let not = |what: &str| Error::NotACore { path: label.into(), what: what.into() };
+        if !file.metadata().map_err(Error::io(label))?.is_file() {
+            return Err(not("not a regular file; give the core file itself"));
         }
-        let mut magic = Vec::new();
-        (&mut file).take(4).read_to_end(&mut magic).map_err(Error::io(path))?;
-        let zst = unpack::is_zstd(&magic);
-        if zst {
-            file = unpack::unpack(path, opts)?;
+        let mut head = [0; bundle::HEADER];
+        if unpack::is_zstd(start(&file, &mut head).map_err(Error::io(label))?) {
+            file.rewind().map_err(Error::io(label))?;
+            file = unpack::unpack(label, file, opts)?;
         }
-        if file.metadata().map_err(Error::io(path))?.len() == 0 {
-            let what = "the file is empty; was there room on the disk for the core?".into();
-            return Err(Error::NotACore { path: path.into(), what });
+        let head = start(&file, &mut head).map_err(Error::io(label))?;
+        if head.is_empty() {
+            return Err(not("the file is empty; was there room on the disk for the core?"));
         }
-        // SAFETY: the mapping is read-only and private to us; as for every reader of
-        // mapped files, someone who shortens the file meanwhile gets us a SIGBUS.
-        let map = unsafe { Mmap::map(&file) }.map_err(Error::io(path))?;
-        let mut core = elf::read(path, Arc::new(map))?;
+        let (map, bundle) = if bundle::is_tar(head) {
+            let bundle = bundle::read(label, &file)?;
+            (bundle.core, bundle.files)
+        } else {
+            // SAFETY: the mapping is read-only and private to us; as for every reader of
+            // mapped files, someone who shortens the file meanwhile gets us a SIGBUS.
+            let map = unsafe { Mmap::map(&file) }.map_err(Error::io(label))?;
+            (Arc::new(map), Vec::new())
+        };
+        let mut core = elf::read(label, map)?;
+        core.bundle = bundle;
         core.segments.sort_by_key(|s| s.start);
         for s in &core.segments {
             core.memory.lay_under(s.start, s.filesz.min(s.memsz), &core.file, s.offset);
@@ -206,6 +225,35 @@ impl CoreFile {
         core.find_truncation();
         core.libjvm_build_id = backing::build_id_in_core(&core);
         Ok(core)
+    }
+
+    /// The same core with the pages of its own file only: those of the core, and those that
+    /// [`CoreFile::lay_backing_files`] took from the bundle.
+    pub fn alone(&self) -> CoreFile {
+        let own = |map: &Arc<Mmap>| {
+            let mut maps = iter::once(&self.file).chain(self.bundle.iter().map(|m| &m.map));
+            maps.any(|m| Arc::ptr_eq(m, map))
+        };
+        let backing: Vec<Backing> = self.backing.iter().filter(|b| b.bundled).cloned().collect();
+        CoreFile {
+            path: self.path.clone(),
+            file: self.file.clone(),
+            memory: self.memory.only(own),
+            machine: self.machine,
+            segments: self.segments.clone(),
+            mappings: self.mappings.clone(),
+            threads: self.threads.clone(),
+            siginfo: self.siginfo,
+            psinfo: self.psinfo.clone(),
+            auxv: self.auxv.clone(),
+            origin: self.origin.clone(),
+            notes: self.notes.clone(),
+            truncation: self.truncation.clone(),
+            libjvm_build_id: self.libjvm_build_id.clone(),
+            libjvm_file: None,
+            backing,
+            bundle: self.bundle.clone(),
+        }
     }
 
     fn find_truncation(&mut self) {
@@ -325,4 +373,23 @@ impl CoreFile {
     pub fn backing(&self) -> &[Backing] {
         &self.backing
     }
+
+    /// The names of the files that a bundle holds beside the core.
+    pub fn bundled(&self) -> impl Iterator<Item = &Path> {
+        self.bundle.iter().map(|m| m.name.as_path())
+    }
+}
+
+/// The first bytes of a file, fewer where it is shorter.
+fn start<'b>(file: &File, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
+    let mut n = 0;
+    while n < buf.len() {
+        match file.read_at(&mut buf[n..], n as u64) {
+            Ok(0) => break,
+            Ok(got) => n += got,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(&buf[..n])
 }

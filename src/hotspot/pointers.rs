@@ -20,7 +20,7 @@ pub enum KlassForm {
 }
 
 /// How this VM writes pointers into the heap.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pointers {
     /// Whether references in the heap take 4 bytes.
     pub narrow_oops: bool,

@@ -374,14 +374,14 @@ impl Info {
 }
 
 /// A walk for its report alone.
-struct Nothing;
+pub(super) struct Nothing;
 
 impl Visitor for Nothing {
     fn object(&mut self, _: Object) {}
     fn clear(&mut self) {}
 }
 
-fn lines(
+pub(super) fn lines(
     line: &mut impl FnMut(&str, String),
     label: &str,
     words: impl IntoIterator<Item = String>,

@@ -63,14 +63,16 @@ public class BigHeap {
         KEEP.add(new Object[] {new byte[400_000], new int[50_000], new long[30_000], new double[20_000]});
     }
 
-    public static void main(String[] args) throws Exception {
-        long mb = args.length > 0 ? Long.parseLong(args[0]) : 1000;
-        boolean small = args.length < 2 || args[1].equals("small");
-        // Everything made here stays, so the growth of the used heap is live data.
+    /** Everything made here stays, so the growth of the used heap is live data. */
+    static void fill(long mb, boolean small) {
         for (int round = 0; used() < mb << 20; round++) {
             if (small) small(round);
             else arrays(round);
         }
+    }
+
+    public static void main(String[] args) throws Exception {
+        fill(args.length > 0 ? Long.parseLong(args[0]) : 1000, args.length < 2 || args[1].equals("small"));
         System.out.println("READY " + ProcessHandle.current().pid());
         System.out.flush();
         while (System.in.read() >= 0) {}

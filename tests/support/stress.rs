@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -172,6 +172,18 @@ pub fn capture(pid: i32, out: &Path, args: &[&str]) -> Command {
     let mut cmd = super::rjcore();
     cmd.args(["capture", &pid.to_string(), "--overwrite", "-o"]).arg(out).args(args);
     cmd
+}
+
+/// Runs a capture to its end. The core must be whole, or caught in the middle of a collection, as these JVMs
+/// often are: that is told, with exit code 3, and no fault of the capture.
+pub fn taken(cmd: &mut Command) -> Output {
+    let out = cmd.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{cmd:?}: {e}"));
+    let said = String::from_utf8_lossy(&out.stderr);
+    let collecting =
+        said.contains("gaps: 1 problem") && said.contains("the middle of a garbage collection");
+    let fine = out.status.success() || (out.status.code() == Some(3) && collecting);
+    assert!(fine, "{cmd:?}: {}\n{said}", out.status);
+    out
 }
 
 /// The names in a directory.

@@ -38,6 +38,24 @@ pub struct DumpSummary {
     pub damaged: Vec<String>,
 }
 
+/// The dump up to its first object: all that it holds of the metadata. Also answers how many
+/// threads it names, and its summary so far.
+pub fn head(heap: &Heap) -> Result<(Vec<u8>, u32, DumpSummary)> {
+    let vm = heap.vm;
+    let mut summary = DumpSummary { damaged: heap.damaged.clone(), ..DumpSummary::default() };
+    let mut out = Vec::new();
+    out.extend_from_slice(b"JAVA PROFILE 1.0.2\0");
+    out.u4(8);
+    // The moment of the core, or else of the VM's start; never the clock, so that the same core
+    // gives the same bytes.
+    let times = perfdata::times(&perfdata::read(vm));
+    let known = times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0)));
+    out.u8(vm.taken_ms.unwrap_or(known));
+    let globals = jni_globals(vm, &mut summary.damaged)?;
+    let threads = classes::write(heap, &globals, &mut out, &mut summary);
+    Ok((out, threads, summary))
+}
+
 /// Writes the whole dump. `progress` gets the bytes of heap as they are done.
 pub fn write_dump(
     heap: &Heap,
@@ -46,21 +64,12 @@ pub fn write_dump(
     progress: &dyn Fn(u64),
 ) -> Result<DumpSummary> {
     let vm = heap.vm;
-    let mut summary = DumpSummary { damaged: heap.damaged.clone(), ..DumpSummary::default() };
+    let (head, threads_named, mut summary) = head(heap)?;
+    out.write_all(&head).map_err(Error::from_write)?;
+    drop(head);
     let mut buffer = Vec::new();
-    buffer.extend_from_slice(b"JAVA PROFILE 1.0.2\0");
-    buffer.u4(8);
-    // The moment of the core, or else of the VM's start; never the clock, so that the same core
-    // gives the same bytes.
-    let times = perfdata::times(&perfdata::read(vm));
-    let known = times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0)));
-    buffer.u8(vm.taken_ms.unwrap_or(known));
-
-    let globals = jni_globals(vm, &mut summary.damaged)?;
-    let mut thread = classes::write(heap, &globals, &mut buffer, &mut summary) + 1;
-    out.write_all(&buffer).map_err(Error::from_write)?;
-    buffer = Vec::new();
-    let first_virtual = thread;
+    let first_virtual = threads_named + 1;
+    let mut thread = first_virtual;
 
     let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k)).collect();
     let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);

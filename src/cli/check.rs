@@ -1,0 +1,51 @@
+//! `rjcore check`: whether a core holds what `dump` needs, told in a moment.
+
+use super::source::Source;
+use super::{Outcome, print, print_json};
+use crate::error::{Error, Result};
+use crate::output::check::{Check, Verdict};
+
+const EXAMPLES: &str = "\
+Examples:
+  rjcore check core.1234
+  rjcore check bundle.tar.zst
+  rjcore check core.1234 --sysroot /mnt/image
+  rjcore check core.1234 --json | jq -r '.verdict, .take_along[]'
+
+Exit codes:
+  0  whole, by itself or with the files that were found
+  1  it cannot be dumped
+  2  wrong usage
+  3  it can be dumped, but with gaps";
+
+/// Say whether a core holds what dump needs, and which files to take along with it
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub fn run(&self) -> Result<Outcome> {
+        let (core, missing) = self.source.open_core()?;
+        let check = match &missing {
+            Ok(missing) => Check::of(&core, missing, self.source.threads()),
+            Err(e @ Error::NoJvm(_)) => Check::unreadable(&core, e),
+            // The user's own --jvm.
+            Err(_) => return missing.map(|_| Outcome::Failed),
+        };
+        match self.json {
+            true => print_json(&check)?,
+            false => print(check.text().as_bytes())?,
+        }
+        Ok(match check.verdict() {
+            Verdict::SelfContained | Verdict::WithFiles => Outcome::Whole,
+            Verdict::Gaps => Outcome::Gaps,
+            Verdict::Unsupported | Verdict::Unreadable => Outcome::Failed,
+        })
+    }
+}

@@ -1,0 +1,181 @@
+//! A bundle: a tar that holds one core and, beside it, the files that rjcore lays under it.
+//!
+//! Knows tar, and how a core and a packed file start; knows nothing of what is in a core, nor
+//! which file belongs under which mapping. Members are mapped where they lie in the tar.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::{Mmap, MmapOptions};
+
+use super::unpack::{is_zstd, spool};
+use crate::capture::maps::is_vm_file;
+use crate::error::{Error, Result};
+
+/// Bytes of a tar's header; the first of it is enough to know it.
+pub(super) const HEADER: usize = 512;
+/// A bundle has one libjvm.so and a few archives; a container's image has not many more.
+const MAX_FILES: usize = 10_000;
+/// The holes of a sparse member cost time: no file system of today holds more.
+const MAX_UNPACKED: u64 = 1 << 44;
+/// Bytes of a member that tell what it is.
+const HEAD: usize = 64;
+/// How many names a message lists.
+const SHOWN: usize = 4;
+/// GNU tar's keys of a sparse member in a pax archive, whose map lies among its data.
+const PAX_SPARSE: &str = "GNU.sparse.";
+
+/// A file of the bundle that may lie under a core's pages.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    /// Its name in the tar.
+    pub name: PathBuf,
+    /// Its bytes.
+    pub map: Arc<Mmap>,
+}
+
+/// What of a tar rjcore uses.
+pub(super) struct Bundle {
+    pub core: Arc<Mmap>,
+    pub files: Vec<Member>,
+}
+
+/// Whether a file that starts like this is a tar: POSIX's and GNU's magic, at 257.
+pub(super) fn is_tar(head: &[u8]) -> bool {
+    head.get(257..262) == Some(b"ustar")
+}
+
+/// Finds the core in the tar `file`, and the files that may lie under it.
+///
+/// A tar that is cut off gives what is there: the core's own headers tell what it lacks.
+/// [`Error::NotACore`] where there is no core in it, or more than one.
+pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
+    let not = |what: String| Error::NotACore { path: label.into(), what };
+    // SAFETY: as for every mapping of a core: read-only, and shortening it meanwhile is the
+    // user's to avoid.
+    let whole = unsafe { Mmap::map(file) }.map_err(Error::io(label))?;
+    let (mut cores, mut files) = (Vec::new(), Vec::new());
+    let (mut packed, mut sparse) = (Vec::new(), Vec::new());
+    let mut members = 0;
+    let mut archive = tar::Archive::new(Cursor::new(&whole[..]));
+    let entries = archive.entries_with_seek().map_err(Error::io(label))?;
+    let mut ended = None;
+    for entry in entries {
+        let mut entry = match entry {
+            Ok(entry) => entry,
+            Err(e) => {
+                ended = Some(e);
+                break;
+            }
+        };
+        let kind = entry.header().entry_type();
+        if !(kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse()) {
+            continue;
+        }
+        members += 1;
+        let name = PathBuf::from(std::ffi::OsStr::from_bytes(&entry.path_bytes()));
+        let at = entry.raw_file_position();
+        let len = entry.size().min((whole.len() as u64).saturating_sub(at));
+        let wanted = is_vm_file(&name.to_string_lossy()) && files.len() < MAX_FILES;
+        if is_pax_sparse(&mut entry) {
+            sparse.push(name);
+            continue;
+        }
+        let mut first = Vec::new();
+        if kind.is_gnu_sparse() {
+            // Its first bytes need not lie behind its header.
+            let read = (&mut entry).take(HEAD as u64).read_to_end(&mut first);
+            read.map_err(Error::io(label))?;
+        } else {
+            first.extend(&whole[(at as usize).min(whole.len())..][..len.min(HEAD as u64) as usize]);
+        }
+        let core = is_core(&first);
+        if !first.is_empty() && (core || wanted) {
+            if kind.is_gnu_sparse() && entry.size() > MAX_UNPACKED {
+                let name = name.display();
+                return Err(not(format!("{name} says that it has {} bytes", entry.size())));
+            }
+            let map = match kind.is_gnu_sparse() {
+                true => unpacked(label, &mut first.chain(entry))?,
+                false => mapped(label, file, at, len)?,
+            };
+            match core {
+                true => cores.push((name, map)),
+                false => files.push(Member { name, map }),
+            }
+        } else if is_packed(&first) {
+            packed.push(name);
+        }
+    }
+    let cut = ended.map_or(String::new(), |e| format!("; the tar is damaged or cut off: {e}"));
+    match <[_; 1]>::try_from(cores) {
+        Ok([(_, core)]) => Ok(Bundle { core, files }),
+        Err(none) if none.is_empty() => Err(not(match (&packed[..], &sparse[..]) {
+            ([], []) => format!(
+                "a tar without a core: none of its {members} files is an ELF core; give the \
+                 core that gcore or the kernel wrote, or a bundle with it{cut}"
+            ),
+            ([], sparse) => format!(
+                "a tar without a core that can be read in place: {} is a sparse member in pax \
+                 format; unpack the tar, or make it without --sparse{cut}",
+                names(sparse)
+            ),
+            (packed, _) => format!(
+                "a tar without a core that can be read in place: {} is compressed inside the \
+                 tar; unpack it, or compress the tar as a whole (tar -c ... | zstd){cut}",
+                names(packed)
+            ),
+        })),
+        Err(several) => {
+            let paths: Vec<PathBuf> = several.iter().map(|(name, _)| name.clone()).collect();
+            Err(not(format!(
+                "a tar with {} cores ({}); unpack the one that you want and give it by itself",
+                paths.len(),
+                names(&paths)
+            )))
+        }
+    }
+}
+
+/// `ET_CORE` of an ELF file that starts like this.
+fn is_core(head: &[u8]) -> bool {
+    // A big-endian one is told apart later.
+    head.starts_with(b"\x7fELF") && matches!(head.get(16..18), Some([4, 0] | [0, 4]))
+}
+
+/// gzip, xz, lz4 or zstd.
+fn is_packed(head: &[u8]) -> bool {
+    let other: [&[u8]; 3] = [&[0x1f, 0x8b], b"\xfd7zXZ", &[0x04, 0x22, 0x4d, 0x18]];
+    is_zstd(head) || other.iter().any(|magic| head.starts_with(magic))
+}
+
+fn is_pax_sparse(entry: &mut tar::Entry<'_, impl Read>) -> bool {
+    let Ok(Some(mut extensions)) = entry.pax_extensions() else { return false };
+    extensions.any(|e| e.is_ok_and(|e| e.key().is_ok_and(|k| k.starts_with(PAX_SPARSE))))
+}
+
+fn mapped(label: &Path, file: &File, at: u64, len: u64) -> Result<Arc<Mmap>> {
+    // SAFETY: as in `read`.
+    let map = unsafe { MmapOptions::new().offset(at).len(len as usize).map(file) };
+    map.map(Arc::new).map_err(Error::io(label))
+}
+
+/// A member made with `tar --sparse` does not lie in one piece.
+fn unpacked(label: &Path, entry: &mut impl Read) -> Result<Arc<Mmap>> {
+    // Where the tar is cut, what came before it is kept.
+    let (file, _, _end) = spool(label, entry)?;
+    // SAFETY: nobody else has this file.
+    unsafe { Mmap::map(&file) }.map(Arc::new).map_err(Error::io(label))
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    let mut shown: Vec<String> =
+        paths.iter().take(SHOWN).map(|p| p.display().to_string()).collect();
+    if paths.len() > SHOWN {
+        shown.push(format!("and {} more", paths.len() - SHOWN));
+    }
+    shown.join(", ")
+}

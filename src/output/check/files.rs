@@ -1,0 +1,80 @@
+//! Where the pages of libjvm.so and of the CDS archives come from: the core, a file, nowhere.
+
+use serde::Serialize;
+
+use crate::corefile::{Backing, CoreFile, FileMapping, Missing, backing};
+
+/// One mapped file that rjcore reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileCheck {
+    /// Where the process had it.
+    pub path: String,
+    /// Bytes that were mapped.
+    pub mapped: u64,
+    /// Those that the core itself holds.
+    pub in_core: u64,
+    /// Where the rest came from, if it was found.
+    pub source: Option<Source>,
+    /// Those that are nowhere.
+    pub missing: u64,
+    /// Why they are not, where some are.
+    pub why: Option<String>,
+    /// The files that were looked at for them.
+    pub tried: Vec<String>,
+}
+
+/// A file that was laid under the core.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// Its path; `BUNDLE:MEMBER` for one that lies in a bundle.
+    pub file: String,
+    /// Bytes that came from it.
+    pub bytes: u64,
+    /// Whether a build-id proved it to be the process's.
+    pub proven: bool,
+    /// Whether it lies in the bundle with the core.
+    pub bundled: bool,
+}
+
+/// All of them, by address; `alone` is the core without the files beside it.
+pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<FileCheck> {
+    let mut out: Vec<FileCheck> = Vec::new();
+    for m in core.mappings().iter().filter(|m| backing::matters(m)) {
+        let at = out.iter().position(|f| f.path == m.path).unwrap_or_else(|| {
+            out.push(FileCheck {
+                path: m.path.clone(),
+                mapped: 0,
+                in_core: 0,
+                source: None,
+                missing: 0,
+                why: None,
+                tried: Vec::new(),
+            });
+            out.len() - 1
+        });
+        let file = &mut out[at];
+        let from: Vec<&Backing> = core.backing().iter().filter(|b| b.start == m.start).collect();
+        let bundled: u64 = from.iter().filter(|b| b.bundled).map(|b| b.bytes).sum();
+        file.mapped = file.mapped.saturating_add(m.end - m.start);
+        file.in_core += saved(alone, m).saturating_sub(bundled);
+        for b in from.into_iter().filter(|b| b.bytes > 0) {
+            let source = file.source.get_or_insert_with(|| Source {
+                file: b.file.display().to_string(),
+                bytes: 0,
+                proven: b.proven,
+                bundled: b.bundled,
+            });
+            source.bytes += b.bytes;
+        }
+        for lack in missing.iter().filter(|l| l.mapping == *m) {
+            file.missing += lack.missing_bytes;
+            file.why = Some(lack.why.clone());
+            file.tried = lack.tried.iter().map(|p| p.display().to_string()).collect();
+        }
+    }
+    out
+}
+
+fn saved(core: &CoreFile, m: &FileMapping) -> u64 {
+    core.memory().present(m.start, m.end).map(|(from, to)| to - from).sum()
+}
