@@ -46,6 +46,7 @@ fn calls(log: &Path) -> Vec<Call> {
     // It starts as the first thread, and that one traces.
     let tracer = log.split(' ').next().expect("a word");
     let mut out: Vec<Call> = Vec::new();
+    let mut last = "";
     for line in log.lines() {
         let Some((pid, rest)) = line.split_once(' ') else { continue };
         let Some((name, rest)) = rest.trim().split_once('(') else { continue };
@@ -55,12 +56,16 @@ fn calls(log: &Path) -> Vec<Call> {
         let number = out.iter().filter(|c| c.name == name).count() + 1;
         let kind = match name {
             "ptrace" => rest.split([',', ')']).next().unwrap_or(""),
-            // Asked again and again until a thread stops.
-            "wait4" if rest.contains("WNOHANG") => "ioctl",
+            // Others ask, again and again, whether a thread has stopped yet. (How it is asked is not in the log
+            // of a call at which rjcore was killed.)
+            "wait4" if !["PTRACE_SYSCALL", "PTRACE_DETACH", "kill"].contains(&last) => "ioctl",
             // The mark of a snapshot.
             "openat" if rest.contains("/oom_score_adj") && rest.contains("O_WRONLY") => "mark",
             name => name,
         };
+        if matches!(name, "ptrace" | "wait4" | "kill") {
+            last = kind;
+        }
         let before =
             out.iter().flat_map(|c| &c.step).filter(|s| s.starts_with(&format!("{kind} ")));
         let before = before.count();
@@ -103,7 +108,7 @@ impl Kills<'_> {
         cmd.arg(rjcore.get_program()).args(rjcore.get_args());
         let answer = cmd.output().expect("strace starts");
         let said = String::from_utf8_lossy(&answer.stderr).into_owned();
-        if answer.status.success() {
+        if matches!(answer.status.code(), Some(0 | 3)) {
             assert_eq!(names(&out), ["core"], "{said}");
             self.stress.is_well(&format!("a whole {}", self.method));
             return at.is_none().then(|| calls(&log));
@@ -213,9 +218,10 @@ fn killed(
     let (empty, none) = (BTreeSet::new(), Vec::new());
     let mut kills = Kills { stress, method, dir, steps: empty, others: 0, ended: 0, left: none };
     let whole = kills.run(None).expect("a whole run");
-    let count = whole.iter().filter(|c| c.step.is_some()).count();
+    let made: Vec<&String> = whole.iter().filter_map(|c| c.step.as_ref()).collect();
+    let count = made.len();
     // Fewer would mean that the log is not understood.
-    assert!(count >= steps, "{name}: {count} steps: {whole:?}");
+    assert!(count >= steps, "{name}: {made:?}");
     if count > 0 {
         kills.every_step(&whole);
     }
@@ -303,7 +309,7 @@ fn at_random_times() {
             let mut child = cmd.stderr(Stdio::null()).spawn().expect("rjcore starts");
             std::thread::sleep(Duration::from_micros(random() % took.as_micros() as u64));
             child.kill().expect("kill");
-            let whole = child.wait().expect("its end").success();
+            let whole = matches!(child.wait().expect("its end").code(), Some(0 | 3));
             hit += usize::from(!whole);
             assert_eq!(core.exists(), whole, "a core under its name after a kill");
             let _ = fs::remove_file(&core);
