@@ -245,7 +245,7 @@ fn with_leader(how: &str, version: u32, flags: &[&str], dir: &Scratch) -> Stress
 fn at_each_step_of_a_fork() {
     let dir = Scratch::new("kill-fork");
     let stress = with_leader("read", 17, &[], &dir);
-    let left = killed("fork", stress, "fork", 30, 24, &dir);
+    let left = killed("fork", stress, "fork", 30, 12, &dir);
     assert_eq!(left, [""; 0], "userfaultfds");
 }
 
@@ -253,7 +253,7 @@ fn at_each_step_of_a_fork() {
 fn at_each_step_of_a_precopy() {
     let dir = Scratch::new("kill-precopy");
     let stress = with_leader("read", 25, &[], &dir);
-    let left = killed("precopy", stress, "precopy", 15, 36, &dir);
+    let left = killed("precopy", stress, "precopy", 15, 20, &dir);
     // Only from where a thread of the JVM is set to make it to where the thread is set to close it: it makes the
     // call that it is set to when rjcore dies.
     let window = [
@@ -272,7 +272,7 @@ fn at_each_step_of_a_precopy() {
 fn at_some_calls_of_a_stop() {
     let dir = Scratch::new("kill-stop");
     let stress = Stress::start(17, &["-XX:+UseSerialGC"], STILL, &dir);
-    assert_eq!(killed("stop", stress, "stop", 0, 20, &dir), [""; 0], "userfaultfds");
+    assert_eq!(killed("stop", stress, "stop", 0, 12, &dir), [""; 0], "userfaultfds");
 }
 
 /// The thread that is borrowed is not the process's first one, but one that reads standard input.
@@ -303,7 +303,7 @@ fn at_random_times() {
         taken(&mut capture(stress.pid(), &core, &["--snapshot", method, "--zstd=1"]));
         let took = start.elapsed();
         fs::remove_file(&core).expect("the core");
-        let (n, mut hit) = (some(15), 0);
+        let (n, mut hit) = (some(10), 0);
         for _ in 0..n {
             let mut cmd = capture(stress.pid(), &core, &["--snapshot", method, "--zstd=1"]);
             let mut child = cmd.stderr(Stdio::null()).spawn().expect("rjcore starts");
