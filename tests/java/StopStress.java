@@ -492,13 +492,25 @@ public class StopStress {
     static ServerSocket port;
 
     /** Fails if anyone else still has the socket that this process closed. */
+    /**
+     * The port is below the range from which the kernel takes those that nobody asks for. A process that a
+     * thread here starts holds a copy of the descriptor until its exec: hence the second try, and more.
+     */
     static String rebind() throws Exception {
-        int last = port == null ? 0 : port.getLocalPort();
+        int number = port == null ? 20_000 + (int) (ProcessHandle.current().pid() % 10_000) : port.getLocalPort();
         if (port != null) port.close();
-        port = new ServerSocket();
-        port.setReuseAddress(false);
-        port.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), last));
-        return "OK " + port.getLocalPort();
+        for (int tries = 0; ; tries++) {
+            port = new ServerSocket();
+            port.setReuseAddress(false);
+            try {
+                port.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), number));
+                return "OK " + number;
+            } catch (BindException e) {
+                port.close();
+                if (tries == 100) throw e;
+                Thread.sleep(10);
+            }
+        }
     }
 
     public static void main(String[] args) throws Exception {
