@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Captures of one live JVM side by side: rjcore, gcore, and the JDK's own heap dump.
 #   capture.sh [--mb N]... [--gc G1|Z|Parallel|Serial] [--jdk 17|25] [--pages small|huge]... [--runs N] [--dir DIR]
-# Default: 1000 and 4000 MB used, JDK 17, G1, without and with huge pages, medians of 5; files go to --dir (/tmp).
+#              [--rjcore FILE]
+# Default: 1000 and 4000 MB used, JDK 17, G1, without and with huge pages, medians of 5 (of others' tools: 3).
+# Files go to --dir (/tmp), one at a time: up to the heap's limit and 4 GB more. --rjcore FILE: that binary, as it is.
 # "gap" is the largest gap between two readings of the clock by a thread in the JVM: what its users notice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-sizes=() gc=G1 jdk=17 pages=() runs=5 dir=/tmp
+sizes=() gc=G1 jdk=17 pages=() runs=5 dir=/tmp rjcore=
 while [ $# -gt 0 ]; do
     case $1 in
         --mb) sizes+=("$2") ;;
@@ -14,20 +16,25 @@ while [ $# -gt 0 ]; do
         --pages) pages+=("$2") ;;
         --runs) runs=$2 ;;
         --dir) dir=$2 ;;
-        *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
+        --rjcore) rjcore=$(realpath "$2") ;;
+        *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
     esac
     shift 2
 done
 [ ${#sizes[@]} -gt 0 ] || sizes=(1000 4000)
 [ ${#pages[@]} -gt 0 ] || pages=(small huge)
+few=$((runs < 3 ? runs : 3))
 scripts/setup.sh --quick > /dev/null
-cargo build -q --locked --release
-rjcore=$(realpath "${CARGO_TARGET_DIR:-target}/release/rjcore")
+if [ -z "$rjcore" ]; then
+    cargo build -q --locked --release
+    rjcore=$(realpath "${CARGO_TARGET_DIR:-target}/release/rjcore")
+fi
 work=$(mktemp -d "$dir/rjcore-capture.XXXXXX")
 jvm=
 trap '[ -z "$jvm" ] || kill "$jvm" 2> /dev/null || true; rm -rf "$work"' EXIT
 jdk17=/usr/lib/jvm/java-17-openjdk-amd64
 "$jdk17/bin/javac" -encoding UTF-8 --release 17 -d "$work" tests/java/BigHeap.java tests/java/Watched.java
+cc -O1 -Wall -Werror -o "$work/fork" benches/fork.c
 home=$jdk17
 [ "$jdk" = 17 ] || home=$PWD/.test-deps/temurin-$jdk
 mkfifo "$work/in"
@@ -41,10 +48,11 @@ gap() { # the largest since the last call
 }
 middle() { sort -n | awk '{ t[NR] = $1 } END { printf "%.1f [%.1f-%.1f]", (t[int((NR + 1) / 2)] + t[int(NR / 2) + 1]) / 2, t[1], t[NR] }'; }
 one() { sort -n | awk '{ t[NR] = $1 } END { print (t[int((NR + 1) / 2)] + t[int(NR / 2) + 1]) / 2 }'; }
+memory() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$jvm/smaps_rollup"; } # in kB
 
-# method NAME N CMD...: CMD writes $out; prints a row, keeps medians in $gap_ms, $wall_ms, $disk_kb
+# method NAME N CMD...: CMD writes $out; prints a row, keeps medians in $gap_ms, $wall_ms, $disk_kb, all gaps in $gaps
 method() {
-    local name=$1 n=$2 i t0 t1
+    local name=$1 n=$2 i t0 t1 own="" how
     shift 2
     : > "$work/gaps"; : > "$work/walls"; : > "$work/own"; disk_kb=0 size_kb=0
     for ((i = 0; i < n; i++)); do
@@ -56,23 +64,29 @@ method() {
         t1=$(date +%s%N)
         gap >> "$work/gaps"
         awk -v n=$((t1 - t0)) 'BEGIN { print n / 1e6 }' >> "$work/walls"
-        sed -n 's/.*"pause_ms": \([0-9.]*\).*/\1/p' "$work/log" >> "$work/own"
+        sed -n 's/^  "pause_ms": \([0-9.]*\).*/\1/p' "$work/log" >> "$work/own"
         disk_kb=$(du -k "$out" | cut -f1)
         size_kb=$(du -k --apparent-size "$out" | cut -f1)
     done
-    gap_ms=$(one < "$work/gaps") wall_ms=$(one < "$work/walls")
-    local own=""
+    how=$(sed -n 's/^  "method": "\(.*\)".*/\1/p' "$work/log")
+    gap_ms=$(one < "$work/gaps") wall_ms=$(one < "$work/walls") gaps=$(awk '{ printf " %.1f", $1 }' "$work/gaps")
     [ ! -s "$work/own" ] || own=$(middle < "$work/own")
-    printf '  %-30s %-26s %-24s %-26s %8d %8d\n' "$name" "$(middle < "$work/gaps")" "$own" \
+    printf '  %-31s %-25s %-23s %-27s %8d %8d\n' "$name${how:+ ($how)}" "$(middle < "$work/gaps")" "$own" \
         "$(middle < "$work/walls")" $((disk_kb / 1024)) $((size_kb / 1024))
     rm -f "$out"*
 }
+nothing() { touch "$out"; sleep 1; }
+capture() { "$rjcore" capture "$jvm" --overwrite --json -o "$out" "$@"; }
+dump_pid() { "$rjcore" dump --pid "$jvm" --overwrite -o "$out"; }
 dump() { "$home/bin/jcmd" "$jvm" GC.heap_dump -all -overwrite "$out"; }
 
-echo "$(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ { printf "%d GB", $2 / 1048576 + 0.5 }' /proc/meminfo), kernel $(uname -r), $(date -u +%F)"
+echo "$(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ { printf "%d GB", $2 / 1048576 + 0.5 }' /proc/meminfo), kernel $(uname -r), $(date -u +%F), load $(cut -d' ' -f1-3 /proc/loadavg)"
 for mb in "${sizes[@]}"; do for page in "${pages[@]}"; do
-    flags="-XX:+Use${gc}GC -Xmx$((mb * 3 / 2))m"
-    [ "$gc" != Z ] || flags="-XX:+UseZGC -Xmx$((mb * 5 / 2))m"
+    limit=$((mb * 3 / 2))
+    [ "$gc" != Z ] || limit=$((mb * 5 / 2))
+    free=$(($(df -Pk "$work" | awk 'NR == 2 { print $4 }') / 1024))
+    [ "$free" -ge $((limit + 4000)) ] || { echo "capture: $dir has $free MB, $((limit + 4000)) are needed" >&2; exit 1; }
+    flags="-XX:+Use${gc}GC -Xmx${limit}m"
     [ "$page" = small ] || flags+=" -XX:+UseTransparentHugePages"
     : > "$work/out"
     # shellcheck disable=SC2086 # flags are words
@@ -85,26 +99,35 @@ for mb in "${sizes[@]}"; do for page in "${pages[@]}"; do
     done
     : > "$work/out"
     sleep 2
-    rss_kb=$(awk '/VmRSS/ { print $2 }' "/proc/$jvm/status")
-    echo "JDK $jdk, $gc, $mb MB used, $page pages: RSS $((rss_kb / 1024)) MB"
-    printf '  %-30s %-26s %-24s %-26s %8s %8s\n' "" "gap in the JVM, ms" "rjcore's pause_ms" "wall, ms" "disk MB" "size MB"
-    method "nothing" 3 touch "$out"
-    capture() { "$rjcore" capture "$jvm" --overwrite --json -o "$out" "$@"; }
+    # ZGC of JDK 17 maps its heap three times, and Rss counts each: Pss counts what is there.
+    rss_kb=$(memory Rss) huge_kb=$(memory AnonHugePages)
+    [ "$gc" != Z ] || rss_kb=$(memory Pss)
+    echo "JDK $jdk, $gc, $mb MB used, $page pages: RSS $((rss_kb / 1024)) MB, $((huge_kb / 1024)) MB of it in huge pages"
+    printf '  %-31s %-25s %-23s %-27s %8s %8s\n' "" "gap in the JVM, ms" "rjcore's pause_ms" "wall, ms" "disk MB" "size MB"
+    method "nothing" 3 nothing
     method "rjcore capture" "$runs" capture
-    our_gap=$gap_ms our_wall=$wall_ms our_kb=$disk_kb
-    if [ "$gc" != Z ]; then method "rjcore --snapshot precopy" "$runs" capture --snapshot precopy; fi
-    method "rjcore --snapshot stop" "$runs" capture --snapshot stop
+    our_gap=$gap_ms our_wall=$wall_ms our_kb=$disk_kb our_gaps=$gaps our_huge=$(memory AnonHugePages)
+    [ "$gc" = Z ] || method "rjcore --snapshot" "$runs" capture --snapshot precopy
+    method "rjcore --snapshot" "$runs" capture --snapshot stop
     method "rjcore --zstd" "$runs" capture --zstd
-    dump_pid() { "$rjcore" dump --pid "$jvm" --overwrite -o "$out"; }
+    # dump does not read ZGC's heap; gcore writes all that ZGC of JDK 17 has reserved, more than a hundred GB.
     [ "$gc" = Z ] || method "rjcore dump --pid" "$runs" dump_pid
-    # gcore writes all that ZGC of JDK 17 has reserved: more than a hundred GB.
+    gcore_gap=0 gcore_wall=0
     if [ "$gc$jdk" != Z17 ]; then
-        method "gcore" 3 scripts/gcore.sh "$jvm" "$out"
-        awk -v g="$gap_ms" -v o="$our_gap" -v w="$wall_ms" -v ow="$our_wall" -v k="$our_kb" -v r="$rss_kb" \
-            'BEGIN { printf "  gcore / rjcore: gap %.0f, wall %.1f; rjcore: disk / RSS %.2f\n", g / o, w / ow, k / r }'
+        method "gcore" "$few" scripts/gcore.sh "$jvm" "$out"
+        gcore_gap=$gap_ms gcore_wall=$wall_ms
     fi
-    method "jcmd GC.heap_dump -all" 3 dump
+    method "jcmd GC.heap_dump -all" "$few" dump
     exec 3>&-
     wait "$jvm"
     jvm=
+    "$work/fork" $((rss_kb / 1024)) "$page" "$runs" > "$work/forks"
+    printf '  %-31s %s\n' "fork() of a program as large" "$(middle < "$work/forks")"
+    awk -v f="$(one < "$work/forks")" -v g="$gcore_gap" -v o="$our_gap" -v w="$gcore_wall" -v ow="$our_wall" \
+        -v k="$our_kb" -v r="$rss_kb" 'BEGIN {
+            printf "  rjcore capture: gap %.2f of a bare fork, disk %.2f of RSS", o / f, k / r
+            if (g) printf ", wall %.2f of gcore; gcore: gap %.0f times as long", ow / w, g / o
+            print ""
+        }'
+    echo "  rjcore's gaps in order:$our_gaps ms; in huge pages afterwards: $((our_huge / 1024)) MB"
 done; done

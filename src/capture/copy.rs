@@ -8,11 +8,12 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::freeze::Frozen;
-use super::image::{Image, Ranges, minus};
+use super::image::Image;
 use super::maps::{self, Kind, Mapping};
 use super::pages::Run;
 use super::plan::{Holder, Saved, SharedPlan, saved};
-use super::shared::{Object, objects, union};
+use super::ranges::{Ranges, minus, union};
+use super::shared::{Object, objects};
 use super::track::Tracker;
 use super::{Failure, Snapshot, Target, sys};
 

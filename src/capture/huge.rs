@@ -4,10 +4,9 @@
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::image::{Ranges, minus};
 use super::maps::{Kind, Mapping};
 use super::pages::PageMap;
-use super::shared::union;
+use super::ranges::{Ranges, minus, union};
 use super::sys;
 
 /// Size of a huge page on x86-64, and on aarch64 with pages of 4 KB.

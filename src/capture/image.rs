@@ -11,14 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use memmap2::{Advice, MmapMut, MmapOptions};
 
 use super::maps::PAGE;
+use super::ranges::Ranges;
 
 /// What one read is given: it stays in the CPU's cache.
 pub const PIECE: u64 = 1 << 20;
 /// Less than this is not worth a second thread.
 const ALONE: u64 = 4 << 20;
-
-/// Ranges of addresses: (first, first after it).
-pub type Ranges = Vec<(u64, u64)>;
 
 /// How a page is read; fewer bytes than asked for is an error.
 pub type Read<'a> = &'a (dyn Fn(u64, &mut [u8]) -> io::Result<()> + Sync);
@@ -281,48 +279,9 @@ pub fn read_pages(addr: u64, buf: &mut [u8], read: Read<'_>) -> Ranges {
     failed
 }
 
-/// What of `a` is not in `b`; both in order and disjoint.
-pub fn minus(a: &[(u64, u64)], b: &[(u64, u64)]) -> Ranges {
-    let mut out = Ranges::new();
-    let mut cuts = b.iter().peekable();
-    for &(start, end) in a {
-        let mut at = start;
-        while let Some(&&(from, to)) = cuts.peek() {
-            if to <= at {
-                cuts.next();
-                continue;
-            }
-            if from >= end {
-                break;
-            }
-            if at < from {
-                out.push((at, from));
-            }
-            at = to;
-            if to > end {
-                break;
-            }
-            cuts.next();
-        }
-        if at < end {
-            out.push((at, end));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn differences_of_ranges() {
-        let of = |a: &[(u64, u64)], b: &[(u64, u64)]| minus(a, b);
-        assert_eq!(of(&[(0, 10)], &[]), [(0, 10)]);
-        assert_eq!(of(&[(0, 10)], &[(2, 4), (6, 7)]), [(0, 2), (4, 6), (7, 10)]);
-        assert_eq!(of(&[(0, 10), (20, 30)], &[(5, 25), (28, 40)]), [(0, 5), (25, 28)]);
-        assert_eq!(of(&[(5, 6), (7, 8)], &[(0, 100)]), []);
-    }
 
     const fn page(n: u64) -> u64 {
         n * PAGE

@@ -3,9 +3,9 @@
 //! Knows kinds of mappings and the layout of the file; knows nothing of how pages are read.
 
 use super::elf::{EM_AARCH64, EM_X86_64, Load, front, front_len};
-use super::image::Ranges;
 use super::maps::{Kind, Mapping, PAGE};
 use super::pages::Run;
+use super::ranges::Ranges;
 
 /// A private mapping of a file of which some pages were changed is saved whole, as the kernel
 /// does, up to this size; of a larger one only the changed pages are.

@@ -9,9 +9,10 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use rustix::fs::SeekFrom;
 
-use super::image::{Image, Ranges, Read};
+use super::image::{Image, Read};
 use super::maps::{Kind, Mapping};
 use super::pages::PageMap;
+use super::ranges::{Ranges, union};
 
 /// One piece of shared memory.
 #[derive(Debug)]
@@ -45,19 +46,6 @@ pub fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
         o.extents = union(std::mem::take(&mut o.extents));
     }
     out
-}
-
-/// Sorted, and joined where they touch.
-pub fn union(mut ranges: Ranges) -> Ranges {
-    ranges.sort_unstable();
-    ranges.dedup_by(|next, last| {
-        let joins = next.0 <= last.1;
-        if joins {
-            last.1 = last.1.max(next.1);
-        }
-        joins
-    });
-    ranges
 }
 
 /// Root may follow map_files; everyone who may trace the process may open its descriptors, and

@@ -9,9 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::image::{Ranges, read_pages};
+use super::image::read_pages;
 use super::maps::PAGE;
 use super::plan::{Holder, Layout, Piece};
+use super::ranges::Ranges;
 
 /// What a thread reads at a time: it stays in the CPU's cache.
 const READ: u64 = 1 << 20;

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::memory::PAGE;
 use super::{CoreFile, Segment};
 use crate::capture::elf::{Load, aligned, front, front_len};
+use crate::capture::ranges::union;
 use crate::error::{Error, Result};
 
 /// Writes an ELF core with the notes of `source` and its memory in `ranges` (start, end),
@@ -24,21 +25,13 @@ pub fn write_core(out: &mut impl Write, source: &CoreFile, ranges: &[(u64, u64)]
 }
 
 fn loads(source: &CoreFile, ranges: &[(u64, u64)]) -> Vec<Load> {
-    let mut pages: Vec<(u64, u64)> = ranges
+    let pages = ranges
         .iter()
         .filter(|r| r.0 < r.1)
         .map(|r| (r.0 & !(PAGE - 1), r.1.checked_next_multiple_of(PAGE).unwrap_or(!(PAGE - 1))))
         .collect();
-    pages.sort_unstable();
-    pages.dedup_by(|next, prev| {
-        let joins = next.0 <= prev.1;
-        if joins {
-            prev.1 = prev.1.max(next.1);
-        }
-        joins
-    });
     let mut out: Vec<Load> = Vec::new();
-    for (start, end) in pages {
+    for (start, end) in union(pages) {
         for (mut from, to) in source.memory().present(start, end) {
             while from < to {
                 let (flags, until) = flags_at(source.segments(), from);

@@ -1,0 +1,69 @@
+//! Ranges of addresses or offsets: (first, first after it).
+//!
+//! Knows numbers only.
+
+/// Some of them.
+pub type Ranges = Vec<(u64, u64)>;
+
+/// Sorted, and joined where they touch.
+pub fn union(mut ranges: Ranges) -> Ranges {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, last| {
+        let joins = next.0 <= last.1;
+        if joins {
+            last.1 = last.1.max(next.1);
+        }
+        joins
+    });
+    ranges
+}
+
+/// What of `a` is not in `b`; both in order and disjoint.
+pub fn minus(a: &[(u64, u64)], b: &[(u64, u64)]) -> Ranges {
+    let mut out = Ranges::new();
+    let mut cuts = b.iter().peekable();
+    for &(start, end) in a {
+        let mut at = start;
+        while let Some(&&(from, to)) = cuts.peek() {
+            if to <= at {
+                cuts.next();
+                continue;
+            }
+            if from >= end {
+                break;
+            }
+            if at < from {
+                out.push((at, from));
+            }
+            at = to;
+            if to > end {
+                break;
+            }
+            cuts.next();
+        }
+        if at < end {
+            out.push((at, end));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unions_are_in_order_and_disjoint() {
+        assert_eq!(union(vec![(5, 7), (0, 2), (1, 3), (3, 4)]), [(0, 4), (5, 7)]);
+        assert_eq!(union(vec![(0, 9), (1, 2)]), [(0, 9)]);
+    }
+
+    #[test]
+    fn differences_of_ranges() {
+        let of = |a: &[(u64, u64)], b: &[(u64, u64)]| minus(a, b);
+        assert_eq!(of(&[(0, 10)], &[]), [(0, 10)]);
+        assert_eq!(of(&[(0, 10)], &[(2, 4), (6, 7)]), [(0, 2), (4, 6), (7, 10)]);
+        assert_eq!(of(&[(0, 10), (20, 30)], &[(5, 25), (28, 40)]), [(0, 5), (25, 28)]);
+        assert_eq!(of(&[(5, 6), (7, 8)], &[(0, 100)]), []);
+    }
+}
