@@ -214,10 +214,11 @@ pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result
     let target = target;
     let huge = huge::stretches(&target.maps, &target.pages);
     let mut refused = Vec::new();
-    let (method, reason, snapshot) = target.take(&room, anonymous, &mut refused)?;
-    let report = target.write(method, reason, snapshot, out)?;
-    // The snapshot is gone by now: pages are no longer shared with it.
+    let taken = target.take(&room, anonymous, &mut refused);
+    let written = taken.and_then(|(method, why, taken)| target.write(method, why, taken, out));
+    // The snapshot is gone by now: pages are no longer shared with it. Also after an error.
     let collapsed = huge::collapse(pid, &huge, &target.pages);
+    let report = written?;
     Ok(Report { refused, huge_again: collapsed.again, huge_split: collapsed.left, ..report })
 }
 
