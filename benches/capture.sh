@@ -80,7 +80,7 @@ capture() { "$rjcore" capture "$jvm" --overwrite --json -o "$out" "$@"; }
 dump_pid() { "$rjcore" dump --pid "$jvm" --overwrite -o "$out"; }
 dump() { "$home/bin/jcmd" "$jvm" GC.heap_dump -all -overwrite "$out"; }
 
-echo "$(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ { printf "%d GB", $2 / 1048576 + 0.5 }' /proc/meminfo), kernel $(uname -r), $(date -u +%F), load $(cut -d' ' -f1-3 /proc/loadavg)"
+echo "$(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ { printf "%d GB", $2 / 1048576 + 0.5 }' /proc/meminfo), kernel $(uname -r), $(date -u +%F)"
 for mb in "${sizes[@]}"; do for page in "${pages[@]}"; do
     limit=$((mb * 3 / 2))
     [ "$gc" != Z ] || limit=$((mb * 5 / 2))
@@ -102,7 +102,7 @@ for mb in "${sizes[@]}"; do for page in "${pages[@]}"; do
     # ZGC of JDK 17 maps its heap three times, and Rss counts each: Pss counts what is there.
     rss_kb=$(memory Rss) huge_kb=$(memory AnonHugePages)
     [ "$gc" != Z ] || rss_kb=$(memory Pss)
-    echo "JDK $jdk, $gc, $mb MB used, $page pages: RSS $((rss_kb / 1024)) MB, $((huge_kb / 1024)) MB of it in huge pages"
+    echo "JDK $jdk, $gc, $mb MB used, $page pages: RSS $((rss_kb / 1024)) MB, $((huge_kb / 1024)) MB of it in huge pages; load $(cut -d' ' -f1-2 /proc/loadavg)"
     printf '  %-31s %-25s %-23s %-27s %8s %8s\n' "" "gap in the JVM, ms" "rjcore's pause_ms" "wall, ms" "disk MB" "size MB"
     method "nothing" 3 nothing
     method "rjcore capture" "$runs" capture

@@ -61,9 +61,13 @@ pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
         }
     }
     let rest = rounds.last().copied().unwrap_or(0);
-    if rounds.len() > 1 && rest > target.options.dirty_limit && target.fork_isolates() {
+    // Where precopy was not asked for, a fork was not possible, and to copy the rest within the
+    // stop is less than to copy all.
+    let asked = target.options.method.is_some();
+    if asked && rounds.len() > 1 && rest > target.options.dirty_limit && target.fork_isolates() {
         return Err(Failure::Refused(format!(
-            "it writes to {} MB while they are copied, more than --dirty-limit",
+            "it writes to {} MB while they are copied, more than --dirty-limit; a fork stops it \
+             for less",
             rest >> 20
         )));
     }

@@ -96,7 +96,8 @@ pub struct Options<'a> {
     pub stop_timeout: Duration,
     /// Most rounds of a pre-copy.
     pub rounds: u32,
-    /// Bytes written to during a round above which a pre-copy gives way to a fork.
+    /// Bytes written to during a round above which a pre-copy that was asked for is refused,
+    /// where a fork would do.
     pub dirty_limit: u64,
     /// Where a copy goes that memory has no room for.
     pub directory: &'a Path,

@@ -89,7 +89,7 @@ pub struct How {
     #[arg(long, value_name = "N", default_value_t = 8, help_heading = "Capture")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Prefer a fork to precopy if the JVM writes to more MB than this in a round
+    /// Refuse precopy where a fork would do if the JVM writes to more MB than this in a round
     #[arg(long, value_name = "MB", default_value_t = 256, help_heading = "Capture")]
     dirty_limit: u64,
 }
