@@ -337,8 +337,10 @@ fn at_random_times() {
         });
         let took = took.min().expect("a time");
         fs::remove_file(&core).expect("the core");
-        let (n, mut hit) = (some(10), 0);
-        for _ in 0..n {
+        let (n, mut tries, mut hit) = (some(10), 0, 0);
+        // On a loaded machine more of them come too late: then more are tried.
+        while tries < n || (hit * 2 < n && tries < 4 * n) {
+            tries += 1;
             let mut cmd = capture(stress.pid(), &core, &["--snapshot", method, "--zstd=1"]);
             let mut child = cmd.stderr(Stdio::null()).spawn().expect("rjcore starts");
             std::thread::sleep(Duration::from_micros(random() % took.as_micros() as u64));
@@ -349,8 +351,8 @@ fn at_random_times() {
             let _ = fs::remove_file(&core);
             stress.is_well(&format!("a kill within {took:?} of {method}"));
         }
-        println!("{method}: killed {hit} of {n} captures at random times");
-        assert!(hit > 0, "none of {n} kills of {method} came in time");
+        println!("{method}: killed {hit} of {tries} captures at random times");
+        assert!(hit * 2 >= n, "only {hit} kills of {method} came in time");
     }
     let core = dir.path("core");
     taken(&mut capture(stress.pid(), &core, &["--snapshot", "fork"]));

@@ -5,13 +5,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
+use std::time::SystemTime;
 
 use super::freeze::Frozen;
 use super::image::Image;
 use super::maps::{self, Kind, Mapping};
 use super::pages::Run;
-use super::plan::{Holder, Saved, SharedPlan, saved};
+use super::plan::{Holder, Saved, saved};
 use super::ranges::{Ranges, minus, union};
 use super::shared::{Object, objects};
 use super::track::Tracker;
@@ -81,8 +81,7 @@ impl<'t> Copy<'t> {
         image.add(&private(&target.maps), target.staging).map_err(place)?;
         let mut shared = objects(target.pid, &target.maps);
         for o in &mut shared {
-            let extents = o.extents.clone();
-            o.image.add(&extents, target.staging).map_err(place)?;
+            o.image.add(&o.extents, target.staging).map_err(place)?;
         }
         let of_files =
             target.maps.iter().filter(|m| m.has_file() && m.kind() != Kind::SharedMemory);
@@ -105,7 +104,8 @@ impl<'t> Copy<'t> {
             }
         }
         for o in &mut self.shared {
-            let data = o.data(&o.extents, &target.maps, &target.pages);
+            // Only to have the memory at hand.
+            let data = o.data(&o.extents, &target.maps, &target.pages).unwrap_or_default();
             o.image.prepare(&data);
         }
         Ok(())
@@ -161,7 +161,9 @@ impl<'t> Copy<'t> {
             lost.into_iter().for_each(|m| tracker.distrust(m));
             let written = union(written);
             let ranges = match first {
-                true => self.shared[i].data(&self.shared[i].extents, &target.maps, &target.pages),
+                true => {
+                    self.shared[i].data(&self.shared[i].extents, &target.maps, &target.pages)?
+                }
                 false => written,
             };
             self.copy_shared(i, &ranges, &target.maps);
@@ -197,6 +199,7 @@ impl<'t> Copy<'t> {
         let known = target.thread_facts();
         let before = self.copied;
         let frozen = Frozen::all(target.pid, &target.patience())?;
+        let at = SystemTime::now();
         let threads = target.thread_states(&frozen.threads, known);
         let maps = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
         target.same_program(&maps)?;
@@ -204,7 +207,8 @@ impl<'t> Copy<'t> {
         self.image.forget_failed();
         self.shared.iter_mut().for_each(|o| o.image.forget_failed());
         let kept = self.rest(tracker.as_ref(), &maps)?;
-        let shared = self.shared_rest(tracker.as_ref(), &maps);
+        let gone = |e: io::Error| target.lost(&e.to_string());
+        self.shared_rest(tracker.as_ref(), &maps).map_err(gone)?;
         let failed = |i: &Image| !i.failed().is_empty();
         if (failed(&self.image) || self.shared.iter().any(|o| failed(&o.image)))
             && !target.has_memory()
@@ -213,8 +217,20 @@ impl<'t> Copy<'t> {
         }
         let pause = frozen.release();
         drop(tracker);
-        let in_stop = self.copied - before;
-        Ok(self.snapshot(maps, kept, shared, threads, pause, in_stop, rounds))
+        let mut bad: Ranges = self.image.failed().to_vec();
+        self.shared.iter().for_each(|o| bad.extend(o.failed_addresses(&maps)));
+        Ok(Snapshot {
+            at,
+            pause,
+            threads,
+            maps: maps.into_iter().zip(kept).map(|(m, s)| (m, s, Holder::Image)).collect(),
+            shared: self.shared,
+            image: self.image,
+            child: None,
+            in_stop: self.copied - before,
+            rounds,
+            bad: union(bad),
+        })
     }
 
     /// Copies what is missing of the private mappings; answers what is saved of each.
@@ -259,71 +275,34 @@ impl<'t> Copy<'t> {
         minus(wanted, &self.image.runs(m.start, m.end))
     }
 
-    fn shared_rest(&mut self, tracker: Option<&Tracker>, maps: &[Mapping]) -> Vec<SharedPlan> {
+    /// Copies what is missing of shared memory.
+    fn shared_rest(&mut self, tracker: Option<&Tracker>, maps: &[Mapping]) -> io::Result<()> {
         let target = self.target;
-        for o in objects(target.pid, maps) {
+        for mut o in objects(target.pid, maps) {
             match self.shared.iter_mut().find(|s| s.file == o.file) {
                 Some(s) => {
-                    let new = minus(&o.extents, &s.extents);
-                    let _ = s.image.add(&new, target.staging);
+                    s.image.add(&minus(&o.extents, &s.extents), target.staging)?;
                     s.extents = o.extents;
                 }
                 None => {
-                    let mut o = o;
-                    let extents = o.extents.clone();
-                    let _ = o.image.add(&extents, target.staging);
+                    o.image.add(&o.extents, target.staging)?;
                     self.shared.push(o);
                 }
             }
         }
         for i in 0..self.shared.len() {
             let ranges = match tracker {
-                None => self.shared[i].data(&self.shared[i].extents, maps, &target.pages),
+                None => self.shared[i].data(&self.shared[i].extents, maps, &target.pages)?,
                 Some(tracker) => {
                     let (mut written, unwatched) = self.shared_written(i, tracker, maps);
                     // Written to through a mapping that is gone: all data of it.
-                    written.extend(self.shared[i].data(&unwatched, maps, &target.pages));
+                    written.extend(self.shared[i].data(&unwatched, maps, &target.pages)?);
                     union(written)
                 }
             };
             self.copy_shared(i, &ranges, maps);
         }
-        let plan = |o: &Object| SharedPlan {
-            file: o.file,
-            extents: o.extents.clone(),
-            data: o.image.runs(0, u64::MAX),
-        };
-        self.shared.iter().map(plan).collect()
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn snapshot(
-        self,
-        maps: Vec<Mapping>,
-        kept: Vec<Saved>,
-        shared: Vec<SharedPlan>,
-        threads: Vec<super::notes::ThreadState>,
-        pause: Duration,
-        in_stop: u64,
-        rounds: Vec<u64>,
-    ) -> Snapshot {
-        let mut bad: Ranges = self.image.failed().to_vec();
-        for o in &self.shared {
-            bad.extend(o.failed_addresses(&maps));
-        }
-        let maps = maps.into_iter().zip(kept).map(|(m, s)| (m, s, Holder::Image)).collect();
-        Snapshot {
-            pause,
-            threads,
-            maps,
-            shared,
-            objects: self.shared,
-            image: self.image,
-            child: None,
-            in_stop,
-            rounds,
-            bad: union(bad),
-        }
+        Ok(())
     }
 }
 

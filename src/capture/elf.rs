@@ -2,12 +2,13 @@
 //!
 //! Knows where they go; what the segments hold, and in what order, is the caller's matter.
 
+use super::maps::PAGE;
+
 const EHDR: u64 = 64;
 const PHDR: u64 = 56;
 const SHDR: u64 = 64;
 /// From here on the count of program headers is in section header 0 (PN_XNUM, elf(5)).
 const PN_XNUM: u64 = 0xffff;
-const PAGE: u64 = 4096;
 
 /// `e_machine` of a 64-bit x86 core.
 pub const EM_X86_64: u16 = 62;

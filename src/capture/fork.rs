@@ -98,10 +98,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         end(self.pid);
-        let mut dead = vec![self.inner];
-        dead.extend(left_over(self.parent));
-        dead.dedup();
-        reap(self.parent, &dead);
+        reap(self.parent, &[self.inner]);
     }
 }
 
@@ -131,6 +128,14 @@ fn end(pid: i32) {
         if status == sys::Status::Gone {
             break;
         }
+    }
+}
+
+/// Clears away what killed captures left in the target.
+pub fn clear_left_over(parent: i32) {
+    let dead = left_over(parent);
+    if !dead.is_empty() {
+        reap(parent, &dead);
     }
 }
 

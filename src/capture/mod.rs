@@ -186,11 +186,12 @@ struct Target<'a> {
 
 /// The process's memory and threads at one instant.
 struct Snapshot {
+    /// When it was.
+    at: SystemTime,
     pause: Duration,
     threads: Vec<ThreadState>,
     maps: Vec<(Mapping, Saved, plan::Holder)>,
-    shared: Vec<SharedPlan>,
-    objects: Vec<Object>,
+    shared: Vec<Object>,
     image: Image,
     child: Option<Child>,
     in_stop: u64,
@@ -219,6 +220,7 @@ pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result
     let written = taken.and_then(|(method, why, taken)| target.write(method, why, taken, out));
     // The snapshot is gone by now: pages are no longer shared with it. Also after an error.
     let collapsed = huge::collapse(pid, &huge, &target.pages);
+    fork::clear_left_over(pid);
     let report = written?;
     Ok(Report { refused, huge_again: collapsed.again, huge_split: collapsed.left, ..report })
 }
@@ -307,7 +309,8 @@ impl<'a> Target<'a> {
     /// Bytes of memory that a fork does not isolate.
     fn shared_bytes(&self) -> u64 {
         let data = |o: &Object| {
-            let data = o.data(&o.extents, &self.maps, &self.pages);
+            // It only helps to choose; what cannot be read is told when it is to be copied.
+            let data = o.data(&o.extents, &self.maps, &self.pages).unwrap_or_default();
             data.iter().map(|r| r.1 - r.0).sum::<u64>()
         };
         objects(self.pid, &self.maps).iter().map(data).sum()
@@ -389,17 +392,19 @@ impl<'a> Target<'a> {
         let injector = Injector::new(self.pid, &self.maps).map_err(Failure::Refused)?;
         let mut objects = objects(self.pid, &self.maps);
         for o in &mut objects {
-            let extents = o.extents.clone();
-            let place = o.image.add(&extents, self.staging);
+            let place = o.image.add(&o.extents, self.staging);
             place.map_err(|e| Failure::Refused(format!("no memory for shared memory: {e}")))?;
-            o.image.prepare(&o.data(&extents, &self.maps, &self.pages));
+            // Only to have the memory at hand.
+            o.image.prepare(&o.data(&o.extents, &self.maps, &self.pages).unwrap_or_default());
         }
         let known = self.thread_facts();
         let frozen = Frozen::all(self.pid, &self.patience())?;
+        let at = SystemTime::now();
         let threads = self.thread_states(&frozen.threads, known);
         let mut in_stop = 0;
         for o in &mut objects {
             let data = o.data(&o.extents, &self.maps, &self.pages);
+            let data = data.map_err(|e| self.lost(&e.to_string()))?;
             in_stop += o.copy(&data, self.options.threads, &self.maps, &self.memory);
         }
         let mut thread =
@@ -436,19 +441,13 @@ impl<'a> Target<'a> {
             let saved = plan::saved(&m, &present, self.options.full, end);
             kept.push((m, saved, plan::Holder::Memory));
         }
-        let shared = objects.iter().map(|o| SharedPlan {
-            file: o.file,
-            extents: o.extents.clone(),
-            data: o.image.runs(0, u64::MAX),
-        });
-        let shared = shared.collect();
         let bad = objects.iter().flat_map(|o| o.failed_addresses(&self.maps)).collect();
         Ok(Snapshot {
+            at,
             pause,
             threads,
             maps: kept,
-            shared,
-            objects,
+            shared: objects,
             image: Image::default(),
             child: Some(child),
             in_stop,
@@ -495,19 +494,20 @@ impl<'a> Target<'a> {
         snapshot: Snapshot,
         out: &mut dyn CoreOut,
     ) -> Result<Report> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let named = |t: &ThreadState| ThreadName { tid: t.facts.inner, name: t.facts.name.clone() };
         let origin = Origin {
             version: env!("CARGO_PKG_VERSION").into(),
-            captured_ms: now.as_millis() as u64,
+            captured_ms: at.as_millis() as u64,
             method: method.name().into(),
             pid: self.pid,
             threads: snapshot.threads.iter().map(named).collect(),
         };
-        let Snapshot { maps, threads, shared, objects, image, child, bad, .. } = snapshot;
+        let Snapshot { maps, threads, shared, image, child, bad, .. } = snapshot;
         let mappings: Vec<Mapping> = maps.iter().map(|m| m.0.clone()).collect();
         let notes = notes::notes(&self.facts, &threads, &mappings, &origin);
-        let layout = plan::lay(notes.len() as u64, &maps, &shared);
+        let plans: Vec<SharedPlan> = shared.iter().map(Object::plan).collect();
+        let layout = plan::lay(notes.len() as u64, &maps, &plans);
         let total = layout.pieces.iter().map(|p| p.len).sum();
         (self.options.progress)(Progress::Total(total));
         let progress = |n| (self.options.progress)(Progress::Done(n));
@@ -520,7 +520,7 @@ impl<'a> Target<'a> {
         let source = |holder: plan::Holder, addr: u64, buf: &mut [u8]| match holder {
             plan::Holder::Memory => std::os::unix::fs::FileExt::read_exact_at(memory, buf, addr),
             plan::Holder::Image => image.read(addr, buf),
-            plan::Holder::Shared(i) => objects[i].image.read(addr, buf),
+            plan::Holder::Shared(i) => shared[i].image.read(addr, buf),
         };
         let is_alive = || child.as_ref().is_none_or(Child::is_alive);
         let written = writer::write(out, &layout, &notes, &bad, &source, &is_alive, &how);

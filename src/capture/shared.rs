@@ -8,11 +8,13 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 
 use super::image::{Image, Read};
 use super::maps::{Kind, Mapping};
 use super::pages::PageMap;
-use super::ranges::{Ranges, union};
+use super::plan::SharedPlan;
+use super::ranges::{Ranges, minus, union};
 
 /// One piece of shared memory.
 #[derive(Debug)]
@@ -65,21 +67,31 @@ fn open(pid: i32, m: &Mapping) -> Option<File> {
 impl Object {
     /// The parts of `extents` that hold data. Without an open file: those that a mapping of
     /// it has touched.
-    pub fn data(&self, extents: &[(u64, u64)], maps: &[Mapping], pages: &PageMap) -> Ranges {
+    pub fn data(
+        &self,
+        extents: &[(u64, u64)],
+        maps: &[Mapping],
+        pages: &PageMap,
+    ) -> io::Result<Ranges> {
         let Some(file) = &self.open else {
-            let touched = self.views(maps).flat_map(|m| {
-                let runs = pages.present(m).unwrap_or_default();
-                runs.into_iter().map(|r| m.to_file((r.start, r.end)))
-            });
-            return union(touched.collect());
+            let mut touched = Ranges::new();
+            for m in self.views(maps) {
+                let runs = pages.present(m)?;
+                touched.extend(runs.iter().map(|r| m.to_file((r.start, r.end))));
+            }
+            return Ok(union(touched));
         };
         let mut out = Vec::new();
         for &(start, end) in extents {
             let mut at = start;
             while at < end {
-                // ENXIO: nothing but a hole is left. A file system that knows no holes says
-                // that all is data.
-                let Ok(data) = rustix::fs::seek(file, SeekFrom::Data(at)) else { break };
+                let data = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+                    Ok(data) => data,
+                    // Nothing but a hole is left.
+                    Err(Errno::NXIO) => break,
+                    // A file system that cannot tell: all of it may be data.
+                    Err(_) => at,
+                };
                 let hole = rustix::fs::seek(file, SeekFrom::Hole(data)).unwrap_or(end).min(end);
                 if data >= end || hole <= data {
                     break;
@@ -88,7 +100,13 @@ impl Object {
                 at = hole;
             }
         }
-        out
+        Ok(out)
+    }
+
+    /// For the layout of the core.
+    pub fn plan(&self) -> SharedPlan {
+        let data = self.image.runs(0, u64::MAX);
+        SharedPlan { file: self.file, extents: self.extents.clone(), data }
     }
 
     /// Its mappings.
@@ -97,11 +115,17 @@ impl Object {
         maps.iter().filter(move |m| m.kind() == Kind::SharedMemory && m.file == file)
     }
 
-    /// The addresses under which offsets that could not be read are mapped.
+    /// The addresses under which offsets are mapped that could not be read, or of which nobody
+    /// can tell whether they hold data: it is not open, and no mapping here has touched them.
     pub fn failed_addresses(&self, maps: &[Mapping]) -> Ranges {
+        let unknown = match self.open {
+            Some(_) => Vec::new(),
+            None => minus(&self.extents, &self.image.runs(0, u64::MAX)),
+        };
+        let failed = union([self.image.failed(), &unknown].concat());
         let of = |m: &Mapping| {
             let (start, end) = m.to_file((m.start, m.end));
-            let failed = self.image.failed().iter().map(move |f| (f.0.max(start), f.1.min(end)));
+            let failed = failed.iter().map(move |f| (f.0.max(start), f.1.min(end)));
             let back = m.start.wrapping_sub(m.offset);
             failed.filter(|f| f.0 < f.1).map(move |f| (f.0 + back, f.1 + back)).collect::<Ranges>()
         };

@@ -291,7 +291,9 @@ impl Args {
                 let says = std::iter::once(check.line.clone()).chain(problems);
                 (Some(check.verdict()), says.collect::<Vec<_>>().join("\n  "))
             }
-            Err(e) => (None, format!("not checked: {e}")),
+            // No room to unpack it.
+            Err(e @ Error::Usage(_)) => (None, format!("not checked: {e}")),
+            Err(e) => (Some(Verdict::Unreadable), e.to_string()),
         }
     }
 }
@@ -326,7 +328,10 @@ pub fn report_text(r: &Report) -> String {
         clean(&r.reason)
     );
     if r.huge_split > 0 {
-        out += &format!("{} of its huge pages stayed split\n", size(r.huge_split));
+        let bytes = size(r.huge_split);
+        out += &format!(
+            "{bytes} of its huge pages stayed split; rjcore needs CAP_SYS_NICE to join them again\n"
+        );
     }
     if !r.unreadable.is_empty() {
         let bytes = r.unreadable.iter().map(|u| u.1 - u.0).sum();
