@@ -171,7 +171,11 @@ fn tlab_reserve(vm: &Vm) -> u64 {
     let prefetch = vm.fields.tlab_prefetch_reserve.opt();
     let prefetch = prefetch.and_then(|a| vm.mem.i32(a).ok()).and_then(|v| u64::try_from(v).ok());
     let prefetch = prefetch.filter(|words| *words < 1 << 20).unwrap_or(0);
-    // min_dummy_object_size: an object header, rounded up.
-    let filler = word(vm.fields.lab_alignment_reserve).unwrap_or(2);
+    // min_dummy_object_size: an object header, rounded up. In 8, which knows no handles, the
+    // header of an int[].
+    let filler = match vm.fields.klass_mirror.is_oop() {
+        true => (vm.pointers.array_length + 4).div_ceil(8),
+        false => word(vm.fields.lab_alignment_reserve).unwrap_or(2),
+    };
     vm.pointers.align(filler.max(prefetch) * 8)
 }

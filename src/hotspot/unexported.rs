@@ -60,6 +60,7 @@ pub const ACC_STATIC: u32 = 8;
 /// dumps (`heapDumper.cpp`). By name: the C++ class shows only in a vtable.
 pub fn is_hidden_thread(name: &str) -> bool {
     matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
+        || name == "Surrogate Locker Thread (Concurrent GC)" // CMS and G1 of 8
         || name.starts_with("C1 CompilerThread")
         || name.starts_with("C2 CompilerThread")
         || name.starts_with("JVMCI CompilerThread")
