@@ -4,12 +4,20 @@
 
 mod chunks;
 mod klasses;
+mod live;
+mod refs;
 mod report;
+mod starts;
+mod trace;
 mod walk;
 
 pub use klasses::{KlassTable, NO_KLASS};
+pub use live::Live;
 pub use report::{Damage, DamageKind, SpaceCount, WalkReport};
+pub use trace::Traced;
 pub use walk::{Object, Visitor, walk};
+
+use std::sync::OnceLock;
 
 use crate::error::{Fault, Result};
 use crate::hotspot::Vm;
@@ -29,6 +37,8 @@ pub struct Heap<'a> {
     pub klasses: KlassTable,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
+    /// What can be reached, once it was looked for.
+    traced: OnceLock<Traced>,
 }
 
 impl<'a> Heap<'a> {
@@ -45,7 +55,26 @@ impl<'a> Heap<'a> {
             );
         }
         let klasses = KlassTable::new(vm);
-        Ok(Heap { vm, collected, threads, klasses, damaged })
+        Ok(Heap { vm, collected, threads, klasses, damaged, traced: OnceLock::new() })
+    }
+
+    /// The objects that can be reached, looked for by `threads` threads the first time. None
+    /// where all that lies in the regions counts.
+    pub fn traced(&self, threads: usize) -> Result<Option<&Traced>> {
+        if !self.collected.reachable_only {
+            return Ok(None);
+        }
+        if let Some(traced) = self.traced.get() {
+            return Ok(Some(traced));
+        }
+        let traced = trace::trace(self, threads)?;
+        Ok(Some(self.traced.get_or_init(|| traced)))
+    }
+
+    /// All metadata that could not be read so far, in words.
+    pub fn all_damaged(&self) -> Vec<String> {
+        let traced = self.traced.get().map_or(&[][..], |t| &t.damaged);
+        self.damaged.iter().chain(traced).cloned().collect()
     }
 
     /// Fills `out` with the heap's bytes from `addr` on.

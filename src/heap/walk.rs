@@ -4,17 +4,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::Heap;
-use super::chunks::{Chunk, cut};
+use super::chunks::{Chunk, cut, cut_marked};
 use super::klasses::{NO_KLASS, object_size};
+use super::live::Live;
 use super::report::{Damage, DamageKind, WalkReport};
 use crate::error::{Error, Result};
-use crate::hotspot::gc::Space;
+use crate::hotspot::gc::{MarkBitmap, Space};
 use crate::hotspot::klass::Size;
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
 const PROOF: usize = 24;
 /// An object's length is within this many bytes of its start.
-const HEAD: u64 = 512;
+pub(super) const HEAD: u64 = 512;
 
 /// One object.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +47,19 @@ pub fn walk<V: Visitor>(
     make: impl Fn() -> V + Sync,
     mut emit: impl FnMut(&mut V, u64) -> Result<()>,
 ) -> Result<WalkReport> {
-    let gaps = heap.threads.iter().filter_map(|t| t.tlab_gap).collect();
-    let chunks = cut(&heap.collected.regions, gaps);
+    let traced = heap.traced(threads)?;
+    let chunks = match traced {
+        Some(_) => cut_marked(&heap.collected.regions),
+        None => {
+            let gaps = heap.threads.iter().filter_map(|t| t.tlab_gap).collect();
+            cut(&heap.collected.regions, gaps)
+        }
+    };
+    let marks = match (traced, &heap.collected.marks) {
+        (Some(traced), _) => Marks::Traced(&traced.live),
+        (None, Some(bitmap)) => Marks::InCore(bitmap),
+        (None, None) => Marks::None,
+    };
     let threads = threads.max(1);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -55,10 +67,11 @@ pub fn walk<V: Visitor>(
         .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
     let queue = Queue::new(&chunks, threads * 2 + 1);
     let mut report = WalkReport::default();
+    traced.iter().flat_map(|t| &t.damage).for_each(|d| report.add_damage(*d));
     let result = pool.in_place_scope(|scope| {
         let _stop = StopOnDrop(&queue);
         for _ in 0..threads {
-            scope.spawn(|_| work(heap, &queue, &make));
+            scope.spawn(|_| work(heap, marks, &queue, &make));
         }
         let mut next = 0;
         for (i, chunk) in chunks.iter().enumerate() {
@@ -67,7 +80,8 @@ pub fn walk<V: Visitor>(
             // The guess was wrong, or the chunk lies inside one object: walk it as it is.
             if done.start != Some(start) {
                 done.visitor.clear();
-                (done.report, done.end) = walk_chunk(heap, chunk, start, &mut done.visitor);
+                (done.report, done.end) = 
+                    walk_chunk(heap, marks, chunk, start, &mut done.visitor);
             }
             next = done.end;
             report.merge(&done.report);
@@ -198,13 +212,13 @@ impl<V> Drop for PanicGuard<'_, '_, V> {
     }
 }
 
-fn work<V: Visitor>(heap: &Heap, queue: &Queue<V>, make: &impl Fn() -> V) {
+fn work<V: Visitor>(heap: &Heap, marks: Marks, queue: &Queue<V>, make: &impl Fn() -> V) {
     let _guard = PanicGuard(queue);
     while let Some((i, mut visitor)) = queue.claim(make) {
         let chunk = &queue.chunks[i];
         let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk) };
         let (report, end) = match start {
-            Some(start) => walk_chunk(heap, chunk, start, &mut visitor),
+            Some(start) => walk_chunk(heap, marks, chunk, start, &mut visitor),
             None => (WalkReport::default(), 0),
         };
         queue.put(i, Done { visitor, report, start, end });
@@ -241,8 +255,19 @@ fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
     None
 }
 
+/// Which objects of a region are alive.
+#[derive(Clone, Copy)]
+enum Marks<'m> {
+    /// All.
+    None,
+    /// As the collector's last marking says.
+    InCore(&'m MarkBitmap),
+    /// As the search from the roots found.
+    Traced(&'m Live),
+}
+
 /// What an address holds.
-enum Found {
+pub(super) enum Found {
     /// An object of a loaded class: klass number and size.
     Object(u32, u64),
     /// An archived object of a class that was never loaded, and its size.
@@ -251,7 +276,7 @@ enum Found {
     Nothing(DamageKind),
 }
 
-fn probe(heap: &Heap, at: u64, end: u64) -> Found {
+pub(super) fn probe(heap: &Heap, at: u64, end: u64) -> Found {
     let mem = heap.vm.mem;
     let want = (end - at).min(HEAD);
     let present = mem.contiguous(at).min(want);
@@ -272,7 +297,7 @@ fn probe(heap: &Heap, at: u64, end: u64) -> Found {
 }
 
 #[inline(always)]
-fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
+pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
     let p = &heap.vm.pointers;
     let Some(klass) = p.klass_of(head) else { return Found::Nothing(DamageKind::UnknownKlass) };
     let number = heap.klasses.number(klass);
@@ -303,6 +328,7 @@ fn size_of(p: &crate::hotspot::pointers::Pointers, rule: Size, head: &[u8]) -> O
 /// first object of the next chunk is.
 fn walk_chunk<V: Visitor>(
     heap: &Heap,
+    marks: Marks,
     chunk: &Chunk,
     start: u64,
     visitor: &mut V,
@@ -328,10 +354,12 @@ fn walk_chunk<V: Visitor>(
             if at >= chunk.limit || at >= run_end {
                 break None;
             }
-            if at < chunk.marked_below
-                && let Some(marks) = &heap.collected.marks
-            {
-                let next = marks.next(mem, at, chunk.marked_below);
+            if at < chunk.marked_below {
+                let next = match marks {
+                    Marks::None => at,
+                    Marks::InCore(bitmap) => bitmap.next(mem, at, chunk.marked_below),
+                    Marks::Traced(live) => live.next(at, chunk.marked_below),
+                };
                 if next != at {
                     at = next; // dead, and perhaps of a class that is gone
                     continue;
@@ -423,7 +451,7 @@ fn step_over(
 }
 
 /// Whether a few objects follow one another from here.
-fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
+pub(super) fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
     for _ in 0..3 {
         match probe(heap, at, end) {
             Found::Object(_, size) | Found::Dormant(size) => at += size,

@@ -5,6 +5,8 @@
 
 mod contiguous;
 mod g1;
+mod shenandoah;
+pub(super) mod z;
 
 use serde::Serialize;
 
@@ -102,6 +104,8 @@ pub struct CollectedHeap {
     pub regions: Vec<Region>,
     /// Which objects below `Region::marked_below` are alive.
     pub marks: Option<MarkBitmap>,
+    /// Whether only what can be reached from the roots counts as an object.
+    pub reachable_only: bool,
     /// Whether a stop-the-world collection was under way.
     pub collecting: bool,
     /// CollectedHeap::_reserved.
@@ -112,15 +116,26 @@ pub struct CollectedHeap {
 
 type Regions = fn(&Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>;
 
-/// The flag that chooses it, its name, how its regions are found.
-const KINDS: [(&str, &str, Regions); 3] = [
-    ("UseSerialGC", "Serial", contiguous::serial),
-    ("UseParallelGC", "Parallel", contiguous::parallel),
-    ("UseG1GC", "G1", g1::regions),
+/// Which objects of its regions HotSpot dumps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dumps {
+    /// All of them.
+    All,
+    /// Those that can be reached: the others may be of classes that are gone.
+    Reachable,
+}
+
+/// The flag that chooses it, its name, how its regions are found, what HotSpot dumps of them.
+const KINDS: [(&str, &str, Regions, Dumps); 5] = [
+    ("UseSerialGC", "Serial", contiguous::serial, Dumps::All),
+    ("UseParallelGC", "Parallel", contiguous::parallel, Dumps::All),
+    ("UseG1GC", "G1", g1::regions, Dumps::All),
+    ("UseZGC", "ZGC", z::regions, Dumps::Reachable),
+    ("UseShenandoahGC", "Shenandoah", shenandoah::regions, Dumps::Reachable),
 ];
 
-fn kind(flags: &Flags) -> Result<(&'static str, Regions)> {
-    let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag)).map(|k| (k.1, k.2));
+fn kind(flags: &Flags) -> Result<(&'static str, Regions, Dumps)> {
+    let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag)).map(|k| (k.1, k.2, k.3));
     found.ok_or_else(|| {
         let other = OTHER_COLLECTORS.iter().find(|(flag, _)| flags.bool(flag));
         Error::Unsupported(format!(
@@ -138,7 +153,7 @@ pub fn check(flags: &Flags) -> Result<()> {
 
 /// Finds the heap.
 pub fn open(vm: &Vm) -> Result<CollectedHeap> {
-    let (name, regions) = kind(&vm.flags)?;
+    let (name, regions, dumps) = kind(&vm.flags)?;
     let f = &vm.fields;
     let what = || Error::unreadable("Universe::_collectedHeap");
     let heap = vm.mem.u64(f.collected_heap.get()?).map_err(what())?;
@@ -162,6 +177,7 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
         name,
         regions,
         marks,
+        reachable_only: dumps == Dumps::Reachable,
         collecting: at(f.gc_active).and_then(|a| vm.mem.u8(a).ok()).unwrap_or(0) != 0,
         reserved,
         collections: at(f.total_collections).and_then(|a| vm.mem.u32(a).ok()),
