@@ -52,11 +52,12 @@ impl VirtualThreads {
     }
 
     /// Whether the VirtualThread with these bytes runs, but on no carrier now.
-    pub fn is_unmounted(&self, object: &[u8]) -> bool {
+    pub fn is_unmounted(&self, vm: &Vm, object: &[u8]) -> bool {
         let carrier = object.get(self.carrier..self.carrier + self.oop_size);
         let state = object.get(self.state..self.state + 4).and_then(|b| b.try_into().ok());
         let state = state.map(i32::from_le_bytes);
-        carrier.is_some_and(|c| c.iter().all(|b| *b == 0))
+        let bits = |c: &[u8]| c.iter().rev().fold(0, |bits, b| bits << 8 | u64::from(*b));
+        carrier.is_some_and(|c| vm.barrier.is_null(vm.mem, bits(c)))
             && state.is_some_and(|s| !VIRTUAL_THREAD_STACKLESS.contains(&s))
     }
 }
