@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 for_tests=(8 11 21 26 newest)
 for_matrix=(8 11 17 21 25 26 newest)
 # What java, jcmd, jhsdb and a shell with cat need to run; the rest of their dependencies is for desktops.
-base=(libc6 libgcc-s1 libstdc++6 zlib1g dash coreutils libselinux1 libacl1 libattr1 libgmp10 libpcre2-8-0
+base=(libc6 libc-bin libgcc-s1 libstdc++6 zlib1g dash coreutils libselinux1 libacl1 libattr1 libgmp10 libpcre2-8-0
     libssl3t64 libsystemd0)
 jdks=$PWD/.test-deps/jdks
 root=$jdks/root
