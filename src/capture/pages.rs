@@ -33,23 +33,16 @@ const REGIONS: usize = 1024;
 #[derive(Debug)]
 pub struct PageMap {
     file: File,
-    /// `page::GUARD`, where the kernel knows it.
-    guard: u64,
 }
 
 impl PageMap {
     /// Opens /proc/PID/pagemap; wants the right to trace the process.
     pub fn open(pid: i32) -> io::Result<PageMap> {
-        let file = File::open(format!("/proc/{pid}/pagemap"))?;
-        // A scan of nothing only checks the arguments.
-        let mut ask = ScanArg { category_anyof_mask: page::GUARD, ..ScanArg::default() };
-        let known = sys::pagemap_scan(file.as_fd(), &mut ask, &mut [PageRegion::default()]);
-        Ok(PageMap { file, guard: if known.is_ok() { page::GUARD } else { 0 } })
+        File::open(format!("/proc/{pid}/pagemap")).map(|file| PageMap { file })
     }
 
     /// The pages of a mapping that are in memory or in swap, but for those that only read as
-    /// zero, and for guards, which glibc 2.42 lays under threads' stacks: nobody can read them.
-    /// In order.
+    /// zero, in order.
     pub fn present(&self, m: &Mapping) -> io::Result<Vec<Run>> {
         match self.runs(m, 0) {
             Err(e) if e.raw_os_error() == Some(libc::ENOTTY) => self.by_entries(m.start, m.end),
@@ -68,8 +61,8 @@ impl PageMap {
         // 80 ns against 5. Memory that has no file has no such pages.
         let file = if m.kind() == Kind::Anonymous { 0 } else { page::FILE };
         let ask = ScanArg {
-            category_inverted: page::ZERO | self.guard,
-            category_mask: page::ZERO | self.guard,
+            category_inverted: page::ZERO,
+            category_mask: page::ZERO,
             category_anyof_mask: page::PRESENT | page::SWAPPED,
             return_mask: file | page::HUGE | more,
             ..ScanArg::default()
@@ -96,8 +89,7 @@ impl PageMap {
         let ask = ScanArg {
             flags: if protect { sys::SCAN_WP_MATCHING } else { 0 }
                 | if strict { sys::SCAN_CHECK_WPASYNC } else { 0 },
-            category_inverted: self.guard,
-            category_mask: page::WRITTEN | self.guard,
+            category_mask: page::WRITTEN,
             category_anyof_mask: page::PRESENT | page::SWAPPED,
             return_mask: page::WRITTEN,
             ..ScanArg::default()
@@ -137,8 +129,7 @@ impl PageMap {
         Ok(())
     }
 
-    /// Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 62 swapped, 61 of a file, 58 a
-    /// guard.
+    /// Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 62 swapped, 61 of a file.
     fn by_entries(&self, start: u64, end: u64) -> io::Result<Vec<Run>> {
         let mut out: Vec<Run> = Vec::new();
         let mut entries = vec![0; 64 << 10];
@@ -151,7 +142,7 @@ impl PageMap {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             for word in words.iter().map(|w| u64::from_le_bytes(*w)) {
-                if word >> 62 != 0 && word >> 58 & 1 == 0 {
+                if word >> 62 != 0 {
                     let file = word >> 61 & 1 != 0;
                     match out.last_mut() {
                         Some(r) if r.end == at && r.file == file => r.end += PAGE,
@@ -194,16 +185,12 @@ mod tests {
         assert_eq!(found, (0..RUNS as u64).map(run).collect::<Vec<_>>());
     }
 
-    /// Both ways agree on memory of our own: two pages written, one between them untouched, and
-    /// a guard, where the kernel has such.
+    /// Both ways agree on memory of our own: two pages written, one between them untouched.
     #[test]
     fn both_ways_see_the_same() {
         let mut memory = memmap2::MmapOptions::new().len(64 << 12).map_anon().expect("memory");
         memory[0] = 1;
         memory[2 << 12] = 1;
-        const MADV_GUARD_INSTALL: libc::c_int = 102; // Linux 6.13
-        // SAFETY: nobody reads that page.
-        unsafe { libc::madvise(memory.as_mut_ptr().add(9 << 12).cast(), 4096, MADV_GUARD_INSTALL) };
         let pages = PageMap::open(std::process::id() as i32).expect("pagemap");
         let start = memory.as_ptr() as u64;
         let run = |page: u64| (start + page * PAGE, start + (page + 1) * PAGE, false);

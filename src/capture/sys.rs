@@ -189,8 +189,6 @@ pub mod page {
     pub const ZERO: u64 = 1 << 5;
     /// Part of a huge page.
     pub const HUGE: u64 = 1 << 6;
-    /// Made inaccessible by MADV_GUARD_INSTALL (Linux 6.15); it is SWAPPED, too.
-    pub const GUARD: u64 = 1 << 8;
 }
 
 /// `struct page_region`.
