@@ -3,10 +3,13 @@
 //! A collector is one file that lists regions and one line in `KINDS`. The walk over regions
 //! knows none of them.
 
+mod cms;
 mod contiguous;
 mod g1;
 
 use serde::Serialize;
+
+pub use cms::FreeChunks;
 
 use super::Vm;
 use super::flags::Flags;
@@ -102,6 +105,8 @@ pub struct CollectedHeap {
     pub regions: Vec<Region>,
     /// Which objects below `Region::marked_below` are alive.
     pub marks: Option<MarkBitmap>,
+    /// What lies between objects.
+    pub free_chunks: FreeChunks,
     /// Whether a stop-the-world collection was under way.
     pub collecting: bool,
     /// CollectedHeap::_reserved.
@@ -113,8 +118,10 @@ pub struct CollectedHeap {
 type Regions = fn(&Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>;
 
 /// The flag that chooses it, its name, how its regions are found.
-const KINDS: [(&str, &str, Regions); 3] = [
+const KINDS: [(&str, &str, Regions); 5] = [
     ("UseSerialGC", "Serial", contiguous::serial),
+    ("UseConcMarkSweepGC", "CMS", cms::regions),
+    ("UseEpsilonGC", "Epsilon", contiguous::epsilon),
     ("UseParallelGC", "Parallel", contiguous::parallel),
     ("UseG1GC", "G1", g1::regions),
 ];
@@ -153,19 +160,24 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
         }
     }
     let at = |field: crate::vmstructs::Field| Some(heap.wrapping_add(field.opt()?));
-    // MemRegion {HeapWord* _start; size_t _word_size} (memRegion.hpp).
-    let reserved = at(f.heap_reserved).and_then(|a| {
-        let (start, words) = (vm.mem.u64(a).ok()?, vm.mem.u64(a.wrapping_add(8)).ok()?);
-        Some((start, start.checked_add(words.checked_mul(8)?)?))
-    });
     Ok(CollectedHeap {
         name,
         regions,
         marks,
+        free_chunks: FreeChunks::of(vm),
         collecting: at(f.gc_active).and_then(|a| vm.mem.u8(a).ok()).unwrap_or(0) != 0,
-        reserved,
+        reserved: reserved(vm),
         collections: at(f.total_collections).and_then(|a| vm.mem.u32(a).ok()),
     })
+}
+
+/// CollectedHeap::_reserved as (start, end), where the heap has one run of addresses.
+pub fn reserved(vm: &Vm) -> Option<(u64, u64)> {
+    let heap = vm.mem.u64(vm.fields.collected_heap.opt()?).ok()?;
+    // MemRegion {HeapWord* _start; size_t _word_size} (memRegion.hpp).
+    let at = heap.wrapping_add(vm.fields.heap_reserved.opt()?);
+    let (start, words) = (vm.mem.u64(at).ok()?, vm.mem.u64(at.wrapping_add(8)).ok()?);
+    Some((start, start.checked_add(words.checked_mul(8)?)?))
 }
 
 /// A region whose bounds hold, or an error.
