@@ -59,7 +59,8 @@ fn abort(jvm: Jvm, dir: &Scratch) -> PathBuf {
     drop(jvm);
     let files = std::fs::read_dir(dir.path("")).expect("the scratch directory");
     let mut files = files.map(|e| e.expect("an entry").path());
-    let core = files.find(|p| p.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"qemu_")));
+    let core =
+        files.find(|p| p.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"qemu_")));
     core.expect("a core of the guest")
 }
 
@@ -185,7 +186,8 @@ fn libjvm_is_found(version: u32, dir: &Scratch, core: &Path, whole: &[u8]) {
     // Another build is refused, by its dynamic section alone.
     let other = libjvm(if version == 17 { 25 } else { 17 });
     let mut cmd = rjcore();
-    let said = cmd.arg("dump").arg(core).arg("-o").arg(&out).arg("--overwrite").arg("--jvm").arg(other);
+    let said =
+        cmd.arg("dump").arg(core).arg("-o").arg(&out).arg("--overwrite").arg("--jvm").arg(other);
     let said = said.output().expect("rjcore runs");
     let err = String::from_utf8_lossy(&said.stderr).into_owned();
     assert_eq!(said.status.code(), Some(1), "{err}");
@@ -206,7 +208,8 @@ fn libjvm_is_found(version: u32, dir: &Scratch, core: &Path, whole: &[u8]) {
 
 /// Makes NT_AUXV a note of another kind.
 fn hide_auxv(core: &mut [u8]) {
-    let note = [&5u32.to_le_bytes()[..], &304u32.to_le_bytes(), &6u32.to_le_bytes(), b"CORE\0"].concat();
+    let note =
+        [&5u32.to_le_bytes()[..], &304u32.to_le_bytes(), &6u32.to_le_bytes(), b"CORE\0"].concat();
     let front = &core[..1 << 20];
     let at = front.windows(note.len()).position(|w| w == note).expect("NT_AUXV");
     core[at + 8] = 0x77;

@@ -22,7 +22,7 @@ pub(super) const AT_BASE: u64 = 7;
 pub(super) const AT_EXECFN: u64 = 31;
 
 /// A JVM loads some dozens of libraries.
-const MAX_LIBRARIES: usize = 4096;
+const MAX_LIBRARIES: usize = 1024;
 /// PATH_MAX.
 const MAX_NAME: u64 = 4096;
 /// A program or library has about ten program headers.
@@ -218,9 +218,8 @@ impl CoreFile {
     fn place_roughly(&mut self, path: &str, start: u64) {
         let holds = |s: &&Segment| s.start <= start && start - s.start < s.memsz;
         let segment = self.segments.iter().find(holds);
-        let end = segment.map_or(start.saturating_add(self.page_size()), |s| {
-            s.start.saturating_add(s.memsz)
-        });
+        let end = segment
+            .map_or(start.saturating_add(self.page_size()), |s| s.start.saturating_add(s.memsz));
         if start > 0 && start < end {
             let path = path.to_owned();
             self.mappings.push(FileMapping { start, end, file_offset: 0, path });
@@ -233,16 +232,19 @@ impl CoreFile {
     pub(super) fn find_image(&self, file: &[u8]) -> Option<Library> {
         let own = Dynamic::read(file)?;
         let page = self.page_size();
-        let within = own.vaddr % page;
+        let bias = |start: u64| start.wrapping_add(own.vaddr % page).wrapping_sub(own.vaddr);
+        let mut tried = 0;
         let segments = self.segments.iter().filter(|s| (1..=MAX_DATA).contains(&s.filesz));
-        let pages = segments.flat_map(|s| {
+        let parts = segments.flat_map(|s| {
             let end = s.start.saturating_add(s.filesz.min(s.memsz));
-            (s.start..end).step_by(page as usize)
+            // Each byte once, however the segments overlap.
+            let start = s.start.max(tried);
+            tried = end.max(tried);
+            self.memory.present(start, end.max(start))
         });
-        let bias = |start: u64| start.wrapping_add(within).wrapping_sub(own.vaddr);
-        let mut found =
-            pages.map(bias).filter(|&b| own.is_at(&self.memory, b) == Some(true));
-        let bias = found.next().filter(|_| found.next().is_none())?;
+        let pages = parts.flat_map(|(from, to)| (from & !(page - 1)..to).step_by(page as usize));
+        let mut found = pages.map(bias).filter(|&b| own.is_at(&self.memory, b) == Some(true));
+        let bias = found.next().filter(|b| found.all(|other| other == *b))?;
         let dynamic = bias.wrapping_add(own.vaddr);
         // The only name that is sure: the file given may have any.
         Some(Library { bias, path: "libjvm.so".into(), dynamic, exact: false })
