@@ -105,8 +105,10 @@ pub mod g1_marking {
         pub covered: u64,
     }
 
-    /// 11, 17, 21, 25 and later.
-    pub const LAYOUTS: [Layout; 4] = [
+    /// 11, 17, 21, 25 and later on x86-64; then those that differ on aarch64, where a
+    /// pthread_mutex_t, and with it the lock in each region's remembered set, is 8 bytes larger:
+    /// 17 (read off a core of Debian's 17.0.19).
+    pub const LAYOUTS: [Layout; 5] = [
         Layout {
             region: ("HeapRegion", 376),
             marked_below: 344,
@@ -133,6 +135,13 @@ pub mod g1_marking {
             marked_below: 88,
             bitmap: 16,
             is_pointer: false,
+            covered: 8,
+        },
+        Layout {
+            region: ("HeapRegion", 304),
+            marked_below: 232,
+            bitmap: 144,
+            is_pointer: true,
             covered: 8,
         },
     ];
