@@ -37,6 +37,9 @@ pub const BLOCK_OOPS: u64 = 64;
 /// Offset of `_allocated_bitmask`.
 pub const BLOCK_BITMASK: u64 = 512;
 
+/// `instanceKlass.hpp` (8 to 28): `_previous_versions` follows `_breakpoints`.
+pub const PREVIOUS_VERSIONS_AFTER_BREAKPOINTS: u64 = 8;
+
 /// `vmSymbols.hpp`: what `java.lang.Class`'s injected field is named in the field stream.
 pub const RESOLVED_REFERENCES: &[u8] = b"<resolved_references>";
 /// The same for the lock that a class is initialised under; the second in 8.
