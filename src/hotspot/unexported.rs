@@ -70,6 +70,7 @@ pub const ACC_STATIC: u32 = 8;
 pub fn is_hidden_thread(name: &str) -> bool {
     matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
         || name == "Surrogate Locker Thread (Concurrent GC)" // CMS and G1 of 8
+        || name == "Training replay thread" // trainingData.cpp, 25 and later with an AOT cache
         || name.starts_with("C1 CompilerThread")
         || name.starts_with("C2 CompilerThread")
         || name.starts_with("JVMCI CompilerThread")
