@@ -80,8 +80,10 @@ pub fn is_hidden_thread(name: &str) -> bool {
 /// neither (heapDumper.cpp, `should_dump_vthread`).
 pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
 
-/// `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
+/// CMS' old space. `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
 pub mod cms {
+    /// `freeChunk.hpp`: sizeof(FreeChunk), the least that a block of the old space takes.
+    pub const MIN_CHUNK: u64 = 24;
     /// Lock, bias and "cms free" bits.
     pub const MARK_MASK: u64 = 0x87;
     /// Unlocked, not biased, free.
