@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod barrier;
 pub mod class_facts;
+mod external_name;
 pub mod field_layout;
 pub mod flags;
 pub mod gc;

@@ -43,6 +43,15 @@ pub const LH_TAG_SHIFT: u32 = 28;
 /// `_lh_array_tag_flat_value`.
 pub const LH_TAG_FLAT: u32 = 0xa;
 
+/// `markOop.hpp` (8): the bits that tell a lock, here with that of a bias.
+pub const LOCK_MASK: u64 = 7;
+/// Neither locked nor biased.
+pub const LOCK_UNLOCKED: u64 = 1;
+/// Where the identity hash starts, if the tables do not say.
+pub const HASH_SHIFT: i64 = 8;
+/// Its bits.
+pub const HASH_BITS: u32 = 31;
+
 /// `instanceKlass.hpp` (8 to 28): `_previous_versions` follows `_breakpoints`.
 pub const PREVIOUS_VERSIONS_AFTER_BREAKPOINTS: u64 = 8;
 
