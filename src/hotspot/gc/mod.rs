@@ -171,7 +171,8 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
     // MemRegion {HeapWord* _start; size_t _word_size} (memRegion.hpp).
     let reserved = at(f.heap_reserved).and_then(|a| {
         let (start, words) = (vm.mem.u64(a).ok()?, vm.mem.u64(a.wrapping_add(8)).ok()?);
-        Some((start, start.checked_add(words.checked_mul(8)?)?))
+        // ZGC leaves it empty.
+        Some((start, start.checked_add(words.checked_mul(8)?)?)).filter(|_| words > 0)
     });
     Ok(CollectedHeap {
         name,
