@@ -97,12 +97,12 @@ fn probe_old(heap: &Heap, at: u64, end: u64) -> Option<(u32, u64)> {
         return match probe(heap, to, r.top) {
             // No candidate: its new copy is the object.
             Found::Object(_, size) | Found::Dormant(size) => Some((NO_KLASS, size)),
-            Found::Nothing(_) => None,
+            Found::Free(_) | Found::Nothing(_) => None,
         };
     }
     match probe(heap, at, end) {
         Found::Object(klass, size) => Some((klass, size)),
-        Found::Dormant(size) => Some((NO_KLASS, size)),
+        Found::Dormant(size) | Found::Free(size) => Some((NO_KLASS, size)),
         Found::Nothing(_) => None,
     }
 }

@@ -173,7 +173,7 @@ impl<'h> Tracer<'h> {
                     Ok(None)
                 }
                 Found::Nothing(DamageKind::NotSaved) => Err(DamageKind::NotSaved),
-                Found::Nothing(_) => Err(DamageKind::Dangling),
+                Found::Free(_) | Found::Nothing(_) => Err(DamageKind::Dangling),
             };
         }
         Err(DamageKind::Dangling)

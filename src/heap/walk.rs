@@ -237,13 +237,14 @@ fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
     while at < chunk.limit {
         let head = run.get((at - base) as usize..).filter(|h| h.len() >= 16);
         let klass = head.and_then(|h| p.klass_of(h));
-        if klass.is_some_and(|k| heap.klasses.number(k) == NO_KLASS) {
+        let free = |head: &[u8]| heap.collected.free_chunks.size(head).is_some();
+        if klass.is_some_and(|k| heap.klasses.number(k) == NO_KLASS) && !head.is_some_and(free) {
             at += step;
             continue;
         }
         let mut next = at;
         let mut proven = 0;
-        while let Found::Object(_, size) = probe(heap, next, chunk.span_end) {
+        while let Found::Object(_, size) | Found::Free(size) = probe(heap, next, chunk.span_end) {
             next += size;
             proven += 1;
             if proven == PROOF || next == chunk.span_end {
@@ -272,6 +273,8 @@ pub(super) enum Found {
     Object(u32, u64),
     /// An archived object of a class that was never loaded, and its size.
     Dormant(u64),
+    /// A free chunk between objects (CMS), and its size.
+    Free(u64),
     /// Nothing that can be read as an object.
     Nothing(DamageKind),
 }
@@ -299,6 +302,12 @@ pub(super) fn probe(heap: &Heap, at: u64, end: u64) -> Found {
 #[inline(always)]
 pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
     let p = &heap.vm.pointers;
+    if let Some(size) = heap.collected.free_chunks.size(head) {
+        return match size <= end - at {
+            true => Found::Free(p.align(size)),
+            false => Found::Nothing(DamageKind::Overrun),
+        };
+    }
     let Some(klass) = p.klass_of(head) else { return Found::Nothing(DamageKind::UnknownKlass) };
     let number = heap.klasses.number(klass);
     let rule = if number != NO_KLASS {
@@ -379,6 +388,7 @@ fn walk_chunk<V: Visitor>(
                     report.dormant.bytes += size;
                     at += size;
                 }
+                Found::Free(size) => at += size,
                 Found::Nothing(_) if (head.len() as u64) < HEAD && run_end < chunk.span_end => {
                     break Some(None);
                 }
@@ -410,6 +420,7 @@ fn walk_chunk<V: Visitor>(
                     report.dormant.bytes += size;
                     at += size;
                 }
+                Found::Free(size) => at += size,
                 Found::Nothing(kind) => at = step_over(heap, chunk, at, kind, &mut report),
             },
         }
@@ -454,7 +465,7 @@ fn step_over(
 pub(super) fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
     for _ in 0..3 {
         match probe(heap, at, end) {
-            Found::Object(_, size) | Found::Dormant(size) => at += size,
+            Found::Object(_, size) | Found::Dormant(size) | Found::Free(size) => at += size,
             Found::Nothing(_) => return false,
         }
         if at == end {

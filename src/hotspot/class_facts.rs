@@ -53,7 +53,7 @@ impl<'v> ClassReader<'v> {
             protection_domain: field(&["protectionDomain", "protection_domain"]),
             init_lock: field(&INIT_LOCK_FIELDS),
             resolved_references_name: vm_symbol(vm, RESOLVED_REFERENCES),
-            init_lock_name: vm_symbol(vm, INIT_LOCK),
+            init_lock_name: INIT_LOCK.iter().find_map(|n| vm_symbol(vm, n)),
         }
     }
 
@@ -98,12 +98,17 @@ impl<'v> ClassReader<'v> {
         Ok(facts)
     }
 
-    /// ConstantPoolCache::_resolved_references of the class's pool.
+    /// The resolved references of the class's pool: in its ConstantPoolCache, in the pool
+    /// itself in 8.
     fn resolved_references(&self, klass: &Klass) -> Result<u64, Fault> {
         let (mem, f) = (self.vm.mem, &self.vm.fields);
-        let offsets = (f.ik_constants.opt(), f.pool_cache.opt(), f.cache_resolved_references.opt());
-        let (Some(constants), Some(cache), Some(references)) = offsets else { return Ok(0) };
+        let Some(constants) = f.ik_constants.opt() else { return Ok(0) };
         let pool = mem.u64(klass.addr.wrapping_add(constants))?;
+        if let Some(references) = f.pool_resolved_references.opt() {
+            return self.vm.reader().handle(pool.wrapping_add(references));
+        }
+        let offsets = (f.pool_cache.opt(), f.cache_resolved_references.opt());
+        let (Some(cache), Some(references)) = offsets else { return Ok(0) };
         let cache = mem.u64(pool.wrapping_add(cache))?;
         if cache == 0 { Ok(0) } else { self.vm.reader().handle(cache.wrapping_add(references)) }
     }

@@ -57,12 +57,21 @@ impl Flags {
         let what = || Error::unreadable("JVMFlag::flags");
         let base = mem.u64(f.flags.get()?).map_err(what())?;
         let count = mem.u64(f.num_flags.get()?).map_err(what())?;
-        let size = tables.size_of("JVMFlag").unwrap_or(24);
+        let size = tables.size_of("JVMFlag").or_else(|| tables.size_of("Flag")).unwrap_or(24);
         if count == 0 || count > MAX_FLAGS || size == 0 || size > 256 {
             return Err(Error::Corrupt(format!("{count} VM flags of {size} bytes")));
         }
         let (name, addr) = (f.flag_name.get()?, f.flag_addr.get()?);
         let (flags, kind) = (f.flag_flags.get()?, f.flag_type.get()?);
+        // Its type is a string until 16, and an index since.
+        let named = ["JVMFlag::_type", "Flag::_type"].iter().find_map(|n| tables.entry(n));
+        let named = named.is_some_and(|e| e.type_string.contains('*'));
+        let kind_of = |at: u64| -> Result<Option<String>, Fault> {
+            if named {
+                return mem.string(mem.u64(at)?).map(Some);
+            }
+            Ok(FLAG_TYPES.get(mem.u32(at)? as usize).map(|s| (*s).to_owned()))
+        };
         let mut all = BTreeMap::new();
         for i in 0..count {
             let at = base.wrapping_add(i * size);
@@ -74,10 +83,8 @@ impl Flags {
                 let name = mem.string(name)?;
                 let origin = mem.u32(at.wrapping_add(flags))? & FLAG_ORIGIN_MASK;
                 let p = mem.u64(at.wrapping_add(addr))?;
-                let Some(kind) = FLAG_TYPES.get(mem.u32(at.wrapping_add(kind))? as usize) else {
-                    return Ok(None);
-                };
-                let value = read_value(mem, kind, p)?;
+                let Some(kind) = kind_of(at.wrapping_add(kind))? else { return Ok(None) };
+                let value = read_value(mem, &kind, p)?;
                 Ok(Some((name, Flag { value, changed: origin != 0 })))
             };
             if let Ok(Some((name, flag))) = one() {

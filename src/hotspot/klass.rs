@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::Reader;
 use super::field_layout::{FieldInfo, FieldReader, is_reference};
+use super::unexported::{CLD_IS_ANONYMOUS, CLD_KLASSES};
 use crate::error::{Error, Result};
-use crate::vmstructs::Tables;
+use crate::vmstructs::{Fields, Tables};
 
 /// More class loaders or classes than any JVM has: the list runs in a circle.
 const MAX_CLASSES: usize = 20_000_000;
@@ -94,17 +95,23 @@ impl Classes {
         let f = r.fields;
         let readers = FieldReader::new(r.mem, tables, f)?;
         let mut out = Classes::default();
-        let (cld_next, cld_klasses) = (f.cld_next.get()?, f.cld_klasses.get()?);
-        let next_link = f.klass_next_link.get()?;
+        let links = Links::find(f)?;
+        let cld_next = f.cld_next.get()?;
         let unreadable = || Error::unreadable("ClassLoaderDataGraph::_head");
         let mut cld = r.mem.u64(f.cld_head.get()?).map_err(unreadable())?;
         let mut seen = 0;
         while cld != 0 {
-            let loader = r.handle(cld.wrapping_add(f.cld_class_loader.get()?)).unwrap_or(0);
-            let holder = f.cld_has_mirror_holder.get()?;
-            let held = r.mem.u8(cld.wrapping_add(holder)).unwrap_or(0) != 0;
-            let mut klass = r.mem.u64(cld.wrapping_add(cld_klasses)).unwrap_or(0);
+            let loader = match r.object(cld, f.cld_class_loader) {
+                Err(e @ Error::MissingField { .. }) => return Err(e),
+                loader => loader.unwrap_or(0),
+            };
+            let held = r.mem.u8(cld.wrapping_add(links.held)).unwrap_or(0) != 0;
+            let mut klass = r.mem.u64(cld.wrapping_add(links.klasses)).unwrap_or(0);
             while klass != 0 {
+                if links.derived && r.mem.u64(klass.wrapping_add(links.back)) != Ok(cld) {
+                    damaged.push(format!("the class list of the loader at {cld:#x} leads astray"));
+                    break;
+                }
                 match read_klass(r, &readers, klass) {
                     Ok(Some(k)) => {
                         out.push(Klass { loader, is_boot: loader == 0 && !held, ..k });
@@ -113,7 +120,7 @@ impl Classes {
                     Err(e @ Error::MissingField { .. }) => return Err(e),
                     Err(e) => damaged.push(e.to_string()),
                 }
-                klass = match r.mem.u64(klass.wrapping_add(next_link)) {
+                klass = match r.mem.u64(klass.wrapping_add(links.next)) {
                     Ok(next) => next,
                     Err(fault) => {
                         damaged.push(format!("the class list of the loader at {cld:#x}: {fault}"));
@@ -212,6 +219,43 @@ impl Classes {
     }
 }
 
+/// Where ClassLoaderData and Klass keep the lists of classes.
+struct Links {
+    /// ClassLoaderData::_klasses.
+    klasses: u64,
+    /// ClassLoaderData::_has_class_mirror_holder, `_is_anonymous` before 16.
+    held: u64,
+    /// Klass::_next_link.
+    next: u64,
+    /// Klass::_class_loader_data, that leads back from a class to its list.
+    back: u64,
+    /// The tables lack one of them (8): each class must prove that it belongs to the list.
+    derived: bool,
+}
+
+impl Links {
+    fn find(f: &Fields) -> Result<Links> {
+        let known = (f.cld_klasses.opt(), f.cld_has_mirror_holder.opt(), f.klass_next_link.opt());
+        let back = f.klass_loader_data.get();
+        if let (Some(klasses), Some(held), Some(next)) = known {
+            let back = back.unwrap_or(0);
+            return Ok(Links { klasses, held, next, back, derived: false });
+        }
+        // Facts of 8 only: it is the one whose ClassLoaderData starts with an oop.
+        if !f.cld_class_loader.is_oop() {
+            f.cld_klasses.get()?;
+            f.cld_has_mirror_holder.get()?;
+        }
+        Ok(Links {
+            klasses: known.0.unwrap_or(CLD_KLASSES),
+            held: known.1.unwrap_or(CLD_IS_ANONYMOUS),
+            next: known.2.map_or_else(|| f.klass_next_sibling.get().map(|o| o + 8), Ok)?,
+            back: back?,
+            derived: true,
+        })
+    }
+}
+
 fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klass>> {
     let f = r.fields;
     let fault = || Error::unreadable(format!("the Klass at {addr:#x}"));
@@ -222,7 +266,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         .symbol(name_symbol)
         .ok_or_else(|| Error::Corrupt(format!("the Klass at {addr:#x} has no readable name")))?;
     let super_klass = r.mem.u64(at(f.klass_super.get()?)).map_err(fault())?;
-    let mirror = r.handle(at(f.klass_mirror.get()?)).map_err(fault())?;
+    let mirror = r.object(addr, f.klass_mirror)?;
     let (kind, size) = shape(layout_helper, &name)
         .ok_or_else(|| Error::Corrupt(format!("{name} has layout helper {layout_helper:#x}")))?;
     let (mut init_state, mut own, mut bottom) = (1, Vec::new(), None);

@@ -24,7 +24,7 @@ use crate::corefile::{CoreFile, ThreadNote};
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
 use crate::symbols::Library;
-use crate::vmstructs::{Fields, Tables};
+use crate::vmstructs::{Field, Fields, Tables};
 use barrier::Barrier;
 use flags::Flags;
 use klass::{Classes, Klass};
@@ -62,7 +62,18 @@ impl<'a> Reader<'a> {
         self.mem.slice(addr.wrapping_add(self.fields.symbol_body.opt()?), u64::from(len)).ok()
     }
 
-    /// The oop behind the OopHandle at `addr`; 0 where it is empty.
+    /// The object that `field` of the structure at `addr` leads to, be it an oop or a handle
+    /// to one; 0 where there is none.
+    pub fn object(&self, addr: u64, field: Field) -> Result<u64> {
+        let at = addr.wrapping_add(field.get()?);
+        let oop = match field.is_oop() {
+            true => self.mem.u64(at).map(|bits| self.barrier.resolve(self.mem, bits)),
+            false => self.handle(at),
+        };
+        oop.map_err(Error::unreadable(field.name()))
+    }
+
+    /// The oop behind the OopHandle (or jobject) at `addr`; 0 where it is empty.
     pub fn handle(&self, addr: u64) -> Result<u64, Fault> {
         let slot = self.mem.u64(addr.wrapping_add(self.fields.oop_handle.opt().unwrap_or(0)))?;
         if slot == 0 { Ok(0) } else { Ok(self.barrier.resolve(self.mem, self.mem.u64(slot)?)) }
@@ -129,7 +140,7 @@ impl<'a> Vm<'a> {
         let reader = Reader { mem, fields: &fields, pointers, barrier: &barrier };
         let mut damaged = Vec::new();
         let classes = Classes::read(&reader, &tables, &mut damaged).map_err(named)?;
-        let bound = |f: crate::vmstructs::Field| mem.u64(f.opt()?).ok();
+        let bound = |f: Field| mem.u64(f.opt()?).ok();
         let archive = bound(fields.archive_base)
             .zip(bound(fields.archive_top))
             .filter(|(base, top)| base < top);

@@ -1,14 +1,18 @@
-//! Roots outside of threads: JNI globals and the VM's own handles, in OopStorages.
+//! Roots outside of threads: JNI globals and the VM's own handles, in OopStorages; in older VMs
+//! in JNIHandleBlocks and statics.
 
 use super::Vm;
+use super::gc::reserved;
 use super::unexported::{
-    ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_BITMASK, BLOCK_OOPS, OOP_STORAGE_ARRAY,
-    OOP_STORAGE_NAME,
+    ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_BITMASK, BLOCK_OOPS, HANDLES_PER_BLOCK,
+    OOP_STORAGE_ARRAY, OOP_STORAGE_NAME,
 };
 use crate::error::{Error, Fault, Result};
 
 /// Blocks of 64 handles: a billion handles is a leak that no heap survives.
 const MAX_BLOCKS: u64 = 1 << 24;
+/// Bytes of Universe's statics.
+const MAX_STATICS: u64 = 4096;
 /// Longest name of an OopStorage, and then some.
 const MAX_NAME: u64 = 64;
 
@@ -21,20 +25,118 @@ pub struct Handle {
     pub object: u64,
 }
 
-/// What HotSpot dumps as JNI globals: the storage of that name, then "VM Global" (heapDumper.cpp).
+/// What HotSpot dumps as JNI globals (heapDumper.cpp): JNI's own, then the VM's.
 pub fn jni_globals(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<Handle>> {
     let mut out = Vec::new();
     let what = || Error::unreadable("JNIHandles::_global_handles");
-    let storage = vm.mem.u64(vm.fields.jni_globals.get()?).map_err(what())?;
-    let storages = [Some(storage).filter(|s| *s != 0), find_storage(vm, b"VM Global")];
-    for (storage, name) in storages.into_iter().zip(["JNI Global", "VM Global"]) {
-        match storage.map(|s| read_storage(vm, s, &mut out)) {
-            Some(Ok(())) => {}
-            Some(Err(fault)) => damaged.push(format!("the handles of OopStorage {name}: {fault}")),
-            None => damaged.push(format!("no OopStorage named {name} was found")),
+    let globals = vm.mem.u64(vm.fields.jni_globals.get()?).map_err(what())?;
+    let read = match vm.tables.size_of("OopStorage") {
+        Some(_) if globals != 0 => read_storage(vm, globals, &mut out),
+        None => read_blocks(vm, globals, &mut out),
+        _ => Ok(()),
+    };
+    if let Err(fault) = read {
+        damaged.push(format!("the JNI global handles: {fault}"));
+    }
+    let statics = vm.fields.universe_oops.opt().zip(vm.fields.universe_klasses.opt());
+    match (statics, find_storage(vm, b"VM Global")) {
+        (Some((oops, klasses)), _) => universe(vm, oops.min(klasses), oops.max(klasses), &mut out),
+        (None, Some(storage)) => {
+            if let Err(fault) = read_storage(vm, storage, &mut out) {
+                damaged.push(format!("the handles of OopStorage VM Global: {fault}"));
+            }
         }
+        (None, None) => damaged.push("no OopStorage named VM Global was found".into()),
     }
     Ok(out)
+}
+
+/// Universe's statics (until 16): the tables name the first oop and what follows the last. What
+/// is no object between them is another of its statics.
+fn universe(vm: &Vm, start: u64, end: u64, out: &mut Vec<Handle>) {
+    let reserved = reserved(vm).unwrap_or((0, 0));
+    for slot in (start..end.min(start.saturating_add(MAX_STATICS))).step_by(8) {
+        let object = vm.mem.u64(slot).unwrap_or(0);
+        if (reserved.0..reserved.1).contains(&object) && vm.klass_of(object).is_some() {
+            out.push(Handle { slot, object });
+        }
+    }
+}
+
+/// JNIHandleBlocks: a list of blocks, of which the last in use is not full (8).
+fn read_blocks(vm: &Vm, mut block: u64, out: &mut Vec<Handle>) -> Result<(), Fault> {
+    let f = &vm.fields;
+    let offsets =
+        (f.handle_block_handles.opt(), f.handle_block_top.opt(), f.handle_block_next.opt());
+    let (Some(handles), Some(top), Some(next)) = offsets else { return Ok(()) };
+    let deleted = vm.deleted_handle().unwrap_or(0);
+    // The slots of the free list lead to one another.
+    let reserved = reserved(vm).unwrap_or((0, u64::MAX));
+    for _ in 0..MAX_BLOCKS {
+        if block == 0 {
+            break;
+        }
+        let used = u64::from(vm.mem.u32(block.wrapping_add(top))?);
+        for i in 0..used.min(HANDLES_PER_BLOCK) {
+            let slot = block.wrapping_add(handles + i * 8);
+            let object = vm.mem.u64(slot)?;
+            if (reserved.0..reserved.1).contains(&object) && object != deleted {
+                out.push(Handle { slot, object });
+            }
+        }
+        if used < HANDLES_PER_BLOCK {
+            break;
+        }
+        block = vm.mem.u64(block.wrapping_add(next))?;
+    }
+    Ok(())
+}
+
+/// The objects of all inflated monitors, which 8 dumps as roots. From 9 the VM keeps the monitors
+/// of each thread (MonitorInUseLists), and HotSpot's dump goes by a list that is empty.
+pub fn monitors_used(vm: &Vm, damaged: &mut Vec<String>) -> Vec<u64> {
+    let mut out = Vec::new();
+    if !vm.flags.has("MonitorInUseLists") || vm.flags.bool("MonitorInUseLists") {
+        return out;
+    }
+    if let Err(fault) = read_monitors(vm, &mut out) {
+        damaged.push(format!("the inflated monitors: {fault}"));
+    }
+    out
+}
+
+/// Blocks of ObjectMonitors; the first of each leads to the next block.
+fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<(), Fault> {
+    let f = &vm.fields;
+    let offsets = (f.monitor_blocks.opt(), f.monitor_next.opt(), f.monitor_object.opt());
+    let (Some(first), Some(next), Some(object)) = offsets else { return Ok(()) };
+    let (Some(size), Some(count)) = (
+        vm.tables.size_of("ObjectMonitor").filter(|s| (1..4096).contains(s)),
+        vm.tables.constant("ObjectSynchronizer::_BLOCKSIZE").filter(|n| (1..4096).contains(n)),
+    ) else {
+        return Ok(());
+    };
+    let mut block = vm.mem.u64(first)?;
+    for _ in 0..MAX_BLOCKS {
+        if block == 0 {
+            break;
+        }
+        for i in 1..count as u64 {
+            let oop = vm.mem.u64(block.wrapping_add(i * size).wrapping_add(object))?;
+            if oop != 0 {
+                out.push(oop);
+            }
+        }
+        block = vm.mem.u64(block.wrapping_add(next))?;
+    }
+    Ok(())
+}
+
+impl Vm<'_> {
+    /// The object that stands for a deleted handle (8): HotSpot's dump hides it.
+    pub fn deleted_handle(&self) -> Option<u64> {
+        self.mem.u64(self.fields.jni_deleted.opt()?).ok().filter(|o| *o != 0)
+    }
 }
 
 pub(super) fn read_storage(vm: &Vm, storage: u64, out: &mut Vec<Handle>) -> Result<(), Fault> {

@@ -71,58 +71,96 @@ impl Vm<'_> {
 
 /// All Java threads in the list's order. Unreadable ones are told to `damaged`.
 pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
-    let f = &vm.fields;
-    let what = || Error::unreadable("ThreadsSMRSupport::_java_thread_list");
-    let list = vm.mem.u64(f.thread_list.get()?).map_err(what())?;
-    let len = vm.mem.u32(list.wrapping_add(f.threads_length.get()?)).map_err(what())?;
-    if len > MAX_THREADS {
-        return Err(Error::Corrupt(format!("a list of {len} threads")));
-    }
-    let array = vm.mem.u64(list.wrapping_add(f.threads_array.get()?)).map_err(what())?;
-    let exiting = vm.tables.constant("JavaThread::_thread_exiting");
-    let reserve = tlab_reserve(vm);
+    let reader = ThreadReader {
+        vm,
+        exiting: vm.tables.constant("JavaThread::_thread_exiting"),
+        reserve: tlab_reserve(vm),
+    };
     let mut out = Vec::new();
-    for i in 0..u64::from(len) {
-        let one = || -> Result<JavaThread> {
-            let what = || Error::unreadable(format!("JavaThread {i}"));
-            let addr = vm.mem.u64(array.wrapping_add(i * 8)).map_err(what())?;
-            let at = |offset: u64| addr.wrapping_add(offset);
-            let object = vm.reader().handle(at(f.thread_obj.get()?)).map_err(what())?;
-            let vthread = f.thread_vthread.opt().map(|o| vm.reader().handle(at(o)));
-            let vthread = vthread.transpose().map_err(what())?.unwrap_or(0);
-            let mounted = if vthread == object { 0 } else { vthread };
-            let terminated = vm.mem.i32(at(f.thread_terminated.get()?)).map_err(what())?;
-            // _thread_exiting and the states behind it count up (javaThread.hpp).
-            let alive = exiting.is_none_or(|e| i64::from(terminated) < e);
-            let name = vm.oop_field(object, "name").and_then(|s| vm.string(s)).unwrap_or_default();
-            let tlab = at(f.thread_tlab.get()?);
-            let tlab = |offset: u64| vm.mem.u64(tlab.wrapping_add(offset)).map_err(what());
-            let (start, top) = (tlab(f.tlab_start.get()?)?, tlab(f.tlab_top.get()?)?);
-            let end = tlab(f.tlab_end.get()?)?;
-            let tlab_gap = (start != 0 && start <= top && top <= end)
-                .then(|| (top, end.saturating_add(reserve)));
-            let tid = || {
-                let os = vm.mem.u64(at(f.thread_osthread.opt()?)).ok()?;
-                vm.mem.u32(os.wrapping_add(f.osthread_id.opt()?)).ok()
-            };
-            let visible = object != 0 && alive && !is_hidden_thread(&name);
-            Ok(JavaThread {
-                addr,
-                object,
-                mounted,
-                tid: tid().unwrap_or(0),
-                name,
-                visible,
-                tlab_gap,
-            })
-        };
-        match one() {
+    for addr in list(vm, damaged)? {
+        match reader.read(addr) {
             Ok(t) => out.push(t),
             Err(e @ Error::MissingField { .. }) => return Err(e),
             Err(e) => damaged.push(e.to_string()),
         }
     }
     Ok(out)
+}
+
+/// The JavaThreads' addresses: a linked list until 11, an array since.
+fn list(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
+    let f = &vm.fields;
+    let endless = |n: usize| Error::Corrupt(format!("a list of {n} threads"));
+    let mut out = Vec::new();
+    let what = || Error::unreadable("the list of threads");
+    if let (Some(first), Some(next)) = (f.thread_first.opt(), f.thread_next.opt()) {
+        let mut at = vm.mem.u64(first).map_err(what())?;
+        while at != 0 {
+            out.push(at);
+            if out.len() > MAX_THREADS as usize {
+                return Err(endless(out.len()));
+            }
+            at = vm.mem.u64(at.wrapping_add(next)).unwrap_or_else(|fault| {
+                damaged.push(format!("the list of threads behind {at:#x}: {fault}"));
+                0
+            });
+        }
+        return Ok(out);
+    }
+    let list = vm.mem.u64(f.thread_list.get()?).map_err(what())?;
+    let len = vm.mem.u32(list.wrapping_add(f.threads_length.get()?)).map_err(what())?;
+    if len > MAX_THREADS {
+        return Err(endless(len as usize));
+    }
+    let array = vm.mem.u64(list.wrapping_add(f.threads_array.get()?)).map_err(what())?;
+    for i in 0..u64::from(len) {
+        match vm.mem.u64(array.wrapping_add(i * 8)) {
+            Ok(addr) => out.push(addr),
+            Err(fault) => damaged.push(format!("JavaThread {i}: {fault}")),
+        }
+    }
+    Ok(out)
+}
+
+/// Reads one thread, with the facts that are the same for all.
+struct ThreadReader<'v> {
+    vm: &'v Vm<'v>,
+    /// JavaThread::_thread_exiting; unknown in 8.
+    exiting: Option<i64>,
+    reserve: u64,
+}
+
+impl ThreadReader<'_> {
+    fn read(&self, addr: u64) -> Result<JavaThread> {
+        let (vm, f) = (self.vm, &self.vm.fields);
+        let what = || Error::unreadable(format!("the JavaThread at {addr:#x}"));
+        let at = |offset: u64| addr.wrapping_add(offset);
+        let object = vm.reader().object(addr, f.thread_obj)?;
+        let vthread = f.thread_vthread.opt().map(|_| vm.reader().object(addr, f.thread_vthread));
+        let vthread = vthread.transpose()?.unwrap_or(0);
+        let mounted = if vthread == object { 0 } else { vthread };
+        // _thread_exiting and the states behind it count up (javaThread.hpp).
+        let alive = match self.exiting {
+            Some(exiting) => {
+                let state = vm.mem.i32(at(f.thread_terminated.get()?)).map_err(what())?;
+                i64::from(state) < exiting
+            }
+            None => true,
+        };
+        let name = vm.oop_field(object, "name").and_then(|s| vm.text(s)).unwrap_or_default();
+        let tlab = at(f.thread_tlab.get()?);
+        let tlab = |offset: u64| vm.mem.u64(tlab.wrapping_add(offset)).map_err(what());
+        let (start, top) = (tlab(f.tlab_start.get()?)?, tlab(f.tlab_top.get()?)?);
+        let end = tlab(f.tlab_end.get()?)?;
+        let tlab_gap = (start != 0 && start <= top && top <= end)
+            .then(|| (top, end.saturating_add(self.reserve)));
+        let tid = || {
+            let os = vm.mem.u64(at(f.thread_osthread.opt()?)).ok()?;
+            vm.mem.u32(os.wrapping_add(f.osthread_id.opt()?)).ok()
+        };
+        let visible = object != 0 && alive && !is_hidden_thread(&name);
+        Ok(JavaThread { addr, object, mounted, tid: tid().unwrap_or(0), name, visible, tlab_gap })
+    }
 }
 
 /// Bytes kept free behind a TLAB's end for the filler that retires it
@@ -134,7 +172,11 @@ fn tlab_reserve(vm: &Vm) -> u64 {
     let prefetch = vm.fields.tlab_prefetch_reserve.opt();
     let prefetch = prefetch.and_then(|a| vm.mem.i32(a).ok()).and_then(|v| u64::try_from(v).ok());
     let prefetch = prefetch.filter(|words| *words < 1 << 20).unwrap_or(0);
-    // min_dummy_object_size: an object header, rounded up.
-    let filler = word(vm.fields.lab_alignment_reserve).unwrap_or(2);
+    // min_dummy_object_size: an object header, rounded up. In 8, which knows no handles, the
+    // header of an int[].
+    let filler = match vm.fields.klass_mirror.is_oop() {
+        true => (vm.pointers.array_length + 4).div_ceil(8),
+        false => word(vm.fields.lab_alignment_reserve).unwrap_or(2),
+    };
     vm.pointers.align(filler.max(prefetch) * 8)
 }

@@ -19,6 +19,11 @@ pub const FLAG_TYPES: [&str; 10] =
 /// `jvmFlag.hpp`: the origin is in the low four bits of the flags; 0 is DEFAULT.
 pub const FLAG_ORIGIN_MASK: u32 = 15;
 
+/// `classLoaderData.hpp` of 8: ClassLoaderData::_klasses (in the tables from 11).
+pub const CLD_KLASSES: u64 = 40;
+/// The same: ClassLoaderData::_is_anonymous.
+pub const CLD_IS_ANONYMOUS: u64 = 34;
+
 /// `oopStorage.inline.hpp`: `OopStorage {const char* _name; ActiveArray* _active_array; ...}`.
 pub const OOP_STORAGE_NAME: u64 = 0;
 /// Offset of `OopStorage::_active_array`.
@@ -34,8 +39,11 @@ pub const BLOCK_BITMASK: u64 = 512;
 
 /// `vmSymbols.hpp`: what `java.lang.Class`'s injected field is named in the field stream.
 pub const RESOLVED_REFERENCES: &[u8] = b"<resolved_references>";
-/// The same for the lock that a class is initialised under.
-pub const INIT_LOCK: &[u8] = b"<init_lock>";
+/// The same for the lock that a class is initialised under; the second in 8.
+pub const INIT_LOCK: [&[u8]; 2] = [b"<init_lock>", b"init_lock"];
+
+/// `jniHandles.hpp`: handles in a JNIHandleBlock.
+pub const HANDLES_PER_BLOCK: u64 = 32;
 
 /// `javaClasses.cpp`, `java_lang_Class::compute_offsets`: the lock's field in a mirror. Until it
 /// got a field of its own it shared that of an array's component type ("a C union").
@@ -52,6 +60,7 @@ pub const ACC_STATIC: u32 = 8;
 /// dumps (`heapDumper.cpp`). By name: the C++ class shows only in a vtable.
 pub fn is_hidden_thread(name: &str) -> bool {
     matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
+        || name == "Surrogate Locker Thread (Concurrent GC)" // CMS and G1 of 8
         || name.starts_with("C1 CompilerThread")
         || name.starts_with("C2 CompilerThread")
         || name.starts_with("JVMCI CompilerThread")
@@ -61,33 +70,78 @@ pub fn is_hidden_thread(name: &str) -> bool {
 /// neither (heapDumper.cpp, `should_dump_vthread`).
 pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
 
-/// Collectors by the flag that chooses them, for those that rjcore does not read yet.
-pub const OTHER_COLLECTORS: [(&str, &str); 2] = [
-    ("UseConcMarkSweepGC", "CMS"),
-    ("UseEpsilonGC", "Epsilon"),
-];
 
-/// Where G1 keeps which objects of old regions died in the last marking, as long as the regions
-/// were left as they were (11 to 19; later ones overwrite the dead). Not in the tables at all:
-/// read off Debian's 17.0.15 and `g1ConcurrentMark.hpp`, `markBitMap.hpp`, `heapRegion.hpp`.
+/// `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
+pub mod cms {
+    /// Lock, bias and "cms free" bits.
+    pub const MARK_MASK: u64 = 0x87;
+    /// Unlocked, not biased, free.
+    pub const MARK_FREE: u64 = 0x81;
+    /// Words of the chunk, from this bit on.
+    pub const MARK_SIZE_SHIFT: u32 = 8;
+    /// 35 bits of them.
+    pub const MARK_SIZE_MASK: u64 = (1 << 35) - 1;
+}
+
+/// Where G1 keeps which objects of old regions died in a marking while their memory still holds
+/// them. Until 19 that is so until the region is collected: below `_prev_top_at_mark_start` the
+/// previous marking's bitmap tells. From 20 (JDK-8210708) only until the region is scrubbed:
+/// below `_parsable_bottom` the one bitmap tells. Not in the tables at all: read off the debug
+/// information of Debian's builds, `g1ConcurrentMark.hpp`, `markBitMap.hpp`, `heapRegion.hpp`.
 pub mod g1_marking {
-    /// sizeof(HeapRegion) of the builds that these hold for (17).
-    pub const HEAP_REGION_SIZE: u64 = 296;
+    /// One build's layout. Known by the region's type and size; what is found by it must prove
+    /// itself.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Layout {
+        /// The name of the region's type and its size.
+        pub region: (&'static str, u64),
+        /// Offset in the region of the address below which the bitmap counts.
+        pub marked_below: u64,
+        /// Offset in G1ConcurrentMark of the bitmap.
+        pub bitmap: u64,
+        /// Whether a pointer to the bitmap is there, not the bitmap itself.
+        pub is_pointer: bool,
+        /// Offset in the bitmap of `_covered`, a MemRegion; `_shifter` and the words' address
+        /// follow after 16 and 24 bytes.
+        pub covered: u64,
+    }
+
+    /// 11, 17, 21, 25 and later.
+    pub const LAYOUTS: [Layout; 4] = [
+        Layout {
+            region: ("HeapRegion", 376),
+            marked_below: 344,
+            bitmap: 136,
+            is_pointer: true,
+            covered: 0,
+        },
+        Layout {
+            region: ("HeapRegion", 296),
+            marked_below: 224,
+            bitmap: 144,
+            is_pointer: true,
+            covered: 8,
+        },
+        Layout {
+            region: ("HeapRegion", 144),
+            marked_below: 104,
+            bitmap: 16,
+            is_pointer: false,
+            covered: 8,
+        },
+        Layout {
+            region: ("G1HeapRegion", 144),
+            marked_below: 88,
+            bitmap: 16,
+            is_pointer: false,
+            covered: 8,
+        },
+    ];
     /// `heapRegionType.hpp`: of the two archive tags, the closed one (41) is the open one plus
     /// one. Nothing ever dies in closed archive regions, and the bitmap is not kept for them.
     pub const CLOSED_ARCHIVE_BIT: u32 = 1;
-    /// `HeapRegion::_prev_top_at_mark_start`.
-    pub const PREV_TOP_AT_MARK_START: u64 = 224;
     /// `G1ConcurrentMark::_g1h`: proves that a pointer in the heap object leads to one.
     pub const CM_HEAP: u64 = 8;
-    /// `G1ConcurrentMark::_prev_mark_bitmap`.
-    pub const CM_PREV_BITMAP: u64 = 144;
-    /// `MarkBitMap::_covered`: a MemRegion, start and words.
-    pub const BITMAP_COVERED: u64 = 8;
-    /// `MarkBitMap::_shifter`.
-    pub const BITMAP_SHIFTER: u64 = 24;
-    /// `MarkBitMap::_bm`: the words' address.
-    pub const BITMAP_MAP: u64 = 32;
 }
 
 /// What ZGC's part of vmStructs leaves out (17 to 28; read off their DWARF and headers).

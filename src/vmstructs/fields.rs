@@ -15,16 +15,16 @@ const MAX_OFFSET: u64 = 1 << 16;
 pub struct Field {
     name: &'static str,
     value: Option<u64>,
+    /// The tables give its type as `oop`: an object itself, where newer JDKs have a handle.
+    is_oop: bool,
 }
 
 impl Field {
     fn find(tables: &Tables, names: &[&'static str]) -> Field {
-        let value = names
-            .iter()
-            .find_map(|n| tables.entry(n))
-            .filter(|e| e.is_static || e.value < MAX_OFFSET)
-            .map(|e| e.value);
-        Field { name: names[0], value }
+        let entry = names.iter().find_map(|n| tables.entry(n));
+        let entry = entry.filter(|e| e.is_static || e.value < MAX_OFFSET);
+        let is_oop = entry.is_some_and(|e| e.type_string == "oop");
+        Field { name: names[0], value: entry.map(|e| e.value), is_oop }
     }
 
     /// The offset or address, or an error that names the field.
@@ -35,6 +35,16 @@ impl Field {
     /// The offset or address, if these tables have it.
     pub fn opt(self) -> Option<u64> {
         self.value
+    }
+
+    /// `Type::_field` as the newest JDK calls it.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Whether the field holds an oop, and not a handle to one.
+    pub fn is_oop(self) -> bool {
+        self.is_oop
     }
 }
 
@@ -62,12 +72,12 @@ fields! {
     klass_shift = "CompressedKlassPointers::_narrow_klass._shift" | "CompressedKlassPointers::_shift" | "Universe::_narrow_klass._shift";
     oop_handle = "OopHandle::_obj";
     // Flags and version.
-    flags = "JVMFlag::flags";
-    num_flags = "JVMFlag::numFlags";
-    flag_name = "JVMFlag::_name";
-    flag_addr = "JVMFlag::_addr";
-    flag_flags = "JVMFlag::_flags";
-    flag_type = "JVMFlag::_type";
+    flags = "JVMFlag::flags" | "Flag::flags"; // 8: Flag
+    num_flags = "JVMFlag::numFlags" | "Flag::numFlags";
+    flag_name = "JVMFlag::_name" | "Flag::_name";
+    flag_addr = "JVMFlag::_addr" | "Flag::_addr";
+    flag_flags = "JVMFlag::_flags" | "Flag::_flags";
+    flag_type = "JVMFlag::_type" | "Flag::_type";
     vm_release = "Abstract_VM_Version::_s_vm_release";
     vm_info = "Abstract_VM_Version::_s_internal_vm_info_string";
     jvm_args = "Arguments::_jvm_args_array";
@@ -88,7 +98,9 @@ fields! {
     klass_name = "Klass::_name";
     klass_super = "Klass::_super";
     klass_mirror = "Klass::_java_mirror";
-    klass_next_link = "Klass::_next_link";
+    klass_next_link = "Klass::_next_link"; // from 11
+    klass_next_sibling = "Klass::_next_sibling";
+    klass_loader_data = "Klass::_class_loader_data" | "InstanceKlass::_class_loader_data";
     ik_constants = "InstanceKlass::_constants";
     ik_init_state = "InstanceKlass::_init_state";
     ik_fields = "InstanceKlass::_fields"; // until 20
@@ -100,6 +112,7 @@ fields! {
     symbol_length = "Symbol::_length";
     symbol_body = "Symbol::_body" | "Symbol::_body[0]";
     vm_symbols = "Symbol::_vm_symbols[0]" | "vmSymbols::_symbols[0]";
+    pool_resolved_references = "ConstantPool::_resolved_references"; // 8: a jobject
     pool_cache = "ConstantPool::_cache";
     pool_length = "ConstantPool::_length";
     cache_resolved_references = "ConstantPoolCache::_resolved_references";
@@ -111,6 +124,8 @@ fields! {
     archive_base = "MetaspaceObj::_shared_metaspace_base" | "MetaspaceObj::_aot_metaspace_base"; // 26: renamed
     archive_top = "MetaspaceObj::_shared_metaspace_top" | "MetaspaceObj::_aot_metaspace_top";
     // Threads.
+    thread_first = "Threads::_thread_list"; // until 11
+    thread_next = "JavaThread::_next";
     thread_list = "ThreadsSMRSupport::_java_thread_list";
     threads_length = "ThreadsList::_length";
     threads_array = "ThreadsList::_threads";
@@ -123,20 +138,35 @@ fields! {
     tlab_start = "ThreadLocalAllocBuffer::_start";
     tlab_top = "ThreadLocalAllocBuffer::_top";
     tlab_end = "ThreadLocalAllocBuffer::_end";
-    tlab_prefetch_reserve = "ThreadLocalAllocBuffer::_reserve_for_allocation_prefetch";
+    tlab_prefetch_reserve = "ThreadLocalAllocBuffer::_reserve_for_allocation_prefetch" | "Abstract_VM_Version::_reserve_for_allocation_prefetch";
     lab_alignment_reserve = "CollectedHeap::_lab_alignment_reserve";
+    universe_oops = "Universe::_vm_exception"; // S until 11
+    universe_klasses = "Universe::_doubleArrayKlassObj"; // S until 11
     jni_globals = "JNIHandles::_global_handles";
+    jni_deleted = "JNIHandles::_deleted_handle"; // 8
+    handle_block_handles = "JNIHandleBlock::_handles";
+    handle_block_top = "JNIHandleBlock::_top";
+    handle_block_next = "JNIHandleBlock::_next";
+    monitor_blocks = "ObjectSynchronizer::gBlockList"; // until 11
+    monitor_next = "ObjectMonitor::FreeNext";
+    monitor_object = "ObjectMonitor::_object";
     // Heaps.
     collected_heap = "Universe::_collectedHeap";
     heap_reserved = "CollectedHeap::_reserved";
     total_collections = "CollectedHeap::_total_collections";
     gc_active = "CollectedHeap::_is_stw_gc_active" | "CollectedHeap::_is_gc_active";
+    gen_heap_gens = "GenCollectedHeap::_gens"; // 8
+    gen_heap_count = "GenCollectedHeap::_n_gens";
     serial_young = "SerialHeap::_young_gen" | "GenCollectedHeap::_young_gen";
     serial_old = "SerialHeap::_old_gen" | "GenCollectedHeap::_old_gen";
     def_new_eden = "DefNewGeneration::_eden_space";
     def_new_from = "DefNewGeneration::_from_space";
     def_new_to = "DefNewGeneration::_to_space";
-    tenured_space = "TenuredGeneration::_the_space";
+    tenured_space = "TenuredGeneration::_the_space" | "OneContigSpaceCardGeneration::_the_space";
+    cms_space = "ConcurrentMarkSweepGeneration::_cmsSpace"; // until 13
+    compactible_bottom = "Space::_bottom";
+    compactible_end = "Space::_end";
+    epsilon_space = "EpsilonHeap::_space";
     space_bottom = "ContiguousSpace::_bottom" | "Space::_bottom";
     space_top = "ContiguousSpace::_top";
     space_end = "ContiguousSpace::_end" | "Space::_end";
@@ -153,9 +183,10 @@ fields! {
     hrm_regions = "G1HeapRegionManager::_regions" | "HeapRegionManager::_regions"; // 22: renamed
     region_table_base = "G1HeapRegionTable::_base";
     region_table_length = "G1HeapRegionTable::_length";
-    region_bottom = "G1HeapRegion::_bottom" | "HeapRegion::_bottom";
-    region_top = "G1HeapRegion::_top" | "HeapRegion::_top";
-    region_end = "G1HeapRegion::_end" | "HeapRegion::_end";
+    region_bottom = "G1HeapRegion::_bottom" | "HeapRegion::_bottom" | "Space::_bottom";
+    region_top = "G1HeapRegion::_top" | "HeapRegion::_top" | "G1ContiguousSpace::_top" | "G1OffsetTableContigSpace::_top";
+    region_end = "G1HeapRegion::_end" | "HeapRegion::_end" | "Space::_end";
+    region_grain = "HeapRegion::GrainBytes" | "G1HeapRegion::GrainBytes";
     region_type = "G1HeapRegion::_type" | "HeapRegion::_type";
     region_tag = "G1HeapRegionType::_tag" | "HeapRegionType::_tag";
     // ZGC; X*: the one without generations in 21, which has both.

@@ -1,4 +1,5 @@
 //! Serial and Parallel: an eden, two survivor spaces and an old space, each one run of memory.
+//! Epsilon: a single one.
 
 use super::super::Vm;
 use super::{MarkBitmap, Region, Space, region};
@@ -7,17 +8,46 @@ use crate::vmstructs::Field;
 
 /// SerialHeap (GenCollectedHeap until 21): DefNewGeneration and TenuredGeneration.
 pub fn serial(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+    let (young, old) = generations(vm, heap)?;
+    let mut regions = def_new(vm, young)?;
+    regions.push(contiguous(vm, old, vm.fields.tenured_space, Space::Old)?);
+    Ok((regions, None))
+}
+
+/// EpsilonHeap: one space, and nothing is ever collected.
+pub fn epsilon(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+    Ok((vec![contiguous(vm, heap, vm.fields.epsilon_space, Space::Eden)?], None))
+}
+
+/// The young and the old generation of Serial and CMS: an array of them in 8.
+pub(super) fn generations(vm: &Vm, heap: u64) -> Result<(u64, u64)> {
     let f = &vm.fields;
-    let bounds = [f.space_bottom, f.space_top, f.space_end];
-    let young = pointer(vm, heap, f.serial_young)?;
-    let old = pointer(vm, heap, f.serial_old)?;
-    let spaces = [
-        space(vm, pointer(vm, young, f.def_new_eden)?, bounds, Space::Eden),
-        space(vm, pointer(vm, young, f.def_new_from)?, bounds, Space::Survivor),
-        space(vm, pointer(vm, young, f.def_new_to)?, bounds, Space::Survivor),
-        space(vm, pointer(vm, old, f.tenured_space)?, bounds, Space::Old),
-    ];
-    Ok((spaces.into_iter().collect::<Result<_>>()?, None))
+    let (Some(gens), Some(count)) = (f.gen_heap_gens.opt(), f.gen_heap_count.opt()) else {
+        return Ok((pointer(vm, heap, f.serial_young)?, pointer(vm, heap, f.serial_old)?));
+    };
+    let what = || Error::unreadable("the heap's generations");
+    let count = vm.mem.u32(heap.wrapping_add(count)).map_err(what())?;
+    if count != 2 {
+        return Err(Error::Corrupt(format!("GenCollectedHeap has {count} generations, not 2")));
+    }
+    let one = |i: u64| vm.mem.u64(heap.wrapping_add(gens + i * 8)).map_err(what());
+    Ok((one(0)?, one(1)?))
+}
+
+/// DefNewGeneration: eden and two survivor spaces.
+pub(super) fn def_new(vm: &Vm, young: u64) -> Result<Vec<Region>> {
+    let f = &vm.fields;
+    Ok(vec![
+        contiguous(vm, young, f.def_new_eden, Space::Eden)?,
+        contiguous(vm, young, f.def_new_from, Space::Survivor)?,
+        contiguous(vm, young, f.def_new_to, Space::Survivor)?,
+    ])
+}
+
+/// The ContiguousSpace that `field` of `owner` leads to.
+fn contiguous(vm: &Vm, owner: u64, field: Field, kind: Space) -> Result<Region> {
+    let f = &vm.fields;
+    space(vm, pointer(vm, owner, field)?, [f.space_bottom, f.space_top, f.space_end], kind)
 }
 
 /// ParallelScavengeHeap: PSYoungGen and PSOldGen, statics until 27.
@@ -40,7 +70,7 @@ pub fn parallel(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>
 }
 
 /// The pointer in a field; a static's address counts from 0.
-fn pointer(vm: &Vm, object: u64, field: Field) -> Result<u64> {
+pub(super) fn pointer(vm: &Vm, object: u64, field: Field) -> Result<u64> {
     vm.mem
         .u64(object.wrapping_add(field.get()?))
         .map_err(Error::unreadable("the heap's generations"))

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// G1 aims at 2,048 regions; `-XX:G1HeapRegionSize=1m` on 64 TB is the most that there can be.
 const MAX_REGIONS: u64 = 1 << 26;
 
-/// The tags as this VM numbers them (g1HeapRegionType.hpp).
+/// The tags as this VM numbers them (g1HeapRegionType.hpp). 8 does not tell them.
 struct Tags {
     free: u32,
     eden: u32,
@@ -44,7 +44,10 @@ impl Tags {
 pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     let f = &vm.fields;
     let what = || Error::unreadable("G1's region table");
-    let tags = Tags::read(vm)?;
+    let tags = match f.region_type.opt() {
+        Some(_) => Some(Tags::read(vm)?),
+        None => None,
+    };
     let table = heap.wrapping_add(f.g1_hrm.get()?).wrapping_add(f.hrm_regions.get()?);
     let base = vm.mem.u64(table.wrapping_add(f.region_table_base.get()?)).map_err(what())?;
     let len = vm.mem.u64(table.wrapping_add(f.region_table_length.get()?)).map_err(what())?;
@@ -53,10 +56,14 @@ pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> 
     }
     let (bottom, top) = (f.region_bottom.get()?, f.region_top.get()?);
     let end = f.region_end.get()?;
-    let tag = f.region_type.get()?.wrapping_add(f.region_tag.get()?);
+    let tag_at = match tags {
+        Some(_) => f.region_type.get()?.wrapping_add(f.region_tag.get()?),
+        None => 0,
+    };
     let mut out: Vec<Region> = Vec::new();
     let mut humongous = false;
-    let marks = prev_mark_bitmap(vm, heap);
+    let grain = f.region_grain.opt().and_then(|a| vm.mem.u64(a).ok()).unwrap_or(u64::MAX);
+    let marks = mark_bitmap(vm, heap);
     for i in 0..len {
         let at = vm.mem.u64(base.wrapping_add(i * 8)).map_err(what())?;
         if at == 0 {
@@ -64,7 +71,17 @@ pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> 
         }
         let word = |offset: u64| vm.mem.u64(at.wrapping_add(offset)).map_err(what());
         let (bottom, top, end) = (word(bottom)?, word(top)?, word(end)?);
-        let tag = vm.mem.u32(at.wrapping_add(tag)).map_err(what())?;
+        let Some(tags) = &tags else {
+            // Until 8 a humongous object's first region spans all of it, and the others lie
+            // inside; a free region is empty.
+            if top > bottom && out.last().is_none_or(|last| last.end <= bottom) {
+                let space =
+                    if end.wrapping_sub(bottom) > grain { Space::Humongous } else { Space::Old };
+                out.push(region(bottom, top, end, space)?);
+            }
+            continue;
+        };
+        let tag = vm.mem.u32(at.wrapping_add(tag_at)).map_err(what())?;
         let space = match tag {
             t if t == tags.free => continue,
             t if t == tags.continues_humongous => {
@@ -84,8 +101,8 @@ pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> 
         // An uncommitted region's descriptor stays; its memory is gone, and so is its tag's sense.
         let mut region = region(bottom, top, end, space)?;
         let closed = space == Space::Archive && tag & marking::CLOSED_ARCHIVE_BIT != 0;
-        if marks.is_some() && !closed {
-            let below = word(marking::PREV_TOP_AT_MARK_START)?;
+        if let Some((_, below)) = marks.filter(|_| !closed) {
+            let below = word(below)?;
             if !(bottom..=end).contains(&below) {
                 return Err(Error::Corrupt(format!(
                     "G1's region at {bottom:#x} has its top at mark start at {below:#x}"
@@ -95,14 +112,14 @@ pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> 
         }
         out.push(region);
     }
-    Ok((out, marks))
+    Ok((out, marks.map(|m| m.0)))
 }
 
-/// The bitmap of the last finished marking, where this build's layout is known and checks out.
-fn prev_mark_bitmap(vm: &Vm, heap: u64) -> Option<MarkBitmap> {
-    if vm.tables.size_of("HeapRegion") != Some(marking::HEAP_REGION_SIZE) {
-        return None;
-    }
+/// The bitmap that tells the dead from the living, where this build's layout is known and
+/// checks out.
+fn mark_bitmap(vm: &Vm, heap: u64) -> Option<(MarkBitmap, u64)> {
+    let layout =
+        marking::LAYOUTS.iter().find(|l| vm.tables.size_of(l.region.0) == Some(l.region.1))?;
     let word = |at: u64| vm.mem.u64(at).ok();
     let size = vm.tables.size_of("G1CollectedHeap").filter(|s| *s < 1 << 16)?;
     let reserved = word(heap.wrapping_add(vm.fields.heap_reserved.opt()?))?;
@@ -110,12 +127,15 @@ fn prev_mark_bitmap(vm: &Vm, heap: u64) -> Option<MarkBitmap> {
         if word(cm.wrapping_add(marking::CM_HEAP))? != heap {
             return None;
         }
-        let bitmap = word(cm.wrapping_add(marking::CM_PREV_BITMAP))?;
-        let inside = (cm..cm.wrapping_add(marking::CM_PREV_BITMAP)).contains(&bitmap);
-        let start = word(bitmap.wrapping_add(marking::BITMAP_COVERED))?;
-        let shift = vm.mem.u32(bitmap.wrapping_add(marking::BITMAP_SHIFTER)).ok()?;
+        let inline = cm.wrapping_add(layout.bitmap);
+        let bitmap = if layout.is_pointer { word(inline)? } else { inline };
+        let inside = (cm..=cm.wrapping_add(layout.bitmap)).contains(&bitmap);
+        let covered = bitmap.wrapping_add(layout.covered);
+        let start = word(covered)?;
+        let shift = vm.mem.u32(covered.wrapping_add(16)).ok()?;
         (inside && start == reserved && shift <= 8).then_some(())?;
-        let map = word(bitmap.wrapping_add(marking::BITMAP_MAP))?;
-        Some(MarkBitmap { start, map, shift: shift + 3 }) // the shifter counts words
+        let map = word(covered.wrapping_add(24))?;
+        // The shifter counts words.
+        Some((MarkBitmap { start, map, shift: shift + 3 }, layout.marked_below))
     })
 }

@@ -3,6 +3,7 @@
 //! A collector is one file that lists regions and one line in `KINDS`. The walk over regions
 //! knows none of them.
 
+mod cms;
 mod contiguous;
 mod g1;
 mod shenandoah;
@@ -10,9 +11,10 @@ pub(super) mod z;
 
 use serde::Serialize;
 
+pub use cms::FreeChunks;
+
 use super::Vm;
 use super::flags::Flags;
-use super::unexported::OTHER_COLLECTORS;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 
@@ -106,6 +108,8 @@ pub struct CollectedHeap {
     pub marks: Option<MarkBitmap>,
     /// Whether only what can be reached from the roots counts as an object.
     pub reachable_only: bool,
+    /// What lies between objects.
+    pub free_chunks: FreeChunks,
     /// Whether a stop-the-world collection was under way.
     pub collecting: bool,
     /// CollectedHeap::_reserved.
@@ -126,8 +130,10 @@ enum Dumps {
 }
 
 /// The flag that chooses it, its name, how its regions are found, what HotSpot dumps of them.
-const KINDS: [(&str, &str, Regions, Dumps); 5] = [
+const KINDS: [(&str, &str, Regions, Dumps); 7] = [
     ("UseSerialGC", "Serial", contiguous::serial, Dumps::All),
+    ("UseConcMarkSweepGC", "CMS", cms::regions, Dumps::All),
+    ("UseEpsilonGC", "Epsilon", contiguous::epsilon, Dumps::All),
     ("UseParallelGC", "Parallel", contiguous::parallel, Dumps::All),
     ("UseG1GC", "G1", g1::regions, Dumps::All),
     ("UseZGC", "ZGC", z::regions, Dumps::Reachable),
@@ -137,10 +143,8 @@ const KINDS: [(&str, &str, Regions, Dumps); 5] = [
 fn kind(flags: &Flags) -> Result<(&'static str, Regions, Dumps)> {
     let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag)).map(|k| (k.1, k.2, k.3));
     found.ok_or_else(|| {
-        let other = OTHER_COLLECTORS.iter().find(|(flag, _)| flags.bool(flag));
         Error::Unsupported(format!(
-            "its collector is {}, which rjcore does not read yet; it reads {}",
-            other.map_or("unknown", |(_, name)| name),
+            "its collector is none that rjcore reads; it reads {}",
             KINDS.map(|k| k.1).join(", ")
         ))
     })
@@ -168,21 +172,26 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
         }
     }
     let at = |field: crate::vmstructs::Field| Some(heap.wrapping_add(field.opt()?));
-    // MemRegion {HeapWord* _start; size_t _word_size} (memRegion.hpp).
-    let reserved = at(f.heap_reserved).and_then(|a| {
-        let (start, words) = (vm.mem.u64(a).ok()?, vm.mem.u64(a.wrapping_add(8)).ok()?);
-        // ZGC leaves it empty.
-        Some((start, start.checked_add(words.checked_mul(8)?)?)).filter(|_| words > 0)
-    });
     Ok(CollectedHeap {
         name,
         regions,
         marks,
         reachable_only: dumps == Dumps::Reachable,
+        free_chunks: FreeChunks::of(vm),
         collecting: at(f.gc_active).and_then(|a| vm.mem.u8(a).ok()).unwrap_or(0) != 0,
-        reserved,
+        reserved: reserved(vm),
         collections: at(f.total_collections).and_then(|a| vm.mem.u32(a).ok()),
     })
+}
+
+/// CollectedHeap::_reserved as (start, end), where the heap has one run of addresses.
+pub fn reserved(vm: &Vm) -> Option<(u64, u64)> {
+    let heap = vm.mem.u64(vm.fields.collected_heap.opt()?).ok()?;
+    // MemRegion {HeapWord* _start; size_t _word_size} (memRegion.hpp).
+    let at = heap.wrapping_add(vm.fields.heap_reserved.opt()?);
+    let (start, words) = (vm.mem.u64(at).ok()?, vm.mem.u64(at.wrapping_add(8)).ok()?);
+    // ZGC leaves it empty.
+    Some((start, start.checked_add(words.checked_mul(8)?)?)).filter(|_| words > 0)
 }
 
 /// A region whose bounds hold, or an error.

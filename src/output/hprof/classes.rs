@@ -6,18 +6,21 @@ use super::DumpSummary;
 use super::records::{
     EMPTY_TRACE, Put, RECORD_HEADER, double_bits, float_bits, sub, tag, value_type,
 };
+use crate::error::Result;
 use crate::heap::Heap;
 use crate::hotspot::class_facts::{ClassFacts, ClassReader};
 use crate::hotspot::field_layout::hprof_size;
 use crate::hotspot::klass::{Kind, Klass};
-use crate::hotspot::roots::Handle;
+use crate::hotspot::roots::{jni_globals, monitors_used};
 
 /// A record's length has 32 bits; class dumps get a new segment long before.
 const SEGMENT: usize = 1 << 20;
 
 /// Appends the dump's first part to `out`. Returns how many threads it named.
-pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut DumpSummary) -> u32 {
+pub fn write(heap: &Heap, out: &mut Vec<u8>, summary: &mut DumpSummary) -> Result<u32> {
     let vm = heap.vm;
+    let globals = jni_globals(vm, &mut summary.damaged)?;
+    let monitors = monitors_used(vm, &mut summary.damaged);
     let reader = ClassReader::new(vm);
     let classes = vm.classes.all();
     let facts: Vec<ClassFacts> = classes
@@ -55,7 +58,12 @@ pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut D
         segment.next();
         thread_root(*t, serial, segment.out);
     }
-    for global in globals {
+    for monitor in &monitors {
+        segment.next();
+        segment.out.u1(sub::ROOT_MONITOR_USED);
+        segment.out.u8(*monitor);
+    }
+    for global in &globals {
         segment.next();
         segment.out.u1(sub::ROOT_JNI_GLOBAL);
         segment.out.u8(global.object);
@@ -68,8 +76,9 @@ pub fn write(heap: &Heap, globals: &[Handle], out: &mut Vec<u8>, summary: &mut D
         segment.out.u8(k.mirror);
     }
     segment.close();
-    summary.roots = (threads.len() + globals.len() + sticky.count()) as u64;
-    threads.len() as u32
+    let roots = threads.len() + monitors.len() + globals.len() + sticky.count();
+    summary.roots = roots as u64;
+    Ok(threads.len() as u32)
 }
 
 /// A thread's trace. Its frames come with the threads issue.

@@ -16,7 +16,6 @@ use crate::error::{Error, Fault, Result};
 use crate::heap::{Heap, WalkReport, walk};
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::perfdata;
-use crate::hotspot::roots::jni_globals;
 
 use objects::Records;
 use plan::Plan;
@@ -52,8 +51,7 @@ pub fn head(heap: &Heap) -> Result<(Vec<u8>, u32, DumpSummary)> {
     let times = perfdata::times(&perfdata::read(vm));
     let known = times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0)));
     out.u8(vm.taken_ms.unwrap_or(known));
-    let globals = jni_globals(vm, &mut summary.damaged)?;
-    let threads = classes::write(heap, &globals, &mut out, &mut summary);
+    let threads = classes::write(heap, &mut out, &mut summary)?;
     Ok((out, threads, summary))
 }
 

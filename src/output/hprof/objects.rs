@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::plan::Plan;
+use super::plan::{Plan, Special};
 use super::records::{EMPTY_TRACE, RECORD_HEADER, sub, tag};
 use crate::error::{Fault, Result};
 use crate::heap::{Heap, Object, Visitor};
@@ -158,20 +158,27 @@ impl Visitor for Records<'_> {
         let plans = self.plans;
         let plan = &plans[object.klass as usize];
         match plan {
-            Plan::Instance { class_id, len, object_len, runs, mirror_of, virtual_threads } => {
+            Plan::Instance { class_id, len, object_len, runs, special } => {
                 if object.bytes.len() < *object_len as usize {
                     self.misfits += 1; // a super class larger than its sub: damaged metadata
                     return;
                 }
-                if let Some(at) = *mirror_of {
-                    let at = at as usize;
-                    let klass = object.bytes.get(at..at + 8);
-                    if klass.is_none_or(|k| k.iter().any(|b| *b != 0)) {
-                        return;
+                match special {
+                    Special::None => {}
+                    Special::Mirror(at) => {
+                        let at = *at as usize;
+                        let klass = object.bytes.get(at..at + 8);
+                        if klass.is_none_or(|k| k.iter().any(|b| *b != 0)) {
+                            return;
+                        }
                     }
-                }
-                if virtual_threads.is_some_and(|v| v.is_unmounted(self.heap.vm, object.bytes)) {
-                    self.virtual_threads.push(object.addr);
+                    Special::VirtualThread(threads) => {
+                        if threads.is_unmounted(self.heap.vm, object.bytes) {
+                            self.virtual_threads.push(object.addr);
+                        }
+                    }
+                    Special::Hidden(addr) if *addr == object.addr => return,
+                    Special::Hidden(_) => {}
                 }
                 self.objects += 1;
                 let vm = self.heap.vm;

@@ -118,6 +118,37 @@ pub struct Run {
     pub copy: Copy,
 }
 
+/// Classes some of whose objects HotSpot treats apart.
+#[derive(Debug, Clone, Copy)]
+pub enum Special {
+    /// All others.
+    None,
+    /// java.lang.Class, and where the klass is: only mirrors of primitive types, which have
+    /// none, are dumped as objects.
+    Mirror(u32),
+    /// java.lang.VirtualThread: which of them are threads to the dump.
+    VirtualThread(VirtualThreads),
+    /// The class of the one object that stands for deleted handles, which is left out (8).
+    Hidden(u64),
+}
+
+impl Special {
+    fn of(vm: &Vm, klass: &Klass) -> Special {
+        if let Some(threads) = VirtualThreads::new(vm).filter(|v| v.klass == klass.addr) {
+            return Special::VirtualThread(threads);
+        }
+        match (klass.is_boot, klass.name.as_str()) {
+            (true, "java/lang/Class") => {
+                vm.mirror_klass_offset().map_or(Special::None, Special::Mirror)
+            }
+            (true, "java/lang/Object") => {
+                vm.deleted_handle().map_or(Special::None, Special::Hidden)
+            }
+            _ => Special::None,
+        }
+    }
+}
+
 /// What to do with objects of one class.
 #[derive(Debug, Clone)]
 pub enum Plan {
@@ -131,11 +162,8 @@ pub enum Plan {
         object_len: u32,
         /// The values.
         runs: Box<[Run]>,
-        /// For java.lang.Class: where the klass is. Only mirrors of primitive types, which
-        /// have none, are dumped as objects.
-        mirror_of: Option<u32>,
-        /// For java.lang.VirtualThread: which of them are threads to the dump.
-        virtual_threads: Option<VirtualThreads>,
+        /// What is peculiar to the class.
+        special: Special,
     },
     /// OBJECT_ARRAY_DUMP or PRIMITIVE_ARRAY_DUMP.
     Array {
@@ -184,9 +212,6 @@ impl Plan {
                 runs.push(Run { offset: i.offset, dump_len: size, copy });
             }
         }
-        let mirror_of = (klass.name == "java/lang/Class" && klass.is_boot)
-            .then(|| vm.mirror_klass_offset())
-            .flatten();
         let end = |r: &Run| {
             let values = u64::from(r.dump_len) / r.copy.dump_size();
             r.offset + (values * r.copy.heap_size(p)) as u32
@@ -196,8 +221,7 @@ impl Plan {
             object_len: runs.iter().map(end).max().unwrap_or(0),
             len: runs.iter().map(|r| r.dump_len).sum(),
             runs: runs.into(),
-            mirror_of,
-            virtual_threads: VirtualThreads::new(vm).filter(|v| v.klass == klass.addr),
+            special: Special::of(vm, klass),
         }
     }
 }

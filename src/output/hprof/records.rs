@@ -18,6 +18,7 @@ pub mod sub {
     #![allow(missing_docs)]
     pub const ROOT_JNI_GLOBAL: u8 = 0x01;
     pub const ROOT_STICKY_CLASS: u8 = 0x05;
+    pub const ROOT_MONITOR_USED: u8 = 0x07;
     pub const ROOT_THREAD_OBJ: u8 = 0x08;
     pub const CLASS_DUMP: u8 = 0x20;
     pub const INSTANCE_DUMP: u8 = 0x21;
