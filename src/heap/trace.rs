@@ -144,7 +144,9 @@ impl<'h> Tracer<'h> {
         let r = &self.heap.collected.regions[mark.region];
         let head = self.bytes[mark.region].and_then(|b| b.get((addr - r.start) as usize..));
         match head {
-            Some(head) => probe_head(self.heap, addr, r.top, &head[..head.len().min(HEAD as usize)]),
+            Some(head) => {
+                probe_head(self.heap, addr, r.top, &head[..head.len().min(HEAD as usize)])
+            }
             None => probe(self.heap, addr, r.top),
         }
     }
@@ -247,7 +249,8 @@ impl<'h> Tracer<'h> {
                 self.fields(item.addr, fields, targets, scratch);
                 let klass = self.read(item.addr + u64::from(*klass), 8, scratch);
                 let klass = klass.and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
-                if let Some(statics) = self.refs.statics.get(self.heap.klasses.number(klass) as usize)
+                if let Some(statics) =
+                    self.refs.statics.get(self.heap.klasses.number(klass) as usize)
                 {
                     self.fields(item.addr, statics, targets, scratch);
                 }

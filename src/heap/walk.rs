@@ -80,8 +80,7 @@ pub fn walk<V: Visitor>(
             // The guess was wrong, or the chunk lies inside one object: walk it as it is.
             if done.start != Some(start) {
                 done.visitor.clear();
-                (done.report, done.end) = 
-                    walk_chunk(heap, marks, chunk, start, &mut done.visitor);
+                (done.report, done.end) = walk_chunk(heap, marks, chunk, start, &mut done.visitor);
             }
             next = done.end;
             report.merge(&done.report);

@@ -107,7 +107,8 @@ impl Held {
         let found: BTreeSet<u64> =
             data_pointers(vm).filter(|s| is_storage(s) == Some(true)).collect();
         if found.is_empty() {
-            damaged.push("no OopStorage was found: objects that only handles hold are missing".into());
+            damaged
+                .push("no OopStorage was found: objects that only handles hold are missing".into());
         }
         let mut handles = Vec::new();
         for storage in found {

@@ -20,8 +20,8 @@ pub mod threads;
 mod unexported;
 pub mod version;
 
-use crate::corefile::{CoreFile, ThreadNote};
 use crate::corefile::memory::Memory;
+use crate::corefile::{CoreFile, ThreadNote};
 use crate::error::{Error, Fault, Result};
 use crate::symbols::Library;
 use crate::vmstructs::{Field, Fields, Tables};

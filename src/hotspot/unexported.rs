@@ -70,7 +70,6 @@ pub fn is_hidden_thread(name: &str) -> bool {
 /// neither (heapDumper.cpp, `should_dump_vthread`).
 pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
 
-
 /// `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
 pub mod cms {
     /// Lock, bias and "cms free" bits.

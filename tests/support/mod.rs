@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part of it
 
 pub mod compare;
+pub mod graph;
 pub mod hprof;
 pub mod proc;
 pub mod stress;

@@ -77,8 +77,7 @@ pub fn write_dump(
         Barrier::Shenandoah(_) if traced.is_some_and(|t| t.forwarded) => plan::Copy::Barrier,
         _ => plan::Copy::Ref,
     };
-    let plans: Vec<Plan> =
-        vm.classes.all().iter().map(|k| Plan::new(vm, k, reference)).collect();
+    let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k, reference)).collect();
     let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);
     let make = || {
         let mut records = Records::new(heap, &plans);

@@ -88,7 +88,9 @@ impl Copy {
             Copy::Bytes1 => to.copy_from_slice(&from[..to.len()]),
             Copy::Swap2 => map(from, to, |b| u16::from_le_bytes(b).to_be_bytes()),
             Copy::Swap4 => map(from, to, |b| u32::from_le_bytes(b).to_be_bytes()),
-            Copy::Ref | Copy::Barrier | Copy::Swap8 => map(from, to, |b| u64::from_le_bytes(b).to_be_bytes()),
+            Copy::Ref | Copy::Barrier | Copy::Swap8 => {
+                map(from, to, |b| u64::from_le_bytes(b).to_be_bytes())
+            }
             Copy::Float => map(from, to, |b| float_bits(u32::from_le_bytes(b)).to_be_bytes()),
             Copy::Double => map(from, to, |b| double_bits(u64::from_le_bytes(b)).to_be_bytes()),
         }

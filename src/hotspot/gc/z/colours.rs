@@ -184,9 +184,8 @@ fn check_mask(mask: u64) -> Result<()> {
 
 /// ZGlobalsForVMStructs holds pointers to the values.
 fn global(mem: &Memory, globals: u64, field: u64) -> Result<u64> {
-    let read = || -> Result<u64, Fault> {
-        mem.u64(mem.u64(mem.u64(globals)?.wrapping_add(field))?)
-    };
+    let read =
+        || -> Result<u64, Fault> { mem.u64(mem.u64(mem.u64(globals)?.wrapping_add(field))?) };
     read().map_err(Error::unreadable("ZGlobalsForVMStructs"))
 }
 

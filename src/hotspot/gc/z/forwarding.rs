@@ -99,9 +99,7 @@ pub fn read(
                 .unwrap_or(facts::FORWARDING_REF_COUNT),
         })
     };
-    at.into_iter()
-        .map(|at| fields(Granules::read(mem, at, entries.get()?, pages.shift)?))
-        .collect()
+    at.into_iter().map(|at| fields(Granules::read(mem, at, entries.get()?, pages.shift)?)).collect()
 }
 
 /// Where the young and the old ZGeneration have their tables. Neither generation is in
