@@ -184,7 +184,7 @@ impl Held {
 fn chunks(vm: &Vm, list: u64) -> Vec<u64> {
     let mut out = Vec::new();
     let mut chunk = vm.mem.u64(list).unwrap_or(0);
-    while chunk != 0 && chunk % 8 == 0 && out.len() < MAX_CHUNKS {
+    while chunk != 0 && chunk.is_multiple_of(8) && out.len() < MAX_CHUNKS {
         out.push(chunk);
         chunk = vm.mem.u64(chunk.wrapping_add(HANDLE_CHUNK_NEXT)).unwrap_or(0);
     }

@@ -29,8 +29,7 @@ struct Walk<'d> {
 
 /// Fields whose values a collection changes, or a later look at the process.
 fn changes(path: &str) -> bool {
-    let last = path.rsplit(' ').next().unwrap_or("");
-    [
+    const FIELDS: [&str; 8] = [
         "java/lang/ref/SoftReference.timestamp",
         "java/lang/ref/SoftReference.clock",
         "java/lang/ref/Reference.discovered",
@@ -39,9 +38,8 @@ fn changes(path: &str) -> bool {
         "java/lang/ref/Reference.referent",
         "java/lang/ref/ReferenceQueue.head",
         "java/lang/ref/ReferenceQueue.queueLength",
-    ]
-    .iter()
-    .any(|f| last == *f)
+    ];
+    FIELDS.contains(&path.rsplit(' ').next().unwrap_or(""))
 }
 
 /// Walks both. `a` is HotSpot's dump.
