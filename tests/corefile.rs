@@ -4,6 +4,8 @@
 mod backing;
 #[path = "corefile/bundle.rs"]
 mod bundle;
+#[path = "corefile/linkmap.rs"]
+mod linkmap;
 mod synth;
 
 use std::fs::{self, File};

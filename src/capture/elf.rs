@@ -2,8 +2,6 @@
 //!
 //! Knows where they go; what the segments hold, and in what order, is the caller's matter.
 
-use super::maps::PAGE;
-
 const EHDR: u64 = 64;
 const PHDR: u64 = 56;
 const SHDR: u64 = 64;
@@ -37,13 +35,19 @@ pub fn front_len(headers: usize) -> u64 {
 }
 
 /// The next file offset that equals `addr` modulo the page size, so that it can be mapped.
-pub fn aligned(at: u64, addr: u64) -> u64 {
-    at + (addr.wrapping_sub(at)) % PAGE
+pub fn aligned(at: u64, addr: u64, page: u64) -> u64 {
+    at + (addr.wrapping_sub(at)) % page
 }
 
 /// Header and program headers: one PT_NOTE for each of `notes` (offset, length), then `loads`,
-/// then as many empty ones as bring them to `headers`.
-pub fn front(machine: u16, notes: &[(u64, u64)], loads: &[Load], headers: usize) -> Vec<u8> {
+/// then as many empty ones as bring them to `headers`. `page` is the process's page size.
+pub fn front(
+    machine: u16,
+    page: u64,
+    notes: &[(u64, u64)],
+    loads: &[Load],
+    headers: usize,
+) -> Vec<u8> {
     let count = (notes.len() + loads.len()).max(headers) as u64;
     let big = count >= PN_XNUM;
     let mut out = Front(Vec::with_capacity(front_len(count as usize) as usize));
@@ -67,7 +71,7 @@ pub fn front(machine: u16, notes: &[(u64, u64)], loads: &[Load], headers: usize)
     for load in loads {
         out.u32(1); // PT_LOAD
         out.u32(load.flags);
-        out.u64s(&[load.offset, load.start, 0, load.filesz, load.memsz, PAGE]);
+        out.u64s(&[load.offset, load.start, 0, load.filesz, load.memsz, page]);
     }
     // PT_NULL.
     out.0.resize((EHDR + count * PHDR) as usize, 0);

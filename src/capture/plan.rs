@@ -192,7 +192,7 @@ impl Layout {
         if 1 + loads.len() > self.headers {
             return None;
         }
-        let mut out = front(MACHINE, &[self.notes], &loads, self.headers);
+        let mut out = front(MACHINE, PAGE, &[self.notes], &loads, self.headers);
         out.resize(self.notes.0 as usize, 0);
         out.extend(notes);
         Some(out)

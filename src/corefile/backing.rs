@@ -14,6 +14,7 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
 use super::bundle::Member;
+use super::linkmap::{Dynamic, loads_in_file};
 use super::{CoreFile, FileMapping, Memory};
 use crate::capture::maps::is_vm_file;
 use crate::error::{Error, Fault, Result};
@@ -39,7 +40,8 @@ pub struct Backing {
     pub file: PathBuf,
     /// How many bytes came from it.
     pub bytes: u64,
-    /// Whether a build-id proved it to be the right one.
+    /// Whether a build-id proved it to be the right one, or where the core lacks that, the
+    /// dynamic section.
     pub proven: bool,
     /// Whether it lies in the bundle with the core: then `file` is `BUNDLE:MEMBER`.
     pub bundled: bool,
@@ -77,8 +79,9 @@ impl CoreFile {
     /// Order: `--jvm` (for libjvm.so only), the bundle that the core lies in (the recorded path
     /// under any prefix, then the bare name), each root (the recorded path in it, then the
     /// bare name), the recorded path. Returns what could not be completed.
-    /// [`Error::NoJvm`] without an NT_FILE note; [`Error::WrongJvm`] when `--jvm` is
-    /// another build.
+    /// Without an NT_FILE note the mappings are those of ld.so's list, or that of the image
+    /// which `--jvm` shows to be there; [`Error::NoJvm`] if neither is to be had.
+    /// [`Error::WrongJvm`] when `--jvm` is another build.
     pub fn lay_backing_files(&mut self, sysroot: &Sysroot) -> Result<Vec<Missing>> {
         self.lay_backing_files_if(sysroot, matters)
     }
@@ -89,19 +92,15 @@ impl CoreFile {
         sysroot: &Sysroot,
         wanted: impl Fn(&FileMapping) -> bool,
     ) -> Result<Vec<Missing>> {
-        if self.mappings.is_empty() {
-            let why = match self.truncation() {
-                Some(t) if t.notes_missing > 0 => "the core is cut off within its notes",
-                _ => "the core has no list of mapped files (NT_FILE)",
-            };
-            return Err(Error::NoJvm(format!(
-                "{}: {why}, so libjvm.so cannot be found in it; take the core with gcore or by \
-                 the kernel, and copy it whole",
-                self.path.display()
-            )));
-        }
         let given = sysroot.jvm.as_deref().filter(|_| !sysroot.alone);
+        if let Some(libraries) = &self.libraries
+            && self.libjvm().is_none()
+            && (self.mappings.is_empty() || libraries.why.is_some())
+        {
+            self.find_given(given)?;
+        }
         let given = given.map(|jvm| self.given_jvm(jvm)).transpose()?;
+        self.complete_libraries(sysroot, given.as_ref(), &wanted);
         let mut out = Vec::new();
         // One search for all mappings of one file: they lie next to each other.
         let mut last: Option<(String, Option<Candidate>, Vec<PathBuf>, String)> = None;
@@ -134,7 +133,8 @@ impl CoreFile {
                     let file_end = mapping
                         .start
                         .saturating_add((c.map.len() as u64).saturating_sub(mapping.file_offset));
-                    let tail_end = (file_end.saturating_add(4095) & !4095).min(mapping.end);
+                    let tail_end = file_end.checked_next_multiple_of(self.page_size());
+                    let tail_end = tail_end.unwrap_or(u64::MAX).min(mapping.end);
                     left -= absent(&self.memory, file_end.min(tail_end), tail_end);
                     let file = c.path.clone();
                     self.backing.push(Backing {
@@ -158,6 +158,77 @@ impl CoreFile {
         }
         self.memory.merge();
         Ok(out)
+    }
+
+    /// Looks in memory for the image of the libjvm.so given, where nothing tells where it is.
+    fn find_given(&mut self, given: Option<&Path>) -> Result<()> {
+        let why = self.libraries.as_ref().and_then(|l| l.why.clone()).unwrap_or_default();
+        let no = |what: String| Err(Error::NoJvm(format!("{}: {what}", self.path.display())));
+        if self.truncation().is_some_and(|t| t.notes_missing > 0) {
+            return no("the core is cut off within its notes, so libjvm.so cannot be found in \
+                       it; take the core with gcore or by the kernel, and copy it whole"
+                .into());
+        }
+        let Some(path) = given else {
+            return no(format!(
+                "the core has no list of mapped files (NT_FILE), and {why}; \
+                 give the libjvm.so that the process ran with --jvm"
+            ));
+        };
+        let file = map(path).map_err(Error::io(path))?;
+        let found = self.find_image(&file).zip(loads_in_file(&file));
+        let Some((mut library, loads)) = found else {
+            return no(format!(
+                "the core has no list of mapped files (NT_FILE), and {why}; nor is {} in its \
+                 memory: give the very libjvm.so that the process ran with --jvm",
+                path.display()
+            ));
+        };
+        library.exact = true;
+        self.place(&library.path.clone(), library.bias, &loads);
+        if let Some(libraries) = &mut self.libraries {
+            libraries.loaded.push(library);
+        }
+        Ok(())
+    }
+
+    /// Of libraries whose headers are not in the core the files tell where they are mapped.
+    fn complete_libraries(
+        &mut self,
+        sysroot: &Sysroot,
+        given: Option<&Candidate>,
+        wanted: impl Fn(&FileMapping) -> bool,
+    ) {
+        let loaded = self.libraries.iter().flat_map(|l| &l.loaded).filter(|l| !l.exact);
+        let rough = loaded.filter_map(|l| self.mappings.iter().find(|m| m.path == l.path));
+        let rough: Vec<FileMapping> = rough.filter(|m| wanted(m)).cloned().collect();
+        for mapping in rough {
+            let loads = match given.filter(|_| mapping.file_name() == "libjvm.so") {
+                Some(c) => loads_in_file(&c.map),
+                None => self
+                    .search(&mapping, sysroot, &mut Vec::new(), &mut String::new())
+                    .and_then(|c| loads_in_file(&c.map)),
+            };
+            if let Some(loads) = loads {
+                self.place(&mapping.path, mapping.start, &loads);
+            }
+        }
+    }
+
+    /// What the dynamic section says of a file for a library whose build-id is not in the
+    /// core: that it is the right one (true), nothing (false), or why it is not.
+    fn same_dynamic(&self, path: &str, file: &[u8]) -> Result<bool, String> {
+        let mut loaded = self.libraries.iter().flat_map(|l| &l.loaded);
+        let Some(library) = loaded.find(|l| l.path == path) else { return Ok(false) };
+        let other = || "of another build: its dynamic section is not that in the core".to_owned();
+        let own = Dynamic::read(file).ok_or("it has no dynamic section")?;
+        if own.address(library.bias) != library.dynamic {
+            return Err(other());
+        }
+        match own.is_at(&self.memory, library.bias) {
+            Some(false) => Err(other()),
+            same => Ok(same.is_some()),
+        }
     }
 
     /// Lays `c` under `mapping`, except where the process may have had other bytes: the
@@ -185,7 +256,7 @@ impl CoreFile {
             .iter()
             .rev()
             .find(|m| m.path == mapping.path && m.file_offset == 0 && m.start <= mapping.start);
-        if let Some(writable) = base.and_then(|m| writable(file, m.start)) {
+        if let Some(writable) = base.and_then(|m| writable(file, m.start, self.page_size())) {
             // The kernel leaves a writable segment without bytes only if nobody wrote to it.
             let untouched = |from, to| {
                 let mut empty = self.segments.iter().filter(|s| s.filesz == 0);
@@ -218,7 +289,16 @@ impl CoreFile {
                 let expected = expected.to_owned();
                 return Err(Error::WrongJvm { path: path.into(), found, expected });
             }
-            expected => expected.is_some(),
+            Some(_) => true,
+            None => {
+                let name = self.libjvm().map_or("", |m| m.path.as_str());
+                self.same_dynamic(name, &map).map_err(|why| {
+                    Error::NoJvm(format!(
+                        "{}: {why}; give the very libjvm.so that the process ran with --jvm",
+                        path.display()
+                    ))
+                })?
+            }
         };
         Ok(Candidate { path: path.into(), map, proven, bundled: false })
     }
@@ -314,10 +394,13 @@ impl CoreFile {
     ) -> Result<bool, String> {
         if mapping.file_name() == "libjvm.so" {
             let found = file_build_id(file)?;
-            return self.same_build(found.as_deref());
+            return match self.libjvm_build_id() {
+                Some(_) => self.same_build(found.as_deref()),
+                None => self.same_dynamic(&mapping.path, file),
+            };
         }
         let end = mapping.file_offset.saturating_add(mapping.end - mapping.start);
-        if (file.len() as u64).next_multiple_of(4096) < end {
+        if (file.len() as u64).next_multiple_of(self.page_size()) < end {
             return Err("shorter than the file that the process had mapped".into());
         }
         // A CDS archive has no build-id, but it is of one make with the libjvm beside it.
@@ -368,7 +451,7 @@ fn absent(memory: &Memory, start: u64, end: u64) -> u64 {
 
 /// The pages that the process writes to (relocations too) of an ELF file whose first byte
 /// is mapped at `base`; None if it is no ELF file.
-fn writable(file: &[u8], base: u64) -> Option<Vec<(u64, u64)>> {
+fn writable(file: &[u8], base: u64, page: u64) -> Option<Vec<(u64, u64)>> {
     let header = FileHeader64::<LE>::parse(file).ok()?;
     let loads = header.program_headers(LE, file).ok()?;
     let loads = loads.iter().filter(|p| p.p_type(LE) == elf::PT_LOAD);
@@ -376,8 +459,8 @@ fn writable(file: &[u8], base: u64) -> Option<Vec<(u64, u64)>> {
     let first = loads.clone().find(|p| p.p_offset(LE) == 0).map_or(0, |p| p.p_vaddr(LE));
     let pages = |p: &elf::ProgramHeader64<LE>| {
         let start = base.wrapping_add(p.p_vaddr(LE).wrapping_sub(first));
-        let end = start.saturating_add(p.p_memsz(LE)).saturating_add(4095);
-        (start & !4095, end & !4095)
+        let end = start.saturating_add(p.p_memsz(LE)).saturating_add(page - 1);
+        (start & !(page - 1), end & !(page - 1))
     };
     Some(loads.filter(|p| p.p_flags(LE).0 & 2 != 0).map(pages).collect())
 }

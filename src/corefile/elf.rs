@@ -43,6 +43,7 @@ pub(super) fn read(path: &Path, file: Arc<Mmap>) -> Result<CoreFile> {
         siginfo: None,
         psinfo: None,
         auxv: Vec::new(),
+        libraries: None,
         origin: None,
         truncation: None,
         libjvm_build_id: None,

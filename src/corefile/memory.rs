@@ -10,7 +10,8 @@ use memmap2::Mmap;
 
 use crate::error::Fault;
 
-/// Page size that the touched-page map counts in.
+/// What the touched-page map counts in: the smallest page of the CPUs that rjcore reads. A
+/// process's own may be larger.
 pub const PAGE: u64 = 4096;
 
 /// One run of target memory that lies contiguously in one mapped file.

@@ -6,6 +6,7 @@
 pub mod backing;
 mod bundle;
 mod elf;
+mod linkmap;
 pub mod memory;
 mod unpack;
 pub mod write;
@@ -14,7 +15,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek};
 use std::iter;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +30,9 @@ pub use write::write_core;
 use crate::capture::notes::Origin;
 use crate::error::{Error, Result};
 
+/// What kernels have: 4 KB on x86-64, 4 to 64 KB on aarch64.
+const PAGE_SIZES: RangeInclusive<u64> = 4096..=65536;
+
 /// How to open a core.
 #[derive(Default, Clone, Copy)]
 pub struct OpenOptions<'a> {
@@ -36,7 +40,7 @@ pub struct OpenOptions<'a> {
     pub progress: Option<&'a dyn Fn(u64, u64)>,
 }
 
-/// One entry of NT_FILE: a file that the process had mapped.
+/// One entry of NT_FILE, or what stands in for it: a file that the process had mapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileMapping {
     /// First address.
@@ -177,6 +181,8 @@ pub struct CoreFile {
     siginfo: Option<SigInfo>,
     psinfo: Option<PsInfo>,
     auxv: Vec<(u64, u64)>,
+    /// What stands in for NT_FILE where the core has none.
+    libraries: Option<linkmap::Libraries>,
     origin: Option<Origin>,
     /// Where the notes lie in `file`.
     notes: Vec<Range<usize>>,
@@ -233,6 +239,9 @@ impl CoreFile {
             core.memory.lay_under(s.start, s.filesz.min(s.memsz), &core.file, s.offset);
         }
         core.memory.merge();
+        if core.mappings.is_empty() {
+            core.find_libraries();
+        }
         core.find_truncation();
         core.libjvm_build_id = backing::build_id_in_core(&core);
         Ok(core)
@@ -257,6 +266,7 @@ impl CoreFile {
             siginfo: self.siginfo,
             psinfo: self.psinfo.clone(),
             auxv: self.auxv.clone(),
+            libraries: self.libraries.clone(),
             origin: self.origin.clone(),
             notes: self.notes.clone(),
             truncation: self.truncation.clone(),
@@ -303,7 +313,14 @@ impl CoreFile {
         self.machine
     }
 
-    /// The mapped files (NT_FILE), by address.
+    /// The page size of the process: AT_PAGESZ, or 4096 where the core does not tell.
+    pub fn page_size(&self) -> u64 {
+        let sane = |p: &u64| p.is_power_of_two() && PAGE_SIZES.contains(p);
+        self.aux(linkmap::AT_PAGESZ).filter(sane).unwrap_or(*PAGE_SIZES.start())
+    }
+
+    /// The mapped files, by address: of NT_FILE, or else of the list that ld.so keeps of what
+    /// it loaded.
     pub fn mappings(&self) -> &[FileMapping] {
         &self.mappings
     }

@@ -12,8 +12,12 @@ use crate::capture::elf::{Load, aligned, front, front_len};
 use crate::capture::ranges::union;
 use crate::error::{Error, Result};
 
+/// linux/elf.h.
+const NT_FILE: u32 = 0x4649_4c45;
+
 /// Writes an ELF core with the notes of `source` and its memory in `ranges` (start, end),
-/// widened to whole pages; what `source` does not have is left out.
+/// widened to whole pages of the process; what `source` does not have is left out. Where
+/// `source` had no list of mapped files, the new core gets what was found in its place.
 ///
 /// Bytes that came from backing files are written like the rest. Writes forward only.
 /// Returns the size of the file.
@@ -25,10 +29,11 @@ pub fn write_core(out: &mut impl Write, source: &CoreFile, ranges: &[(u64, u64)]
 }
 
 fn loads(source: &CoreFile, ranges: &[(u64, u64)]) -> Vec<Load> {
+    let page = source.page_size();
     let pages = ranges
         .iter()
         .filter(|r| r.0 < r.1)
-        .map(|r| (r.0 & !(PAGE - 1), r.1.checked_next_multiple_of(PAGE).unwrap_or(!(PAGE - 1))))
+        .map(|r| (r.0 & !(page - 1), r.1.checked_next_multiple_of(page).unwrap_or(!(page - 1))))
         .collect();
     let mut out: Vec<Load> = Vec::new();
     for (start, end) in union(pages) {
@@ -65,6 +70,28 @@ fn flags_at(segments: &[Segment], addr: u64) -> (u32, u64) {
     }
 }
 
+/// An NT_FILE note in bytes, as gdb writes it, where the source has none.
+fn files(source: &CoreFile) -> Option<Vec<u8>> {
+    source.libraries.as_ref().filter(|_| !source.mappings().is_empty())?;
+    let files = source.mappings();
+    let mut desc = Vec::new();
+    let mut words = |values: &[u64]| values.iter().for_each(|v| desc.extend(v.to_le_bytes()));
+    words(&[files.len() as u64, 1]);
+    files.iter().for_each(|m| words(&[m.start, m.end, m.file_offset]));
+    for m in files {
+        desc.extend(m.path.as_bytes());
+        desc.push(0);
+    }
+    let mut out = Vec::new();
+    for v in [5, desc.len() as u32, NT_FILE] {
+        out.extend(v.to_le_bytes());
+    }
+    out.extend(b"CORE\0\0\0\0");
+    out.extend(desc);
+    out.resize(out.len().next_multiple_of(4), 0);
+    Some(out)
+}
+
 struct Counted<W> {
     out: W,
     at: u64,
@@ -86,7 +113,9 @@ impl<W: Write> Counted<W> {
 }
 
 fn body<W: Write>(out: &mut Counted<W>, source: &CoreFile, mut loads: Vec<Load>) -> io::Result<()> {
-    let notes: Vec<&[u8]> = source.raw_notes().collect();
+    let page = source.page_size();
+    let list = files(source);
+    let notes: Vec<&[u8]> = source.raw_notes().chain(list.as_deref()).collect();
     let headers = notes.len() + loads.len();
     let mut at = front_len(headers);
     let mut places = Vec::with_capacity(notes.len());
@@ -96,11 +125,11 @@ fn body<W: Write>(out: &mut Counted<W>, source: &CoreFile, mut loads: Vec<Load>)
         at += note.len() as u64;
     }
     for load in &mut loads {
-        load.offset = aligned(at, load.start);
+        load.offset = aligned(at, load.start, page);
         load.filesz = load.memsz;
         at = load.offset + load.filesz;
     }
-    out.put(&front(source.machine(), &places, &loads, headers))?;
+    out.put(&front(source.machine(), page, &places, &loads, headers))?;
     for (note, place) in notes.iter().zip(places) {
         out.pad_to(place.0)?;
         out.put(note)?;

@@ -37,6 +37,8 @@ pub struct Heap<'a> {
     pub klasses: KlassTable,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
+    /// A collection was moving objects: the old copies are not objects of their own.
+    moving: bool,
     /// What can be reached, once it was looked for.
     traced: OnceLock<Traced>,
 }
@@ -50,12 +52,13 @@ impl<'a> Heap<'a> {
         if collected.collecting {
             damaged.push(
                 "the process stopped in the middle of a garbage collection: \
-                 objects may be seen twice or half moved"
+                 objects that were being moved may be missing or half moved"
                     .into(),
             );
         }
         let klasses = KlassTable::new(vm);
-        Ok(Heap { vm, collected, threads, klasses, damaged, traced: OnceLock::new() })
+        let moving = collected.collecting && !collected.reachable_only;
+        Ok(Heap { vm, moving, collected, threads, klasses, damaged, traced: OnceLock::new() })
     }
 
     /// The objects that can be reached, looked for by `threads` threads the first time. None

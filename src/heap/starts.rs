@@ -6,7 +6,7 @@
 use super::Heap;
 use super::klasses::NO_KLASS;
 use super::live::Live;
-use super::walk::{Found, probe, resumes};
+use super::walk::{Found, moved, probe, resumes};
 
 /// The objects, not yet marked, that words in `memory` and `words` lead to; in order.
 pub fn find(heap: &Heap, live: &Live, memory: &[(u64, u64)], words: &[u64]) -> Vec<u64> {
@@ -88,21 +88,14 @@ fn starts(heap: &Heap, region: usize, wanted: &[u64], gaps: &[(u64, u64)], out: 
     }
 }
 
-/// Klass and size of an object, also of an old copy whose header says where the new one is.
+/// Klass and size of an object, also of an old copy, which is no candidate: the new one is.
 fn probe_old(heap: &Heap, at: u64, end: u64) -> Option<(u32, u64)> {
-    let vm = heap.vm;
-    if let Some(to) = vm.barrier.forwardee(vm.mem, at) {
-        let r = heap.collected.regions.partition_point(|r| r.top <= to);
-        let r = heap.collected.regions.get(r).filter(|r| r.start <= to)?;
-        return match probe(heap, to, r.top) {
-            // No candidate: its new copy is the object.
-            Found::Object(_, size) | Found::Dormant(size) => Some((NO_KLASS, size)),
-            Found::Free(_) | Found::Nothing(_) => None,
-        };
+    if let Some(size) = moved(heap, at) {
+        return Some((NO_KLASS, size));
     }
     match probe(heap, at, end) {
         Found::Object(klass, size) => Some((klass, size)),
-        Found::Dormant(size) | Found::Free(size) => Some((NO_KLASS, size)),
+        Found::Dormant(size) | Found::Skip(size) => Some((NO_KLASS, size)),
         Found::Nothing(_) => None,
     }
 }

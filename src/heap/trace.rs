@@ -174,8 +174,9 @@ impl<'h> Tracer<'h> {
                     self.live.mark(mark);
                     Ok(None)
                 }
+                Found::Skip(_) => Ok(None),
                 Found::Nothing(DamageKind::NotSaved) => Err(DamageKind::NotSaved),
-                Found::Free(_) | Found::Nothing(_) => Err(DamageKind::Dangling),
+                Found::Nothing(_) => Err(DamageKind::Dangling),
             };
         }
         Err(DamageKind::Dangling)

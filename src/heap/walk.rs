@@ -243,7 +243,7 @@ fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
         }
         let mut next = at;
         let mut proven = 0;
-        while let Found::Object(_, size) | Found::Free(size) = probe(heap, next, chunk.span_end) {
+        while let Found::Object(_, size) | Found::Skip(size) = probe(heap, next, chunk.span_end) {
             next += size;
             proven += 1;
             if proven == PROOF || next == chunk.span_end {
@@ -272,8 +272,9 @@ pub(super) enum Found {
     Object(u32, u64),
     /// An archived object of a class that was never loaded, and its size.
     Dormant(u64),
-    /// A free chunk between objects (CMS), and its size.
-    Free(u64),
+    /// Bytes that hold no object, and are no loss: a free chunk (CMS), or the old copy of an
+    /// object that a collection under way has moved.
+    Skip(u64),
     /// Nothing that can be read as an object.
     Nothing(DamageKind),
 }
@@ -301,9 +302,15 @@ pub(super) fn probe(heap: &Heap, at: u64, end: u64) -> Found {
 #[inline(always)]
 pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
     let p = &heap.vm.pointers;
+    if heap.moving
+        && let Some(size) = moved(heap, at)
+        && size <= end - at
+    {
+        return Found::Skip(size);
+    }
     if let Some(size) = heap.collected.free_chunks.size(head) {
         return match size <= end - at {
-            true => Found::Free(p.align(size)),
+            true => Found::Skip(p.align(size)),
             false => Found::Nothing(DamageKind::Overrun),
         };
     }
@@ -324,6 +331,18 @@ pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
         },
         Some(_) => Found::Nothing(DamageKind::Overrun),
         None => Found::Nothing(DamageKind::UnknownKlass),
+    }
+}
+
+/// The size of the object whose old copy is at `at`, where its header leads to a new one.
+pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
+    let (mem, barrier) = (heap.vm.mem, &heap.vm.barrier);
+    let to = barrier.forwardee(mem, at).filter(|to| barrier.forwardee(mem, *to).is_none())?;
+    let r = heap.collected.regions.partition_point(|r| r.top <= to);
+    let r = heap.collected.regions.get(r).filter(|r| r.start <= to)?;
+    match probe(heap, to, r.top) {
+        Found::Object(_, size) | Found::Dormant(size) => Some(size),
+        Found::Skip(_) | Found::Nothing(_) => None,
     }
 }
 
@@ -387,7 +406,7 @@ fn walk_chunk<V: Visitor>(
                     report.dormant.bytes += size;
                     at += size;
                 }
-                Found::Free(size) => at += size,
+                Found::Skip(size) => at += size,
                 Found::Nothing(_) if (head.len() as u64) < HEAD && run_end < chunk.span_end => {
                     break Some(None);
                 }
@@ -419,7 +438,7 @@ fn walk_chunk<V: Visitor>(
                     report.dormant.bytes += size;
                     at += size;
                 }
-                Found::Free(size) => at += size,
+                Found::Skip(size) => at += size,
                 Found::Nothing(kind) => at = step_over(heap, chunk, at, kind, &mut report),
             },
         }
@@ -464,7 +483,7 @@ fn step_over(
 pub(super) fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
     for _ in 0..3 {
         match probe(heap, at, end) {
-            Found::Object(_, size) | Found::Dormant(size) | Found::Free(size) => at += size,
+            Found::Object(_, size) | Found::Dormant(size) | Found::Skip(size) => at += size,
             Found::Nothing(_) => return false,
         }
         if at == end {

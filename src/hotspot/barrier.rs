@@ -2,7 +2,8 @@
 //! they read.
 //!
 //! Most collectors need none. ZGC's references have colours, and may be older than a relocation.
-//! Shenandoah's may lead to an object's old copy, whose header has the address of the new one.
+//! Shenandoah's may lead to an object's old copy, whose header has the address of the new one;
+//! so may those of any other collector in the middle of a collection.
 
 use super::flags::Flags;
 use super::gc::z::Z;
@@ -14,6 +15,15 @@ use crate::vmstructs::{Fields, Tables};
 /// `markWord.hpp`: the low bits of a header that holds a forwarding address.
 const MARKED: u64 = 3;
 
+/// Whether a stop-the-world collection was under way.
+pub fn collecting(mem: &Memory, fields: &Fields) -> bool {
+    let active = || {
+        let heap = mem.u64(fields.collected_heap.opt()?).ok()?;
+        mem.u8(heap.wrapping_add(fields.gc_active.opt()?)).ok()
+    };
+    active().unwrap_or(0) != 0
+}
+
 /// What this VM's collector does to references.
 #[derive(Debug, Clone)]
 pub enum Barrier {
@@ -21,8 +31,9 @@ pub enum Barrier {
     None,
     /// ZGC.
     Z(Box<Z>),
-    /// Shenandoah: whether headers hold a klass beside the forwarding address.
-    Shenandoah(KlassForm),
+    /// Shenandoah, and others that were collecting: whether headers hold a klass beside the
+    /// forwarding address.
+    Forwarded(KlassForm),
 }
 
 impl Barrier {
@@ -34,10 +45,13 @@ impl Barrier {
         flags: &Flags,
         pointers: &Pointers,
     ) -> Result<Barrier> {
-        if flags.bool("UseShenandoahGC") {
-            return Ok(Barrier::Shenandoah(pointers.klass));
+        if let Some(z) = Z::read(mem, tables, fields, flags)? {
+            return Ok(Barrier::Z(z.into()));
         }
-        Ok(Z::read(mem, tables, fields, flags)?.map_or(Barrier::None, |z| Barrier::Z(z.into())))
+        Ok(match flags.bool("UseShenandoahGC") || collecting(mem, fields) {
+            true => Barrier::Forwarded(pointers.klass),
+            false => Barrier::None,
+        })
     }
 
     /// The object's address by a reference that was read as 64 bits, or widened to them.
@@ -46,7 +60,7 @@ impl Barrier {
         match self {
             Barrier::None => bits,
             Barrier::Z(z) => z.resolve(mem, bits),
-            Barrier::Shenandoah(_) => self.forwardee(mem, bits).unwrap_or(bits),
+            Barrier::Forwarded(_) => self.forwardee(mem, bits).unwrap_or(bits),
         }
     }
 
@@ -61,10 +75,10 @@ impl Barrier {
 
     /// Where the object at `addr` was moved to, if its header says so.
     pub fn forwardee(&self, mem: &Memory, addr: u64) -> Option<u64> {
-        let Barrier::Shenandoah(form) = self else { return None };
+        let Barrier::Forwarded(form) = self else { return None };
         let mark = mem.u64(addr).ok()?;
         let to = mark & !MARKED;
-        if mark & MARKED != MARKED || to == 0 {
+        if mark & MARKED != MARKED || to == 0 || to == addr {
             return None;
         }
         // A full collection writes where an object will be before it moves it: then the class

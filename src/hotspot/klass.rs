@@ -1,6 +1,6 @@
 //! Klasses: what the metadata says of every loaded class, read once, and found by address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Reader;
 use super::field_layout::{FieldInfo, FieldReader, is_reference};
@@ -78,6 +78,9 @@ pub struct Klass {
     pub init_state: u8,
     /// The klass whose loader and protection domain an object array takes over.
     pub bottom: Option<u64>,
+    /// An array class that another klass stands for already: 28 has several klasses ("refined"
+    /// ones) for one array class, with one mirror.
+    pub is_refined: bool,
     /// Fields that the class itself declares, in order.
     pub fields: Vec<FieldInfo>,
 }
@@ -152,6 +155,10 @@ impl Classes {
             ));
         }
         out.find_special_sizes(r)?;
+        let mut mirrors = HashSet::new();
+        for k in out.all.iter_mut().filter(|k| k.kind == Kind::ObjArray) {
+            k.is_refined = !mirrors.insert(k.mirror);
+        }
         Ok(out)
     }
 
@@ -192,6 +199,11 @@ impl Classes {
     /// All of them, in the order of the class loaders' lists.
     pub fn all(&self) -> &[Klass] {
         &self.all
+    }
+
+    /// Those that are classes of their own to Java.
+    pub fn java(&self) -> impl Iterator<Item = &Klass> + Clone {
+        self.all.iter().filter(|k| !k.is_refined)
     }
 
     /// The klass at this address.
@@ -309,6 +321,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         is_boot: false,
         init_state,
         bottom,
+        is_refined: false,
         fields: own,
     }))
 }

@@ -37,6 +37,9 @@ pub const BLOCK_OOPS: u64 = 64;
 /// Offset of `_allocated_bitmask`.
 pub const BLOCK_BITMASK: u64 = 512;
 
+/// `instanceKlass.hpp` (8 to 28): `_previous_versions` follows `_breakpoints`.
+pub const PREVIOUS_VERSIONS_AFTER_BREAKPOINTS: u64 = 8;
+
 /// `vmSymbols.hpp`: what `java.lang.Class`'s injected field is named in the field stream.
 pub const RESOLVED_REFERENCES: &[u8] = b"<resolved_references>";
 /// The same for the lock that a class is initialised under; the second in 8.
@@ -105,8 +108,10 @@ pub mod g1_marking {
         pub covered: u64,
     }
 
-    /// 11, 17, 21, 25 and later.
-    pub const LAYOUTS: [Layout; 4] = [
+    /// 11, 17, 21, 25 and later on x86-64; then those that differ on aarch64, where a
+    /// pthread_mutex_t, and with it the lock in each region's remembered set, is 8 bytes larger:
+    /// 17 (read off a core of Debian's 17.0.19).
+    pub const LAYOUTS: [Layout; 5] = [
         Layout {
             region: ("HeapRegion", 376),
             marked_below: 344,
@@ -133,6 +138,13 @@ pub mod g1_marking {
             marked_below: 88,
             bitmap: 16,
             is_pointer: false,
+            covered: 8,
+        },
+        Layout {
+            region: ("HeapRegion", 304),
+            marked_below: 232,
+            bitmap: 144,
+            is_pointer: true,
             covered: 8,
         },
     ];

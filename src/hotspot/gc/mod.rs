@@ -106,10 +106,10 @@ pub struct CollectedHeap {
     pub regions: Vec<Region>,
     /// Which objects below `Region::marked_below` are alive.
     pub marks: Option<MarkBitmap>,
-    /// Whether only what can be reached from the roots counts as an object.
-    pub reachable_only: bool,
     /// What lies between objects.
     pub free_chunks: FreeChunks,
+    /// Whether only what can be reached from the roots counts as an object.
+    pub reachable_only: bool,
     /// Whether a stop-the-world collection was under way.
     pub collecting: bool,
     /// CollectedHeap::_reserved.
@@ -144,7 +144,7 @@ fn kind(flags: &Flags) -> Result<(&'static str, Regions, Dumps)> {
     let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag)).map(|k| (k.1, k.2, k.3));
     found.ok_or_else(|| {
         Error::Unsupported(format!(
-            "its collector is none that rjcore reads; it reads {}",
+            "its collector is unknown to rjcore, which reads {}",
             KINDS.map(|k| k.1).join(", ")
         ))
     })
@@ -176,9 +176,9 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
         name,
         regions,
         marks,
-        reachable_only: dumps == Dumps::Reachable,
         free_chunks: FreeChunks::of(vm),
-        collecting: at(f.gc_active).and_then(|a| vm.mem.u8(a).ok()).unwrap_or(0) != 0,
+        reachable_only: dumps == Dumps::Reachable,
+        collecting: super::barrier::collecting(vm.mem, f),
         reserved: reserved(vm),
         collections: at(f.total_collections).and_then(|a| vm.mem.u32(a).ok()),
     })

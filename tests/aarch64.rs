@@ -1,0 +1,236 @@
+//! Cores of aarch64 JVMs, read here: JVMs of scripts/setup-aarch64.sh run in qemu's user mode, which writes the
+//! guest's own core when they are killed. It lists no mapped files and holds no page of a library's code.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use support::compare::{Differences, compare};
+use support::hprof::{Dump, THREAD_OBJECT};
+use support::proc::until;
+use support::{Jvm, Scratch, dep, jdk, rjcore, run, text, tool};
+
+/// Small cores, and threads that stay as they are.
+const COMMON: [&str; 5] = [
+    "-Xmx32m",
+    "-XX:CompressedClassSpaceSize=16m",
+    "-XX:ReservedCodeCacheSize=32m",
+    "-XX:-UseDynamicNumberOfCompilerThreads",
+    "-XX:TieredStopAtLevel=1",
+];
+
+fn root(version: u32) -> PathBuf {
+    let root = dep(&format!(".test-deps/aarch64/{version}/root"));
+    root.canonicalize().expect("a root")
+}
+
+fn libjvm(version: u32) -> PathBuf {
+    root(version).join(format!("usr/lib/jvm/java-{version}-openjdk-arm64/lib/server/libjvm.so"))
+}
+
+/// A program past its READY in the emulator.
+fn start(version: u32, flags: &[&str], program: &str, dir: &Scratch) -> Jvm {
+    let root = root(version);
+    let mut cmd = Command::new("sh");
+    cmd.args(["-c", "ulimit -c unlimited; exec \"$0\" -L \"$@\""]);
+    cmd.arg(tool("qemu-aarch64-static")).arg(&root);
+    let home = root.join(format!("usr/lib/jvm/java-{version}-openjdk-arm64"));
+    Jvm::start_by(cmd, &home, &[&COMMON, flags].concat(), program, dir)
+}
+
+/// The machine's own jcmd: to it, the emulator is the JVM.
+fn jcmd(version: u32, jvm: &Jvm, args: &[&str]) -> String {
+    let jcmd = jdk(version).join("bin/jcmd");
+    text(Command::new(jcmd).arg(jvm.pid().to_string()).args(args))
+}
+
+/// Kills it; the guest's core is in `dir`.
+fn abort(jvm: Jvm, dir: &Scratch) -> PathBuf {
+    let pid = jvm.pid();
+    // The emulator is killed as well, and its own core is not wanted.
+    std::fs::write(format!("/proc/{pid}/coredump_filter"), "0").expect("its filter");
+    run(Command::new("kill").args(["-ABRT", &pid.to_string()]));
+    let ended = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
+    };
+    until("the emulator has written the core", ended);
+    drop(jvm);
+    let files = std::fs::read_dir(dir.path("")).expect("the scratch directory");
+    let mut files = files.map(|e| e.expect("an entry").path());
+    let core =
+        files.find(|p| p.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"qemu_")));
+    core.expect("a core of the guest")
+}
+
+/// What HotSpot 17 fills the ends of TLABs with for its dump: int[] or Object that nothing refers to, one a
+/// thread at most.
+fn take_fillers(a: &Dump, d: &mut Differences) {
+    let mut referenced = BTreeSet::new();
+    a.references(&mut |id, _| {
+        referenced.insert(id);
+    });
+    let threads = a.roots.keys().filter(|r| r.tag == THREAD_OBJECT).count();
+    let taken = d.take(|d| {
+        let class = matches!(d.class.as_str(), "int[]" | "java/lang/Object");
+        d.kind == "object left only" && class && !referenced.contains(&d.id)
+    });
+    if taken.len() > threads {
+        d.list.extend(taken);
+    }
+}
+
+fn dump(core: &Path, out: &Path, more: &[&str]) -> Output {
+    let mut cmd = rjcore();
+    cmd.arg("dump").arg(core).arg("-o").arg(out).arg("--overwrite").args(more);
+    run(&mut cmd)
+}
+
+fn bytes(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn json(args: &[&str], core: &Path) -> serde_json::Value {
+    serde_json::from_str(&text(rjcore().args(args).arg("--json").arg(core))).expect("JSON")
+}
+
+/// Instances per class name as the histogram has them.
+fn histogram(core: &Path) -> BTreeMap<String, u64> {
+    let mut out = BTreeMap::new();
+    for c in json(&["histo"], core)["classes"].as_array().expect("classes") {
+        let name = c["name"].as_str().expect("a name").to_owned();
+        *out.entry(name).or_insert(0) += c["instances"].as_u64().expect("instances");
+    }
+    out
+}
+
+/// "   1:   9033   5282216  [B (java.base@25)" a line.
+fn jcmd_histogram(text: &str) -> BTreeMap<String, u64> {
+    let mut out = BTreeMap::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [first, count, _, name, ..] = words[..]
+            && first.strip_suffix(':').is_some_and(|n| n.parse::<u32>().is_ok())
+        {
+            *out.entry(name.to_owned()).or_insert(0) += count.parse::<u64>().expect("a count");
+        }
+    }
+    assert!(out.len() > 300, "no histogram:\n{text}");
+    out
+}
+
+/// Dump, histogram and threads as HotSpot has them, and the ways to find its libjvm.
+fn faithful(version: u32, gc: &str) {
+    let dir = Scratch::new(&format!("aarch64-{version}-{gc}"));
+    let jvm = start(version, &[&format!("-XX:+Use{gc}GC")], "Everything", &dir);
+    let hotspot = dir.path("hotspot.hprof");
+    let to = hotspot.to_str().expect("UTF-8");
+    let said = jcmd(version, &jvm, &["GC.heap_dump", "-all", "-overwrite", to]);
+    assert!(said.contains("Heap dump file created"), "{said}");
+    let live = jcmd_histogram(&jcmd(version, &jvm, &["GC.class_histogram", "-all"]));
+    let core = abort(jvm, &dir);
+
+    let ours = dir.path("ours.hprof");
+    dump(&core, &ours, &[]);
+    let (a, b) = (Dump::open(&hotspot), Dump::open(&ours));
+    assert!(a.objects.len() > 20_000 && a.classes.len() > 500, "HotSpot's dump is too small");
+    assert!(a.class_names().contains("Everything$Größe漢字"));
+    let mut d = compare(&a, &b);
+    take_fillers(&a, &mut d);
+    assert!(d.is_empty(), "{d}");
+
+    let counts = histogram(&core);
+    for (name, &n) in &live {
+        let filled = name == "[I" || name == "java.lang.Object" || name.contains("Filler");
+        let got = counts.get(name).copied().unwrap_or(0);
+        assert!(got == n || filled && got <= n && n - got <= 40, "{name}: jcmd {n}, rjcore {got}");
+    }
+    assert!(counts.keys().all(|n| live.contains_key(n)), "a class that jcmd does not count");
+
+    let info = json(&["info"], &core);
+    assert_eq!(info["core"]["machine"], "aarch64", "{info}");
+    let said = text(rjcore().arg("info").arg(&core));
+    for word in ["aarch64", "SIGABRT", "Everything", gc] {
+        assert!(said.contains(word), "no {word} in:\n{said}");
+    }
+    libjvm_is_found(version, &dir, &core, &bytes(&ours));
+}
+
+/// At its recorded path, by `--sysroot` and by `--jvm`; a trimmed core needs none.
+fn libjvm_is_found(version: u32, dir: &Scratch, core: &Path, whole: &[u8]) {
+    let (small, out) = (dir.path("small.core"), dir.path("again.hprof"));
+    run(rjcore().arg("trim").arg(core).arg("-o").arg(&small));
+    dump(&small, &out, &[]);
+    assert!(bytes(&out) == whole, "the trimmed core gives another dump");
+    let verdict = &json(&["check"], &small)["verdict"];
+    assert_eq!(verdict, "self_contained", "of the trimmed core");
+
+    let checked = json(&["check"], core);
+    let file = &checked["files"][0];
+    let path = libjvm(version);
+    assert_eq!(file["source"]["file"].as_str(), path.to_str(), "{checked}");
+    assert_eq!(file["source"]["proven"], true, "{checked}");
+
+    // Another name, as on another machine.
+    let copy = dir.path("elsewhere/libjvm.so");
+    std::fs::create_dir_all(dir.path("elsewhere")).expect("a directory");
+    std::fs::copy(&path, &copy).expect("a copy");
+    let given = copy.to_str().expect("UTF-8");
+    dump(core, &out, &["--jvm", given]);
+    assert!(bytes(&out) == whole, "another dump with --jvm");
+    let at = dir.path("elsewhere");
+    dump(core, &out, &["--sysroot", at.to_str().expect("UTF-8")]);
+    assert!(bytes(&out) == whole, "another dump with --sysroot");
+
+    // Another build is refused, by its dynamic section alone.
+    let other = libjvm(if version == 17 { 25 } else { 17 });
+    let mut cmd = rjcore();
+    let said =
+        cmd.arg("dump").arg(core).arg("-o").arg(&out).arg("--overwrite").arg("--jvm").arg(other);
+    let said = said.output().expect("rjcore runs");
+    let err = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert_eq!(said.status.code(), Some(1), "{err}");
+    assert!(err.contains("another build") && err.contains("--jvm"), "{err}");
+
+    // Without the auxiliary vector nothing leads to ld.so's list: the libjvm given is found by its image.
+    let mut lost = bytes(core);
+    hide_auxv(&mut lost);
+    let blind = dir.path("blind.core");
+    std::fs::write(&blind, lost).expect("a core");
+    let said = rjcore().arg("dump").arg(&blind).arg("-o").arg(&out).arg("--overwrite").output();
+    let said = said.expect("rjcore runs");
+    let err = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.status.code() == Some(1) && err.contains("--jvm"), "{err}");
+    dump(&blind, &out, &["--jvm", given]);
+    assert!(bytes(&out) == whole, "another dump by the image alone");
+}
+
+/// Makes NT_AUXV a note of another kind.
+fn hide_auxv(core: &mut [u8]) {
+    let note =
+        [&5u32.to_le_bytes()[..], &304u32.to_le_bytes(), &6u32.to_le_bytes(), b"CORE\0"].concat();
+    let front = &core[..1 << 20];
+    let at = front.windows(note.len()).position(|w| w == note).expect("NT_AUXV");
+    core[at + 8] = 0x77;
+}
+
+#[test]
+fn serial_jdk17() {
+    faithful(17, "Serial");
+}
+
+#[test]
+fn g1_jdk17() {
+    faithful(17, "G1");
+}
+
+#[test]
+fn serial_jdk25() {
+    faithful(25, "Serial");
+}
+
+#[test]
+fn g1_jdk25() {
+    faithful(25, "G1");
+}
