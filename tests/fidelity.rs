@@ -5,11 +5,11 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::compare::{Difference, Differences, compare};
-use support::hprof::{Dump, THREAD_OBJECT};
+use support::compare::{Difference, compare, tlab_fillers};
+use support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
+use support::hprof::Dump;
 use support::{Jvm, Scratch, rjcore, run, text};
 
 /// Keeps cores small (gdb writes reservations too, in full) and the JVM's threads as they are.
@@ -27,89 +27,6 @@ const COMMON: [&str; 4] = [
 /// Whoever adds a case names the object or thread, and what changes it.
 fn changed_in_between(_: &Difference) -> bool {
     false
-}
-
-/// Fillers that HotSpot 17 itself puts into the unused ends of TLABs to make the heap walkable for its dump,
-/// and then dumps: int[] or Object that nothing refers to, one a thread at most. (25 has classes of their
-/// own for them and leaves them out.)
-fn tlab_fillers(a: &Dump, d: &mut Differences) -> usize {
-    let filler = |d: &Difference| {
-        d.kind == "object left only" && matches!(d.class.as_str(), "int[]" | "java/lang/Object")
-    };
-    let mut referenced = BTreeSet::new();
-    a.references(&mut |id, _| {
-        referenced.insert(id);
-    });
-    let threads = a.roots.keys().filter(|r| r.tag == THREAD_OBJECT).count();
-    let taken = d.take(|d| filler(d) && !referenced.contains(&d.id));
-    if taken.len() > threads {
-        d.list.extend(taken);
-        return 0;
-    }
-    taken.len()
-}
-
-/// Instances and bytes per class name; classes of one name by several loaders are added up.
-type Counts = BTreeMap<String, (u64, u64)>;
-
-/// `GC.class_histogram`: "   1:   9033   5282216  [B (java.base@25)" a line.
-fn jcmd_histogram(text: &str) -> Counts {
-    let mut counts = Counts::new();
-    for line in text.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if words.len() >= 4
-            && words[0].ends_with(':')
-            && words[0][..words[0].len() - 1].parse::<u32>().is_ok()
-        {
-            add(
-                &mut counts,
-                words[3],
-                words[1].parse().expect("instances"),
-                words[2].parse().expect("bytes"),
-            );
-        }
-    }
-    assert!(counts.len() > 100, "no histogram:\n{text}");
-    counts
-}
-
-fn add(counts: &mut Counts, name: &str, instances: u64, bytes: u64) {
-    let c = counts.entry(name.to_owned()).or_default();
-    *c = (c.0 + instances, c.1 + bytes);
-}
-
-/// `rjcore histo --json`: {"classes": [{"name": "[B", "instances": 1, "bytes": 16}, ...], ...}.
-fn rjcore_histogram(core: &Path) -> Counts {
-    let json = text(rjcore().arg("histo").arg(core).arg("--json"));
-    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    let mut counts = Counts::new();
-    for c in json["classes"].as_array().expect("classes") {
-        let number = |key: &str| c[key].as_u64().unwrap_or_else(|| panic!("no {key} in {c}"));
-        add(&mut counts, c["name"].as_str().expect("name"), number("instances"), number("bytes"));
-    }
-    counts
-}
-
-/// Equal class by class; of the classes that HotSpot fills TLABs' ends with (see `tlab_fillers`), jcmd may
-/// count some more, as it fills them for its count.
-fn same_counts(live: &Counts, core: &Counts) {
-    let fillers = |name: &str| {
-        name == "[I" || name == "java.lang.Object" || name.contains("jdk.internal.vm.Filler")
-    };
-    let off: Vec<String> = live
-        .keys()
-        .chain(core.keys())
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .filter(|n| {
-            let (l, c) = (live.get(*n).unwrap_or(&(0, 0)), core.get(*n).unwrap_or(&(0, 0)));
-            let filled = fillers(n) && l.0 >= c.0 && l.0 - c.0 <= 40 && l.1 >= c.1;
-            l != c && !filled
-        })
-        .map(|n| format!("{n}: jcmd {:?}, rjcore {:?}", live.get(n), core.get(n)))
-        .collect();
-    let few = off[..off.len().min(40)].join("\n");
-    assert!(off.is_empty(), "{} classes counted differently:\n{few}", off.len());
 }
 
 fn dump(core: &Path, out: &Path, more: &[&str]) {
@@ -144,7 +61,9 @@ fn faithful(name: &str, version: u32, flags: &[&str]) {
     drop(jvm);
     dump(&core, &ours, &[]);
     same_heap(&hotspot, &ours);
-    same_counts(&live, &rjcore_histogram(&core));
+    let off = counted_differently(&live, &rjcore_histogram(&core, &[]));
+    let few = off[..off.len().min(40)].join("\n");
+    assert!(off.is_empty(), "{} classes counted differently:\n{few}", off.len());
 }
 
 macro_rules! faithful {

@@ -51,7 +51,7 @@ fn visualvm(dump: &Dump, file: &Path) {
         "java.lang.String",
         "Everything$Node",
         "Everything$Bottom",
-        "Everything$Point",
+        "Everything17$Point",
         "Everything$Empty",
     ];
     // The library keeps its index beside the dump unless told to use another place.

@@ -26,6 +26,8 @@ pub struct Run {
     pub written: bool,
 }
 
+/// An entry's bit of a guard region; kernels before 6.15 do not tell.
+const GUARD: u64 = 1 << 58;
 /// Regions that one call answers.
 const REGIONS: usize = 1024;
 
@@ -64,10 +66,10 @@ impl PageMap {
             category_inverted: page::ZERO,
             category_mask: page::ZERO,
             category_anyof_mask: page::PRESENT | page::SWAPPED,
-            return_mask: file | page::HUGE | more,
+            return_mask: file | page::HUGE | page::PRESENT | more,
             ..ScanArg::default()
         };
-        let mut out = Vec::new();
+        let (mut out, mut elsewhere) = (Vec::new(), Vec::new());
         let run = |r: &PageRegion| Run {
             start: r.start,
             end: r.end,
@@ -75,7 +77,29 @@ impl PageMap {
             huge: r.categories & page::HUGE != 0,
             written: r.categories & page::WRITTEN != 0,
         };
-        self.scan(ask, m.start, m.end, &mut |r| out.push(run(r)))?;
+        self.scan(ask, m.start, m.end, &mut |r| {
+            if r.categories & page::PRESENT == 0 {
+                elsewhere.push(out.len());
+            }
+            out.push(run(r));
+        })?;
+        for i in elsewhere.into_iter().rev() {
+            let run: Run = out[i];
+            let kept = self.without_guards(run.start, run.end)?;
+            out.splice(i..=i, kept.into_iter().map(|(start, end)| Run { start, end, ..run }));
+        }
+        Ok(out)
+    }
+
+    /// What is not a guard region (MADV_GUARD_INSTALL; glibc ends stacks with one from 2.42) of
+    /// pages that are not in memory. The scan tells both as swapped, but nothing is there.
+    fn without_guards(&self, start: u64, end: u64) -> io::Result<Vec<(u64, u64)>> {
+        let mut out: Vec<(u64, u64)> = Vec::new();
+        self.entries(start, end, &mut |at, word| match out.last_mut() {
+            _ if word & GUARD != 0 => {}
+            Some(last) if last.1 == at => last.1 += PAGE,
+            _ => out.push((at, at + PAGE)),
+        })?;
         Ok(out)
     }
 
@@ -129,10 +153,25 @@ impl PageMap {
         Ok(())
     }
 
-    /// Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 62 swapped, 61 of a file.
+    /// By pages: bit 63 says present, 62 swapped, 61 of a file.
     fn by_entries(&self, start: u64, end: u64) -> io::Result<Vec<Run>> {
         let mut out: Vec<Run> = Vec::new();
-        let mut entries = vec![0; 64 << 10];
+        self.entries(start, end, &mut |at, word| {
+            if word >> 62 == 0 || word & GUARD != 0 {
+                return;
+            }
+            let file = word >> 61 & 1 != 0;
+            match out.last_mut() {
+                Some(r) if r.end == at && r.file == file => r.end += PAGE,
+                _ => out.push(Run { start: at, end: at + PAGE, file, huge: false, written: false }),
+            }
+        })?;
+        Ok(out)
+    }
+
+    /// Each page's entry, in order (Documentation/admin-guide/mm/pagemap.rst).
+    fn entries(&self, start: u64, end: u64, each: &mut dyn FnMut(u64, u64)) -> io::Result<()> {
+        let mut entries = vec![0; ((end - start) / PAGE * 8).min(512 << 10) as usize];
         let mut at = start;
         while at < end {
             let want = ((end - at) / PAGE * 8).min(entries.len() as u64) as usize;
@@ -142,23 +181,11 @@ impl PageMap {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             for word in words.iter().map(|w| u64::from_le_bytes(*w)) {
-                if word >> 62 != 0 {
-                    let file = word >> 61 & 1 != 0;
-                    match out.last_mut() {
-                        Some(r) if r.end == at && r.file == file => r.end += PAGE,
-                        _ => out.push(Run {
-                            start: at,
-                            end: at + PAGE,
-                            file,
-                            huge: false,
-                            written: false,
-                        }),
-                    }
-                }
+                each(at, word);
                 at += PAGE;
             }
         }
-        Ok(out)
+        Ok(())
     }
 }
 
@@ -183,6 +210,31 @@ mod tests {
         let run = |i| (start + i * 3 * PAGE, start + (i * 3 + 2) * PAGE);
         let found: Vec<_> = found.iter().map(|r| (r.start, r.end)).collect();
         assert_eq!(found, (0..RUNS as u64).map(run).collect::<Vec<_>>());
+    }
+
+    /// A guard region is no page to read, nor is what lies beside it lost.
+    #[test]
+    fn guards_are_no_pages() {
+        let mut memory = memmap2::MmapOptions::new().len(16 << 12).map_anon().expect("memory");
+        memory.fill(1);
+        let start = memory.as_ptr() as u64;
+        const MADV_GUARD_INSTALL: i32 = 102;
+        // SAFETY: the pages are ours, and nobody reads them from here on.
+        let rc = unsafe {
+            libc::madvise((start + 4 * PAGE) as *mut libc::c_void, 4 << 12, MADV_GUARD_INSTALL)
+        };
+        let want = match rc {
+            0 => vec![(start, start + 4 * PAGE), (start + 8 * PAGE, start + 16 * PAGE)],
+            _ => vec![(start, start + 16 * PAGE)], // a kernel before 6.13
+        };
+        let pages = PageMap::open(std::process::id() as i32).expect("pagemap");
+        for found in [
+            pages.present(&Mapping::plain(start, start + (16 << 12))),
+            pages.by_entries(start, start + (16 << 12)),
+        ] {
+            let found: Vec<_> = found.expect("a scan").iter().map(|r| (r.start, r.end)).collect();
+            assert_eq!(found, want);
+        }
     }
 
     /// Both ways agree on memory of our own: two pages written, one between them untouched.

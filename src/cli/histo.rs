@@ -53,7 +53,7 @@ impl Args {
         let (rows, walk, metadata) = opened.with_heap(|heap| {
             let progress = Progress::new("counting", heap.used());
             let (rows, walk) = histogram(heap, self.source.threads(), &|n| progress.add(n))?;
-            Ok((rows, walk, heap.damaged.clone()))
+            Ok((rows, walk, heap.all_damaged()))
         })?;
         let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing);
         let mut total = Row {

@@ -92,6 +92,17 @@ pub struct ThreadNote {
     pub regs: Vec<u8>,
 }
 
+impl ThreadNote {
+    /// The stack pointer, and all registers as words.
+    pub fn registers(&self) -> (u64, Vec<u64>) {
+        let words: Vec<u64> =
+            self.regs.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w)).collect();
+        // user_regs_struct has rsp at 19, user_pt_regs of aarch64 has sp at 31.
+        let sp = if words.len() == 34 { 31 } else { 19 };
+        (words.get(sp).copied().unwrap_or(0), words)
+    }
+}
+
 /// The signal that the process died of, from NT_SIGINFO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SigInfo {

@@ -27,6 +27,17 @@ pub struct Chunk {
     pub marked_below: u64,
 }
 
+/// Cuts `regions` (in order) into chunks whose objects are known by their marks.
+pub fn cut_marked(regions: &[Region]) -> Vec<Chunk> {
+    let mut out = Vec::new();
+    for r in regions {
+        span(r.start, r.top, &Region { marked_below: r.top, ..*r }, &mut out);
+    }
+    // Marks tell where objects start.
+    out.iter_mut().for_each(|c| c.first = true);
+    out
+}
+
 /// Cuts `regions` (in order) at `gaps` and into chunks.
 pub fn cut(regions: &[Region], mut gaps: Vec<(u64, u64)>) -> Vec<Chunk> {
     gaps.sort_unstable();

@@ -4,12 +4,20 @@
 
 mod chunks;
 mod klasses;
+mod live;
+mod refs;
 mod report;
+mod starts;
+mod trace;
 mod walk;
 
 pub use klasses::{KlassTable, NO_KLASS};
+pub use live::Live;
 pub use report::{Damage, DamageKind, SpaceCount, WalkReport};
+pub use trace::Traced;
 pub use walk::{Object, Visitor, walk};
+
+use std::sync::OnceLock;
 
 use crate::error::{Fault, Result};
 use crate::hotspot::Vm;
@@ -29,6 +37,10 @@ pub struct Heap<'a> {
     pub klasses: KlassTable,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
+    /// A collection was moving objects: the old copies are not objects of their own.
+    moving: bool,
+    /// What can be reached, once it was looked for.
+    traced: OnceLock<Traced>,
 }
 
 impl<'a> Heap<'a> {
@@ -40,12 +52,32 @@ impl<'a> Heap<'a> {
         if collected.collecting {
             damaged.push(
                 "the process stopped in the middle of a garbage collection: \
-                 objects may be seen twice or half moved"
+                 objects that were being moved may be missing or half moved"
                     .into(),
             );
         }
         let klasses = KlassTable::new(vm);
-        Ok(Heap { vm, collected, threads, klasses, damaged })
+        let moving = collected.collecting && !collected.reachable_only;
+        Ok(Heap { vm, moving, collected, threads, klasses, damaged, traced: OnceLock::new() })
+    }
+
+    /// The objects that can be reached, looked for by `threads` threads the first time. None
+    /// where all that lies in the regions counts.
+    pub fn traced(&self, threads: usize) -> Result<Option<&Traced>> {
+        if !self.collected.reachable_only {
+            return Ok(None);
+        }
+        if let Some(traced) = self.traced.get() {
+            return Ok(Some(traced));
+        }
+        let traced = trace::trace(self, threads)?;
+        Ok(Some(self.traced.get_or_init(|| traced)))
+    }
+
+    /// All metadata that could not be read so far, in words.
+    pub fn all_damaged(&self) -> Vec<String> {
+        let traced = self.traced.get().map_or(&[][..], |t| &t.damaged);
+        self.damaged.iter().chain(traced).cloned().collect()
     }
 
     /// Fills `out` with the heap's bytes from `addr` on.

@@ -8,7 +8,7 @@ use crate::hotspot::gc::Space;
 const MAX_KEPT: usize = 1000;
 
 /// Why bytes of a region yielded no objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DamageKind {
     /// The header names no class that is loaded.
@@ -17,6 +17,8 @@ pub enum DamageKind {
     Overrun,
     /// The pages are not in the core.
     NotSaved,
+    /// The object that starts here refers to what is no object.
+    Dangling,
 }
 
 impl DamageKind {
@@ -26,6 +28,7 @@ impl DamageKind {
             DamageKind::UnknownKlass => "no loaded class in the header",
             DamageKind::Overrun => "object larger than its region",
             DamageKind::NotSaved => "not in the core",
+            DamageKind::Dangling => "refers to what is no object",
         }
     }
 }

@@ -4,17 +4,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::Heap;
-use super::chunks::{Chunk, cut};
+use super::chunks::{Chunk, cut, cut_marked};
 use super::klasses::{NO_KLASS, object_size};
+use super::live::Live;
 use super::report::{Damage, DamageKind, WalkReport};
 use crate::error::{Error, Result};
-use crate::hotspot::gc::Space;
+use crate::hotspot::gc::{MarkBitmap, Space};
 use crate::hotspot::klass::Size;
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
 const PROOF: usize = 24;
 /// An object's length is within this many bytes of its start.
-const HEAD: u64 = 512;
+pub(super) const HEAD: u64 = 512;
 
 /// One object.
 #[derive(Debug, Clone, Copy)]
@@ -46,8 +47,19 @@ pub fn walk<V: Visitor>(
     make: impl Fn() -> V + Sync,
     mut emit: impl FnMut(&mut V, u64) -> Result<()>,
 ) -> Result<WalkReport> {
-    let gaps = heap.threads.iter().filter_map(|t| t.tlab_gap).collect();
-    let chunks = cut(&heap.collected.regions, gaps);
+    let traced = heap.traced(threads)?;
+    let chunks = match traced {
+        Some(_) => cut_marked(&heap.collected.regions),
+        None => {
+            let gaps = heap.threads.iter().filter_map(|t| t.tlab_gap).collect();
+            cut(&heap.collected.regions, gaps)
+        }
+    };
+    let marks = match (traced, &heap.collected.marks) {
+        (Some(traced), _) => Marks::Traced(&traced.live),
+        (None, Some(bitmap)) => Marks::InCore(bitmap),
+        (None, None) => Marks::None,
+    };
     let threads = threads.max(1);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -55,10 +67,11 @@ pub fn walk<V: Visitor>(
         .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
     let queue = Queue::new(&chunks, threads * 2 + 1);
     let mut report = WalkReport::default();
+    traced.iter().flat_map(|t| &t.damage).for_each(|d| report.add_damage(*d));
     let result = pool.in_place_scope(|scope| {
         let _stop = StopOnDrop(&queue);
         for _ in 0..threads {
-            scope.spawn(|_| work(heap, &queue, &make));
+            scope.spawn(|_| work(heap, marks, &queue, &make));
         }
         let mut next = 0;
         for (i, chunk) in chunks.iter().enumerate() {
@@ -67,7 +80,7 @@ pub fn walk<V: Visitor>(
             // The guess was wrong, or the chunk lies inside one object: walk it as it is.
             if done.start != Some(start) {
                 done.visitor.clear();
-                (done.report, done.end) = walk_chunk(heap, chunk, start, &mut done.visitor);
+                (done.report, done.end) = walk_chunk(heap, marks, chunk, start, &mut done.visitor);
             }
             next = done.end;
             report.merge(&done.report);
@@ -198,13 +211,13 @@ impl<V> Drop for PanicGuard<'_, '_, V> {
     }
 }
 
-fn work<V: Visitor>(heap: &Heap, queue: &Queue<V>, make: &impl Fn() -> V) {
+fn work<V: Visitor>(heap: &Heap, marks: Marks, queue: &Queue<V>, make: &impl Fn() -> V) {
     let _guard = PanicGuard(queue);
     while let Some((i, mut visitor)) = queue.claim(make) {
         let chunk = &queue.chunks[i];
         let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk) };
         let (report, end) = match start {
-            Some(start) => walk_chunk(heap, chunk, start, &mut visitor),
+            Some(start) => walk_chunk(heap, marks, chunk, start, &mut visitor),
             None => (WalkReport::default(), 0),
         };
         queue.put(i, Done { visitor, report, start, end });
@@ -230,7 +243,7 @@ fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
         }
         let mut next = at;
         let mut proven = 0;
-        while let Found::Object(_, size) | Found::Free(size) = probe(heap, next, chunk.span_end) {
+        while let Found::Object(_, size) | Found::Skip(size) = probe(heap, next, chunk.span_end) {
             next += size;
             proven += 1;
             if proven == PROOF || next == chunk.span_end {
@@ -242,19 +255,31 @@ fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
     None
 }
 
+/// Which objects of a region are alive.
+#[derive(Clone, Copy)]
+enum Marks<'m> {
+    /// All.
+    None,
+    /// As the collector's last marking says.
+    InCore(&'m MarkBitmap),
+    /// As the search from the roots found.
+    Traced(&'m Live),
+}
+
 /// What an address holds.
-enum Found {
+pub(super) enum Found {
     /// An object of a loaded class: klass number and size.
     Object(u32, u64),
     /// An archived object of a class that was never loaded, and its size.
     Dormant(u64),
-    /// A free chunk between objects (CMS), and its size.
-    Free(u64),
+    /// Bytes that hold no object, and are no loss: a free chunk (CMS), or the old copy of an
+    /// object that a collection under way has moved.
+    Skip(u64),
     /// Nothing that can be read as an object.
     Nothing(DamageKind),
 }
 
-fn probe(heap: &Heap, at: u64, end: u64) -> Found {
+pub(super) fn probe(heap: &Heap, at: u64, end: u64) -> Found {
     let mem = heap.vm.mem;
     let want = (end - at).min(HEAD);
     let present = mem.contiguous(at).min(want);
@@ -275,11 +300,17 @@ fn probe(heap: &Heap, at: u64, end: u64) -> Found {
 }
 
 #[inline(always)]
-fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
+pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
     let p = &heap.vm.pointers;
+    if heap.moving
+        && let Some(size) = moved(heap, at)
+        && size <= end - at
+    {
+        return Found::Skip(size);
+    }
     if let Some(size) = heap.collected.free_chunks.size(head) {
         return match size <= end - at {
-            true => Found::Free(p.align(size)),
+            true => Found::Skip(p.align(size)),
             false => Found::Nothing(DamageKind::Overrun),
         };
     }
@@ -303,6 +334,18 @@ fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
     }
 }
 
+/// The size of the object whose old copy is at `at`, where its header leads to a new one.
+pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
+    let (mem, barrier) = (heap.vm.mem, &heap.vm.barrier);
+    let to = barrier.forwardee(mem, at).filter(|to| barrier.forwardee(mem, *to).is_none())?;
+    let r = heap.collected.regions.partition_point(|r| r.top <= to);
+    let r = heap.collected.regions.get(r).filter(|r| r.start <= to)?;
+    match probe(heap, to, r.top) {
+        Found::Object(_, size) | Found::Dormant(size) => Some(size),
+        Found::Skip(_) | Found::Nothing(_) => None,
+    }
+}
+
 #[inline(always)]
 fn size_of(p: &crate::hotspot::pointers::Pointers, rule: Size, head: &[u8]) -> Option<u64> {
     object_size(p, rule, head).filter(|size| *size > 0)
@@ -312,6 +355,7 @@ fn size_of(p: &crate::hotspot::pointers::Pointers, rule: Size, head: &[u8]) -> O
 /// first object of the next chunk is.
 fn walk_chunk<V: Visitor>(
     heap: &Heap,
+    marks: Marks,
     chunk: &Chunk,
     start: u64,
     visitor: &mut V,
@@ -337,10 +381,12 @@ fn walk_chunk<V: Visitor>(
             if at >= chunk.limit || at >= run_end {
                 break None;
             }
-            if at < chunk.marked_below
-                && let Some(marks) = &heap.collected.marks
-            {
-                let next = marks.next(mem, at, chunk.marked_below);
+            if at < chunk.marked_below {
+                let next = match marks {
+                    Marks::None => at,
+                    Marks::InCore(bitmap) => bitmap.next(mem, at, chunk.marked_below),
+                    Marks::Traced(live) => live.next(at, chunk.marked_below),
+                };
                 if next != at {
                     at = next; // dead, and perhaps of a class that is gone
                     continue;
@@ -360,7 +406,7 @@ fn walk_chunk<V: Visitor>(
                     report.dormant.bytes += size;
                     at += size;
                 }
-                Found::Free(size) => at += size,
+                Found::Skip(size) => at += size,
                 Found::Nothing(_) if (head.len() as u64) < HEAD && run_end < chunk.span_end => {
                     break Some(None);
                 }
@@ -392,7 +438,7 @@ fn walk_chunk<V: Visitor>(
                     report.dormant.bytes += size;
                     at += size;
                 }
-                Found::Free(size) => at += size,
+                Found::Skip(size) => at += size,
                 Found::Nothing(kind) => at = step_over(heap, chunk, at, kind, &mut report),
             },
         }
@@ -434,10 +480,10 @@ fn step_over(
 }
 
 /// Whether a few objects follow one another from here.
-fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
+pub(super) fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
     for _ in 0..3 {
         match probe(heap, at, end) {
-            Found::Object(_, size) | Found::Dormant(size) | Found::Free(size) => at += size,
+            Found::Object(_, size) | Found::Dormant(size) | Found::Skip(size) => at += size,
             Found::Nothing(_) => return false,
         }
         if at == end {

@@ -63,7 +63,7 @@ impl<'v> ClassReader<'v> {
         let bottom = klass.bottom.and_then(|b| vm.classes.get(b)).unwrap_or(klass);
         let load = |field: Option<FieldInfo>| match field {
             Some(i) if bottom.kind == Kind::Instance => {
-                vm.pointers.load(vm.mem, bottom.mirror.wrapping_add(u64::from(i.offset)))
+                vm.reader().load(bottom.mirror.wrapping_add(u64::from(i.offset)))
             }
             _ => Ok(0),
         };
@@ -78,7 +78,7 @@ impl<'v> ClassReader<'v> {
         for i in vm.dumped_fields(klass).filter(|i| i.is_static) {
             let at = klass.mirror.wrapping_add(u64::from(i.offset));
             let bits = match (is_reference(i.kind), hprof_size(i.kind)) {
-                (true, _) => vm.pointers.load(vm.mem, at)?,
+                (true, _) => vm.reader().load(at)?,
                 (false, 1) => u64::from(vm.mem.u8(at)?),
                 (false, 2) => u64::from(vm.mem.u16(at)?),
                 (false, 4) => u64::from(vm.mem.u32(at)?),

@@ -4,10 +4,12 @@
 //! Knows nothing of how a heap is walked or what is written of it.
 
 pub mod arguments;
+pub mod barrier;
 pub mod class_facts;
 pub mod field_layout;
 pub mod flags;
 pub mod gc;
+pub mod held;
 pub mod klass;
 pub mod perfdata;
 pub mod pointers;
@@ -18,11 +20,12 @@ pub mod threads;
 mod unexported;
 pub mod version;
 
-use crate::corefile::CoreFile;
 use crate::corefile::memory::Memory;
+use crate::corefile::{CoreFile, ThreadNote};
 use crate::error::{Error, Fault, Result};
 use crate::symbols::Library;
 use crate::vmstructs::{Field, Fields, Tables};
+use barrier::Barrier;
 use flags::Flags;
 use klass::{Classes, Klass};
 use pointers::Pointers;
@@ -37,9 +40,17 @@ pub struct Reader<'a> {
     pub fields: &'a Fields,
     /// How pointers are written.
     pub pointers: Pointers,
+    /// What a reference means.
+    pub barrier: &'a Barrier,
 }
 
 impl<'a> Reader<'a> {
+    /// The object of the reference in the heap at `addr`.
+    pub fn load(&self, addr: u64) -> Result<u64, Fault> {
+        let bits = self.pointers.load_bits(self.mem, addr)?;
+        Ok(self.barrier.resolve(self.mem, bits))
+    }
+
     /// The text of the Symbol at `addr`; none where it is not one.
     pub fn symbol(&self, addr: u64) -> Option<String> {
         self.symbol_bytes(addr).map(|b| String::from_utf8_lossy(b).into_owned())
@@ -62,7 +73,7 @@ impl<'a> Reader<'a> {
     /// The oop behind the OopHandle (or jobject) at `addr`; 0 where it is empty.
     pub fn handle(&self, addr: u64) -> Result<u64, Fault> {
         let slot = self.mem.u64(addr.wrapping_add(self.fields.oop_handle.opt().unwrap_or(0)))?;
-        if slot == 0 { Ok(0) } else { self.mem.u64(slot) }
+        if slot == 0 { Ok(0) } else { Ok(self.barrier.resolve(self.mem, self.mem.u64(slot)?)) }
     }
 }
 
@@ -83,6 +94,10 @@ pub struct Vm<'a> {
     pub version: Version,
     /// Pointer encoding.
     pub pointers: Pointers,
+    /// What a reference means.
+    pub barrier: Barrier,
+    /// The threads' registers.
+    pub notes: &'a [ThreadNote],
     /// Loaded classes.
     pub classes: Classes,
     /// Bounds of the CDS archive's metadata, where one is mapped.
@@ -118,7 +133,8 @@ impl<'a> Vm<'a> {
         let flags = Flags::read(mem, &tables, &fields).map_err(named)?;
         gc::check(&flags).map_err(|e| Error::Unsupported(format!("{}: {e}", version.text())))?;
         let pointers = Pointers::read(mem, &tables, &fields, &flags).map_err(named)?;
-        let reader = Reader { mem, fields: &fields, pointers };
+        let barrier = Barrier::read(mem, &tables, &fields, &flags, &pointers).map_err(named)?;
+        let reader = Reader { mem, fields: &fields, pointers, barrier: &barrier };
         let mut damaged = Vec::new();
         let classes = Classes::read(&reader, &tables, &mut damaged).map_err(named)?;
         let bound = |f: Field| mem.u64(f.opt()?).ok();
@@ -134,6 +150,8 @@ impl<'a> Vm<'a> {
             flags,
             version,
             pointers,
+            barrier,
+            notes: core.threads(),
             classes,
             archive,
             taken_ms,
@@ -143,7 +161,8 @@ impl<'a> Vm<'a> {
 
     /// The facts that structure readers share.
     pub fn reader(&self) -> Reader<'_> {
-        Reader { mem: self.mem, fields: &self.fields, pointers: self.pointers }
+        let (fields, barrier) = (&self.fields, &self.barrier);
+        Reader { mem: self.mem, fields, pointers: self.pointers, barrier }
     }
 
     /// The klass of the object at `addr`, where it is one.
@@ -156,6 +175,6 @@ impl<'a> Vm<'a> {
     /// The reference in the field `name` of the object at `obj`; none where there is no such.
     pub fn oop_field(&self, obj: u64, name: &str) -> Option<u64> {
         let field = self.classes.field(&self.reader(), self.klass_of(obj)?, name)?;
-        self.pointers.load(self.mem, obj.wrapping_add(u64::from(field.offset))).ok()
+        self.reader().load(obj.wrapping_add(u64::from(field.offset))).ok()
     }
 }

@@ -130,8 +130,9 @@ impl Pointers {
         self.array_length
     }
 
-    /// The reference in the heap at `addr`.
-    pub fn load(&self, mem: &Memory, addr: u64) -> Result<u64, Fault> {
+    /// The bits of the reference in the heap at `addr`, widened where narrow. What they mean is
+    /// up to the collector: see `Reader::load`.
+    pub fn load_bits(&self, mem: &Memory, addr: u64) -> Result<u64, Fault> {
         if self.narrow_oops { Ok(self.widen(mem.u32(addr)?)) } else { mem.u64(addr) }
     }
 

@@ -17,7 +17,7 @@ pub fn read(vm: &Vm) -> Option<BTreeMap<String, String>> {
     let system = vm.classes.named("java/lang/System")?;
     let field = vm.classes.field(&vm.reader(), system, "props").filter(|f| f.is_static)?;
     let at = system.mirror.wrapping_add(u64::from(field.offset));
-    let properties = vm.pointers.load(vm.mem, at).ok().filter(|p| *p != 0)?;
+    let properties = vm.reader().load(at).ok().filter(|p| *p != 0)?;
     let map = vm.oop_field(properties, "map").filter(|m| *m != 0).unwrap_or(properties);
     let mut out = BTreeMap::new();
     let mut left = MAX_ENTRIES;
@@ -58,7 +58,7 @@ fn elements(vm: &Vm, addr: u64) -> Option<Vec<u64>> {
     let len = vm.mem.u32(addr.wrapping_add(vm.pointers.array_length)).ok()?;
     let one = |i| {
         let at = addr.wrapping_add(header).wrapping_add(i * vm.pointers.oop_size());
-        vm.pointers.load(vm.mem, at).ok()
+        vm.reader().load(at).ok()
     };
     Some((0..u64::from(len).min(MAX_BUCKETS)).filter_map(one).filter(|e| *e != 0).collect())
 }

@@ -139,7 +139,7 @@ impl Vm<'_> {
     }
 }
 
-fn read_storage(vm: &Vm, storage: u64, out: &mut Vec<Handle>) -> Result<(), Fault> {
+pub(super) fn read_storage(vm: &Vm, storage: u64, out: &mut Vec<Handle>) -> Result<(), Fault> {
     let mem = vm.mem;
     let array = mem.u64(storage.wrapping_add(OOP_STORAGE_ARRAY))?;
     let count = mem.u64(array.wrapping_add(ACTIVE_ARRAY_COUNT))?.min(MAX_BLOCKS);
@@ -148,7 +148,7 @@ fn read_storage(vm: &Vm, storage: u64, out: &mut Vec<Handle>) -> Result<(), Faul
         let used = mem.u64(block.wrapping_add(BLOCK_BITMASK))?;
         for slot in (0..BLOCK_OOPS).filter(|slot| used >> slot & 1 != 0) {
             let slot = block.wrapping_add(slot * 8);
-            let object = mem.u64(slot)?;
+            let object = vm.barrier.resolve(mem, mem.u64(slot)?);
             if object != 0 {
                 out.push(Handle { slot, object });
             }
@@ -161,6 +161,16 @@ fn read_storage(vm: &Vm, storage: u64, out: &mut Vec<Handle>) -> Result<(), Faul
 /// each starts with a pointer to its name.
 fn find_storage(vm: &Vm, name: &[u8]) -> Option<u64> {
     let mem = vm.mem;
+    let named = |p: &u64| {
+        let text = mem.u64(p.wrapping_add(OOP_STORAGE_NAME)).ok();
+        text.and_then(|t| mem.cstr(t, MAX_NAME).ok()) == Some(name)
+    };
+    data_pointers(vm).find(named)
+}
+
+/// The words in libjvm's data that may point to something outside of it.
+pub(super) fn data_pointers<'v>(vm: &'v Vm) -> impl Iterator<Item = u64> + 'v {
+    let mem = vm.mem;
     let words = vm.library.data.iter().flat_map(|&(start, end)| mem.present(start, end)).flat_map(
         |(start, end)| {
             let start = start.next_multiple_of(8);
@@ -168,11 +178,7 @@ fn find_storage(vm: &Vm, name: &[u8]) -> Option<u64> {
             bytes.chunks_exact(8).map(|c| u64::from_le_bytes(c.try_into().unwrap_or_default()))
         },
     );
-    let named = |p: &u64| {
-        let text = mem.u64(p.wrapping_add(OOP_STORAGE_NAME)).ok();
-        text.and_then(|t| mem.cstr(t, MAX_NAME).ok()) == Some(name)
-    };
-    // They are on the C heap: whatever points into libjvm itself is none.
+    // What is looked for is on the C heap: whatever points into libjvm itself is none.
     let (start, end) = vm.library.image;
-    words.filter(|p| *p > 0x1000 && p % 8 == 0 && !(start..end).contains(p)).find(named)
+    words.filter(move |p| *p > 0x1000 && p % 8 == 0 && !(start..end).contains(p))
 }

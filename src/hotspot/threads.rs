@@ -52,11 +52,12 @@ impl VirtualThreads {
     }
 
     /// Whether the VirtualThread with these bytes runs, but on no carrier now.
-    pub fn is_unmounted(&self, object: &[u8]) -> bool {
+    pub fn is_unmounted(&self, vm: &Vm, object: &[u8]) -> bool {
         let carrier = object.get(self.carrier..self.carrier + self.oop_size);
         let state = object.get(self.state..self.state + 4).and_then(|b| b.try_into().ok());
         let state = state.map(i32::from_le_bytes);
-        carrier.is_some_and(|c| c.iter().all(|b| *b == 0))
+        let bits = |c: &[u8]| c.iter().rev().fold(0, |bits, b| bits << 8 | u64::from(*b));
+        carrier.is_some_and(|c| vm.barrier.is_null(vm.mem, bits(c)))
             && state.is_some_and(|s| !VIRTUAL_THREAD_STACKLESS.contains(&s))
     }
 }
@@ -171,7 +172,11 @@ fn tlab_reserve(vm: &Vm) -> u64 {
     let prefetch = vm.fields.tlab_prefetch_reserve.opt();
     let prefetch = prefetch.and_then(|a| vm.mem.i32(a).ok()).and_then(|v| u64::try_from(v).ok());
     let prefetch = prefetch.filter(|words| *words < 1 << 20).unwrap_or(0);
-    // min_dummy_object_size: an object header, rounded up.
-    let filler = word(vm.fields.lab_alignment_reserve).unwrap_or(2);
+    // min_dummy_object_size: an object header, rounded up. In 8, which knows no handles, the
+    // header of an int[].
+    let filler = match vm.fields.klass_mirror.is_oop() {
+        true => (vm.pointers.array_length + 4).div_ceil(8),
+        false => word(vm.fields.lab_alignment_reserve).unwrap_or(2),
+    };
     vm.pointers.align(filler.max(prefetch) * 8)
 }

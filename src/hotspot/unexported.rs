@@ -60,6 +60,7 @@ pub const ACC_STATIC: u32 = 8;
 /// dumps (`heapDumper.cpp`). By name: the C++ class shows only in a vtable.
 pub fn is_hidden_thread(name: &str) -> bool {
     matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
+        || name == "Surrogate Locker Thread (Concurrent GC)" // CMS and G1 of 8
         || name.starts_with("C1 CompilerThread")
         || name.starts_with("C2 CompilerThread")
         || name.starts_with("JVMCI CompilerThread")
@@ -68,10 +69,6 @@ pub fn is_hidden_thread(name: &str) -> bool {
 /// `VirtualThread.java`: the states in which one has no stack, NEW and TERMINATED; HotSpot dumps
 /// neither (heapDumper.cpp, `should_dump_vthread`).
 pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
-
-/// Collectors by the flag that chooses them, for those that rjcore does not read yet.
-pub const OTHER_COLLECTORS: [(&str, &str); 2] =
-    [("UseZGC", "ZGC"), ("UseShenandoahGC", "Shenandoah")];
 
 /// `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
 pub mod cms {
@@ -154,3 +151,49 @@ pub mod g1_marking {
     /// `G1ConcurrentMark::_g1h`: proves that a pointer in the heap object leads to one.
     pub const CM_HEAP: u64 = 8;
 }
+
+/// What ZGC's part of vmStructs leaves out (17 to 28; read off their DWARF and headers).
+pub mod z {
+    /// `zGlobals.hpp`, `ZGranuleSizeShift`, where the tables lack it.
+    pub const GRANULE_SHIFT: u32 = 21;
+    /// `zPageType.hpp`, `ZPageType::large`; `ZPageTypeLarge` until 20.
+    pub const PAGE_LARGE: u8 = 2;
+    /// `zPage.hpp` (generational): `ZPageType _type; ZGenerationId _generation_id; ...`, a byte
+    /// each.
+    pub const PAGE_GENERATION_ID: u64 = 1;
+    /// `zGenerationId.hpp`, `ZGenerationId::young`.
+    pub const YOUNG: u8 = 0;
+    /// `zAddress.hpp` (generational): the four remapped bits of a reference.
+    pub const REMAPPED_SHIFT: u32 = 12;
+    /// The same: both set where an old object refers to an old one.
+    pub const REMEMBERED: u64 = 3 << 4;
+    /// `zForwardingEntry.hpp`: bit 0 populated, then the offset, from here on the index.
+    pub const INDEX_SHIFT: u32 = 46;
+    /// Bits of the index.
+    pub const INDEX_BITS: u32 = 64 - INDEX_SHIFT;
+    /// `zForwarding.hpp`: `_page` follows `_entries`, which is a size_t.
+    pub const FORWARDING_PAGE_AFTER_ENTRIES: u64 = 8;
+    /// `ZForwarding::_ref_count` where the tables lack it (27 and later).
+    pub const FORWARDING_REF_COUNT: u64 = 136;
+    /// `zGeneration.hpp`: `_id` follows the vtable, then come `_page_allocator`, `_page_table`
+    /// and `_forwarding_table`, which starts with its ZGranuleMap.
+    pub const GENERATION_ID: u64 = 8;
+    /// `ZGeneration::_page_allocator`.
+    pub const GENERATION_PAGE_ALLOCATOR: u64 = 16;
+    /// `ZGeneration::_page_table`.
+    pub const GENERATION_PAGE_TABLE: u64 = 24;
+    /// `ZGeneration::_forwarding_table`.
+    pub const GENERATION_FORWARDING_TABLE: u64 = 32;
+}
+
+/// `classLoaderData.hpp`: `ClassLoaderData::_handles`, a ChunkedHandleList, which is a pointer to
+/// its last chunk. Where a class's mirror handle is not in one of its chunks, it is not this.
+pub const CLD_HANDLES: u64 = 48;
+/// `ChunkedHandleList::Chunk {oop _data[32]; juint _size; Chunk* _next}`.
+pub const HANDLE_CHUNK_OOPS: u64 = 32;
+/// Offset of `_size`.
+pub const HANDLE_CHUNK_SIZE: u64 = 256;
+/// Offset of `_next`.
+pub const HANDLE_CHUNK_NEXT: u64 = 264;
+/// `oopStorage.inline.hpp`: offset of `OopStorage::Block::_owner_address`.
+pub const BLOCK_OWNER: u64 = 520;

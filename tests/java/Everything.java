@@ -1,15 +1,15 @@
+import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.InputStream;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
-import java.lang.invoke.VarHandle;
-import java.lang.ref.Cleaner;
 import java.lang.ref.PhantomReference;
 import java.lang.ref.ReferenceQueue;
 import java.lang.ref.SoftReference;
 import java.lang.ref.WeakReference;
 import java.lang.reflect.Array;
-import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Field;
 import java.lang.reflect.Proxy;
 import java.math.BigDecimal;
 import java.math.BigInteger;
@@ -25,6 +25,8 @@ import java.util.function.Supplier;
 /**
  * One of everything that can lie in a heap. Sets all up, prints "READY pid" and then sits still without
  * allocating, so that a heap dump and a core taken one after the other see the same objects.
+ *
+ * <p>Compiled for JDK 8. What needs a later one is in Everything17, which runs with it on 17 and up.
  */
 public class Everything {
     static final List<Object> KEEP = new ArrayList<>();
@@ -116,10 +118,6 @@ public class Everything {
         }
     }
 
-    record Point(int x, long y, String name, double[] rest) {}
-
-    record Nothing() {}
-
     /** A class, fields and strings outside ASCII: 2-, 3- and 4-byte (two surrogates) characters. */
     static class Größe漢字 {
         int höhe = 1;
@@ -149,7 +147,7 @@ public class Everything {
         }
     }
 
-    /** Becomes a hidden class; the constant string gives it resolved references. */
+    /** Becomes a VM anonymous or a hidden class; the constant string gives it resolved references. */
     static class Hidden implements Supplier<String> {
         static int count = 5;
         String s = "hidden";
@@ -162,8 +160,8 @@ public class Everything {
     static class Loader extends ClassLoader {
         private final byte[] bytes;
 
-        Loader(String name, ClassLoader parent, byte[] bytes) {
-            super(name, parent);
+        Loader(ClassLoader parent, byte[] bytes) {
+            super(parent);
             this.bytes = bytes;
         }
 
@@ -183,9 +181,11 @@ public class Everything {
     }
 
     static byte[] bytesOf(Class<?> c) throws Exception {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
         try (InputStream in = c.getResourceAsStream(c.getName() + ".class")) {
-            return in.readAllBytes();
+            for (int b; (b = in.read()) >= 0; ) out.write(b);
         }
+        return out.toByteArray();
     }
 
     static void arrays() {
@@ -223,8 +223,8 @@ public class Everything {
     static void loaders() throws Exception {
         byte[] twin = bytesOf(Twin.class);
         ClassLoader app = Everything.class.getClassLoader();
-        for (String name : new String[] {"first", "second", null}) {
-            Class<?> c = new Loader(name, app, twin).loadClass("Everything$Twin");
+        for (int i = 0; i < 3; i++) {
+            Class<?> c = new Loader(app, twin).loadClass("Everything$Twin");
             Object o = c.getDeclaredConstructor().newInstance();
             KEEP.add(o);
             KEEP.add(Array.newInstance(c, 2, 3));
@@ -232,18 +232,28 @@ public class Everything {
         KEEP.add(new Twin());
         // Loaded, used, dropped: their klasses are freed by the GC at the end.
         for (int i = 0; i < 20; i++) {
-            new Loader("dropped" + i, app, twin).loadClass("Everything$Twin").getDeclaredConstructor().newInstance();
+            new Loader(app, twin).loadClass("Everything$Twin").getDeclaredConstructor().newInstance();
         }
-        byte[] hidden = bytesOf(Hidden.class);
+    }
+
+    /** Classes that no loader knows by name, with a host: of the VM until 16, hidden ones later. */
+    static void anonymous() throws Exception {
+        Class<?> unsafe = Class.forName("sun.misc.Unsafe");
+        Field theUnsafe = unsafe.getDeclaredField("theUnsafe");
+        theUnsafe.setAccessible(true);
         for (int i = 0; i < 3; i++) {
-            MethodHandles.Lookup l = i == 2
-                ? MethodHandles.lookup().defineHiddenClass(hidden, true, MethodHandles.Lookup.ClassOption.STRONG)
-                : MethodHandles.lookup().defineHiddenClass(hidden, true);
-            Object o = l.lookupClass().getDeclaredConstructor().newInstance();
-            ((Supplier<?>) o).get();
-            KEEP.add(o);
-            KEEP.add(Array.newInstance(l.lookupClass(), 1));
+            Class<?> c = (Class<?>) unsafe.getMethod("defineAnonymousClass", Class.class, byte[].class, Object[].class)
+                .invoke(theUnsafe.get(null), Everything.class, bytesOf(Hidden.class), null);
+            java.lang.reflect.Constructor<?> make = c.getDeclaredConstructor();
+            make.setAccessible(true);
+            keepHidden(make.newInstance());
         }
+    }
+
+    static void keepHidden(Object o) {
+        ((Supplier<?>) o).get();
+        KEEP.add(o);
+        KEEP.add(Array.newInstance(o.getClass(), 1));
     }
 
     static void handles(String[] args) throws Throwable {
@@ -251,7 +261,7 @@ public class Everything {
         Runnable bound = () -> KEEP.add(n);
         Function<String, Integer> ref = String::length;
         Supplier<List<String>> make = ArrayList::new;
-        KEEP.addAll(List.of(bound, ref, make));
+        KEEP.addAll(Arrays.asList(bound, ref, make));
         ref.apply("x");
         for (int i = 0; i < 3; i++) KEEP.add("i=" + i + " n=" + n + " c=" + 'c' + " l=" + 7L + " o=" + KEEP.size());
         MethodHandles.Lookup l = MethodHandles.lookup();
@@ -261,10 +271,6 @@ public class Everything {
         MethodHandle inserted = MethodHandles.insertArguments(mh, 1, "tail");
         KEEP.add(inserted);
         KEEP.add((String) inserted.invokeExact("head"));
-        VarHandle vh = l.findVarHandle(Node.class, "n", int.class);
-        Node node = new Node();
-        vh.setVolatile(node, 9);
-        KEEP.addAll(List.of(vh, node));
         KEEP.add(Proxy.newProxyInstance(Everything.class.getClassLoader(),
             new Class<?>[] {Face.class, Comparable.class}, (p, m, a) -> m.getName().equals("hashCode") ? 1 : null));
         KEEP.add(Primitives.class.getDeclaredFields());
@@ -291,7 +297,6 @@ public class Everything {
         KEEP.add(new WeakReference<>(new int[100], queue));
         KEEP.add(new SoftReference<>(new int[100]));
         KEEP.add(new Finalizable());
-        KEEP.add(Cleaner.create());
         Map<Object, Object> weak = new WeakHashMap<>();
         weak.put(held, "value");
         KEEP.add(weak);
@@ -306,11 +311,11 @@ public class Everything {
         KEEP.add(map);
         KEEP.add(new TreeMap<>(map));
         KEEP.add(new ConcurrentHashMap<>(map));
-        KEEP.add(new LinkedList<>(List.of(1, 2, 3)));
+        KEEP.add(new LinkedList<>(Arrays.asList(1, 2, 3)));
         KEEP.add(EnumSet.allOf(Colour.class));
-        KEEP.add(new EnumMap<>(Map.of(Colour.RED, 1)));
+        KEEP.add(new EnumMap<>(Collections.singletonMap(Colour.RED, 1)));
         KEEP.add(new BitSet(100));
-        KEEP.add(BigInteger.TWO.pow(200));
+        KEEP.add(BigInteger.valueOf(2).pow(200));
         KEEP.add(new BigDecimal("1234567890.123456789"));
         KEEP.add(Optional.of("x"));
         KEEP.add(ByteBuffer.allocateDirect(64));
@@ -341,7 +346,7 @@ public class Everything {
             System.identityHashCode(o);
         }
         System.identityHashCode(hashed);
-        KEEP.addAll(List.of(plain, contended, hashed));
+        KEEP.addAll(Arrays.asList(plain, contended, hashed));
         CountDownLatch in = new CountDownLatch(1);
         Thread holder = daemon("holder", () -> {
             synchronized (plain) {
@@ -384,19 +389,6 @@ public class Everything {
         Thread dead = daemon("dead", () -> {});
         dead.join();
         KEEP.add(dead);
-        virtualThread();
-    }
-
-    /** A parked virtual thread leaves a StackChunk in the heap (JDK 21 and later). */
-    static void virtualThread() throws Exception {
-        if (Runtime.version().feature() < 21) return;
-        Object local = "local of a virtual thread";
-        Thread v = (Thread) Thread.class.getMethod("startVirtualThread", Runnable.class).invoke(null, (Runnable) () -> {
-            Object[] frame = {local, new int[] {1, 2, 3}};
-            while (true) LockSupport.park(frame);
-        });
-        KEEP.add(v);
-        await(v, Thread.State.WAITING);
     }
 
     static Thread daemon(String name, Runnable r) {
@@ -431,23 +423,26 @@ public class Everything {
         KEEP.add(new Face() {});
         KEEP.add(new Face() {}.answer() + Face.CONSTANT);
         for (Colour c : Colour.values()) KEEP.add(c.say());
-        KEEP.add(new Point(1, 2, "p", new double[] {3}));
-        KEEP.add(new Nothing());
         KEEP.add(new Größe漢字());
         KEEP.add(Größe漢字.μ);
         arrays();
         loaders();
         handles(args);
+        // Unsafe.defineAnonymousClass went with 17.
+        boolean later = Double.parseDouble(System.getProperty("java.specification.version")) >= 17;
+        if (later) Class.forName("Everything17").getMethod("before", String[].class).invoke(null, (Object) args);
+        else anonymous();
         references();
         collections();
         old(60_000);
         System.gc();
         threads();
+        if (later) Class.forName("Everything17").getMethod("threads").invoke(null);
         old(20_000);
         System.gc();
         old(3_000);
         KEEP.add(new Bottom());
-        System.out.println("READY " + ProcessHandle.current().pid());
+        System.out.println("READY " + new File("/proc/self").getCanonicalFile().getName());
         System.out.flush();
         // Cleaners and finalizers settle before anyone looks; blocked in read(2), main allocates nothing.
         while (System.in.read() >= 0) {}

@@ -1,3 +1,4 @@
+import java.io.File;
 import java.lang.ref.WeakReference;
 import java.util.*;
 
@@ -10,7 +11,15 @@ public class Sample {
         NEW, PAID, SENT
     }
 
-    record Item(String name, int cents) {}
+    static final class Item {
+        final String name;
+        final int cents;
+
+        Item(String name, int cents) {
+            this.name = name;
+            this.cents = cents;
+        }
+    }
 
     static class Order {
         final long number;
@@ -56,7 +65,7 @@ public class Sample {
         clerk.setDaemon(true);
         clerk.start();
         System.gc();
-        System.out.println("READY " + ProcessHandle.current().pid());
+        System.out.println("READY " + new File("/proc/self").getCanonicalFile().getName());
         System.out.flush();
         while (System.in.read() >= 0) {}
     }

@@ -106,7 +106,7 @@ public class StopStress {
         Process cat = new ProcessBuilder("cat").start();
         forever("pipe read for ever", () -> cat.getInputStream().read());
         forever("waitFor for ever", cat::waitFor);
-        KEEP.addAll(List.of(server, silent, socket, udp, selector, channel, pipe, cat));
+        KEEP.addAll(Arrays.asList(server, silent, socket, udp, selector, channel, pipe, cat));
 
         Object lock = new Object();
         CountDownLatch held = new CountDownLatch(2);
@@ -212,8 +212,22 @@ public class StopStress {
     /** Bytes that depend on a number only. */
     static byte[] pattern(long seed, int length) {
         byte[] out = new byte[length];
-        new SplittableRandom(seed).nextBytes(out);
+        SplittableRandom random = new SplittableRandom(seed);
+        ByteBuffer rest = ByteBuffer.wrap(out);
+        while (rest.remaining() >= 8) rest.putLong(random.nextLong());
+        while (rest.hasRemaining()) rest.put((byte) random.nextInt());
         return out;
+    }
+
+    static byte[] all(InputStream in) throws IOException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        byte[] some = new byte[8192];
+        for (int n; (n = in.read(some)) >= 0; ) out.write(some, 0, n);
+        return out.toByteArray();
+    }
+
+    static int pid() throws IOException {
+        return Integer.parseInt(new File("/proc/self").getCanonicalFile().getName());
     }
 
     static void network() throws Exception {
@@ -221,7 +235,7 @@ public class StopStress {
         thread("echo server", () -> {
             while (true) {
                 try (Socket s = server.accept()) {
-                    s.getInputStream().transferTo(s.getOutputStream());
+                    s.getOutputStream().write(all(s.getInputStream()));
                 } catch (Throwable t) {
                     bad("echo server", t);
                 }
@@ -233,7 +247,7 @@ public class StopStress {
             try (Socket s = new Socket(server.getInetAddress(), server.getLocalPort())) {
                 s.getOutputStream().write(sent);
                 s.shutdownOutput();
-                expect(Arrays.equals(s.getInputStream().readAllBytes(), sent), "other bytes came back");
+                expect(Arrays.equals(all(s.getInputStream()), sent), "other bytes came back");
             }
         });
         DatagramSocket a = new DatagramSocket(0, InetAddress.getLoopbackAddress());
@@ -262,7 +276,7 @@ public class StopStress {
     /** The exit code of a shell that says `said`. */
     static int shell(String script, String said) throws Exception {
         Process p = Runtime.getRuntime().exec(new String[] {"sh", "-c", script});
-        String out = new String(p.getInputStream().readAllBytes()).trim();
+        String out = new String(all(p.getInputStream())).trim();
         int code = p.waitFor();
         expect(out.equals(said), "the shell said " + out + ", not " + said);
         return code;
@@ -329,7 +343,7 @@ public class StopStress {
         try {
             virtual = Thread.class.getMethod("startVirtualThread", Runnable.class);
         } catch (NoSuchMethodException e) {
-            return; // JDK 17
+            return; // before JDK 21
         }
         loop("virtual threads", () -> {
             CountDownLatch done = new CountDownLatch(10);
@@ -366,7 +380,7 @@ public class StopStress {
         loop("direct buffers", () -> {
             direct.clear();
             while (direct.hasRemaining()) channel.read(direct, direct.position());
-            expect(crc(direct.flip()) == crc, "the buffer holds other bytes");
+            expect(crc((ByteBuffer) direct.flip()) == crc, "the buffer holds other bytes");
             expect(crc(mapped.duplicate()) == crc, "the mapping holds other bytes");
         });
     }
@@ -395,7 +409,7 @@ public class StopStress {
     static long doubles() {
         double a = 1, b = 0.5, c = 3, d = 0.1;
         for (int i = 1; i < 300_000; i++) {
-            a = Math.fma(a, 0.999, b / i);
+            a = a * 0.999 + b / i;
             b = Math.sqrt(a * a + c);
             c = c * 0.5 + b * 0.25 + d;
             d = (d + a) / (1 + b);
@@ -497,7 +511,7 @@ public class StopStress {
      * thread here starts holds a copy of the descriptor until its exec: hence the second try, and more.
      */
     static String rebind() throws Exception {
-        int number = port == null ? 20_000 + (int) (ProcessHandle.current().pid() % 10_000) : port.getLocalPort();
+        int number = port == null ? 20_000 + pid() % 10_000 : port.getLocalPort();
         if (port != null) port.close();
         for (int tries = 0; ; tries++) {
             port = new ServerSocket();
@@ -529,7 +543,7 @@ public class StopStress {
         Thread.sleep(300);
         BLOCKED.replaceAll((t, s) -> t.getState());
         String first = check(last);
-        System.out.println(first.startsWith("OK") ? "READY " + ProcessHandle.current().pid() : first);
+        System.out.println(first.startsWith("OK") ? "READY " + pid() : first);
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
         for (String line; (line = in.readLine()) != null; ) {
             if (line.startsWith("stop ")) System.exit(Integer.parseInt(line.substring(5)));

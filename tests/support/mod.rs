@@ -2,11 +2,13 @@
 #![allow(dead_code)] // each test binary uses its own part of it
 
 pub mod compare;
+pub mod counts;
 pub mod hprof;
+pub mod jdks;
 pub mod proc;
 pub mod stress;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -55,26 +57,45 @@ pub fn rjcore() -> Command {
     Command::new(env!("CARGO_BIN_EXE_rjcore"))
 }
 
-/// The Java programs, compiled once per test binary (for 17: their classes run on later ones too).
+/// The programs that run on JDK 8, too.
+const FOR_8: [&str; 3] = ["Everything.java", "Sample.java", "StopStress.java"];
+
+/// The Java programs, compiled for 8 or 17: their classes run on later ones too. Once per test binary and
+/// state of the sources, so that processes of one binary may share them.
 pub fn classes() -> PathBuf {
     static ONCE: Once = Once::new();
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("classes-{}", env!("CARGO_CRATE_NAME")));
     ONCE.call_once(|| {
+        let sources = std::fs::read_dir(Path::new(ROOT).join("tests/java")).expect("tests/java");
+        let mut sources: Vec<PathBuf> = sources
+            .map(|e| e.expect("an entry").path())
+            .filter(|p| p.extension() == Some(OsStr::new("java")))
+            .collect();
+        sources.sort();
+        let state = |p: &PathBuf| (p.clone(), std::fs::read_to_string(p).expect("a source"));
+        let state = format!("{:?}", sources.iter().map(state).collect::<Vec<_>>());
+        if std::fs::read_to_string(dir.join("sources")).is_ok_and(|s| s == state) {
+            return;
+        }
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("a directory for classes");
+        let is_for_8 = |p: &PathBuf| FOR_8.iter().any(|n| p.ends_with(n));
+        let (for_8, for_17): (Vec<_>, Vec<_>) = sources.into_iter().partition(is_for_8);
+        assert_eq!(for_8.len(), FOR_8.len());
         let heap_library = dep(".test-deps/visualvm/org-graalvm-visualvm-lib-jfluid-heap.jar");
-        let sources = std::fs::read_dir(Path::new(ROOT).join("tests/java")).expect("tests/java");
-        let sources = sources
-            .map(|e| e.expect("an entry").path())
-            .filter(|p| p.extension() == Some(OsStr::new("java")));
-        run(Command::new(jdk(17).join("bin/javac"))
-            .args(["-encoding", "UTF-8", "--release", "17", "-nowarn", "-Xlint:none", "-cp"])
-            .arg(heap_library)
-            .arg("-d")
-            .arg(&dir)
-            .args(sources)
-            .env("LC_ALL", "C.UTF-8"));
+        let path = std::env::join_paths([&dir, &heap_library]).expect("a class path");
+        for (release, sources) in [("8", for_8), ("17", for_17)] {
+            run(Command::new(jdk(17).join("bin/javac"))
+                .args(["-encoding", "UTF-8", "--release", release, "-nowarn", "-Xlint:none"])
+                .arg("-cp")
+                .arg(&path)
+                .arg("-d")
+                .arg(&dir)
+                .args(sources)
+                .env("LC_ALL", "C.UTF-8"));
+        }
+        std::fs::write(dir.join("sources"), state).expect("the state of the sources");
     });
     dir
 }
@@ -107,7 +128,8 @@ impl Drop for Scratch {
 /// A running Java program of ours, past its READY; killed when dropped.
 pub struct Jvm {
     child: Child,
-    home: PathBuf,
+    /// What runs jcmd of its JDK: a program and its first arguments.
+    jcmd: Vec<OsString>,
 }
 
 impl Jvm {
@@ -132,13 +154,17 @@ impl Jvm {
         program: &str,
         dir: &Scratch,
     ) -> Jvm {
-        let home = home.to_owned();
         cmd.arg(home.join("bin/java")).args(flags);
         cmd.arg("-cp").arg(classes()).args(program.split(' '));
+        Jvm::launch(cmd, vec![home.join("bin/jcmd").into()], dir)
+    }
+
+    /// The same by a whole command.
+    pub fn launch(mut cmd: Command, jcmd: Vec<OsString>, dir: &Scratch) -> Jvm {
         // The class names are outside ASCII, so are the files they lie in.
         cmd.env("LC_ALL", "C.UTF-8").env_remove("JAVA_TOOL_OPTIONS").current_dir(&dir.0);
         cmd.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut jvm = Jvm { child: cmd.spawn().unwrap_or_else(|e| panic!("{cmd:?}: {e}")), home };
+        let mut jvm = Jvm { child: cmd.spawn().unwrap_or_else(|e| panic!("{cmd:?}: {e}")), jcmd };
         let mut out = BufReader::new(jvm.child.stdout.take().expect("piped"));
         let mut said = String::new();
         loop {
@@ -158,13 +184,15 @@ impl Jvm {
     }
 
     pub fn jcmd(&self, args: &[&str]) -> String {
-        text(Command::new(self.home.join("bin/jcmd")).arg(self.pid().to_string()).args(args))
+        let mut cmd = Command::new(&self.jcmd[0]);
+        text(cmd.args(&self.jcmd[1..]).arg(self.pid().to_string()).args(args))
     }
 
     /// HotSpot's own dump of all objects, without a collection before it.
     pub fn heap_dump(&self, file: &Path) {
-        let said =
-            self.jcmd(&["GC.heap_dump", "-all", "-overwrite", file.to_str().expect("UTF-8")]);
+        // Not "-overwrite": it came with 17.
+        let _ = std::fs::remove_file(file);
+        let said = self.jcmd(&["GC.heap_dump", "-all", file.to_str().expect("UTF-8")]);
         assert!(said.contains("Heap dump file created"), "{said}");
     }
 

@@ -6,6 +6,8 @@
 mod cms;
 mod contiguous;
 mod g1;
+mod shenandoah;
+pub(super) mod z;
 
 use serde::Serialize;
 
@@ -13,7 +15,6 @@ pub use cms::FreeChunks;
 
 use super::Vm;
 use super::flags::Flags;
-use super::unexported::OTHER_COLLECTORS;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 
@@ -107,6 +108,8 @@ pub struct CollectedHeap {
     pub marks: Option<MarkBitmap>,
     /// What lies between objects.
     pub free_chunks: FreeChunks,
+    /// Whether only what can be reached from the roots counts as an object.
+    pub reachable_only: bool,
     /// Whether a stop-the-world collection was under way.
     pub collecting: bool,
     /// CollectedHeap::_reserved.
@@ -117,22 +120,31 @@ pub struct CollectedHeap {
 
 type Regions = fn(&Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>;
 
-/// The flag that chooses it, its name, how its regions are found.
-const KINDS: [(&str, &str, Regions); 5] = [
-    ("UseSerialGC", "Serial", contiguous::serial),
-    ("UseConcMarkSweepGC", "CMS", cms::regions),
-    ("UseEpsilonGC", "Epsilon", contiguous::epsilon),
-    ("UseParallelGC", "Parallel", contiguous::parallel),
-    ("UseG1GC", "G1", g1::regions),
+/// Which objects of its regions HotSpot dumps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dumps {
+    /// All of them.
+    All,
+    /// Those that can be reached: the others may be of classes that are gone.
+    Reachable,
+}
+
+/// The flag that chooses it, its name, how its regions are found, what HotSpot dumps of them.
+const KINDS: [(&str, &str, Regions, Dumps); 7] = [
+    ("UseSerialGC", "Serial", contiguous::serial, Dumps::All),
+    ("UseConcMarkSweepGC", "CMS", cms::regions, Dumps::All),
+    ("UseEpsilonGC", "Epsilon", contiguous::epsilon, Dumps::All),
+    ("UseParallelGC", "Parallel", contiguous::parallel, Dumps::All),
+    ("UseG1GC", "G1", g1::regions, Dumps::All),
+    ("UseZGC", "ZGC", z::regions, Dumps::Reachable),
+    ("UseShenandoahGC", "Shenandoah", shenandoah::regions, Dumps::Reachable),
 ];
 
-fn kind(flags: &Flags) -> Result<(&'static str, Regions)> {
-    let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag)).map(|k| (k.1, k.2));
+fn kind(flags: &Flags) -> Result<(&'static str, Regions, Dumps)> {
+    let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag)).map(|k| (k.1, k.2, k.3));
     found.ok_or_else(|| {
-        let other = OTHER_COLLECTORS.iter().find(|(flag, _)| flags.bool(flag));
         Error::Unsupported(format!(
-            "its collector is {}, which rjcore does not read yet; it reads {}",
-            other.map_or("unknown", |(_, name)| name),
+            "its collector is unknown to rjcore, which reads {}",
             KINDS.map(|k| k.1).join(", ")
         ))
     })
@@ -145,7 +157,7 @@ pub fn check(flags: &Flags) -> Result<()> {
 
 /// Finds the heap.
 pub fn open(vm: &Vm) -> Result<CollectedHeap> {
-    let (name, regions) = kind(&vm.flags)?;
+    let (name, regions, dumps) = kind(&vm.flags)?;
     let f = &vm.fields;
     let what = || Error::unreadable("Universe::_collectedHeap");
     let heap = vm.mem.u64(f.collected_heap.get()?).map_err(what())?;
@@ -165,7 +177,8 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
         regions,
         marks,
         free_chunks: FreeChunks::of(vm),
-        collecting: at(f.gc_active).and_then(|a| vm.mem.u8(a).ok()).unwrap_or(0) != 0,
+        reachable_only: dumps == Dumps::Reachable,
+        collecting: super::barrier::collecting(vm.mem, f),
         reserved: reserved(vm),
         collections: at(f.total_collections).and_then(|a| vm.mem.u32(a).ok()),
     })
@@ -177,7 +190,8 @@ pub fn reserved(vm: &Vm) -> Option<(u64, u64)> {
     // MemRegion {HeapWord* _start; size_t _word_size} (memRegion.hpp).
     let at = heap.wrapping_add(vm.fields.heap_reserved.opt()?);
     let (start, words) = (vm.mem.u64(at).ok()?, vm.mem.u64(at.wrapping_add(8)).ok()?);
-    Some((start, start.checked_add(words.checked_mul(8)?)?))
+    // ZGC leaves it empty.
+    Some((start, start.checked_add(words.checked_mul(8)?)?)).filter(|_| words > 0)
 }
 
 /// A region whose bounds hold, or an error.

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Fault, Result};
 use crate::heap::{Heap, WalkReport, walk};
+use crate::hotspot::barrier::Barrier;
 use crate::hotspot::perfdata;
 
 use objects::Records;
@@ -69,7 +70,14 @@ pub fn write_dump(
     let first_virtual = threads_named + 1;
     let mut thread = first_virtual;
 
-    let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k)).collect();
+    let traced = heap.traced(threads)?;
+    summary.damaged.extend(traced.iter().flat_map(|t| t.damaged.iter().cloned()));
+    let reference = match &vm.barrier {
+        Barrier::Z(_) => plan::Copy::Barrier,
+        Barrier::Forwarded(_) if traced.is_none_or(|t| t.forwarded) => plan::Copy::Barrier,
+        _ => plan::Copy::Ref,
+    };
+    let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k, reference)).collect();
     let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);
     let make = || {
         let mut records = Records::new(heap, &plans);

@@ -83,13 +83,13 @@ impl<'h> Records<'h> {
 
     fn array(&mut self, object: Object, plan: &Plan, elements: &[u8], length: u64) {
         let &Plan::Array { class_id, value_type, copy, .. } = plan else { return };
-        let p = &self.heap.vm.pointers;
+        let vm = self.heap.vm;
         let body = (length * copy.dump_size()) as usize;
         let header = array_header(object.addr, length as u32, class_id, value_type);
         let head = header.as_slice().len();
         let to = self.room(head + body);
         to[..head].copy_from_slice(header.as_slice());
-        copy.run(p, elements, &mut to[head..]);
+        copy.run(vm, elements, &mut to[head..]);
     }
 
     /// Writes the chunk's records as segments.
@@ -144,7 +144,7 @@ impl<'h> Records<'h> {
                 self.faults.push(fault);
             }
             let to = &mut to[..(n * copy.dump_size()) as usize];
-            copy.run(p, &from[..bytes], to);
+            copy.run(heap.vm, &from[..bytes], to);
             out.write_all(to)?;
             done += n;
         }
@@ -173,7 +173,7 @@ impl Visitor for Records<'_> {
                         }
                     }
                     Special::VirtualThread(threads) => {
-                        if threads.is_unmounted(object.bytes) {
+                        if threads.is_unmounted(self.heap.vm, object.bytes) {
                             self.virtual_threads.push(object.addr);
                         }
                     }
@@ -181,7 +181,7 @@ impl Visitor for Records<'_> {
                     Special::Hidden(_) => {}
                 }
                 self.objects += 1;
-                let p = self.heap.vm.pointers;
+                let vm = self.heap.vm;
                 let to = self.room(INSTANCE_HEADER + *len as usize);
                 let (head, mut values) = to.split_at_mut(INSTANCE_HEADER);
                 head[0] = sub::INSTANCE_DUMP;
@@ -191,7 +191,7 @@ impl Visitor for Records<'_> {
                 head[21..25].copy_from_slice(&len.to_be_bytes());
                 for run in runs {
                     let (to, rest) = values.split_at_mut(run.dump_len as usize);
-                    run.copy.run(&p, &object.bytes[run.offset as usize..], to);
+                    run.copy.run(vm, &object.bytes[run.offset as usize..], to);
                     values = rest;
                 }
             }

@@ -13,6 +13,8 @@ use super::records::{double_bits, float_bits};
 pub enum Copy {
     /// References: widened where narrow, 8 bytes each.
     Ref,
+    /// The same where a reference is more than an address: the collector's barrier tells.
+    Barrier,
     /// Bytes as they are.
     Bytes1,
     /// 16-bit values, swapped.
@@ -28,10 +30,10 @@ pub enum Copy {
 }
 
 impl Copy {
-    /// By the first character of a signature.
-    pub fn of(kind: u8) -> Copy {
+    /// By the first character of a signature; `reference` is how this heap's are copied.
+    pub fn of(kind: u8, reference: Copy) -> Copy {
         match (is_reference(kind), kind, hprof_size(kind)) {
-            (true, ..) => Copy::Ref,
+            (true, ..) => reference,
             (_, b'F', _) => Copy::Float,
             (_, b'D', _) => Copy::Double,
             (_, _, 1) => Copy::Bytes1,
@@ -44,7 +46,7 @@ impl Copy {
     /// Bytes that one value takes in the heap.
     pub fn heap_size(self, p: &Pointers) -> u64 {
         match self {
-            Copy::Ref => p.oop_size(),
+            Copy::Ref | Copy::Barrier => p.oop_size(),
             _ => self.dump_size(),
         }
     }
@@ -55,13 +57,21 @@ impl Copy {
             Copy::Bytes1 => 1,
             Copy::Swap2 => 2,
             Copy::Swap4 | Copy::Float => 4,
-            Copy::Ref | Copy::Swap8 | Copy::Double => 8,
+            Copy::Ref | Copy::Barrier | Copy::Swap8 | Copy::Double => 8,
         }
     }
 
     /// Copies the values of `from` to `to`, whose length says how many there are.
     #[inline(always)]
-    pub fn run(self, p: &Pointers, from: &[u8], to: &mut [u8]) {
+    pub fn run(self, vm: &Vm, from: &[u8], to: &mut [u8]) {
+        if self == Copy::Barrier {
+            return through_barrier(vm, from, to);
+        }
+        self.run_plain(&vm.pointers, from, to);
+    }
+
+    #[inline(always)]
+    fn run_plain(self, p: &Pointers, from: &[u8], to: &mut [u8]) {
         fn map<const N: usize, const M: usize>(
             from: &[u8],
             to: &mut [u8],
@@ -78,10 +88,24 @@ impl Copy {
             Copy::Bytes1 => to.copy_from_slice(&from[..to.len()]),
             Copy::Swap2 => map(from, to, |b| u16::from_le_bytes(b).to_be_bytes()),
             Copy::Swap4 => map(from, to, |b| u32::from_le_bytes(b).to_be_bytes()),
-            Copy::Ref | Copy::Swap8 => map(from, to, |b| u64::from_le_bytes(b).to_be_bytes()),
+            Copy::Ref | Copy::Barrier | Copy::Swap8 => {
+                map(from, to, |b| u64::from_le_bytes(b).to_be_bytes())
+            }
             Copy::Float => map(from, to, |b| float_bits(u32::from_le_bytes(b)).to_be_bytes()),
             Copy::Double => map(from, to, |b| double_bits(u64::from_le_bytes(b)).to_be_bytes()),
         }
+    }
+}
+
+/// References by their objects' addresses.
+fn through_barrier(vm: &Vm, from: &[u8], to: &mut [u8]) {
+    let size = vm.pointers.oop_size() as usize;
+    for (from, to) in from.chunks_exact(size).zip(to.as_chunks_mut::<8>().0) {
+        let bits = match *from {
+            [a, b, c, d] => vm.pointers.widen(u32::from_le_bytes([a, b, c, d])),
+            _ => from.try_into().map_or(0, u64::from_le_bytes),
+        };
+        *to = vm.barrier.resolve(vm.mem, bits).to_be_bytes();
     }
 }
 
@@ -157,27 +181,27 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// Compiles the plan of one class.
-    pub fn new(vm: &Vm, klass: &Klass) -> Plan {
+    /// Compiles the plan of one class; `reference` is how references are copied.
+    pub fn new(vm: &Vm, klass: &Klass, reference: Copy) -> Plan {
         let array = |kind: u8, header: u64| Plan::Array {
             class_id: klass.mirror,
             value_type: super::records::value_type(kind),
             header: header as u32,
-            copy: Copy::of(kind),
+            copy: Copy::of(kind, reference),
         };
         match (klass.kind, klass.size) {
             (Kind::TypeArray(kind), Size::Array { header, .. }) => array(kind, header),
             (Kind::ObjArray, Size::Array { header, .. }) => array(b'L', header),
-            _ => Plan::instance(vm, klass),
+            _ => Plan::instance(vm, klass, reference),
         }
     }
 
-    fn instance(vm: &Vm, klass: &Klass) -> Plan {
+    fn instance(vm: &Vm, klass: &Klass, reference: Copy) -> Plan {
         let mut runs: Vec<Run> = Vec::new();
         let p = &vm.pointers;
         for k in vm.classes.with_supers(klass) {
             for i in vm.dumped_fields(k).filter(|i| !i.is_static) {
-                let copy = Copy::of(i.kind);
+                let copy = Copy::of(i.kind, reference);
                 let size = copy.dump_size() as u32;
                 if let Some(last) = runs.last_mut() {
                     let values = u64::from(last.dump_len) / last.copy.dump_size();
@@ -226,7 +250,7 @@ mod tests {
     fn references_are_widened_and_null_stays_null() {
         let mut to = [0xff; 16];
         let from = [0, 0, 0, 0, 2, 0, 0, 0];
-        Copy::Ref.run(&pointers(true), &from, &mut to);
+        Copy::Ref.run_plain(&pointers(true), &from, &mut to);
         assert_eq!(to, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0x10]);
     }
 
@@ -234,10 +258,10 @@ mod tests {
     fn every_nan_becomes_the_same() {
         let mut to = [0; 8];
         let odd = f64::from_bits(0xfff0_0000_0000_0001).to_bits().to_le_bytes();
-        Copy::Double.run(&pointers(true), &odd, &mut to);
+        Copy::Double.run_plain(&pointers(true), &odd, &mut to);
         assert_eq!(to, 0x7ff8_0000_0000_0000u64.to_be_bytes());
         let mut to = [0; 4];
-        Copy::Float.run(&pointers(true), &(-0.0f32).to_le_bytes(), &mut to);
+        Copy::Float.run_plain(&pointers(true), &(-0.0f32).to_le_bytes(), &mut to);
         assert_eq!(to, [0x80, 0, 0, 0]);
     }
 }

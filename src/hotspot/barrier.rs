@@ -1,0 +1,107 @@
+//! From the bits of a reference to where its object is now: HotSpot's load barriers, as far as
+//! they read.
+//!
+//! Most collectors need none. ZGC's references have colours, and may be older than a relocation.
+//! Shenandoah's may lead to an object's old copy, whose header has the address of the new one;
+//! so may those of any other collector in the middle of a collection.
+
+use super::flags::Flags;
+use super::gc::z::Z;
+use super::pointers::{KlassForm, Pointers};
+use crate::corefile::memory::Memory;
+use crate::error::Result;
+use crate::vmstructs::{Fields, Tables};
+
+/// `markWord.hpp`: the low bits of a header that holds a forwarding address.
+const MARKED: u64 = 3;
+
+/// Whether a stop-the-world collection was under way.
+pub fn collecting(mem: &Memory, fields: &Fields) -> bool {
+    let active = || {
+        let heap = mem.u64(fields.collected_heap.opt()?).ok()?;
+        mem.u8(heap.wrapping_add(fields.gc_active.opt()?)).ok()
+    };
+    active().unwrap_or(0) != 0
+}
+
+/// What this VM's collector does to references.
+#[derive(Debug, Clone)]
+pub enum Barrier {
+    /// A reference is an address.
+    None,
+    /// ZGC.
+    Z(Box<Z>),
+    /// Shenandoah, and others that were collecting: whether headers hold a klass beside the
+    /// forwarding address.
+    Forwarded(KlassForm),
+}
+
+impl Barrier {
+    /// By the flags.
+    pub fn read(
+        mem: &Memory,
+        tables: &Tables,
+        fields: &Fields,
+        flags: &Flags,
+        pointers: &Pointers,
+    ) -> Result<Barrier> {
+        if let Some(z) = Z::read(mem, tables, fields, flags)? {
+            return Ok(Barrier::Z(z.into()));
+        }
+        Ok(match flags.bool("UseShenandoahGC") || collecting(mem, fields) {
+            true => Barrier::Forwarded(pointers.klass),
+            false => Barrier::None,
+        })
+    }
+
+    /// The object's address by a reference that was read as 64 bits, or widened to them.
+    #[inline]
+    pub fn resolve(&self, mem: &Memory, bits: u64) -> u64 {
+        match self {
+            Barrier::None => bits,
+            Barrier::Z(z) => z.resolve(mem, bits),
+            Barrier::Forwarded(_) => self.forwardee(mem, bits).unwrap_or(bits),
+        }
+    }
+
+    /// The same without a look at the object: Shenandoah's old copy is not told from the new one.
+    #[inline]
+    pub fn address(&self, mem: &Memory, bits: u64) -> u64 {
+        match self {
+            Barrier::Z(z) => z.resolve(mem, bits),
+            _ => bits,
+        }
+    }
+
+    /// Where the object at `addr` was moved to, if its header says so.
+    pub fn forwardee(&self, mem: &Memory, addr: u64) -> Option<u64> {
+        let Barrier::Forwarded(form) = self else { return None };
+        let mark = mem.u64(addr).ok()?;
+        let to = mark & !MARKED;
+        if mark & MARKED != MARKED || to == 0 || to == addr {
+            return None;
+        }
+        // A full collection writes where an object will be before it moves it: then the class
+        // there is most often another one.
+        let klass = |addr: u64| mem.u64(addr.wrapping_add(8)).ok();
+        let moved = match form {
+            KlassForm::Compact(_) => mem.u64(to).ok()? & MARKED != MARKED,
+            KlassForm::Wide => klass(addr)? == klass(to)?,
+            KlassForm::Narrow => klass(addr)? as u32 == klass(to)? as u32,
+        };
+        moved.then_some(to)
+    }
+
+    /// Whether a reference in the heap is null.
+    pub fn is_null(&self, mem: &Memory, bits: u64) -> bool {
+        self.address(mem, bits) == 0
+    }
+
+    /// The object that a word on a stack would refer to if it were a reference.
+    pub fn plausible(&self, mem: &Memory, bits: u64) -> Option<u64> {
+        match self {
+            Barrier::Z(z) => z.plausible(mem, bits),
+            _ => Some(self.resolve(mem, bits)),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The colours that ZGC's references carry, and what each says of how old it is.
+
+use super::super::super::unexported::z as facts;
+use crate::corefile::memory::Memory;
+use crate::error::{Error, Fault, Result};
+use crate::vmstructs::{Fields, Tables};
+
+/// How references are coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colours {
+    /// Not known yet.
+    None,
+    /// Above the address; the heap is mapped once for each (until 20, and X in 21).
+    Views {
+        /// ZAddressOffsetMask.
+        offset_mask: u64,
+        /// ZAddressMetadataMask.
+        metadata: u64,
+        /// The bit of the view that addresses are given in.
+        base: u64,
+        /// The colours of references that no relocation made old.
+        fresh: u64,
+    },
+    /// In the low 16 bits, the address above them (generational, from 21).
+    Low {
+        /// ZAddressOffsetMask.
+        offset_mask: u64,
+        /// Which of the four remapped bits (0 to 3) is the current one.
+        good: u32,
+        /// aarch64 has all but that one set, and a fixed shift.
+        inverted: bool,
+    },
+}
+
+/// A reference without its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plain {
+    /// The address that it holds.
+    pub addr: u64,
+    /// What may have moved the object since.
+    pub stale: Option<Stale>,
+}
+
+/// Which generation's relocation came after a reference was written. Without generations it
+/// is always the young one's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// The young generation's, or the only one's.
+    Young,
+    /// The old generation's.
+    Old,
+    /// Both; the object was in one of them.
+    Both {
+        /// From an old object to an old one.
+        in_old: bool,
+    },
+}
+
+impl Colours {
+    /// The four (or three) views of one heap; `present` tells how much of one is in the core.
+    pub fn views(
+        mem: &Memory,
+        tables: &Tables,
+        f: &Fields,
+        x: bool,
+        present: impl Fn(u64) -> usize,
+    ) -> Result<Colours> {
+        let pick = |x_field, z_field| if x { x_field } else { z_field };
+        let globals = pick(f.x_globals, f.z_globals).get()?;
+        let offset_mask = match pick(f.x_offset_mask, f.z_offset_mask).opt() {
+            Some(field) => global(mem, globals, field)?,
+            // A constant until 12.
+            None => tables
+                .constant("ZAddressOffsetMask")
+                .map(|m| m as u64)
+                .ok_or_else(|| Error::MissingField { what: "ZAddressOffsetMask".into() })?,
+        };
+        let good = global(mem, globals, pick(f.x_good_mask, f.z_good_mask).get()?)?;
+        check_mask(offset_mask)?;
+        let first = offset_mask + 1;
+        let [marked0, marked1, remapped, finalizable] = [first, first << 1, first << 2, first << 3];
+        let metadata = marked0 | marked1 | remapped | finalizable;
+        if good & !metadata != 0 || !good.is_power_of_two() {
+            return Err(Error::Corrupt(format!("ZAddressGoodMask is {good:#x}")));
+        }
+        // Any of them will do to read; what HotSpot itself would write comes first.
+        let views = [good, remapped, marked0, marked1];
+        let most = views.map(&present);
+        let best = most.iter().copied().max().unwrap_or(0);
+        let base = views[most.iter().position(|n| *n == best).unwrap_or(0)];
+        Ok(Colours::Views { offset_mask, metadata, base, fresh: good | remapped })
+    }
+
+    /// The colours in the low bits.
+    pub fn generational(mem: &Memory, f: &Fields) -> Result<Colours> {
+        let globals = f.z_globals.get()?;
+        let offset_mask = global(mem, globals, f.z_offset_mask.get()?)?;
+        check_mask(offset_mask)?;
+        let mask = global(mem, globals, f.z_load_good.get()?)?;
+        let remapped = mask >> facts::REMAPPED_SHIFT & 0xf;
+        let inverted = remapped.count_ones() == 3;
+        let bit = if inverted { remapped ^ 0xf } else { remapped };
+        if !bit.is_power_of_two() {
+            return Err(Error::Corrupt(format!("ZPointerLoadGoodMask is {mask:#x}")));
+        }
+        Ok(Colours::Low { offset_mask, good: bit.trailing_zeros(), inverted })
+    }
+
+    /// The bits of an address that count from the heap's base.
+    pub fn offset_mask(&self) -> u64 {
+        match *self {
+            Colours::None => 0,
+            Colours::Views { offset_mask, .. } | Colours::Low { offset_mask, .. } => offset_mask,
+        }
+    }
+
+    /// What an offset is added to.
+    pub fn base(&self) -> u64 {
+        match *self {
+            Colours::None => 0,
+            Colours::Views { base, .. } => base,
+            Colours::Low { offset_mask, .. } => offset_mask + 1,
+        }
+    }
+
+    /// The address in a reference, and whether a relocation may have made it old. What is no
+    /// reference comes back as it is.
+    #[inline(always)]
+    pub fn take_off(&self, bits: u64) -> Plain {
+        let fresh = |addr| Plain { addr, stale: None };
+        match *self {
+            Colours::None => fresh(bits),
+            Colours::Views { offset_mask, metadata, base, fresh: good } => {
+                if bits & metadata == 0 || bits & !(metadata | offset_mask) != 0 {
+                    return fresh(bits); // null, too
+                }
+                let addr = bits & offset_mask | base;
+                let stale = (bits & good == 0).then_some(Stale::Young);
+                Plain { addr, stale }
+            }
+            Colours::Low { offset_mask, good, inverted } => {
+                let bit = bits >> facts::REMAPPED_SHIFT & 0xf;
+                let bit = if inverted { bit ^ 0xf } else { bit };
+                // On stacks, and in handles of one thread, they have no colour.
+                if bits > 0xffff && bits >> 1 <= offset_mask || !bit.is_power_of_two() {
+                    return fresh(bits);
+                }
+                let bit = bit.trailing_zeros();
+                let shift = if inverted { 16 } else { facts::REMAPPED_SHIFT + 1 + bit };
+                let addr = bits >> shift;
+                if addr == 0 || bit == good {
+                    return fresh(addr);
+                }
+                // One bit of its number alternates with the young, the other with the old.
+                let stale = match ((bit ^ good) & 1 != 0, (bit ^ good) & 2 != 0) {
+                    (true, false) => Stale::Young,
+                    (false, true) => Stale::Old,
+                    _ => Stale::Both { in_old: bits & facts::REMEMBERED == facts::REMEMBERED },
+                };
+                Plain { addr, stale: Some(stale) }
+            }
+        }
+    }
+
+    /// Whether a word has the form of a reference that is not null.
+    pub fn is_reference(&self, bits: u64) -> bool {
+        let addr = self.take_off(bits).addr;
+        match *self {
+            Colours::None => false,
+            Colours::Views { offset_mask, metadata, .. } => {
+                bits & !(metadata | offset_mask) == 0 && (bits & metadata).is_power_of_two()
+            }
+            Colours::Low { offset_mask, .. } => addr & !offset_mask == offset_mask + 1,
+        }
+    }
+}
+
+fn check_mask(mask: u64) -> Result<()> {
+    if (mask + 1).is_power_of_two() && (32..48).contains(&mask.trailing_ones()) {
+        return Ok(());
+    }
+    Err(Error::Corrupt(format!("ZAddressOffsetMask is {mask:#x}")))
+}
+
+/// ZGlobalsForVMStructs holds pointers to the values.
+fn global(mem: &Memory, globals: u64, field: u64) -> Result<u64> {
+    let read =
+        || -> Result<u64, Fault> { mem.u64(mem.u64(mem.u64(globals)?.wrapping_add(field))?) };
+    read().map_err(Error::unreadable("ZGlobalsForVMStructs"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MASK: u64 = (1 << 42) - 1;
+
+    fn plain(addr: u64, stale: Option<Stale>) -> Plain {
+        Plain { addr, stale }
+    }
+
+    #[test]
+    fn views_are_one_memory() {
+        let remapped = 1 << 44;
+        let c = Colours::Views {
+            offset_mask: MASK,
+            metadata: 0xf << 42,
+            base: remapped,
+            fresh: remapped,
+        };
+        assert_eq!(c.take_off(0), plain(0, None));
+        assert_eq!(c.take_off(remapped | 0x1000), plain(remapped | 0x1000, None));
+        let old = c.take_off(1 << 42 | 0x1000);
+        assert_eq!(old, plain(remapped | 0x1000, Some(Stale::Young)));
+        // Marked by the finalizer's side only: two bits.
+        let both = c.take_off(1 << 45 | 1 << 43 | 8);
+        assert_eq!(both, plain(remapped | 8, Some(Stale::Young)));
+        assert_eq!(c.take_off(0x7f00_0000_1000), plain(0x7f00_0000_1000, None));
+        assert!(c.is_reference(remapped | 8) && !c.is_reference(0x7f00_0000_1000));
+    }
+
+    #[test]
+    fn low_colours_shift() {
+        let c = Colours::Low { offset_mask: MASK, good: 1, inverted: false };
+        let object = 1 << 42 | 0x20_0010;
+        let coloured = |bit: u64, more: u64| object << (13 + bit) | 1 << (12 + bit) | more;
+        assert_eq!(c.take_off(coloured(1, 0x150)), plain(object, None));
+        assert_eq!(c.take_off(coloured(0, 0x150)), plain(object, Some(Stale::Young)));
+        assert_eq!(c.take_off(coloured(3, 0x150)), plain(object, Some(Stale::Old)));
+        let both = Some(Stale::Both { in_old: true });
+        assert_eq!(c.take_off(coloured(2, 0x170)), plain(object, both));
+        // Null has colours, too; on stacks there are none.
+        assert_eq!(c.take_off(0x2150), plain(0, None));
+        assert_eq!(c.take_off(0), plain(0, None));
+        assert_eq!(c.take_off(object), plain(object, None));
+        assert!(c.is_reference(object) && c.is_reference(coloured(0, 0)));
+        assert!(!c.is_reference(0x2150) && !c.is_reference(0x7f00_0000_1000));
+    }
+}

@@ -1,0 +1,174 @@
+//! ZGC's forwarding tables: where the objects of relocated pages went.
+
+use super::super::super::unexported::z as facts;
+use crate::corefile::memory::Memory;
+use crate::error::{Error, Result};
+use crate::vmstructs::{Fields, Tables};
+
+/// Granules of the largest heap that ZGC can have, 16 times over as its offsets are.
+const MAX_GRANULES: u64 = 1 << 27;
+/// Twice the objects that fit a medium page.
+const MAX_ENTRIES: u64 = 1 << 26;
+
+/// ZGranuleMap: a pointer for each granule of the offsets.
+#[derive(Debug, Clone, Copy)]
+pub struct Granules {
+    map: u64,
+    size: u64,
+    /// log2 of a granule's bytes.
+    pub shift: u32,
+}
+
+impl Granules {
+    /// Reads ZGranuleMap {size_t _size; T* _map} at `at`; `entries` is the offset of _map.
+    pub fn read(mem: &Memory, at: u64, entries: u64, shift: u32) -> Result<Granules> {
+        let what = || Error::unreadable("a ZGranuleMap");
+        let size = mem.u64(at).map_err(what())?;
+        let map = mem.u64(at.wrapping_add(entries)).map_err(what())?;
+        if size > MAX_GRANULES || !(12..40).contains(&shift) {
+            return Err(Error::Corrupt(format!("a ZGranuleMap of {size} granules")));
+        }
+        Ok(Granules { map, size, shift })
+    }
+
+    /// The pointer for an offset; 0 where there is none.
+    fn get(&self, mem: &Memory, offset: u64) -> u64 {
+        let granule = offset >> self.shift;
+        if granule >= self.size {
+            return 0;
+        }
+        mem.u64(self.map.wrapping_add(granule * 8)).unwrap_or(0)
+    }
+
+    /// All that are there: granule and pointer. Most of the map was never written, and what was
+    /// not is in no core.
+    pub fn each<'m>(&'m self, mem: &'m Memory) -> impl Iterator<Item = (u64, u64)> + 'm {
+        let end = self.map.saturating_add(self.size * 8);
+        mem.present(self.map, end).flat_map(move |(from, to)| {
+            let from = from.next_multiple_of(8);
+            let bytes = mem.slice(from, to.saturating_sub(from)).unwrap_or(&[]);
+            let first = (from - self.map) / 8;
+            let words = bytes.chunks_exact(8).map(|c| c.try_into().map_or(0, u64::from_le_bytes));
+            (first..).zip(words).filter(|(_, p)| *p != 0)
+        })
+    }
+}
+
+/// A generation's ZForwardingTable.
+#[derive(Debug, Clone, Copy)]
+pub struct Forwardings {
+    map: Granules,
+    start: u64,
+    alignment_shift: u64,
+    entries: u64,
+    /// sizeof(ZForwarding): its entries lie behind it (zAttachedArray.hpp).
+    size: u64,
+    ref_count: u64,
+}
+
+/// The tables of this heap: one, or young and old.
+pub fn read(
+    mem: &Memory,
+    tables: &Tables,
+    f: &Fields,
+    heap: u64,
+    pages: &Granules,
+    x: bool,
+    generational: bool,
+) -> Result<Vec<Forwardings>> {
+    let pick = |x_field, z_field| if x { x_field } else { z_field };
+    let name = if x { "XForwarding" } else { "ZForwarding" };
+    let entries = pick(f.x_granules_forwarding, f.z_granules_forwarding);
+    let at = match generational {
+        true => generations(mem, tables, f, heap)?.to_vec(),
+        false => vec![heap.wrapping_add(pick(f.x_forwarding_table, f.z_forwarding_table).get()?)],
+    };
+    let size = tables.size_of(name).filter(|s| *s < 4096);
+    let size = size.ok_or_else(|| Error::MissingField { what: format!("sizeof({name})") })?;
+    let fields = |map| -> Result<Forwardings> {
+        Ok(Forwardings {
+            map,
+            start: pick(f.x_forwarding_virtual, f.z_forwarding_virtual)
+                .get()?
+                .wrapping_add(pick(f.x_virtual_start, f.z_virtual_start).get()?),
+            alignment_shift: pick(f.x_forwarding_alignment, f.z_forwarding_alignment).get()?,
+            entries: pick(f.x_forwarding_entries, f.z_forwarding_entries).get()?,
+            size,
+            ref_count: pick(f.x_forwarding_ref_count, f.z_forwarding_ref_count)
+                .opt()
+                .unwrap_or(facts::FORWARDING_REF_COUNT),
+        })
+    };
+    at.into_iter().map(|at| fields(Granules::read(mem, at, entries.get()?, pages.shift)?)).collect()
+}
+
+/// Where the young and the old ZGeneration have their tables. Neither generation is in
+/// vmStructs: they are found in the ZHeap by the pointers to its parts that stand before.
+fn generations(mem: &Memory, tables: &Tables, f: &Fields, heap: u64) -> Result<[u64; 2]> {
+    let size = tables.size_of("ZHeap").filter(|s| *s < 1 << 20);
+    let size = size.ok_or_else(|| Error::MissingField { what: "sizeof(ZHeap)".into() })?;
+    let allocator = heap.wrapping_add(f.z_page_allocator.get()?);
+    let table = heap.wrapping_add(f.z_page_table.get()?);
+    let mut found = [0; 2];
+    for at in (heap..heap.wrapping_add(size)).step_by(8) {
+        let is = |offset: u64, value: u64| mem.u64(at.wrapping_add(offset)) == Ok(value);
+        if is(facts::GENERATION_PAGE_ALLOCATOR, allocator)
+            && is(facts::GENERATION_PAGE_TABLE, table)
+            && let Ok(id @ 0..=1) = mem.u8(at.wrapping_add(facts::GENERATION_ID))
+        {
+            found[usize::from(id)] = at.wrapping_add(facts::GENERATION_FORWARDING_TABLE);
+        }
+    }
+    match found {
+        [0, _] | [_, 0] => Err(Error::MissingField { what: "ZHeap::_young and _old".into() }),
+        found => Ok(found),
+    }
+}
+
+impl Forwardings {
+    /// The ZForwarding of the page that has, or had, this offset.
+    pub fn at(&self, mem: &Memory, offset: u64) -> Option<u64> {
+        Some(self.map.get(mem, offset)).filter(|f| *f != 0)
+    }
+
+    /// Where the object at `offset` was moved to; none where it was not.
+    pub fn find(&self, mem: &Memory, offset: u64) -> Option<u64> {
+        let forwarding = self.at(mem, offset)?;
+        let word = |at: u64| mem.u64(forwarding.wrapping_add(at)).ok();
+        let shift = word(self.alignment_shift)? & 63;
+        let index = offset.checked_sub(word(self.start)?)? >> shift;
+        let length = word(self.entries)?;
+        if !length.is_power_of_two() || length > MAX_ENTRIES || index >> facts::INDEX_BITS != 0 {
+            return None;
+        }
+        let mask = length - 1;
+        let first = u64::from(hash(index as u32));
+        for i in 0..length {
+            let entry = word(self.size + (first.wrapping_add(i) & mask) * 8)?;
+            if entry & 1 == 0 {
+                return None;
+            }
+            if entry >> facts::INDEX_SHIFT == index {
+                return Some(entry >> 1 & ((1 << (facts::INDEX_SHIFT - 1)) - 1));
+            }
+        }
+        None
+    }
+
+    /// Whether the page that starts at `offset`, `page`, is being compacted in place.
+    pub fn is_in_place(&self, mem: &Memory, offset: u64, page: u64) -> bool {
+        let Some(forwarding) = self.at(mem, offset) else { return false };
+        let at = |offset: u64| forwarding.wrapping_add(offset);
+        let of = mem.u64(at(self.entries.wrapping_add(facts::FORWARDING_PAGE_AFTER_ENTRIES)));
+        of == Ok(page) && mem.i32(at(self.ref_count)).is_ok_and(|count| count < 0)
+    }
+}
+
+/// The hash that places an entry in its table (zHash.inline.hpp, `uint32_to_uint32`).
+fn hash(key: u32) -> u32 {
+    let key = (!key).wrapping_add(key << 15);
+    let key = key ^ key >> 12;
+    let key = key.wrapping_add(key << 2);
+    let key = (key ^ key >> 4).wrapping_mul(2057);
+    key ^ key >> 16
+}

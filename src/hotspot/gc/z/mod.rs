@@ -1,0 +1,188 @@
+//! ZGC: pages of one, many or a part of a granule (2 MB), found through the page table.
+//!
+//! References carry colours (`colours`), and may be those of before a relocation (`forwarding`).
+//! JDK 21 has two of them: the names of the one without generations start with X there.
+
+mod colours;
+mod forwarding;
+
+use super::super::Vm;
+use super::super::barrier::Barrier;
+use super::super::flags::Flags;
+use super::super::unexported::z as facts;
+use super::{MarkBitmap, Region, Space, region};
+use crate::corefile::memory::Memory;
+use crate::error::{Error, Result};
+use crate::vmstructs::{Field, Fields, Tables};
+use colours::Colours;
+use forwarding::{Forwardings, Granules};
+
+/// What must be known of ZGC to follow a reference.
+#[derive(Debug, Clone)]
+pub struct Z {
+    colours: Colours,
+    /// By granule of offset: ZPage*.
+    pages: Granules,
+    /// One table, or one each for the young and the old generation.
+    forwardings: Vec<Forwardings>,
+    page: PageFields,
+    generational: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct PageFields {
+    kind: u64,
+    virtual_start: u64,
+    /// ZVirtualMemory::_end (until 24), or _size.
+    virtual_end: Extent,
+    top: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Extent {
+    End(u64),
+    Size(u64),
+}
+
+impl Extent {
+    fn of(end: Field, size: Field) -> Result<Extent> {
+        end.opt().map(Extent::End).map_or_else(|| Ok(Extent::Size(size.get()?)), Ok)
+    }
+}
+
+/// A page as its ZPage says; offsets, not addresses.
+#[derive(Debug, Clone, Copy)]
+struct Page {
+    kind: u8,
+    start: u64,
+    top: u64,
+    end: u64,
+}
+
+impl Z {
+    /// Finds the page table, the colours and the forwarding tables. None where another
+    /// collector ran.
+    pub fn read(mem: &Memory, tables: &Tables, f: &Fields, flags: &Flags) -> Result<Option<Z>> {
+        if !flags.bool("UseZGC") {
+            return Ok(None);
+        }
+        let x = f.x_page_table.opt().is_some() && !flags.bool("ZGenerational");
+        let generational = !x && f.z_load_good.opt().is_some();
+        let pick = |x_field: Field, z_field: Field| if x { x_field } else { z_field };
+        let what = || Error::unreadable("ZGC's heap");
+        let word = |at: u64| mem.u64(at).map_err(what());
+        let collected = word(f.collected_heap.get()?)?;
+        let heap = collected.wrapping_add(pick(f.x_heap, f.z_heap).get()?);
+        let table = heap
+            .wrapping_add(pick(f.x_page_table, f.z_page_table).get()?)
+            .wrapping_add(pick(f.x_page_table_map, f.z_page_table_map).get()?);
+        let entries = pick(f.x_granules_page, f.z_granules_page).get()?;
+        let shift = tables.constant("ZGranuleSizeShift").or(tables.constant("XGranuleSizeShift"));
+        let shift = shift.and_then(|s| u32::try_from(s).ok()).unwrap_or(facts::GRANULE_SHIFT);
+        let pages = Granules::read(mem, table, entries, shift)?;
+        let page = PageFields {
+            kind: pick(f.x_page_type, f.z_page_type).get()?,
+            virtual_start: pick(f.x_page_virtual, f.z_page_virtual)
+                .get()?
+                .wrapping_add(pick(f.x_virtual_start, f.z_virtual_start).get()?),
+            virtual_end: Extent::of(pick(f.x_virtual_end, f.z_virtual_end), f.z_virtual_size)?,
+            top: pick(f.x_page_top, f.z_page_top).get()?,
+        };
+        let forwardings = forwarding::read(mem, tables, f, heap, &pages, x, generational)?;
+        let mut z = Z { colours: Colours::None, pages, forwardings, page, generational };
+        z.colours = match generational {
+            true => Colours::generational(mem, f)?,
+            false => Colours::views(mem, tables, f, x, |offset| z.present(mem, offset))?,
+        };
+        Ok(Some(z))
+    }
+
+    /// How many pages' first bytes are there, in the view whose base is `base`.
+    fn present(&self, mem: &Memory, base: u64) -> usize {
+        let pages = self.pages.each(mem).filter_map(|(_, page)| self.page(mem, page).ok());
+        pages.filter(|p| mem.contiguous(base | p.start) > 0).count()
+    }
+
+    fn page(&self, mem: &Memory, addr: u64) -> Result<Page> {
+        let what = || Error::unreadable(format!("the ZPage at {addr:#x}"));
+        let at = |offset: u64| addr.wrapping_add(offset);
+        let word = |offset: u64| mem.u64(at(offset)).map_err(what());
+        let start = word(self.page.virtual_start)?;
+        // Both members of ZVirtualMemory are words; _start comes first.
+        let end = match self.page.virtual_end {
+            Extent::End(offset) => word(self.page.virtual_start.wrapping_add(offset))?,
+            Extent::Size(offset) => {
+                start.wrapping_add(word(self.page.virtual_start.wrapping_add(offset))?)
+            }
+        };
+        let kind = mem.u8(at(self.page.kind)).map_err(what())?;
+        Ok(Page { kind, start, top: word(self.page.top)?, end })
+    }
+
+    /// Where the object of a reference is: the colour is taken off, and one from before a
+    /// relocation is forwarded. 0 for null in any colour; what is no reference stays as it is.
+    #[inline]
+    pub fn resolve(&self, mem: &Memory, bits: u64) -> u64 {
+        let found = self.colours.take_off(bits);
+        let Some(stale) = found.stale else { return found.addr };
+        self.forward(mem, found.addr, stale)
+    }
+
+    #[cold]
+    fn forward(&self, mem: &Memory, addr: u64, stale: colours::Stale) -> u64 {
+        let offset = addr & self.colours.offset_mask();
+        let to = |i: usize| self.forwardings.get(i).and_then(|f| f.find(mem, offset));
+        let relocating =
+            |i: usize| self.forwardings.get(i).is_some_and(|f| f.at(mem, offset).is_some());
+        let to = match stale {
+            colours::Stale::Young => to(0),
+            colours::Stale::Old => to(1),
+            colours::Stale::Both { in_old: false } if relocating(0) => to(0),
+            colours::Stale::Both { .. } => to(1),
+        };
+        to.map_or(addr, |to| (addr & !self.colours.offset_mask()) | to)
+    }
+
+    /// The object that a word on a stack may refer to, if it looks like a reference.
+    pub fn plausible(&self, mem: &Memory, bits: u64) -> Option<u64> {
+        self.colours.is_reference(bits).then(|| self.resolve(mem, bits))
+    }
+}
+
+/// All pages in use.
+pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+    let Barrier::Z(z) = &vm.barrier else {
+        return Err(Error::Corrupt("ZGC is chosen by no flag".into()));
+    };
+    let mut out = Vec::new();
+    let mut last = 0;
+    for (granule, addr) in z.pages.each(vm.mem) {
+        // A page of many granules stands in the table as often.
+        if addr == last {
+            continue;
+        }
+        last = addr;
+        let mut page = z.page(vm.mem, addr)?;
+        if page.start >> z.pages.shift != granule || page.end > z.colours.offset_mask() + 1 {
+            return Err(Error::Corrupt(format!(
+                "the ZPage at {addr:#x} is for {:#x}, and stands in the page table for granule {granule}",
+                page.start
+            )));
+        }
+        // Being compacted in place, its objects that are still to be moved lie above its top.
+        if z.forwardings.iter().any(|f| f.is_in_place(vm.mem, page.start, addr)) {
+            page.top = page.end;
+        }
+        let young = z.generational
+            && vm.mem.u8(addr.wrapping_add(z.page.kind + facts::PAGE_GENERATION_ID)).ok()
+                == Some(facts::YOUNG);
+        let space = match (page.kind, young) {
+            (facts::PAGE_LARGE, _) => Space::Humongous,
+            (_, true) => Space::Eden,
+            _ => Space::Old,
+        };
+        let base = z.colours.base();
+        out.push(region(base | page.start, base | page.top, base | page.end, space)?);
+    }
+    Ok((out, None))
+}

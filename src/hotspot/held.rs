@@ -1,0 +1,182 @@
+//! What keeps objects alive: every handle and every place of a thread that refers to one.
+//!
+//! More than the roots that a dump names (`roots`): the start of a search for all objects that
+//! can be reached, weakly held ones too, as HotSpot's own search has them.
+
+use std::collections::BTreeSet;
+
+use super::Vm;
+use super::roots::{data_pointers, read_storage};
+use super::threads::JavaThread;
+use super::unexported::{
+    ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_OWNER, CLD_HANDLES, HANDLE_CHUNK_NEXT,
+    HANDLE_CHUNK_OOPS, HANDLE_CHUNK_SIZE, OOP_STORAGE_ARRAY, OOP_STORAGE_NAME,
+};
+use crate::error::{Error, Result};
+
+/// More chunks of 32 handles than any loader or thread has: the list runs in a circle.
+const MAX_CHUNKS: usize = 1 << 24;
+/// A stack of 1 GB is a mistake.
+const MAX_STACK: u64 = 1 << 30;
+/// JavaThread has about 2 KB.
+const MAX_THREAD: u64 = 1 << 16;
+
+/// Objects that handles hold, by their addresses; and words that may be references.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// What handles refer to.
+    pub objects: Vec<u64>,
+    /// Memory in which any word may be a reference: stacks from the stack pointer on, and the
+    /// JavaThreads themselves.
+    pub memory: Vec<(u64, u64)>,
+    /// Registers, likewise.
+    pub words: Vec<u64>,
+}
+
+impl Held {
+    /// Reads all handles. What cannot be read is told to `damaged`.
+    pub fn read(vm: &Vm, threads: &[JavaThread], damaged: &mut Vec<String>) -> Result<Held> {
+        let mut held = Held::default();
+        held.classes(vm, damaged)?;
+        held.storages(vm, damaged);
+        for t in threads {
+            held.objects.extend([t.object, t.mounted]);
+            held.local_handles(vm, t, damaged)?;
+            held.stack(vm, t)?;
+        }
+        held.objects.retain(|o| *o != 0);
+        held.objects.sort_unstable();
+        held.objects.dedup();
+        Ok(held)
+    }
+
+    /// Mirrors and loaders, and all else that a ClassLoaderData's handles hold: resolved
+    /// references, modules, protection domains.
+    fn classes(&mut self, vm: &Vm, damaged: &mut Vec<String>) -> Result<()> {
+        for k in vm.classes.all() {
+            self.objects.extend([k.mirror, k.loader]);
+        }
+        let f = &vm.fields;
+        let mut known = false;
+        let mut cld = vm.mem.u64(f.cld_head.get()?).unwrap_or(0);
+        for _ in 0..MAX_CHUNKS {
+            if cld == 0 {
+                break;
+            }
+            let chunks = chunks(vm, cld.wrapping_add(CLD_HANDLES));
+            // The first class's mirror handle proves that these are the handles.
+            let klass = vm.mem.u64(cld.wrapping_add(f.cld_klasses.get()?)).unwrap_or(0);
+            let mirror = vm.mem.u64(klass.wrapping_add(f.klass_mirror.get()?)).unwrap_or(0);
+            let inside = |c: &u64| (*c..c.wrapping_add(HANDLE_CHUNK_SIZE)).contains(&mirror);
+            known |= chunks.iter().any(inside);
+            if known {
+                for chunk in chunks {
+                    let size = vm.mem.u32(chunk.wrapping_add(HANDLE_CHUNK_SIZE)).unwrap_or(0);
+                    self.slots(vm, chunk, u64::from(size).min(HANDLE_CHUNK_OOPS));
+                }
+            }
+            cld = vm.mem.u64(cld.wrapping_add(f.cld_next.get()?)).unwrap_or(0);
+        }
+        if !known {
+            damaged.push("the class loaders' handles were not found: objects that only they hold are missing".into());
+        }
+        Ok(())
+    }
+
+    fn slots(&mut self, vm: &Vm, start: u64, count: u64) {
+        for i in 0..count {
+            let bits = vm.mem.u64(start.wrapping_add(i * 8)).unwrap_or(0);
+            self.objects.push(vm.barrier.resolve(vm.mem, bits));
+        }
+    }
+
+    /// All OopStorages, whatever their names, by their form: each block knows its owner.
+    fn storages(&mut self, vm: &Vm, damaged: &mut Vec<String>) {
+        let mem = vm.mem;
+        let is_storage = |s: &u64| -> Option<bool> {
+            let name = mem.u64(s.wrapping_add(OOP_STORAGE_NAME)).ok()?;
+            let array = mem.u64(s.wrapping_add(OOP_STORAGE_ARRAY)).ok()?;
+            let (size, count) =
+                (mem.u64(array).ok()?, mem.u64(array.wrapping_add(ACTIVE_ARRAY_COUNT)).ok()?);
+            if name == 0 || count == 0 || count > size {
+                return None;
+            }
+            let block = mem.u64(array.wrapping_add(ACTIVE_ARRAY_BLOCKS)).ok()?;
+            Some(mem.u64(block.wrapping_add(BLOCK_OWNER)).ok()? == *s)
+        };
+        let found: BTreeSet<u64> =
+            data_pointers(vm).filter(|s| is_storage(s) == Some(true)).collect();
+        if found.is_empty() {
+            damaged
+                .push("no OopStorage was found: objects that only handles hold are missing".into());
+        }
+        let mut handles = Vec::new();
+        for storage in found {
+            if let Err(fault) = read_storage(vm, storage, &mut handles) {
+                damaged.push(format!("the handles of the OopStorage at {storage:#x}: {fault}"));
+            }
+        }
+        self.objects.extend(handles.iter().map(|h| h.object));
+    }
+
+    /// JNI local handles: JavaThread::_active_handles and the blocks behind it.
+    fn local_handles(&mut self, vm: &Vm, t: &JavaThread, damaged: &mut Vec<String>) -> Result<()> {
+        let f = &vm.fields;
+        let (handles, top) = (f.jni_block_handles.get()?, f.jni_block_top.get()?);
+        let next = f.jni_block_next.get()?;
+        let mut block = vm.mem.u64(t.addr.wrapping_add(f.thread_active_handles.get()?));
+        for _ in 0..MAX_CHUNKS {
+            match block {
+                Ok(0) => return Ok(()),
+                Ok(at) => {
+                    let used = vm.mem.u32(at.wrapping_add(top)).unwrap_or(0);
+                    // Freed ones are links of a list: no more than words.
+                    let start = at.wrapping_add(handles);
+                    let used_here = u64::from(used).min(HANDLE_CHUNK_OOPS);
+                    self.memory.push((start, start.wrapping_add(used_here * 8)));
+                    // Blocks behind one that is not full are spare ones.
+                    if u64::from(used) < HANDLE_CHUNK_OOPS {
+                        return Ok(());
+                    }
+                    block = vm.mem.u64(at.wrapping_add(next));
+                }
+                Err(fault) => {
+                    damaged.push(format!("the JNI local handles of \"{}\": {fault}", t.name));
+                    return Ok(());
+                }
+            }
+        }
+        Err(Error::Corrupt("a thread's JNI local handles have no end".into()))
+    }
+
+    /// The thread's stack, from its stack pointer on where the notes tell it, and itself.
+    fn stack(&mut self, vm: &Vm, t: &JavaThread) -> Result<()> {
+        let f = &vm.fields;
+        let field = |offset: u64| vm.mem.u64(t.addr.wrapping_add(offset)).unwrap_or(0);
+        let (base, size) = (field(f.thread_stack_base.get()?), field(f.thread_stack_size.get()?));
+        let mut low = base.saturating_sub(size.min(MAX_STACK));
+        // The kernel's thread ids may be those of another namespace; the stack pointer is not.
+        for note in vm.notes {
+            let (sp, registers) = note.registers();
+            if (low..base).contains(&sp) {
+                low = sp & !7;
+                self.words.extend(registers);
+            }
+        }
+        self.memory.push((low, base));
+        let size = vm.tables.size_of("JavaThread").unwrap_or(0).min(MAX_THREAD);
+        self.memory.push((t.addr, t.addr.wrapping_add(size)));
+        Ok(())
+    }
+}
+
+/// The chunks of a ChunkedHandleList.
+fn chunks(vm: &Vm, list: u64) -> Vec<u64> {
+    let mut out = Vec::new();
+    let mut chunk = vm.mem.u64(list).unwrap_or(0);
+    while chunk != 0 && chunk % 8 == 0 && out.len() < MAX_CHUNKS {
+        out.push(chunk);
+        chunk = vm.mem.u64(chunk.wrapping_add(HANDLE_CHUNK_NEXT)).unwrap_or(0);
+    }
+    out
+}

@@ -1,0 +1,184 @@
+//! One cell: HotSpot's own dump and histogram of a program, a core of it, and rjcore's dump and histogram of that.
+
+use crate::support::compare::{compare, tlab_fillers};
+use crate::support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
+use crate::support::hprof::Dump;
+use crate::support::{Jvm, Scratch, classes, jdk, jdks, rjcore, run};
+use crate::table::{Archive, Cell, Taker};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Keeps cores small and the JVM's threads as they are.
+const COMMON: [&str; 3] =
+    ["-Xmx64m", "-XX:CompressedClassSpaceSize=16m", "-XX:ReservedCodeCacheSize=32m"];
+/// Compiler threads that come and go are objects that come and go. 8 has no such flag, nor such threads.
+const SAME_THREADS: &str = "-XX:-UseDynamicNumberOfCompilerThreads";
+
+/// What a cell gives.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// In HotSpot's dump.
+    pub objects: usize,
+    /// Bytes of the heap that rjcore could not read as objects.
+    pub unparsed: u64,
+    /// The core's size on disk.
+    pub core_bytes: u64,
+    /// What the comparison found, and what else is wrong; empty is a pass.
+    pub wrong: Vec<String>,
+    /// How many differences there are; `wrong` names the first ones.
+    pub differences: usize,
+    pub dumping: Duration,
+    pub all: Duration,
+}
+
+/// The classes in a jar: archives of classes do not take directories.
+fn jar(dir: &Scratch) -> PathBuf {
+    let jar = dir.path("classes.jar");
+    let mut cmd = Command::new(jdk(17).join("bin/jar"));
+    run(cmd.arg("cf").arg(&jar).arg("-C").arg(classes()).arg(".").env("LC_ALL", "C.UTF-8"));
+    jar
+}
+
+/// Makes the archive that the cell asks for; returns the flags that use it.
+fn archive(cell: &Cell, flags: &[&str], jar: &Path, dir: &Scratch) -> Vec<String> {
+    let java = |more: &[String]| {
+        let mut cmd = jdks::command(cell.jdk, "java");
+        cmd.args(flags).args(more).arg("-cp").arg(jar).current_dir(dir.path(""));
+        cmd
+    };
+    let option = |name: &str, file: &str| format!("-XX:{name}={}", dir.path(file).display());
+    let file = match cell.form.archive {
+        Archive::Own => return Vec::new(),
+        Archive::Static => {
+            run(java(&[option("DumpLoadedClassList", "classes.list")]).arg("Everything"));
+            let list = option("SharedClassListFile", "classes.list");
+            run(&mut java(&["-Xshare:dump".into(), list, option("SharedArchiveFile", "app.jsa")]));
+            "app.jsa"
+        }
+        Archive::Dynamic => {
+            run(java(&[option("ArchiveClassesAtExit", "app.jsa")]).arg("Everything"));
+            "app.jsa"
+        }
+        Archive::Aot => {
+            run(java(&[option("AOTCacheOutput", "app.aot")]).arg("Everything"));
+            return vec![option("AOTCache", "app.aot")];
+        }
+    };
+    assert!(dir.path(file).exists(), "no archive was made");
+    vec![option("SharedArchiveFile", file)]
+}
+
+/// Takes the core; returns it and what rjcore needs to read it.
+fn core(cell: &Cell, jvm: Jvm, dir: &Scratch) -> (PathBuf, Vec<String>) {
+    let path = dir.path("taken.core");
+    match cell.form.taker {
+        Taker::Capture => {
+            run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&path));
+            (path, Vec::new())
+        }
+        Taker::Gcore => {
+            jvm.gcore(&path);
+            (path, Vec::new())
+        }
+        Taker::Kernel => {
+            let root = jdks::root().display().to_string();
+            (jvm.abort(dir), vec!["--sysroot".into(), root])
+        }
+    }
+}
+
+/// Runs a cell. Panics where it cannot go on; what it finds wrong is in the figures.
+pub fn figures(cell: &Cell) -> Figures {
+    let start = Instant::now();
+    let dir = Scratch::new(&format!("matrix-{}", cell.to_string().replace(' ', "-")));
+    let mut flags = COMMON.to_vec();
+    if cell.jdk >= 11 {
+        flags.push(SAME_THREADS);
+    }
+    flags.extend(cell.collector.flags.iter().chain(cell.form.flags));
+    let (path, more) = match cell.form.archive {
+        Archive::Own => (classes(), Vec::new()),
+        _ => {
+            let jar = jar(&dir);
+            let making: Vec<&str> =
+                flags.iter().copied().filter(|f| !cell.form.flags.contains(f)).collect();
+            let more = archive(cell, &making, &jar, &dir);
+            (jar, more)
+        }
+    };
+    flags.extend(more.iter().map(String::as_str));
+    let jvm = jdks::start_from(path, cell.jdk, &flags, "Everything", &dir);
+    let (hotspot, ours) = (dir.path("hotspot.hprof"), dir.path("ours.hprof"));
+    jvm.heap_dump(&hotspot);
+    let live = jcmd_histogram(&jvm.jcmd(&["GC.class_histogram", "-all"]));
+    let (core, sysroot) = core(cell, jvm, &dir);
+    let sysroot: Vec<&str> = sysroot.iter().map(String::as_str).collect();
+
+    let mut found = Figures { core_bytes: on_disk(&core), ..Figures::default() };
+    let dumping = Instant::now();
+    dump(&core, &ours, &sysroot, &mut found);
+    found.dumping = dumping.elapsed();
+    if ours.exists() {
+        same_heap(&hotspot, &ours, &mut found);
+        let off = counted_differently(&live, &rjcore_histogram(&core, &sysroot));
+        found.differences += off.len();
+        found.wrong.extend(off.into_iter().take(5));
+    }
+    found.all = start.elapsed();
+    found
+}
+
+fn on_disk(file: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(file).expect("the core").blocks() * 512
+}
+
+/// rjcore's dump. One with gaps goes on, but is no pass.
+fn dump(core: &Path, out: &Path, sysroot: &[&str], found: &mut Figures) {
+    let mut cmd = rjcore();
+    cmd.arg("dump").arg(core).arg("-o").arg(out).arg("--json").args(sysroot);
+    let answer = cmd.stdin(Stdio::null()).output().expect("rjcore starts");
+    if let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.stdout) {
+        found.unparsed = json["gaps"]["damaged_bytes"].as_u64().unwrap_or(0);
+    }
+    if !answer.status.success() {
+        let said = String::from_utf8_lossy(&answer.stderr);
+        let said = said.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>();
+        let said = said.join(" / ");
+        found.wrong.push(format!("dump: {}: {said}", answer.status));
+        found.differences += 1;
+    }
+}
+
+/// HotSpot's dump against rjcore's, object by object.
+fn same_heap(hotspot: &Path, ours: &Path, found: &mut Figures) {
+    let (a, b) = (Dump::open(hotspot), Dump::open(ours));
+    // A comparison of nothing with nothing would pass too.
+    assert!(a.objects.len() > 15_000 && a.classes.len() > 400, "HotSpot's dump is too small");
+    let names = a.class_names();
+    for class in ["Everything$Primitives", "Everything$Bottom", "Everything$Größe漢字"] {
+        assert!(names.contains(class), "no {class} in HotSpot's dump");
+    }
+    let mut d = compare(&a, &b);
+    tlab_fillers(&a, &mut d);
+    found.objects = a.objects.len();
+    found.differences += d.list.len();
+    let first = |d: &crate::support::compare::Difference| {
+        format!("{}: {} {:#x} {}: {} | {}", d.kind, d.class, d.id, d.field, d.left, d.right)
+    };
+    // The first of each kind tell most.
+    let mut kinds: Vec<&str> = Vec::new();
+    for x in &d.list {
+        if kinds.iter().filter(|k| **k == x.kind).count() < 2 {
+            kinds.push(x.kind);
+            found.wrong.push(first(x));
+        }
+    }
+    for kind in ["object left only", "object right only", "root JNI global", "root sticky class"] {
+        let n = d.list.iter().filter(|x| x.kind == kind).count();
+        if n > 2 {
+            found.wrong.push(format!("{kind}: {n} in all"));
+        }
+    }
+}
