@@ -1,10 +1,17 @@
 //! What a dump says of a class beyond its layout: signers, protection domain, static values.
 
+use std::iter;
+
 use super::Vm;
 use super::field_layout::{FieldInfo, hprof_size, is_reference};
 use super::klass::{Kind, Klass};
-use super::unexported::{INIT_LOCK, INIT_LOCK_FIELDS, RESOLVED_REFERENCES};
+use super::unexported::{
+    INIT_LOCK, INIT_LOCK_FIELDS, PREVIOUS_VERSIONS_AFTER_BREAKPOINTS, RESOLVED_REFERENCES,
+};
 use crate::error::Fault;
+
+/// Versions of one class that are on stacks at once; a list longer than this runs in a circle.
+const MAX_VERSIONS: usize = 1000;
 
 /// A static field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,10 +93,15 @@ impl<'v> ClassReader<'v> {
             };
             facts.statics.push(StaticValue { name: i.name, kind: i.kind, bits });
         }
-        let extra = [
-            (self.resolved_references_name, self.resolved_references(klass)?),
-            (self.init_lock_name, load(self.init_lock)?),
-        ];
+        let mut extra =
+            vec![(self.resolved_references_name, self.resolved_references(klass.addr)?)];
+        for version in self.previous_versions(klass) {
+            match self.resolved_references(version)? {
+                0 => break,
+                bits => extra.push((self.resolved_references_name, bits)),
+            }
+        }
+        extra.push((self.init_lock_name, load(self.init_lock)?));
         for (name, bits) in extra {
             if let (Some(name), true) = (name, bits != 0) {
                 facts.statics.push(StaticValue { name, kind: b'[', bits });
@@ -98,12 +110,27 @@ impl<'v> ClassReader<'v> {
         Ok(facts)
     }
 
-    /// The resolved references of the class's pool: in its ConstantPoolCache, in the pool
+    /// The InstanceKlasses that a redefinition replaced and that are still in use, newest first.
+    fn previous_versions(&self, klass: &Klass) -> Vec<u64> {
+        let (mem, f) = (self.vm.mem, &self.vm.fields);
+        let offsets = (f.ik_breakpoints.opt(), f.klass_name.opt());
+        let (Some(breakpoints), Some(name)) = offsets else { return Vec::new() };
+        let next = |at: &u64| {
+            let to = at.wrapping_add(breakpoints + PREVIOUS_VERSIONS_AFTER_BREAKPOINTS);
+            let version = mem.u64(to).ok().filter(|v| *v != 0 && *v != klass.addr)?;
+            // The offset is none of the tables': the name must be the class's.
+            let named = mem.u64(version.wrapping_add(name)).ok()? == klass.name_symbol;
+            named.then_some(version)
+        };
+        iter::successors(next(&klass.addr), next).take(MAX_VERSIONS).collect()
+    }
+
+    /// The resolved references of an InstanceKlass's pool: in its ConstantPoolCache, in the pool
     /// itself in 8.
-    fn resolved_references(&self, klass: &Klass) -> Result<u64, Fault> {
+    fn resolved_references(&self, klass: u64) -> Result<u64, Fault> {
         let (mem, f) = (self.vm.mem, &self.vm.fields);
         let Some(constants) = f.ik_constants.opt() else { return Ok(0) };
-        let pool = mem.u64(klass.addr.wrapping_add(constants))?;
+        let pool = mem.u64(klass.wrapping_add(constants))?;
         if let Some(references) = f.pool_resolved_references.opt() {
             return self.vm.reader().handle(pool.wrapping_add(references));
         }

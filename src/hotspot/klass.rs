@@ -1,10 +1,10 @@
 //! Klasses: what the metadata says of every loaded class, read once, and found by address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::Reader;
 use super::field_layout::{FieldInfo, FieldReader, is_reference};
-use super::unexported::{CLD_IS_ANONYMOUS, CLD_KLASSES};
+use super::unexported::{CLD_IS_ANONYMOUS, CLD_KLASSES, LH_TAG_FLAT, LH_TAG_SHIFT};
 use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
 
@@ -49,6 +49,8 @@ pub enum Kind {
     Instance,
     /// ObjArrayKlass.
     ObjArray,
+    /// FlatArrayKlass (JEP 401): the value objects themselves lie in the array.
+    FlatArray,
     /// TypeArrayKlass, with its element's signature character.
     TypeArray(u8),
 }
@@ -78,6 +80,9 @@ pub struct Klass {
     pub init_state: u8,
     /// The klass whose loader and protection domain an object array takes over.
     pub bottom: Option<u64>,
+    /// An array class that another klass stands for already: 28 has several klasses ("refined"
+    /// ones) for one array class, with one mirror.
+    pub is_refined: bool,
     /// Fields that the class itself declares, in order.
     pub fields: Vec<FieldInfo>,
 }
@@ -152,6 +157,23 @@ impl Classes {
             ));
         }
         out.find_special_sizes(r)?;
+        let mut mirrors = HashSet::new();
+        let mut flat = Vec::new();
+        for k in &mut out.all {
+            if matches!(k.kind, Kind::ObjArray | Kind::FlatArray) {
+                k.is_refined = !mirrors.insert(k.mirror);
+            }
+            if k.kind == Kind::FlatArray || k.fields.iter().any(|i| i.is_flat) {
+                flat.push(k.name.as_str());
+            }
+        }
+        if let Some(first) = flat.first() {
+            damaged.push(format!(
+                "{} classes hold value objects flat (JEP 401), {first} for one; \
+                 rjcore writes null in their place",
+                flat.len()
+            ));
+        }
         Ok(out)
     }
 
@@ -192,6 +214,11 @@ impl Classes {
     /// All of them, in the order of the class loaders' lists.
     pub fn all(&self) -> &[Klass] {
         &self.all
+    }
+
+    /// Those that are classes of their own to Java.
+    pub fn java(&self) -> impl Iterator<Item = &Klass> + Clone {
+        self.all.iter().filter(|k| !k.is_refined)
     }
 
     /// The klass at this address.
@@ -275,7 +302,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
             init_state = r.mem.u8(at(f.ik_init_state.get()?)).map_err(fault())?;
             own = fields.read(addr)?;
         }
-        Kind::ObjArray => {
+        Kind::ObjArray | Kind::FlatArray => {
             bottom = Some(r.mem.u64(at(f.obj_array_bottom.get()?)).map_err(fault())?);
         }
         Kind::TypeArray(_) => {}
@@ -289,7 +316,9 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
             true => r.pointers.oop_size(),
             false => u64::from(super::field_layout::hprof_size(i.kind)),
         };
-        let out = own.iter().find(|i| !i.is_static && u64::from(i.offset) + width(i) > bytes);
+        let out = own
+            .iter()
+            .find(|i| !i.is_static && !i.is_flat && u64::from(i.offset) + width(i) > bytes);
         if let Some(i) = out {
             return Err(Error::Corrupt(format!(
                 "{name} has {bytes} bytes and a field at {}",
@@ -309,6 +338,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         is_boot: false,
         init_state,
         bottom,
+        is_refined: false,
         fields: own,
     }))
 }
@@ -322,13 +352,15 @@ pub fn shape(layout_helper: i32, name: &str) -> Option<(Kind, Size)> {
     }
     let header = u64::from(layout_helper as u32 >> 16 & 0xff);
     let log2 = layout_helper as u32 & 0x3f;
-    if log2 > 3 || !(8..=64).contains(&header) {
+    let flat = layout_helper as u32 >> LH_TAG_SHIFT == LH_TAG_FLAT;
+    if log2 > if flat { 6 } else { 3 } || !(8..=64).contains(&header) {
         return None;
     }
     let kind = match name.as_bytes() {
         [b'[', c @ (b'Z' | b'B' | b'C' | b'S' | b'I' | b'J' | b'F' | b'D')] => Kind::TypeArray(*c),
         // An int[] in all but name: fillers of 21 and later.
         _ if name == "[Ljdk/internal/vm/FillerElement;" => Kind::TypeArray(b'I'),
+        [b'[', ..] if flat => Kind::FlatArray,
         [b'[', ..] => Kind::ObjArray,
         _ => return None,
     };

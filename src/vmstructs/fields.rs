@@ -102,6 +102,7 @@ fields! {
     klass_next_sibling = "Klass::_next_sibling";
     klass_loader_data = "Klass::_class_loader_data" | "InstanceKlass::_class_loader_data";
     ik_constants = "InstanceKlass::_constants";
+    ik_breakpoints = "InstanceKlass::_breakpoints";
     ik_init_state = "InstanceKlass::_init_state";
     ik_fields = "InstanceKlass::_fields"; // until 20
     ik_java_fields_count = "InstanceKlass::_java_fields_count"; // until 20

@@ -22,7 +22,7 @@ pub fn write(heap: &Heap, out: &mut Vec<u8>, summary: &mut DumpSummary) -> Resul
     let globals = jni_globals(vm, &mut summary.damaged)?;
     let monitors = monitors_used(vm, &mut summary.damaged);
     let reader = ClassReader::new(vm);
-    let classes = vm.classes.all();
+    let classes: Vec<&Klass> = vm.classes.java().collect();
     let facts: Vec<ClassFacts> = classes
         .iter()
         .map(|k| {
@@ -33,7 +33,7 @@ pub fn write(heap: &Heap, out: &mut Vec<u8>, summary: &mut DumpSummary) -> Resul
         })
         .collect();
     utf8(heap, &facts, out);
-    for (serial, k) in (1..).zip(classes) {
+    for (serial, k) in (1..).zip(&classes) {
         out.record(tag::LOAD_CLASS, 4 + 8 + 4 + 8);
         out.u4(serial);
         out.u8(k.mirror);
@@ -110,7 +110,7 @@ pub fn virtual_threads(objects: &[u64], first_serial: u32, out: &mut Vec<u8>) {
 fn utf8(heap: &Heap, facts: &[ClassFacts], out: &mut Vec<u8>) {
     let vm = heap.vm;
     let mut symbols = BTreeSet::new();
-    for (k, facts) in vm.classes.all().iter().zip(facts) {
+    for (k, facts) in vm.classes.java().zip(facts) {
         symbols.insert(k.name_symbol);
         symbols.extend(vm.dumped_fields(k).map(|i| i.name));
         symbols.extend(facts.statics.iter().map(|s| s.name));
