@@ -37,6 +37,12 @@ pub const BLOCK_OOPS: u64 = 64;
 /// Offset of `_allocated_bitmask`.
 pub const BLOCK_BITMASK: u64 = 512;
 
+/// `klass.hpp` of 28: the array tag of a layout helper has four bits; that of a flat array is the
+/// only one that the tables do not tell. Until 27 it has two, and the ones below are 0.
+pub const LH_TAG_SHIFT: u32 = 28;
+/// `_lh_array_tag_flat_value`.
+pub const LH_TAG_FLAT: u32 = 0xa;
+
 /// `instanceKlass.hpp` (8 to 28): `_previous_versions` follows `_breakpoints`.
 pub const PREVIOUS_VERSIONS_AFTER_BREAKPOINTS: u64 = 8;
 
