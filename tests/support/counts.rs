@@ -97,3 +97,18 @@ pub fn counted_differently(live: &Counts, core: &Counts) -> Vec<String> {
         .map(|n| format!("{n}: jcmd {:?}, rjcore {:?}", live.get(n), core.get(n)))
         .collect()
 }
+
+/// The same where `core` has what a word left over on a stack leads to, and nothing that the attach listener
+/// held: at most so many more instances altogether, and so many fewer.
+pub fn counted_otherwise(live: &Counts, core: &Counts, more: u64, fewer: u64) -> Vec<String> {
+    let (mut above, mut below, mut lines) = (0, 0, Vec::new());
+    for name in live.keys().chain(core.keys()).collect::<BTreeSet<_>>() {
+        let (l, c) = (live.get(name).unwrap_or(&(0, 0)), core.get(name).unwrap_or(&(0, 0)));
+        above += c.0.saturating_sub(l.0);
+        below += l.0.saturating_sub(c.0);
+        if l != c {
+            lines.push(format!("{name}: jcmd {l:?}, rjcore {c:?}"));
+        }
+    }
+    if above > more || below > fewer { lines } else { Vec::new() }
+}
