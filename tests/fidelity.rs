@@ -122,20 +122,6 @@ mod compact_headers {
     }
 }
 
-/// A collector that rjcore does not read yet is named, and nothing is written.
-#[test]
-fn an_unknown_collector_is_refused() {
-    let dir = Scratch::new("zgc");
-    let jvm = Jvm::start(25, &["-Xmx32m", "-XX:+UseZGC"], "Sample", &dir);
-    let core = jvm.abort(&dir);
-    let out = dir.path("out.hprof");
-    let said = rjcore().arg("dump").arg(&core).arg("-o").arg(&out).output().expect("rjcore runs");
-    let text = String::from_utf8_lossy(&said.stderr);
-    assert_eq!(said.status.code(), Some(1), "{text}");
-    assert!(text.contains("ZGC") && text.contains("25."), "{text}");
-    assert!(!out.exists());
-}
-
 fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

@@ -149,18 +149,28 @@ impl Held {
         Err(Error::Corrupt("a thread's JNI local handles have no end".into()))
     }
 
-    /// The thread's stack, from its stack pointer on where the notes tell it, and itself.
+    /// The thread's stack as far as Java frames or HotSpot's own may have references there, and
+    /// the JavaThread itself.
     fn stack(&mut self, vm: &Vm, t: &JavaThread) -> Result<()> {
         let f = &vm.fields;
         let field = |offset: u64| vm.mem.u64(t.addr.wrapping_add(offset)).unwrap_or(0);
         let (base, size) = (field(f.thread_stack_base.get()?), field(f.thread_stack_size.get()?));
         let mut low = base.saturating_sub(size.min(MAX_STACK));
-        // The kernel's thread ids may be those of another namespace; the stack pointer is not.
-        for note in vm.notes {
-            let (sp, registers) = note.registers();
-            if (low..base).contains(&sp) {
-                low = sp & !7;
-                self.words.extend(registers);
+        let state = vm.mem.i32(t.addr.wrapping_add(f.thread_state.get()?)).map(i64::from);
+        let is = |name: &str| state.ok().is_some_and(|s| vm.tables.constant(name) == Some(s));
+        if is("_thread_in_native") || is("_thread_blocked") {
+            // What runs now keeps references in handles: the last Java frame comes first.
+            let anchor = f.thread_anchor.get()?.wrapping_add(f.anchor_sp.get()?);
+            let last = field(anchor);
+            low = if (low..base).contains(&last) { last & !7 } else { base };
+        } else {
+            // The kernel's thread ids may be those of another namespace; the stack pointer is not.
+            for note in vm.notes {
+                let (sp, registers) = note.registers();
+                if (low..base).contains(&sp) {
+                    low = sp & !7;
+                    self.words.extend(registers);
+                }
             }
         }
         self.memory.push((low, base));
@@ -174,7 +184,7 @@ impl Held {
 fn chunks(vm: &Vm, list: u64) -> Vec<u64> {
     let mut out = Vec::new();
     let mut chunk = vm.mem.u64(list).unwrap_or(0);
-    while chunk != 0 && chunk % 8 == 0 && out.len() < MAX_CHUNKS {
+    while chunk != 0 && chunk.is_multiple_of(8) && out.len() < MAX_CHUNKS {
         out.push(chunk);
         chunk = vm.mem.u64(chunk.wrapping_add(HANDLE_CHUNK_NEXT)).unwrap_or(0);
     }

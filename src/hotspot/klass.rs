@@ -76,6 +76,8 @@ pub struct Klass {
     pub loader: u64,
     /// Loaded by the boot loader's own ClassLoaderData (not that of a hidden class).
     pub is_boot: bool,
+    /// Its ClassLoaderData is its own: a hidden class, or a VM-anonymous one of 8 to 14.
+    pub has_own_loader_data: bool,
     /// InstanceKlass::_init_state; `loaded` for arrays.
     pub init_state: u8,
     /// The klass whose loader and protection domain an object array takes over.
@@ -119,7 +121,8 @@ impl Classes {
                 }
                 match read_klass(r, &readers, klass) {
                     Ok(Some(k)) => {
-                        out.push(Klass { loader, is_boot: loader == 0 && !held, ..k });
+                        let is_boot = loader == 0 && !held;
+                        out.push(Klass { loader, is_boot, has_own_loader_data: held, ..k });
                     }
                     Ok(None) => {}
                     Err(e @ Error::MissingField { .. }) => return Err(e),
@@ -336,6 +339,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         mirror,
         loader: 0,
         is_boot: false,
+        has_own_loader_data: false,
         init_state,
         bottom,
         is_refined: false,

@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod barrier;
 pub mod class_facts;
+mod external_name;
 pub mod field_layout;
 pub mod flags;
 pub mod gc;
@@ -66,7 +67,10 @@ impl<'a> Reader<'a> {
     /// to one; 0 where there is none.
     pub fn object(&self, addr: u64, field: Field) -> Result<u64> {
         let at = addr.wrapping_add(field.get()?);
-        let oop = if field.is_oop() { self.mem.u64(at) } else { self.handle(at) };
+        let oop = match field.is_oop() {
+            true => self.mem.u64(at).map(|bits| self.barrier.resolve(self.mem, bits)),
+            false => self.handle(at),
+        };
         oop.map_err(Error::unreadable(field.name()))
     }
 

@@ -43,6 +43,15 @@ pub const LH_TAG_SHIFT: u32 = 28;
 /// `_lh_array_tag_flat_value`.
 pub const LH_TAG_FLAT: u32 = 0xa;
 
+/// `markOop.hpp` (8): the bits that tell a lock, here with that of a bias.
+pub const LOCK_MASK: u64 = 7;
+/// Neither locked nor biased.
+pub const LOCK_UNLOCKED: u64 = 1;
+/// Where the identity hash starts, if the tables do not say.
+pub const HASH_SHIFT: i64 = 8;
+/// Its bits.
+pub const HASH_BITS: u32 = 31;
+
 /// `instanceKlass.hpp` (8 to 28): `_previous_versions` follows `_breakpoints`.
 pub const PREVIOUS_VERSIONS_AFTER_BREAKPOINTS: u64 = 8;
 
@@ -70,6 +79,7 @@ pub const ACC_STATIC: u32 = 8;
 pub fn is_hidden_thread(name: &str) -> bool {
     matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
         || name == "Surrogate Locker Thread (Concurrent GC)" // CMS and G1 of 8
+        || name == "Training replay thread" // trainingData.cpp, 25 and later with an AOT cache
         || name.starts_with("C1 CompilerThread")
         || name.starts_with("C2 CompilerThread")
         || name.starts_with("JVMCI CompilerThread")
@@ -79,8 +89,10 @@ pub fn is_hidden_thread(name: &str) -> bool {
 /// neither (heapDumper.cpp, `should_dump_vthread`).
 pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
 
-/// `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
+/// CMS' old space. `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
 pub mod cms {
+    /// `freeChunk.hpp`: sizeof(FreeChunk), the least that a block of the old space takes.
+    pub const MIN_CHUNK: u64 = 24;
     /// Lock, bias and "cms free" bits.
     pub const MARK_MASK: u64 = 0x87;
     /// Unlocked, not biased, free.

@@ -240,6 +240,9 @@ fields! {
     // What only threads hold.
     thread_stack_base = "JavaThread::_stack_base" | "Thread::_stack_base";
     thread_stack_size = "JavaThread::_stack_size" | "Thread::_stack_size";
+    thread_state = "JavaThread::_thread_state";
+    thread_anchor = "JavaThread::_anchor";
+    anchor_sp = "JavaFrameAnchor::_last_Java_sp";
     thread_active_handles = "JavaThread::_active_handles" | "Thread::_active_handles";
     jni_block_handles = "JNIHandleBlock::_handles";
     jni_block_top = "JNIHandleBlock::_top";

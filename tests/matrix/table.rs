@@ -31,9 +31,9 @@ const fn collector(
 /// Collections by the clock would move objects between HotSpot's dump and the core.
 const SHENANDOAH: [&str; 4] =
     [UNLOCK, DIAGNOSE, "-XX:+UseShenandoahGC", "-XX:ShenandoahGuaranteedGCInterval=0"];
-const ZGC: [&str; 4] = [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive"];
-const ZGC_GENERATIONAL: [&str; 5] =
-    [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-XX:+ZGenerational"];
+const ZGC: [&str; 5] = [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-Xmx128m"];
+const ZGC_GENERATIONAL: [&str; 6] =
+    [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-Xmx128m", "-XX:+ZGenerational"];
 const SHENANDOAH_GENERATIONAL: [&str; 7] = [
     UNLOCK,
     DIAGNOSE,

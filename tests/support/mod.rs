@@ -3,6 +3,7 @@
 
 pub mod compare;
 pub mod counts;
+pub mod graph;
 pub mod hprof;
 pub mod jdks;
 pub mod proc;
