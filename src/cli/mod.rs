@@ -9,6 +9,7 @@ mod histo;
 mod info;
 pub mod progress;
 mod source;
+mod stack;
 mod trim;
 
 use std::io::{self, Write};
@@ -41,6 +42,7 @@ enum Command {
     Capture(capture::Args),
     Dump(dump::Args),
     Histo(histo::Args),
+    Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
     Check(check::Args),
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Capture(args) => args.run(),
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
+        Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),
         Command::Check(args) => args.run(),

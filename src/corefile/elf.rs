@@ -201,8 +201,11 @@ fn u64_at(d: &[u8], at: usize) -> Option<u64> {
 /// `struct elf_prstatus`, linux/elfcore.h.
 fn prstatus(d: &[u8], machine: u16) -> Option<ThreadNote> {
     let words = if machine == EM_X86_64 { 27 } else { 34 };
+    // pr_utime and pr_stime: seconds and microseconds each.
+    let micros = |at| Some(u64_at(d, at)?.wrapping_mul(1_000_000).wrapping_add(u64_at(d, at + 8)?));
     Some(ThreadNote {
         tid: i32_at(d, 32)?,
+        cpu_us: micros(48)?.wrapping_add(micros(64)?),
         signal: i16::from_le_bytes(int(d, 12)?).into(),
         regs: d.get(112..112 + words * 8)?.to_vec(),
     })

@@ -89,6 +89,8 @@ pub struct ThreadNote {
     pub tid: i32,
     /// `pr_cursig`: the signal that stopped it, or 0.
     pub signal: i32,
+    /// `pr_utime` and `pr_stime` in microseconds; gdb leaves them 0.
+    pub cpu_us: u64,
     /// `pr_reg` raw: 27 words on x86-64 (user_regs_struct), 34 on aarch64 (x0-x30, sp, pc, pstate).
     pub regs: Vec<u8>,
 }

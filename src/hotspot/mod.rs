@@ -6,17 +6,21 @@
 pub mod arguments;
 pub mod barrier;
 pub mod class_facts;
+pub mod code;
 mod external_name;
 pub mod field_layout;
 pub mod flags;
+pub mod frames;
 pub mod gc;
 pub mod held;
 pub mod klass;
+pub mod locks;
 pub mod perfdata;
 pub mod pointers;
 pub mod properties;
 pub mod roots;
 pub mod strings;
+pub mod thread_facts;
 pub mod threads;
 mod unexported;
 pub mod version;
@@ -100,6 +104,8 @@ pub struct Vm<'a> {
     pub pointers: Pointers,
     /// What a reference means.
     pub barrier: Barrier,
+    /// `e_machine` of the core.
+    pub machine: u16,
     /// The threads' registers.
     pub notes: &'a [ThreadNote],
     /// Loaded classes.
@@ -155,6 +161,7 @@ impl<'a> Vm<'a> {
             version,
             pointers,
             barrier,
+            machine: core.machine(),
             notes: core.threads(),
             classes,
             archive,

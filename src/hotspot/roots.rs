@@ -134,6 +134,21 @@ fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// How many JNI handles there are: global ones, and weak ones.
+pub fn jni_counts(vm: &Vm) -> Option<(u64, u64)> {
+    let count = |field: crate::vmstructs::Field| {
+        let at = vm.mem.u64(field.opt()?).ok()?;
+        let mut out = Vec::new();
+        match vm.tables.size_of("OopStorage") {
+            Some(_) if at != 0 => read_storage(vm, at, &mut out).ok()?,
+            None => read_blocks(vm, at, &mut out).ok()?,
+            _ => {}
+        }
+        Some(out.len() as u64)
+    };
+    Some((count(vm.fields.jni_globals)?, count(vm.fields.jni_weak_globals)?))
+}
+
 impl Vm<'_> {
     /// The object that stands for a deleted handle (8): HotSpot's dump hides it.
     pub fn deleted_handle(&self) -> Option<u64> {

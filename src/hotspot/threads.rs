@@ -20,6 +20,8 @@ pub struct JavaThread {
     pub mounted: u64,
     /// The kernel's thread id, 0 if unknown.
     pub tid: u32,
+    /// JavaThread::_thread_state.
+    pub state: i32,
     /// The object's name.
     pub name: String,
     /// Shown by HotSpot's own dumps: has an object, is not exiting, is not the VM's own.
@@ -158,8 +160,18 @@ impl ThreadReader<'_> {
             let os = vm.mem.u64(at(f.thread_osthread.opt()?)).ok()?;
             vm.mem.u32(os.wrapping_add(f.osthread_id.opt()?)).ok()
         };
+        let state = f.thread_state.opt().and_then(|o| vm.mem.i32(at(o)).ok()).unwrap_or(-1);
         let visible = object != 0 && alive && !is_hidden_thread(&name);
-        Ok(JavaThread { addr, object, mounted, tid: tid().unwrap_or(0), name, visible, tlab_gap })
+        Ok(JavaThread {
+            addr,
+            object,
+            mounted,
+            tid: tid().unwrap_or(0),
+            state,
+            name,
+            visible,
+            tlab_gap,
+        })
     }
 }
 

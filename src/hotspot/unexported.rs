@@ -233,3 +233,43 @@ pub const HANDLE_CHUNK_SIZE: u64 = 256;
 pub const HANDLE_CHUNK_NEXT: u64 = 264;
 /// `oopStorage.inline.hpp`: offset of `OopStorage::Block::_owner_address`.
 pub const BLOCK_OWNER: u64 = 520;
+
+/// Threads and locks.
+pub mod threads {
+    /// `osThread.hpp` of 8: `_state` stands before `_interrupted`.
+    pub const STATE_BEFORE_INTERRUPTED: u64 = 4;
+    /// `osThread.cpp`, `OSThread::print_on`: how a thread dump words `enum ThreadState`.
+    pub const STATES: [&str; 9] = [
+        "allocated",
+        "initialized",
+        "runnable",
+        "waiting for monitor entry",
+        "waiting on condition",
+        "in Object.wait()",
+        "at breakpoint",
+        "sleeping",
+        "zombie",
+    ];
+    /// `enum ThreadState`: in Object.wait(), or in a wait for a class to be initialised.
+    pub const OBJECT_WAIT: u32 = 5;
+    /// `javaThreadStatus.hpp`, and how `java_lang_Thread::thread_status_name` words it.
+    pub const STATUS: [(i32, &str); 9] = [
+        (0, "NEW"),
+        (5, "RUNNABLE"),
+        (225, "TIMED_WAITING (sleeping)"),
+        (401, "WAITING (on object monitor)"),
+        (417, "TIMED_WAITING (on object monitor)"),
+        (657, "WAITING (parking)"),
+        (673, "TIMED_WAITING (parking)"),
+        (1025, "BLOCKED (on object monitor)"),
+        (2, "TERMINATED"),
+    ];
+    /// `markWord.hpp`: the two bits that tell a lock, and an inflated one.
+    pub const LOCK_MASK: u64 = 3;
+    /// A monitor: its address is in the other bits, unless a table has it.
+    pub const MONITOR: u64 = 2;
+    /// `objectMonitor.hpp`: owned, by a thread that has the object on its lock stack.
+    pub const ANONYMOUS_OWNER: u64 = 1;
+    /// `instanceKlass.hpp`: `being_initialized`.
+    pub const BEING_INITIALIZED: u8 = 3;
+}

@@ -8,3 +8,4 @@ pub mod info;
 pub mod interrupt;
 pub mod report;
 pub mod sink;
+pub mod stack;

@@ -1,0 +1,83 @@
+//! `rjcore stack`: threads, their stacks and locks.
+
+use serde::Serialize;
+
+use super::progress::Progress;
+use super::source::Source;
+use super::{Outcome, print, print_json, tell};
+use crate::error::Result;
+use crate::output::report::Gaps;
+use crate::output::stack::group::{Group, group_text, groups};
+use crate::output::stack::{Options, ThreadDump, collect, text::text};
+
+const EXAMPLES: &str = "\
+Examples:
+  rjcore stack core.1234
+  rjcore stack core.1234 --group
+  rjcore stack core.1234 --no-heap
+  rjcore stack core.1234 --json | jq -r '.threads[].name'";
+
+/// Print all threads with their stacks and locks, as `jstack -l` does
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Show threads with the same stack together, the largest groups first
+    #[arg(long)]
+    group: bool,
+    /// Show N virtual threads without carriers at most; all are counted
+    #[arg(long = "virtual", value_name = "N", default_value_t = 1000)]
+    virtual_threads: usize,
+    /// Do not search the heap: no ownable synchronizers, no virtual threads without carriers
+    #[arg(long)]
+    no_heap: bool,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'d> {
+    #[serde(flatten)]
+    dump: Option<&'d ThreadDump>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Vec<Group<'d>>>,
+    whole: bool,
+    gaps: Gaps,
+}
+
+impl Args {
+    pub fn run(&self) -> Result<Outcome> {
+        let opened = self.source.open()?;
+        let (dump, walk, metadata) = opened.with_heap(|heap| {
+            let used = if self.no_heap { 0 } else { heap.used() };
+            let progress = Progress::new("searching", used);
+            let options = Options {
+                heap: !self.no_heap,
+                virtual_threads: self.virtual_threads,
+                workers: self.source.threads(),
+            };
+            let (dump, walk) = collect(&opened.core, heap, options, &|n| progress.add(n))?;
+            let mut metadata = heap.all_damaged();
+            metadata.extend(dump.broken());
+            Ok((dump, walk, metadata))
+        })?;
+        let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing);
+        let whole = gaps.is_whole();
+        match (self.json, self.group) {
+            (true, group) => print_json(&Report {
+                dump: (!group).then_some(&dump),
+                groups: group.then(|| groups(&dump)),
+                whole,
+                gaps,
+            })?,
+            (false, group) => {
+                let out = if group { group_text(&dump) } else { text(&dump) };
+                print(out.as_bytes())?;
+                tell(&gaps.text());
+            }
+        }
+        Ok(Outcome::of(whole))
+    }
+}

@@ -1,0 +1,183 @@
+//! Java frames: from where a thread stopped to the bottom of its stack.
+//!
+//! Every step is bounded and checked: the stack pointer only grows, and stays in the thread's
+//! stack. Where the walk cannot go on it ends with a note, and what was found stands.
+
+mod cpu;
+mod oop_map;
+mod start;
+mod values;
+mod walk;
+
+pub use values::{Monitor, Value};
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Vm;
+use super::code::{CodeCache, Method, Nmethod, Scope};
+use crate::corefile::EM_AARCH64;
+use crate::error::Result;
+use cpu::Cpu;
+
+/// Java frames of one thread: a 1 GB stack of the smallest frames has fewer.
+pub const MAX_FRAMES: usize = 1 << 20;
+
+/// How a frame's code runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameKind {
+    /// By the interpreter.
+    Interpreted,
+    /// Compiled by C1.
+    C1,
+    /// Compiled by C2 (or another compiler of the highest level).
+    C2,
+    /// The compiled wrapper of a native method.
+    Native,
+}
+
+/// How sure the walk is of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trust {
+    /// The VM itself would find it so.
+    Exact,
+    /// Caught between two places where the VM looks at frames: the method is right, the line is
+    /// that of the next such place.
+    Near,
+    /// Found by a search.
+    Guessed,
+}
+
+/// Where the values of a general register of a caller are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Saved {
+    /// Not known any more.
+    #[default]
+    Lost,
+    /// The thread's own register.
+    Value(u64),
+    /// A callee saved it there.
+    At(u64),
+}
+
+/// The general registers as a frame sees them, by half their VMReg number.
+pub type Registers = [Saved; 32];
+
+/// What a frame's values are read from.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// An interpreter frame.
+    Interpreted {
+        /// Its frame pointer.
+        fp: u64,
+        /// Its stack pointer.
+        sp: u64,
+    },
+    /// A scope of a compiled frame.
+    Compiled {
+        /// The code.
+        nmethod: Rc<Nmethod>,
+        /// What the frame stands for.
+        scope: Scope,
+        /// The frame's stack pointer.
+        sp: u64,
+        /// What the callees saved.
+        registers: Box<Registers>,
+    },
+    /// A native wrapper.
+    Native {
+        /// The frame's stack pointer.
+        sp: u64,
+    },
+}
+
+/// One Java frame.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Its method.
+    pub method: Rc<Method>,
+    /// Bytecode index.
+    pub bci: i32,
+    /// How it runs.
+    pub kind: FrameKind,
+    /// How sure it is.
+    pub trust: Trust,
+    /// Where its values are.
+    pub place: Place,
+    /// It belongs to the virtual thread that is mounted, not to the carrier.
+    pub in_continuation: bool,
+    /// The frame that enters a continuation: neither thread shows it.
+    pub enters_continuation: bool,
+    /// Native code that was called from Java begins above this frame: a call stub is between.
+    pub called_by_vm: bool,
+}
+
+/// Where JNI calls into Java keep the handles of their native callers.
+#[derive(Debug, Clone, Default)]
+pub struct Stack {
+    /// Innermost first.
+    pub frames: Vec<Frame>,
+    /// JavaCallWrappers on the way, innermost first, each with the number of frames above it.
+    pub wrappers: Vec<(usize, u64)>,
+    /// Where frames of a continuation that are still on the heap belong.
+    barrier: Option<usize>,
+    /// Why the walk ended before the bottom.
+    pub broken: Option<String>,
+}
+
+/// Walks stacks: facts that are the same for all threads, and what was read before.
+#[derive(Debug)]
+pub struct Walker<'v> {
+    /// The VM.
+    pub vm: &'v Vm<'v>,
+    /// Its code.
+    pub code: CodeCache<'v>,
+    cpu: Cpu,
+    methods: RefCell<HashMap<u64, Option<Rc<Method>>>>,
+    nmethods: RefCell<HashMap<u64, Option<Rc<Nmethod>>>>,
+}
+
+impl<'v> Walker<'v> {
+    /// Reads what all stacks need.
+    pub fn new(vm: &'v Vm<'v>) -> Result<Walker<'v>> {
+        let is_8 = vm.fields.klass_mirror.is_oop();
+        let mut cpu = match (vm.machine == EM_AARCH64, is_8) {
+            (false, false) => cpu::X86_64,
+            (false, true) => cpu::X86_64_8,
+            (true, false) => cpu::AARCH64,
+            (true, true) => cpu::AARCH64_8,
+        };
+        if let Some(offset) = vm.tables.constant("frame::entry_frame_call_wrapper_offset") {
+            cpu.call_wrapper = offset.clamp(-64, 64);
+        }
+        Ok(Walker {
+            vm,
+            code: CodeCache::read(vm)?,
+            cpu,
+            methods: RefCell::default(),
+            nmethods: RefCell::default(),
+        })
+    }
+
+    /// The Method at `addr`, read once.
+    pub fn method(&self, addr: u64) -> Option<Rc<Method>> {
+        let mut known = self.methods.borrow_mut();
+        known.entry(addr).or_insert_with(|| Method::read(self.vm, addr).map(Rc::new)).clone()
+    }
+
+    fn nmethod(&self, blob: &super::code::Blob) -> Option<Rc<Nmethod>> {
+        let mut known = self.nmethods.borrow_mut();
+        let read = || Nmethod::read(self.vm, blob).ok().map(Rc::new);
+        known.entry(blob.addr).or_insert_with(read).clone()
+    }
+
+    fn word(&self, addr: u64) -> Option<u64> {
+        self.vm.mem.u64(addr).ok()
+    }
+
+    /// The word of a frame, `offset` words from its frame pointer.
+    fn slot(&self, fp: u64, offset: i64) -> Option<u64> {
+        self.word(fp.wrapping_add_signed(offset * 8))
+    }
+}

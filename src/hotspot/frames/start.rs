@@ -1,0 +1,342 @@
+//! Where the walk of a thread starts, and how it gets out of code that was caught in between.
+
+use super::cpu::{Around, around, follows_call};
+use super::walk::{Bounds, Next, Raw};
+use super::{Place, Registers, Saved, Stack, Trust, Walker};
+use crate::corefile::ThreadNote;
+use crate::hotspot::code::{Blob, BlobKind};
+use crate::hotspot::threads::JavaThread;
+
+/// Words that a search for a return address looks at: 512 KB of native frames.
+const MAX_SEARCH: u64 = 1 << 16;
+/// A stack of 1 GB is a mistake.
+const MAX_STACK: u64 = 1 << 30;
+/// Chunks of one continuation: each holds some frames at least.
+const MAX_CHUNKS: usize = 1 << 16;
+
+impl Walker<'_> {
+    /// The Java frames of a thread.
+    pub fn thread(&self, t: &JavaThread) -> Stack {
+        let f = &self.vm.fields;
+        let field = |o: Option<u64>| o.and_then(|o| self.word(t.addr.wrapping_add(o)));
+        let (base, size) = (field(f.thread_stack_base.opt()), field(f.thread_stack_size.opt()));
+        let (base, size) = (base.unwrap_or(0), size.unwrap_or(0).min(MAX_STACK));
+        let bounds: Bounds = (base.saturating_sub(size), base, false);
+        let broken = |why: String| Stack { broken: Some(why), ..Stack::default() };
+        let Some(anchor) = f.thread_anchor.opt() else {
+            return broken("this VM has no JavaThread::_anchor".into());
+        };
+        let mut stack = match self.anchor(t.addr.wrapping_add(anchor)) {
+            Next::Frame(raw) => self.walk(raw, bounds, false),
+            Next::Broken(why) => broken(why),
+            Next::Bottom if !self.runs_java(t) => Stack::default(),
+            Next::Bottom => match self.note(t, bounds) {
+                Some(note) => self.caught(note, bounds),
+                None => broken("it ran Java code, and its registers are not in the core".into()),
+            },
+        };
+        self.split(t, &mut stack);
+        stack
+    }
+
+    /// The stack pointer of a thread's last Java frame; 0 if it has none.
+    pub fn last_sp(&self, t: &JavaThread, stack: &Stack) -> u64 {
+        let f = &self.vm.fields;
+        let anchor = f.thread_anchor.opt().zip(f.anchor_sp.opt());
+        let sp = anchor.and_then(|(a, sp)| self.word(t.addr.wrapping_add(a).wrapping_add(sp)));
+        match (sp.unwrap_or(0), stack.frames.first().map(|f| &f.place)) {
+            (0, Some(Place::Interpreted { sp, .. }))
+            | (0, Some(Place::Compiled { sp, .. } | Place::Native { sp })) => *sp,
+            (sp, _) => sp,
+        }
+    }
+
+    /// Whether the thread is in Java code, as far as it says: then the anchor is empty.
+    fn runs_java(&self, t: &JavaThread) -> bool {
+        let is = |name: &str| self.vm.tables.constant(name) == Some(i64::from(t.state));
+        is("_thread_in_Java") || is("_thread_in_Java_trans")
+    }
+
+    /// The registers of a thread: those whose stack pointer is in its stack, or else those with its
+    /// id, which may be that of another namespace.
+    pub fn note(&self, t: &JavaThread, bounds: Bounds) -> Option<&ThreadNote> {
+        let mut notes = self.vm.notes.iter();
+        let inside = |n: &&ThreadNote| (bounds.0..bounds.1).contains(&n.registers().0);
+        let by_id = || self.vm.notes.iter().find(|n| n.tid as u32 == t.tid && t.tid != 0);
+        notes.find(inside).or_else(by_id)
+    }
+
+    /// From registers.
+    fn caught(&self, note: &ThreadNote, bounds: Bounds) -> Stack {
+        let (_, words) = note.registers();
+        let reg = |i: usize| words.get(i).copied().unwrap_or(0);
+        let mut registers = Registers::default();
+        for (saved, index) in registers.iter_mut().zip(self.cpu.general) {
+            *saved = Saved::Value(reg(*index));
+        }
+        let (sp, fp, pc) = (reg(self.cpu.reg_sp), reg(self.cpu.reg_fp), reg(self.cpu.reg_pc));
+        let raw = Raw { sp, fp, pc, trust: Trust::Near, registers };
+        if self.code.contains(pc) {
+            return self.walk(raw, bounds, true);
+        }
+        // A leaf of the VM or of libc: it returns to Java code somewhere above.
+        match self.search(&raw, bounds) {
+            Next::Frame(found) => self.walk(found, bounds, true),
+            _ => Stack {
+                broken: Some(format!("no Java frame was found above {pc:#x}")),
+                ..Stack::default()
+            },
+        }
+    }
+
+    /// Whether a frame may return to `pc`, whose stack pointer is then `sp`.
+    fn returns_to(&self, pc: u64, sp: u64) -> bool {
+        if self.code.is_interpreter(pc) || pc == self.code.call_stub_return {
+            return true;
+        }
+        let Some(blob) = self.code.find(pc) else { return false };
+        match blob.kind {
+            BlobKind::Nmethod => self.nmethod(&blob).is_some_and(|nm| {
+                let pc = nm.original_pc(self.vm, pc, sp);
+                nm.pc_desc(self.vm, pc).is_some()
+                    || self.method(nm.method).is_some_and(|m| m.is_native)
+            }),
+            BlobKind::Upcall => true,
+            BlobKind::Runtime => false,
+            BlobKind::Buffer => blob.name.contains("ontinuation"),
+        }
+    }
+
+    /// The ways in which the caller of code without a complete frame may be found.
+    fn on_top(&self, raw: &Raw) -> Option<Raw> {
+        let (sp, pc) = match self.cpu.reg_link {
+            // The link register still has it.
+            Some(link) => match raw.registers.get(link) {
+                Some(Saved::Value(pc)) => (raw.sp, *pc),
+                _ => return None,
+            },
+            None => (raw.sp.wrapping_add(8), self.word(raw.sp)?),
+        };
+        let raw = Raw { sp, pc: self.cpu.strip(pc), trust: Trust::Exact, ..raw.clone() };
+        self.returns_to(raw.pc, raw.sp).then_some(raw)
+    }
+
+    fn behind_frame_pointer(&self, raw: &Raw, at: u64) -> Option<Raw> {
+        match self.above(at.wrapping_add(16), Trust::Exact) {
+            Next::Frame(next) if next.sp > raw.sp && self.returns_to(next.pc, next.sp) => {
+                Some(next)
+            }
+            _ => None,
+        }
+    }
+
+    /// The caller of a compiled frame that was caught anywhere in its code.
+    pub(super) fn caller_of_caught(&self, raw: &Raw, blob: &Blob) -> Next {
+        let whole = || {
+            self.behind_frame_pointer(
+                raw,
+                raw.sp.wrapping_add(blob.frame_words.wrapping_mul(8)).wrapping_sub(16),
+            )
+        };
+        let early = raw.pc.wrapping_sub(blob.code_begin) < blob.frame_complete;
+        let found = match (self.around(raw.pc), early) {
+            (Around::ReturnOnTop, _) | (Around::Unknown, true) => {
+                self.on_top(raw).or_else(|| self.behind_frame_pointer(raw, raw.sp)).or_else(whole)
+            }
+            (Around::FramePointerOnTop, _) => {
+                self.behind_frame_pointer(raw, raw.sp).or_else(|| self.on_top(raw)).or_else(whole)
+            }
+            (Around::Unknown, false) => whole()
+                .or_else(|| self.on_top(raw))
+                .or_else(|| self.behind_frame_pointer(raw, raw.sp)),
+        };
+        match found {
+            Some(next) => Next::Frame(next),
+            None => self.caller(raw, blob.frame_words),
+        }
+    }
+
+    fn around(&self, pc: u64) -> Around {
+        if self.cpu.reg_link.is_some() {
+            return Around::Unknown;
+        }
+        let n = self.vm.mem.contiguous(pc).min(16);
+        self.vm.mem.slice(pc, n).map_or(Around::Unknown, around)
+    }
+
+    /// The caller of a stub that was caught anywhere in its code: most have a frame pointer or
+    /// nothing on the stack.
+    pub(super) fn out_of_stub(&self, raw: &Raw, blob: &Blob, bounds: Bounds) -> Next {
+        let own = |raw: &Raw| {
+            let words = blob.frame_words;
+            let at = raw.sp.wrapping_add(words.wrapping_mul(8)).wrapping_sub(16);
+            (words > 1).then(|| self.behind_frame_pointer(raw, at)).flatten()
+        };
+        let by_pointer = |raw: &Raw| {
+            (bounds.0..bounds.1)
+                .contains(&raw.fp)
+                .then(|| self.behind_frame_pointer(raw, raw.fp))
+                .flatten()
+        };
+        let found = self
+            .on_top(raw)
+            .or_else(|| own(raw))
+            .or_else(|| self.behind_frame_pointer(raw, raw.sp))
+            .or_else(|| by_pointer(raw));
+        match found {
+            Some(next) => Next::Frame(next),
+            None => self.search(raw, bounds),
+        }
+    }
+
+    /// The first word on the stack that is a return address into Java code, whose own frame ends in
+    /// another one.
+    fn search(&self, raw: &Raw, bounds: Bounds) -> Next {
+        let start = raw.sp.next_multiple_of(8);
+        for i in 0..MAX_SEARCH {
+            let at = start.wrapping_add(i * 8);
+            if at >= bounds.1 {
+                break;
+            }
+            let Some(pc) = self.word(at).map(|pc| self.cpu.strip(pc)) else { break };
+            if !self.code.contains(pc) || !self.is_call(pc) {
+                continue;
+            }
+            let sp = at.wrapping_add(8);
+            // Interpreted code keeps its frame pointer while it calls.
+            if self.code.is_interpreter(pc) {
+                let fp = [raw.fp, self.word(at.wrapping_sub(8)).unwrap_or(0)]
+                    .into_iter()
+                    .find(|fp| *fp > sp && self.has_method(*fp));
+                if let Some(fp) = fp {
+                    let registers = Registers::default();
+                    return Next::Frame(Raw { sp, fp, pc, trust: Trust::Guessed, registers });
+                }
+                continue;
+            }
+            let Some(blob) = self.code.find(pc).filter(|b| b.kind == BlobKind::Nmethod) else {
+                continue;
+            };
+            let end = sp.wrapping_add(blob.frame_words.wrapping_mul(8));
+            if let Next::Frame(next) = self.above(end, Trust::Exact)
+                && self.returns_to(next.pc, next.sp)
+            {
+                let registers = Registers::default();
+                return Next::Frame(Raw { sp, fp: raw.fp, pc, trust: Trust::Guessed, registers });
+            }
+        }
+        Next::Broken(format!("no Java frame was found above {:#x}", raw.pc))
+    }
+
+    fn has_method(&self, fp: u64) -> bool {
+        fp.is_multiple_of(8)
+            && self.slot(fp, self.cpu.method).is_some_and(|m| self.method(m).is_some())
+    }
+
+    fn is_call(&self, pc: u64) -> bool {
+        if self.cpu.reg_link.is_some() {
+            return true;
+        }
+        let mut before = [0; 8];
+        self.vm.mem.read_into(pc.wrapping_sub(8), &mut before).is_ok() && follows_call(&before)
+    }
+
+    /// A return into a stub: frames of a continuation that are still in its chunk come next, then
+    /// the frame that entered it.
+    pub(super) fn return_barrier(&self, raw: &Raw, bounds: Bounds, out: &mut Stack) -> Next {
+        out.barrier = Some(out.frames.len());
+        let start = raw.sp.next_multiple_of(8);
+        for i in 0..MAX_SEARCH {
+            let at = start.wrapping_add(i * 8);
+            let Some(pc) = self.word(at).filter(|_| at < bounds.1) else { break };
+            if !self.code.contains(pc) {
+                continue;
+            }
+            let Some(blob) = self.code.find(pc).filter(|b| b.kind == BlobKind::Nmethod) else {
+                continue;
+            };
+            let method = self.nmethod(&blob).and_then(|nm| self.method(nm.method));
+            let name = method.filter(|m| m.is_native).map(|m| m.name);
+            let name = name.and_then(|n| self.vm.reader().symbol_bytes(n));
+            if name == Some(b"enterSpecial") {
+                let registers = Registers::default();
+                let sp = at.wrapping_add(8);
+                return Next::Frame(Raw { sp, fp: 0, pc, trust: Trust::Exact, registers });
+            }
+        }
+        Next::Broken(format!("{:#x} is in a stub that was not called", raw.pc))
+    }
+
+    /// Tells a mounted virtual thread's frames from its carrier's, and puts those that are still
+    /// in its chunk where they belong.
+    fn split(&self, t: &JavaThread, stack: &mut Stack) {
+        if t.mounted == 0 {
+            return;
+        }
+        if let Some(at) = stack.barrier {
+            let rest = self.continuation(t.mounted);
+            let broken = rest.broken;
+            stack.frames.splice(at..at, rest.frames);
+            stack.broken = stack.broken.take().or(broken);
+        }
+        let entry = stack.frames.iter().position(|f| f.enters_continuation);
+        for frame in &mut stack.frames[..entry.unwrap_or(0)] {
+            frame.in_continuation = true;
+        }
+    }
+
+    /// The frames that a virtual thread left on the heap: in the chunks of its continuation.
+    pub fn continuation(&self, thread: u64) -> Stack {
+        let mut out = Stack::default();
+        let vm = self.vm;
+        let cont = vm.oop_field(thread, "cont").unwrap_or(0);
+        let mut chunk = vm.oop_field(cont, "tail").unwrap_or(0);
+        for _ in 0..MAX_CHUNKS {
+            if chunk == 0 || out.broken.is_some() {
+                break;
+            }
+            if let Err(why) = self.chunk(chunk, &mut out) {
+                out.broken = Some(why);
+            }
+            chunk = vm.oop_field(chunk, "parent").unwrap_or(0);
+        }
+        for frame in &mut out.frames {
+            frame.in_continuation = true;
+        }
+        out
+    }
+
+    /// The frames of one StackChunk: a stack as it was on the thread, from `sp` to `bottom`.
+    fn chunk(&self, chunk: u64, out: &mut Stack) -> Result<(), String> {
+        let vm = self.vm;
+        let what = || format!("the StackChunk at {chunk:#x} cannot be read");
+        let klass = vm.klass_of(chunk).ok_or_else(what)?;
+        let base = match klass.size {
+            crate::hotspot::klass::Size::StackChunk { base, .. } => base,
+            _ => return Err(what()),
+        };
+        let field = |name: &str| vm.classes.field(&vm.reader(), klass, name);
+        let int = |name: &str| {
+            let f = field(name)?;
+            vm.mem.i32(chunk.wrapping_add(u64::from(f.offset))).ok().map(i64::from)
+        };
+        let size = int("size").filter(|s| (0..1 << 27).contains(s)).ok_or_else(what)?;
+        let sp = int("sp").filter(|s| (0..=size).contains(s)).ok_or_else(what)?;
+        // 21: the size of the arguments at the end; later where they begin.
+        let bottom = int("bottom").or_else(|| Some(size - int("argsize")?));
+        let bottom = bottom.filter(|b| (0..=size).contains(b)).ok_or_else(what)?;
+        if sp >= bottom {
+            return Ok(());
+        }
+        let start = chunk.wrapping_add(base);
+        let word = |index: i64| start.wrapping_add_signed(index * 8);
+        let pc = field("pc").and_then(|f| self.word(chunk.wrapping_add(u64::from(f.offset))));
+        let at = word(sp);
+        let Next::Frame(mut raw) = self.above(at, Trust::Exact) else { return Err(what()) };
+        raw.pc = pc.filter(|pc| *pc != 0).map_or(raw.pc, |pc| self.cpu.strip(pc));
+        let more = self.walk(raw, (start, word(bottom), true), false);
+        out.frames.extend(more.frames);
+        out.broken = more.broken;
+        Ok(())
+    }
+}

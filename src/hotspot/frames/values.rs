@@ -1,0 +1,207 @@
+//! The values in a frame: locals, expression stack, monitors.
+
+use super::walk::relative;
+use super::{Frame, Place, Saved, Walker};
+use crate::hotspot::code::{Location, ScopeValue};
+
+/// Monitors of one interpreted frame, and slots of its expression stack.
+const MAX_SLOTS: u64 = 1 << 16;
+
+/// A slot of a frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// Nothing that is used any more, or not known.
+    Dead,
+    /// An object; null is 0.
+    Object(u64),
+    /// The bits of a primitive, or of something whose type is not known.
+    Bits(u64),
+    /// An int of compiled code.
+    Int(i32),
+    /// An object that exists in pieces only.
+    Scalar,
+}
+
+/// A monitor of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Monitor {
+    /// The object, 0 where it is not known.
+    pub object: u64,
+    /// The compiler left the locking out.
+    pub eliminated: bool,
+    /// The object exists in pieces only.
+    pub is_scalar: bool,
+}
+
+impl Walker<'_> {
+    /// The monitors of a frame, last taken first, as HotSpot prints them.
+    pub fn monitors(&self, frame: &Frame) -> Vec<Monitor> {
+        match &frame.place {
+            Place::Interpreted { fp, .. } => self.interpreted_monitors(*fp),
+            Place::Native { .. } => Vec::new(),
+            Place::Compiled { nmethod, scope, .. } => {
+                let all = scope.monitors(self.vm, nmethod).unwrap_or_default();
+                let monitor = |m: &crate::hotspot::code::Monitor| {
+                    let value = self.scope_value(frame, m.owner);
+                    Monitor {
+                        object: if let Value::Object(o) = value { o } else { 0 },
+                        eliminated: m.eliminated,
+                        is_scalar: value == Value::Scalar,
+                    }
+                };
+                all.iter().rev().map(monitor).collect()
+            }
+        }
+    }
+
+    /// BasicObjectLocks between the frame's fixed part and its expression stack; the last taken
+    /// has the lowest address.
+    fn interpreted_monitors(&self, fp: u64) -> Vec<Monitor> {
+        let mut out = Vec::new();
+        let Some((start, end)) = self.monitor_block(fp) else { return out };
+        let size = self.vm.tables.size_of("BasicObjectLock").filter(|s| (16..=64).contains(s));
+        let (Some(size), Some(obj)) = (size, self.vm.fields.basic_lock_obj.opt()) else {
+            return out;
+        };
+        let mut at = start;
+        while at.saturating_add(size) <= end && out.len() < MAX_SLOTS as usize {
+            let bits = self.word(at.wrapping_add(obj)).unwrap_or(0);
+            let object = self.stack_oop(bits);
+            if object != 0 {
+                out.push(Monitor { object, eliminated: false, is_scalar: false });
+            }
+            at = at.wrapping_add(size);
+        }
+        out
+    }
+
+    fn monitor_block(&self, fp: u64) -> Option<(u64, u64)> {
+        let end = fp.wrapping_add_signed(self.cpu.monitors * 8);
+        let start = relative(fp, self.word(end)?);
+        (start <= end && end - start <= MAX_SLOTS * 16).then_some((start, end))
+    }
+
+    /// The object that a word of a stack or a register refers to.
+    pub fn stack_oop(&self, bits: u64) -> u64 {
+        if bits == 0 {
+            return 0;
+        }
+        self.vm.barrier.plausible(self.vm.mem, bits).unwrap_or(0)
+    }
+
+    /// The object at a word, if it is one.
+    fn plausible(&self, bits: u64) -> Option<u64> {
+        if bits == 0 || !bits.is_multiple_of(8) {
+            return None;
+        }
+        let object = self.stack_oop(bits);
+        (object != 0 && self.vm.klass_of(object).is_some()).then_some(object)
+    }
+
+    /// The local variables. In an interpreted frame nothing says which are objects: those are
+    /// that can be.
+    pub fn locals(&self, frame: &Frame) -> Vec<Value> {
+        match &frame.place {
+            Place::Native { .. } => Vec::new(),
+            Place::Interpreted { fp, .. } => {
+                let Some(word) = self.slot(*fp, self.cpu.locals) else { return Vec::new() };
+                let first = relative(*fp, word);
+                let at = |i: u16| first.wrapping_sub(u64::from(i) * 8);
+                (0..frame.method.max_locals).map(|i| self.slot_value(at(i))).collect()
+            }
+            Place::Compiled { nmethod, scope, .. } => {
+                let all = scope.locals(self.vm, nmethod).unwrap_or_default();
+                all.into_iter().map(|v| self.scope_value(frame, v)).collect()
+            }
+        }
+    }
+
+    /// The expression stack, its first slot first.
+    pub fn expressions(&self, frame: &Frame) -> Vec<Value> {
+        match &frame.place {
+            Place::Native { .. } => Vec::new(),
+            Place::Interpreted { fp, sp } => {
+                let Some((bottom, _)) = self.monitor_block(*fp) else { return Vec::new() };
+                // The stack's top while the frame calls; of the innermost one its stack pointer.
+                let last = self.slot(*fp, self.cpu.last_sp).unwrap_or(0);
+                let top = if last == 0 { *sp } else { relative(*fp, last) };
+                let slots = bottom.saturating_sub(top) / 8;
+                if slots > MAX_SLOTS {
+                    return Vec::new();
+                }
+                (1..=slots).map(|i| self.slot_value(bottom.wrapping_sub(i * 8))).collect()
+            }
+            Place::Compiled { nmethod, scope, .. } => {
+                let all = scope.expressions(self.vm, nmethod).unwrap_or_default();
+                all.into_iter().map(|v| self.scope_value(frame, v)).collect()
+            }
+        }
+    }
+
+    fn slot_value(&self, at: u64) -> Value {
+        let Some(bits) = self.word(at) else { return Value::Dead };
+        match self.plausible(bits) {
+            Some(object) => Value::Object(object),
+            None => Value::Bits(bits),
+        }
+    }
+
+    /// The receiver of the frame's method, where it is known.
+    pub fn receiver(&self, frame: &Frame) -> Option<u64> {
+        if frame.method.is_static {
+            return None;
+        }
+        match self.locals(frame).first()? {
+            Value::Object(o) if *o != 0 => Some(*o),
+            _ => None,
+        }
+    }
+
+    /// `StackValue::create_stack_value`.
+    fn scope_value(&self, frame: &Frame, value: ScopeValue) -> Value {
+        match value {
+            ScopeValue::Location(l) => self.location(frame, l),
+            ScopeValue::Int(v) => Value::Int(v),
+            ScopeValue::Oop(o) => Value::Object(o),
+            ScopeValue::Long(v) => Value::Bits(v as u64),
+            ScopeValue::Double(v) => Value::Bits(v.to_bits()),
+            ScopeValue::Scalar => Value::Scalar,
+            ScopeValue::Marker => Value::Dead,
+        }
+    }
+
+    fn location(&self, frame: &Frame, l: Location) -> Value {
+        let Place::Compiled { sp, registers, .. } = &frame.place else { return Value::Dead };
+        let bits = if l.in_register {
+            match registers.get(l.offset as usize / 2) {
+                Some(Saved::Value(v)) => *v,
+                Some(Saved::At(at)) => match self.word(*at) {
+                    Some(v) => v,
+                    None => return Value::Dead,
+                },
+                _ => return Value::Dead,
+            }
+        } else {
+            let at = sp.wrapping_add(u64::from(l.offset) * 4);
+            match self.word(at) {
+                Some(v) => v,
+                None => return Value::Dead,
+            }
+        };
+        let constant = |name: &str| {
+            self.vm.tables.constant(&format!("Location::{name}")) == Some(i64::from(l.kind))
+        };
+        if constant("oop") {
+            Value::Object(self.stack_oop(bits))
+        } else if constant("narrowoop") {
+            let narrow = self.vm.pointers.widen(bits as u32);
+            Value::Object(self.vm.barrier.resolve(self.vm.mem, narrow))
+        } else if constant("invalid") {
+            Value::Dead
+        } else if constant("normal") {
+            Value::Int(bits as i32)
+        } else {
+            Value::Bits(bits)
+        }
+    }
+}

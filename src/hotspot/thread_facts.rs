@@ -1,0 +1,210 @@
+//! What a thread dump says of a thread beside its stack.
+
+use super::Vm;
+use super::threads::JavaThread;
+use super::unexported::threads::{
+    BEING_INITIALIZED, OBJECT_WAIT, STATE_BEFORE_INTERRUPTED, STATES, STATUS,
+};
+use crate::corefile::ThreadNote;
+use crate::vmstructs::Field;
+
+/// JavaThread has about 2 KB.
+const MAX_THREAD: u64 = 1 << 14;
+/// How far behind the thread pointer glibc keeps the argument of a thread's start.
+const MAX_TCB: u64 = 0x1000;
+/// Names of threads.
+const MAX_NAME: u64 = 256;
+
+/// JavaThreadState's constants.
+const VM_STATES: [&str; 8] = [
+    "_thread_uninitialized",
+    "_thread_new",
+    "_thread_in_native",
+    "_thread_in_native_trans",
+    "_thread_in_vm",
+    "_thread_in_Java",
+    "_thread_blocked",
+    "_thread_in_Java_trans",
+];
+
+/// The java.lang.Thread's side of a thread.
+#[derive(Debug, Clone, Default)]
+pub struct ThreadFacts {
+    /// `getId()`.
+    pub number: Option<i64>,
+    /// `isDaemon()`.
+    pub daemon: bool,
+    /// `getPriority()`.
+    pub priority: Option<i32>,
+    /// JavaThreadStatus.
+    pub status: Option<i32>,
+    /// `LockSupport.getBlocker`, 0 if there is none.
+    pub park_blocker: u64,
+}
+
+impl ThreadFacts {
+    /// `java.lang.Thread.State` as HotSpot words it.
+    pub fn state(&self) -> &'static str {
+        let status = self.status.unwrap_or(-1);
+        STATUS.iter().find(|s| s.0 == status).map_or("UNKNOWN", |s| s.1)
+    }
+}
+
+/// A thread of the VM's own: collector, compiler control, timer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmThread {
+    /// Thread*, where it was found.
+    pub addr: u64,
+    /// Its name, or the kernel's name of it.
+    pub name: String,
+    /// The kernel's id.
+    pub tid: i32,
+    /// OSThread::_state, in words.
+    pub state: Option<&'static str>,
+}
+
+impl Vm<'_> {
+    fn primitive(&self, object: u64, name: &str) -> Option<i64> {
+        let field = self.classes.field(&self.reader(), self.klass_of(object)?, name)?;
+        let at = object.wrapping_add(u64::from(field.offset));
+        Some(match field.kind {
+            b'J' => self.mem.u64(at).ok()? as i64,
+            b'I' => self.mem.i32(at).ok()?.into(),
+            b'Z' => (self.mem.u8(at).ok()? != 0).into(),
+            _ => return None,
+        })
+    }
+
+    /// The facts of the java.lang.Thread at `object`. From 19 most are in a FieldHolder.
+    pub fn thread_facts(&self, object: u64) -> ThreadFacts {
+        let holder = self.oop_field(object, "holder").unwrap_or(0);
+        let either =
+            |name: &str| self.primitive(holder, name).or_else(|| self.primitive(object, name));
+        ThreadFacts {
+            number: self.primitive(object, "tid"),
+            daemon: either("daemon") == Some(1),
+            priority: either("priority").map(|p| p as i32),
+            status: either("threadStatus").map(|s| s as i32),
+            park_blocker: self.oop_field(object, "parkBlocker").unwrap_or(0),
+        }
+    }
+
+    /// The name of a JavaThreadState.
+    pub fn tables_state(&self, state: i32) -> Option<String> {
+        VM_STATES
+            .iter()
+            .find(|name| self.tables.constant(name) == Some(i64::from(state)))
+            .map(|name| name.trim_start_matches('_').to_owned())
+    }
+
+    /// OSThread::_state of the Thread at `thread`.
+    pub fn os_state(&self, thread: u64) -> Option<u32> {
+        let f = &self.fields;
+        let os = self.mem.u64(thread.wrapping_add(f.thread_osthread.opt()?)).ok()?;
+        let state = match (f.osthread_state.opt(), f.osthread_interrupted.opt()) {
+            (Some(state), _) => state,
+            (None, Some(interrupted)) => interrupted.checked_sub(STATE_BEFORE_INTERRUPTED)?,
+            (None, None) => return None,
+        };
+        self.mem.u32(os.wrapping_add(state)).ok()
+    }
+
+    /// How thread dumps word that state.
+    pub fn os_state_text(&self, thread: u64) -> Option<&'static str> {
+        STATES.get(self.os_state(thread)? as usize).copied()
+    }
+
+    /// `Thread::cooked_allocated_bytes`: what was counted, and what is used of the TLAB.
+    pub fn allocated_bytes(&self, t: &JavaThread) -> Option<u64> {
+        let f = &self.fields;
+        let at = |o: u64| self.mem.u64(t.addr.wrapping_add(o)).ok();
+        let counted = at(f.thread_allocated.opt()?)?;
+        let tlab = f.thread_tlab.opt()?;
+        let (start, top) = (at(tlab + f.tlab_start.opt()?)?, at(tlab + f.tlab_top.opt()?)?);
+        Some(counted.wrapping_add(top.saturating_sub(start)))
+    }
+
+    /// The class whose initialisation by another thread this one waits for. The tables do not
+    /// name `JavaThread::_class_to_be_initialized`: it is the one word of the JavaThread that is
+    /// such a class.
+    pub fn awaited_class(&self, t: &JavaThread) -> Option<&super::klass::Klass> {
+        if self.os_state(t.addr)? != OBJECT_WAIT {
+            return None;
+        }
+        let size = self.tables.size_of("JavaThread")?.min(MAX_THREAD);
+        let words = (0..size / 8).filter_map(|i| self.mem.u64(t.addr.wrapping_add(i * 8)).ok());
+        let mut found = words.filter_map(|w| self.classes.get(w));
+        found.find(|k| {
+            let state = self.fields.ik_init_state.opt();
+            state.and_then(|o| self.mem.u8(k.addr.wrapping_add(o)).ok()) == Some(BEING_INITIALIZED)
+        })
+    }
+
+    /// The Thread that a kernel's thread runs. glibc keeps the argument of its start, a Thread,
+    /// near the thread pointer (x86-64: fs); its OSThread's id proves it.
+    fn thread_of(&self, note: &ThreadNote) -> Option<u64> {
+        const FS_BASE: usize = 21;
+        let (_, words) = note.registers();
+        let fs = *words.get(FS_BASE).filter(|_| words.len() == 27)?;
+        let f = &self.fields;
+        let (osthread, id) = (f.thread_osthread.opt()?, f.osthread_id.opt()?);
+        let is_thread = |t: &u64| -> Option<bool> {
+            let os = self.mem.u64(t.wrapping_add(osthread)).ok().filter(|o| *o > 0x1000)?;
+            Some(self.mem.i32(os.wrapping_add(id)).ok()? == note.tid)
+        };
+        (0..MAX_TCB / 8)
+            .filter_map(|i| self.mem.u64(fs.wrapping_add(i * 8)).ok())
+            .filter(|t| *t > 0x1000 && t.is_multiple_of(8))
+            .find(|t| is_thread(t) == Some(true))
+    }
+
+    /// The threads that are no Java threads, newest first, as HotSpot lists them. `kernel_name`
+    /// gives what the core itself calls them.
+    pub fn vm_threads(
+        &self,
+        threads: &[JavaThread],
+        kernel_name: impl Fn(i32) -> Option<String>,
+    ) -> Vec<VmThread> {
+        let java = |n: &&ThreadNote| threads.iter().any(|t| t.tid == n.tid as u32);
+        let mut out: Vec<VmThread> = self
+            .notes
+            .iter()
+            .filter(|n| !java(n))
+            .filter_map(|n| self.vm_thread(n, kernel_name(n.tid)))
+            .filter(|t| t.addr == 0 || !threads.iter().any(|j| j.addr == t.addr))
+            .collect();
+        // The thread that started the process only waits for the VM's end: it is no Thread.
+        if out.iter().any(|t| t.addr != 0) {
+            out.retain(|t| t.addr != 0);
+        }
+        out.sort_by_key(|t| std::cmp::Reverse(t.tid));
+        out
+    }
+
+    fn vm_thread(&self, note: &ThreadNote, kernel: Option<String>) -> Option<VmThread> {
+        let addr = self.thread_of(note);
+        let name = |addr: u64| {
+            let text = |f: Field| {
+                let p = self.mem.u64(addr.wrapping_add(f.opt()?)).ok()?;
+                let bytes = self.mem.cstr(p, MAX_NAME).ok().filter(|b| b.len() > 2)?;
+                let plain = bytes.iter().all(|b| (b' '..0x7f).contains(b));
+                plain.then(|| String::from_utf8_lossy(bytes).into_owned())
+            };
+            text(self.fields.named_thread_name)
+        };
+        // The timer's thread has no name of its own: watcherThread.cpp.
+        let full = |kernel: &str| match kernel {
+            "VM Periodic Tas" => "VM Periodic Task Thread".to_owned(),
+            other => other.to_owned(),
+        };
+        let known = addr.and_then(name);
+        let name = match (&known, &kernel) {
+            (Some(known), Some(kernel)) if !known.starts_with(kernel.as_str()) => full(kernel),
+            (Some(known), _) => known.clone(),
+            (None, Some(kernel)) => full(kernel),
+            (None, None) => return None,
+        };
+        let state = addr.and_then(|a| self.os_state_text(a));
+        Some(VmThread { addr: addr.unwrap_or(0), name, tid: note.tid, state })
+    }
+}

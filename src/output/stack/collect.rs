@@ -1,0 +1,296 @@
+//! Reads a core's threads.
+
+use std::collections::HashMap;
+
+use super::frames::{Of, Words};
+use super::{
+    Address, Carried, Object, Stack, Style, Thread, ThreadDump, VirtualThread, VmThread, Waiter,
+};
+use crate::corefile::CoreFile;
+use crate::error::Result;
+use crate::heap::{Heap, Object as HeapObject, Visitor, WalkReport, walk};
+use crate::hotspot::Vm;
+use crate::hotspot::frames::{self, Walker};
+use crate::hotspot::locks::{Locks, Wanted, deadlocks};
+use crate::hotspot::perfdata::{self, Counter};
+use crate::hotspot::roots::jni_counts;
+use crate::hotspot::thread_facts::ThreadFacts;
+use crate::hotspot::threads::{JavaThread, VirtualThreads};
+
+/// What to read.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Search the heap: for java.util.concurrent locks and their owners, and for virtual threads.
+    pub heap: bool,
+    /// Virtual threads without carriers to show, at most.
+    pub virtual_threads: usize,
+    /// Threads to search with.
+    pub workers: usize,
+}
+
+/// Reads all threads. `progress` gets the bytes of heap as they are searched. Also answers the
+/// search's own report, if there was one.
+pub fn collect(
+    core: &CoreFile,
+    heap: &Heap,
+    options: Options,
+    progress: &dyn Fn(u64),
+) -> Result<(ThreadDump, WalkReport)> {
+    let vm = heap.vm;
+    let walker = Walker::new(vm)?;
+    let threads = &heap.threads;
+    let locks = Locks::read(vm, threads);
+    let facts: Vec<ThreadFacts> = threads.iter().map(|t| vm.thread_facts(t.object)).collect();
+    let (found, report) = match options.heap {
+        true => search(heap, options, progress)?,
+        false => Default::default(),
+    };
+    let mut words = Words::new(&walker, &locks);
+    let mut owned: HashMap<u64, Vec<u64>> = HashMap::new();
+    for (synchronizer, owner) in &found.synchronizers {
+        owned.entry(*owner).or_default().push(*synchronizer);
+    }
+    let shown = threads.iter().zip(&facts).map(|(t, facts)| {
+        let stack = walker.thread(t);
+        let synchronizers = options.heap.then(|| {
+            let all = owned.get(&t.object).map_or(&[][..], Vec::as_slice);
+            all.iter().map(|o| object(&words, *o)).collect()
+        });
+        thread(core, &mut words, Of { thread: t, facts }, stack, synchronizers)
+    });
+    let shown: Vec<Thread> = shown.collect();
+    let unmounted = found.virtual_threads.iter().map(|t| VirtualThread {
+        number: vm.thread_facts(*t).number,
+        name: thread_name(vm, *t),
+        object: Address(*t),
+        stack: stack(&mut words, walker.continuation(*t), None, |_| true),
+    });
+    let unmounted: Vec<VirtualThread> = unmounted.collect();
+    let kernel_name = |tid| core.thread_name(tid).map(str::to_owned);
+    let vm_threads = vm.vm_threads(threads, kernel_name).into_iter().map(|t| VmThread {
+        name: t.name,
+        cpu_ms: cpu_ms(core, |n| n.tid == t.tid),
+        os_priority: os_priority(vm),
+        tid: (t.addr != 0).then_some(Address(t.addr)),
+        nid: t.tid as u32,
+        os_state: t.state,
+    });
+    let dump = ThreadDump {
+        vm: version(vm),
+        taken_ms: vm.taken_ms.or_else(|| {
+            let (start, up) = perfdata::times(&perfdata::read(vm))?;
+            Some(start.saturating_add(up?))
+        }),
+        list: vm.fields.thread_list.opt().and_then(|l| vm.mem.u64(l).ok()).map(Address),
+        deadlocks: find_deadlocks(&words, threads, &facts),
+        threads: shown,
+        vm_threads: vm_threads.collect(),
+        virtual_threads: unmounted,
+        virtual_thread_count: found.virtual_thread_count,
+        jni_handles: jni_counts(vm),
+        style: Style {
+            decimal_ids: vm.fields.thread_vthread.opt().is_some(),
+            old_jni: vm.fields.klass_mirror.is_oop(),
+        },
+    };
+    Ok((dump, report))
+}
+
+fn thread(
+    core: &CoreFile,
+    words: &mut Words,
+    of: Of,
+    frames: frames::Stack,
+    synchronizers: Option<Vec<Object>>,
+) -> Thread {
+    let (vm, t) = (words.walker.vm, of.thread);
+    let sp = words.walker.last_sp(t, &frames);
+    let broken = frames.broken.clone();
+    let mut own = frames.clone();
+    own.broken = None;
+    let carries = (t.mounted != 0).then(|| Carried {
+        number: vm.thread_facts(t.mounted).number,
+        name: thread_name(vm, t.mounted),
+        stack: stack(words, own, Some(&of), |f| f.in_continuation),
+    });
+    let mut stack = stack(words, frames, Some(&of), |f| !f.in_continuation);
+    stack.broken = broken;
+    let state = vm.tables_state(t.state);
+    Thread {
+        name: if t.name.is_empty() && t.object == 0 {
+            "(no thread object)".into()
+        } else {
+            t.name.clone()
+        },
+        number: of.facts.number,
+        daemon: of.facts.daemon,
+        priority: of.facts.priority,
+        os_priority: os_priority(vm),
+        cpu_ms: cpu_ms(core, |n| n.tid as u32 == t.tid && t.tid != 0),
+        allocated: vm.allocated_bytes(t),
+        tid: Address(t.addr),
+        nid: t.tid,
+        os_state: vm.os_state_text(t.addr),
+        sp: Address(sp),
+        state: (t.object != 0 && t.mounted == 0).then(|| of.facts.state()),
+        vm_state: state,
+        stack,
+        carries,
+        synchronizers,
+    }
+}
+
+/// Frames in words, those that are wanted. The frame that enters a continuation is none of them.
+fn stack(
+    words: &mut Words,
+    stack: frames::Stack,
+    of: Option<&Of>,
+    wanted: impl Fn(&frames::Frame) -> bool,
+) -> Stack {
+    let frames = stack.frames.iter().filter(|f| wanted(f) && !f.enters_continuation);
+    let frames = frames.enumerate().map(|(i, f)| words.frame(f, of, i == 0)).collect();
+    Stack { frames, broken: stack.broken }
+}
+
+fn thread_name(vm: &Vm, thread: u64) -> String {
+    vm.oop_field(thread, "name").and_then(|n| vm.text(n)).unwrap_or_default()
+}
+
+fn object(words: &Words, at: u64) -> Object {
+    Object { address: Address(at), class: words.class_of(at) }
+}
+
+/// `os::get_native_priority`: 0 unless the VM was told to use priorities.
+fn os_priority(vm: &Vm) -> Option<i32> {
+    (vm.flags.int("ThreadPriorityPolicy") == Some(0)).then_some(0)
+}
+
+fn cpu_ms(core: &CoreFile, is: impl Fn(&crate::corefile::ThreadNote) -> bool) -> Option<f64> {
+    // gdb writes zeros.
+    let known = core.threads().iter().any(|n| n.cpu_us != 0);
+    let note = core.threads().iter().find(|n| is(n)).filter(|_| known)?;
+    Some(note.cpu_us as f64 / 1000.0)
+}
+
+fn version(vm: &Vm) -> String {
+    let counters = perfdata::read(vm);
+    let text = |name: &str| match counters.get(&format!("java.property.java.vm.{name}")) {
+        Some(Counter::Text(t)) => Some(t.clone()),
+        _ => None,
+    };
+    let name = text("name").unwrap_or_else(|| "HotSpot".into());
+    let release = vm.version.release.clone().or_else(|| text("version")).unwrap_or_default();
+    let info = text("info").map(|i| format!(" {i}")).unwrap_or_default();
+    format!("{name} ({release}{info})")
+}
+
+fn find_deadlocks(
+    words: &Words,
+    threads: &[JavaThread],
+    facts: &[ThreadFacts],
+) -> Vec<Vec<Waiter>> {
+    let (vm, locks) = (words.walker.vm, words.locks);
+    let wanted = |i: usize| {
+        let t: &JavaThread = threads.get(i)?;
+        let pending = vm.fields.thread_pending_monitor.opt()?;
+        let pending = vm.mem.u64(t.addr.wrapping_add(pending)).unwrap_or(0);
+        if let Some(m) = (pending != 0).then(|| locks.monitor_at(pending)).flatten() {
+            return Some((Wanted::Monitor(m), locks.owner(&m)));
+        }
+        let blocker = facts.get(i)?.park_blocker;
+        let owner = vm.oop_field(blocker, "exclusiveOwnerThread").filter(|o| *o != 0)?;
+        let owner = threads.iter().position(|t| t.object == owner)?;
+        Some((Wanted::Synchronizer(blocker), Some(owner)))
+    };
+    let waiter = |(i, what, owner): (usize, Wanted, Option<usize>)| {
+        let name = |i: usize| threads.get(i).map_or(String::new(), |t| t.name.clone());
+        let (monitor, at) = match what {
+            Wanted::Monitor(m) => (Some(Address(m.addr)), m.object),
+            Wanted::Synchronizer(s) => (None, s),
+        };
+        let owner = owner.map_or(String::new(), name);
+        Waiter { thread: i, name: name(i), monitor, object: object(words, at), owner }
+    };
+    let found = deadlocks(threads.len(), wanted);
+    found.into_iter().map(|cycle| cycle.into_iter().map(waiter).collect()).collect()
+}
+
+/// What a search of the heap found.
+#[derive(Default)]
+struct Found {
+    /// Ownable synchronizers that are owned, and their owners.
+    synchronizers: Vec<(u64, u64)>,
+    virtual_threads: Vec<u64>,
+    virtual_thread_count: u64,
+}
+
+struct Searcher<'h> {
+    vm: &'h Vm<'h>,
+    /// By klass number: whether its objects are ownable synchronizers.
+    ownable: &'h [bool],
+    owner_offset: usize,
+    virtuals: Option<(u32, VirtualThreads)>,
+    limit: usize,
+    found: Found,
+}
+
+impl Visitor for Searcher<'_> {
+    #[inline(always)]
+    fn object(&mut self, object: HeapObject) {
+        if self.ownable.get(object.klass as usize) == Some(&true) {
+            let size = self.vm.pointers.oop_size() as usize;
+            let bits = object.bytes.get(self.owner_offset..self.owner_offset + size);
+            if bits.is_some_and(|b| b.iter().any(|b| *b != 0)) {
+                let at = object.addr + self.owner_offset as u64;
+                let owner = self.vm.reader().load(at).unwrap_or(0);
+                self.found.synchronizers.push((object.addr, owner));
+            }
+        } else if let Some((number, virtuals)) = &self.virtuals
+            && *number == object.klass
+            && virtuals.is_unmounted(self.vm, object.bytes)
+        {
+            self.found.virtual_thread_count += 1;
+            if self.found.virtual_threads.len() < self.limit {
+                self.found.virtual_threads.push(object.addr);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.found = Found::default();
+    }
+}
+
+fn search(heap: &Heap, options: Options, progress: &dyn Fn(u64)) -> Result<(Found, WalkReport)> {
+    let vm = heap.vm;
+    let base = vm.classes.named("java/util/concurrent/locks/AbstractOwnableSynchronizer");
+    let owner = base.and_then(|k| vm.classes.field(&vm.reader(), k, "exclusiveOwnerThread"));
+    let ownable: Vec<bool> = vm
+        .classes
+        .all()
+        .iter()
+        .map(|k| base.is_some_and(|b| vm.classes.with_supers(k).any(|s| s.addr == b.addr)))
+        .collect();
+    let virtuals = VirtualThreads::new(vm).and_then(|v| {
+        let number = vm.classes.all().iter().position(|k| k.addr == v.klass)?;
+        Some((number as u32, v))
+    });
+    let make = || Searcher {
+        vm,
+        ownable: &ownable,
+        owner_offset: owner.map_or(usize::MAX / 2, |f| f.offset as usize),
+        virtuals,
+        limit: options.virtual_threads,
+        found: Found::default(),
+    };
+    let mut all = Found::default();
+    let report = walk(heap, options.workers, make, |s, bytes| {
+        all.synchronizers.append(&mut s.found.synchronizers);
+        all.virtual_thread_count += s.found.virtual_thread_count;
+        let room = options.virtual_threads - all.virtual_threads.len();
+        all.virtual_threads.extend(s.found.virtual_threads.drain(..).take(room));
+        progress(bytes);
+        Ok(())
+    })?;
+    Ok((all, report))
+}

@@ -1,0 +1,192 @@
+//! Frames in words: where they are in the source, and what they lock.
+
+use std::collections::HashMap;
+
+use super::{Address, Frame, Lock};
+use crate::hotspot::frames::{self, FrameKind, Trust, Value, Walker};
+use crate::hotspot::locks::Locks;
+use crate::hotspot::thread_facts::ThreadFacts;
+use crate::hotspot::threads::JavaThread;
+use crate::hotspot::{Vm, klass::Klass};
+
+/// JavaThreadStatus BLOCKED_ON_MONITOR_ENTER, in HotSpot's words.
+const BLOCKED: &str = "BLOCKED (on object monitor)";
+
+/// A class's name, and its module.
+type Named = (String, Option<String>);
+
+/// Turns frames into words.
+#[derive(Debug)]
+pub(super) struct Words<'w> {
+    pub walker: &'w Walker<'w>,
+    pub locks: &'w Locks<'w>,
+    classes: HashMap<u64, Named>,
+}
+
+/// Whose frames they are.
+pub(super) struct Of<'t> {
+    pub thread: &'t JavaThread,
+    pub facts: &'t ThreadFacts,
+}
+
+impl<'w> Words<'w> {
+    pub fn new(walker: &'w Walker<'w>, locks: &'w Locks<'w>) -> Words<'w> {
+        Words { walker, locks, classes: HashMap::new() }
+    }
+
+    fn vm(&self) -> &'w Vm<'w> {
+        self.walker.vm
+    }
+
+    /// One frame; `first` says that it is the innermost of its thread. A virtual thread that no
+    /// carrier runs has no thread: it locks nothing that the VM would tell.
+    pub fn frame(&mut self, frame: &frames::Frame, of: Option<&Of>, first: bool) -> Frame {
+        let vm = self.vm();
+        let m = &frame.method;
+        let symbol = |at: u64| vm.reader().symbol(at).unwrap_or_else(|| "?".into());
+        let (class, module) = self
+            .classes
+            .entry(m.holder)
+            .or_insert_with(|| match vm.classes.get(m.holder) {
+                Some(k) => (vm.external_name(k), module(vm, k)),
+                None => (unloaded(vm, m.holder), None),
+            })
+            .clone();
+        let locks = match of {
+            Some(of) => self.lock_lines(frame, of, first),
+            None => Vec::new(),
+        };
+        Frame {
+            class,
+            module,
+            method: symbol(m.name),
+            descriptor: symbol(m.signature),
+            file: (m.source_file != 0).then(|| symbol(m.source_file)),
+            line: m.line(vm, frame.bci),
+            bci: frame.bci,
+            native: m.is_native,
+            kind: match frame.kind {
+                FrameKind::Interpreted => "interpreted",
+                FrameKind::C1 => "c1",
+                FrameKind::C2 => "c2",
+                FrameKind::Native => "native",
+            },
+            trust: match frame.trust {
+                Trust::Exact => "exact",
+                Trust::Near => "near",
+                Trust::Guessed => "guessed",
+            },
+            locks,
+        }
+    }
+
+    /// `javaVFrame::print_lock_info_on`.
+    fn lock_lines(&self, frame: &frames::Frame, of: &Of, first: bool) -> Vec<Lock> {
+        let mut out = Vec::new();
+        if first {
+            out.extend(self.waits(frame, of));
+        }
+        let mut found = false;
+        for m in self.walker.monitors(frame) {
+            if m.eliminated && frame.kind != FrameKind::Interpreted {
+                match m.is_scalar {
+                    true => out.push(Lock {
+                        what: "eliminated <owner is scalar replaced>",
+                        object: None,
+                        class: String::new(),
+                    }),
+                    false if m.object != 0 => out.push(self.lock("eliminated", m.object)),
+                    false => {}
+                }
+                continue;
+            }
+            if m.object == 0 {
+                continue;
+            }
+            let wants = first && !found && self.wants(m.object, of.thread);
+            out.push(self.lock(if wants { "waiting to lock" } else { "locked" }, m.object));
+            found = true;
+        }
+        out
+    }
+
+    /// What the innermost frame waits for.
+    fn waits(&self, frame: &frames::Frame, of: &Of) -> Option<Lock> {
+        let vm = self.vm();
+        let name = vm.reader().symbol(frame.method.name).unwrap_or_default();
+        let holder = vm.classes.get(frame.method.holder).map_or("", |k| k.name.as_str());
+        if holder == "java/lang/Object" && (name == "wait" || name == "wait0") {
+            let locals = self.walker.locals(frame);
+            let Some(Value::Object(object)) = locals.first().copied() else {
+                return locals.is_empty().then(|| Lock {
+                    what: "waiting on <no object reference available>",
+                    object: None,
+                    class: String::new(),
+                });
+            };
+            let what = match of.facts.state() == BLOCKED {
+                true => "waiting to re-lock in wait()",
+                false => "waiting on",
+            };
+            return (object != 0).then(|| self.lock(what, object));
+        }
+        if of.facts.park_blocker != 0 {
+            return Some(self.lock("parking to wait for ", of.facts.park_blocker));
+        }
+        let class = vm.awaited_class(of.thread)?;
+        Some(Lock {
+            what: "waiting on the Class initialization monitor for",
+            object: None,
+            class: vm.external_name(class),
+        })
+    }
+
+    /// Whether the thread still waits for the monitor of an object that its frame has listed.
+    fn wants(&self, object: u64, t: &JavaThread) -> bool {
+        let vm = self.vm();
+        let Some(m) = self.locks.monitor_of(object) else { return false };
+        let pending = vm.fields.thread_pending_monitor.opt();
+        let pending = pending.and_then(|o| vm.mem.u64(t.addr.wrapping_add(o)).ok());
+        pending == Some(m.addr) || !self.locks.is_owner(&m, t.addr)
+    }
+
+    fn lock(&self, what: &'static str, object: u64) -> Lock {
+        Lock { what, object: Some(Address(object)), class: self.class_of(object) }
+    }
+
+    /// An object's class in words; of a mirror the class that it stands for.
+    pub fn class_of(&self, object: u64) -> String {
+        let vm = self.vm();
+        let Some(klass) = vm.klass_of(object) else { return "?".into() };
+        if klass.name != "java/lang/Class" {
+            return vm.external_name(klass);
+        }
+        let of = vm.mirror_klass_offset();
+        let of = of.and_then(|o| vm.mem.u64(object.wrapping_add(u64::from(o))).ok());
+        let name = of.and_then(|k| vm.classes.get(k)).map(|k| vm.external_name(k));
+        format!("java.lang.Class for {}", name.as_deref().unwrap_or("?"))
+    }
+}
+
+/// `java.base@17.0.15` (print_stack_element): by the Module object of the class's mirror.
+fn module(vm: &Vm, klass: &Klass) -> Option<String> {
+    let module = vm.oop_field(klass.mirror, "module").filter(|m| *m != 0)?;
+    let name = vm.oop_field(module, "name").filter(|n| *n != 0)?;
+    let name = vm.string(name)?;
+    let version = || {
+        let descriptor = vm.oop_field(module, "descriptor")?;
+        let version = vm.oop_field(descriptor, "version").filter(|v| *v != 0)?;
+        vm.string(vm.oop_field(version, "version")?)
+    };
+    Some(match version() {
+        Some(version) => format!("{name}@{version}"),
+        None => name,
+    })
+}
+
+/// The name of a class that is not among the loaded ones: an earlier version of one.
+fn unloaded(vm: &Vm, holder: u64) -> String {
+    let name = vm.fields.klass_name.opt();
+    let name = name.and_then(|o| vm.mem.u64(holder.wrapping_add(o)).ok());
+    name.and_then(|n| vm.reader().symbol(n)).map_or("?".into(), |n| n.replace('/', "."))
+}

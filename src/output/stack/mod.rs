@@ -1,0 +1,227 @@
+//! Threads and their stacks: all that `jcmd Thread.print -l -e` gives, from a core.
+//!
+//! `collect` reads it once; `text` prints it as HotSpot does, `group` threads with the same
+//! stack together. As JSON it is itself.
+
+mod collect;
+mod frames;
+pub mod group;
+pub mod text;
+
+pub use collect::{Options, collect};
+
+use serde::{Serialize, Serializer};
+
+/// An address, which JSON has as text: its numbers have 53 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Address(pub u64);
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&format_args!("{:#x}", self.0))
+    }
+}
+
+/// Everything about the threads of a core.
+#[derive(Debug, Serialize)]
+pub struct ThreadDump {
+    /// `OpenJDK 64-Bit Server VM (17.0.15+6 mixed mode, sharing)`.
+    pub vm: String,
+    /// When the core was taken, in ms since 1970, where it says so.
+    pub taken_ms: Option<u64>,
+    /// Address of the VM's list of threads, where it has one.
+    pub list: Option<Address>,
+    /// Java threads, as the VM lists them.
+    pub threads: Vec<Thread>,
+    /// The VM's own.
+    pub vm_threads: Vec<VmThread>,
+    /// Virtual threads without a carrier, those that were asked for.
+    pub virtual_threads: Vec<VirtualThread>,
+    /// How many of them there are.
+    pub virtual_thread_count: u64,
+    /// JNI's global and weak handles.
+    pub jni_handles: Option<(u64, u64)>,
+    /// Threads that wait for one another.
+    pub deadlocks: Vec<Vec<Waiter>>,
+    /// HotSpot's way of writing some things changed: see `text`.
+    #[serde(skip)]
+    pub style: Style,
+}
+
+/// What changed in HotSpot's thread dumps over the JDKs.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// The kernel's ids are decimal, and stand behind the number too (19 and later).
+    pub decimal_ids: bool,
+    /// "JNI global references" instead of "JNI global refs" and weak ones (8).
+    pub old_jni: bool,
+}
+
+/// A Java thread.
+#[derive(Debug, Serialize)]
+pub struct Thread {
+    /// `getName()`.
+    pub name: String,
+    /// `getId()`.
+    pub number: Option<i64>,
+    /// `isDaemon()`.
+    pub daemon: bool,
+    /// `getPriority()`.
+    pub priority: Option<i32>,
+    /// Priority for the kernel, where it is known.
+    pub os_priority: Option<i32>,
+    /// CPU time in ms, where the core has it.
+    pub cpu_ms: Option<f64>,
+    /// Bytes that it allocated.
+    pub allocated: Option<u64>,
+    /// JavaThread*.
+    pub tid: Address,
+    /// The kernel's id.
+    pub nid: u32,
+    /// What it does, as the VM told the system.
+    pub os_state: Option<&'static str>,
+    /// Stack pointer of its last Java frame, 0 if none.
+    pub sp: Address,
+    /// `java.lang.Thread.State`, as HotSpot words it.
+    pub state: Option<&'static str>,
+    /// The VM's own state of it.
+    pub vm_state: Option<String>,
+    /// Its Java frames.
+    pub stack: Stack,
+    /// The virtual thread that it carries.
+    pub carries: Option<Carried>,
+    /// java.util.concurrent locks that it owns; none where nobody looked for them.
+    pub synchronizers: Option<Vec<Object>>,
+}
+
+/// A mounted virtual thread.
+#[derive(Debug, Serialize)]
+pub struct Carried {
+    /// `getId()`.
+    pub number: Option<i64>,
+    /// `getName()`.
+    pub name: String,
+    /// Its Java frames.
+    pub stack: Stack,
+}
+
+/// A virtual thread that no carrier runs.
+#[derive(Debug, Serialize)]
+pub struct VirtualThread {
+    /// `getId()`.
+    pub number: Option<i64>,
+    /// `getName()`.
+    pub name: String,
+    /// The java.lang.VirtualThread.
+    pub object: Address,
+    /// Its Java frames.
+    pub stack: Stack,
+}
+
+/// A thread of the VM's own.
+#[derive(Debug, Serialize)]
+pub struct VmThread {
+    /// Its name.
+    pub name: String,
+    /// CPU time in ms, where the core has it.
+    pub cpu_ms: Option<f64>,
+    /// Priority for the kernel, where it is known.
+    pub os_priority: Option<i32>,
+    /// Thread*, where it was found.
+    pub tid: Option<Address>,
+    /// The kernel's id.
+    pub nid: u32,
+    /// What it does.
+    pub os_state: Option<&'static str>,
+}
+
+/// Java frames, innermost first.
+#[derive(Debug, Default, Serialize)]
+pub struct Stack {
+    /// The frames.
+    pub frames: Vec<Frame>,
+    /// Why the walk ended before the bottom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
+}
+
+/// A Java frame.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Frame {
+    /// As HotSpot shows it to people.
+    pub class: String,
+    /// The method's name.
+    pub method: String,
+    /// The method's descriptor.
+    pub descriptor: String,
+    /// `java.base@17.0.15`, where the class is in a named module.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+    /// The source file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Bytecode index.
+    pub bci: i32,
+    /// Declared native.
+    pub native: bool,
+    /// `interpreted`, `c1`, `c2` or `native`.
+    pub kind: &'static str,
+    /// `exact`, `near` or `guessed`.
+    pub trust: &'static str,
+    /// What it holds or waits for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<Lock>,
+}
+
+/// One line about a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct Lock {
+    /// HotSpot's words: `locked`, `waiting on`, `parking to wait for`...
+    pub what: &'static str,
+    /// The object; none where it is not known, or only a class is meant.
+    pub object: Option<Address>,
+    /// Its class, or the class that is meant.
+    pub class: String,
+}
+
+/// An object by its class.
+#[derive(Debug, Serialize)]
+pub struct Object {
+    /// Where it is.
+    pub address: Address,
+    /// Its class.
+    pub class: String,
+}
+
+/// A thread of a deadlock.
+#[derive(Debug, Serialize)]
+pub struct Waiter {
+    /// Its place in `threads`.
+    pub thread: usize,
+    /// Its name.
+    pub name: String,
+    /// The ObjectMonitor, where it waits for one.
+    pub monitor: Option<Address>,
+    /// The object or synchronizer that it waits for.
+    pub object: Object,
+    /// The name of the thread that has it.
+    pub owner: String,
+}
+
+impl ThreadDump {
+    /// The notes on stacks whose walk ended before the bottom.
+    pub fn broken(&self) -> Vec<String> {
+        let of = |name: &str, stack: &Stack| {
+            stack.broken.as_ref().map(|why| format!("the stack of \"{name}\" ends early: {why}"))
+        };
+        let java = self.threads.iter().flat_map(|t| {
+            let carried = t.carries.as_ref().and_then(|c| of(&c.name, &c.stack));
+            [of(&t.name, &t.stack), carried]
+        });
+        let unmounted = self.virtual_threads.iter().map(|t| of(&t.name, &t.stack));
+        java.chain(unmounted).flatten().collect()
+    }
+}

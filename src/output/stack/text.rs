@@ -1,0 +1,260 @@
+//! The text of `jcmd Thread.print -l -e`, line for line where the core tells what is in it.
+
+use std::fmt::Write;
+
+use super::{Frame, Lock, Stack, Thread, ThreadDump, VirtualThread, VmThread};
+use crate::output::report::utc;
+
+/// The whole dump.
+pub fn text(d: &ThreadDump) -> String {
+    let mut out = String::new();
+    if let Some(ms) = d.taken_ms {
+        out += &utc(ms).trim_end_matches(" UTC").replace(" (UTC)", "");
+        out.push('\n');
+    }
+    let _ = writeln!(out, "Full thread dump {}:\n", d.vm);
+    list(d, &mut out);
+    for t in &d.threads {
+        thread(t, d, &mut out);
+    }
+    for t in &d.virtual_threads {
+        virtual_thread(t, &mut out);
+    }
+    let left = d.virtual_thread_count - d.virtual_threads.len() as u64;
+    if left > 0 {
+        let _ = writeln!(out, "({left} more virtual threads; --virtual shows more)\n");
+    }
+    for t in &d.vm_threads {
+        vm_thread(t, d, &mut out);
+    }
+    match d.jni_handles {
+        Some((all, _)) if d.style.old_jni => {
+            let _ = writeln!(out, "JNI global references: {all}\n");
+        }
+        Some((global, weak)) => {
+            let _ = writeln!(out, "JNI global refs: {global}, weak refs: {weak}\n");
+        }
+        None => {}
+    }
+    deadlocks(d, &mut out);
+    out
+}
+
+/// The VM's list of threads (ThreadsSMRSupport::print_info_on): four in a line.
+fn list(d: &ThreadDump, out: &mut String) {
+    let Some(list) = d.list else { return };
+    let _ = writeln!(out, "Threads class SMR info:");
+    let n = d.threads.len();
+    let _ = writeln!(out, "_java_thread_list={:#018x}, length={n}, elements={{", list.0);
+    for line in d.threads.chunks(4) {
+        let line: Vec<String> = line.iter().map(|t| format!("{:#018x}", t.tid.0)).collect();
+        *out += &line.join(", ");
+        *out += ",\n";
+    }
+    if n > 0 {
+        out.truncate(out.len() - 2);
+        out.push('\n');
+    }
+    *out += "}\n\n";
+}
+
+fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
+    let _ = write!(out, "\"{}\" ", t.name);
+    if let Some(number) = t.number {
+        let _ = write!(out, "#{number} ");
+        if d.style.decimal_ids {
+            let _ = write!(out, "[{}] ", t.nid);
+        }
+    }
+    if t.daemon {
+        *out += "daemon ";
+    }
+    if let Some(priority) = t.priority {
+        let _ = write!(out, "prio={priority} ");
+    }
+    if let Some(priority) = t.os_priority {
+        let _ = write!(out, "os_prio={priority} ");
+    }
+    if let Some(ms) = t.cpu_ms {
+        let _ = write!(out, "cpu={ms:.2}ms ");
+    }
+    if let Some(bytes) = t.allocated {
+        let _ = write!(out, "allocated={} ", in_proper_unit(bytes));
+    }
+    let _ = write!(out, "tid={:#018x} ", t.tid.0);
+    if t.carries.is_none() {
+        let _ = write!(out, "nid={} ", nid(t.nid, d));
+        let _ = write!(out, "{} ", t.os_state.unwrap_or("unknown state"));
+    }
+    let _ = writeln!(out, " [{:#018x}]", t.sp.0 & !0xfff);
+    if let Some(c) = &t.carries {
+        let number = c.number.map_or("?".into(), |n| n.to_string());
+        let _ = writeln!(out, "   Carrying virtual thread #{number}");
+    } else if let Some(state) = t.state {
+        let _ = writeln!(out, "   java.lang.Thread.State: {state}");
+    }
+    stack(&t.stack, out);
+    if let Some(c) = &t.carries {
+        let number = c.number.map_or("?".into(), |n| n.to_string());
+        let _ = writeln!(out, "   Mounted virtual thread #{number}");
+        stack(&c.stack, out);
+    }
+    out.push('\n');
+    if let Some(all) = &t.synchronizers {
+        *out += "   Locked ownable synchronizers:\n";
+        for o in all {
+            let _ = writeln!(out, "\t- <{:#018x}> (a {})", o.address.0, o.class);
+        }
+        *out += if all.is_empty() { "\t- None\n\n" } else { "\n" };
+    }
+}
+
+/// HotSpot's dumps leave these out. The form is that of `Thread.dump_to_file`.
+fn virtual_thread(t: &VirtualThread, out: &mut String) {
+    let number = t.number.map_or("?".into(), |n| n.to_string());
+    let _ = writeln!(out, "\"{}\" #{number} virtual", t.name);
+    stack(&t.stack, out);
+    out.push('\n');
+}
+
+fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
+    let _ = write!(out, "\"{}\" ", t.name);
+    if let Some(priority) = t.os_priority {
+        let _ = write!(out, "os_prio={priority} ");
+    }
+    if let Some(ms) = t.cpu_ms {
+        let _ = write!(out, "cpu={ms:.2}ms ");
+    }
+    if let Some(tid) = t.tid {
+        let _ = write!(out, "tid={:#018x} ", tid.0);
+    }
+    let state = t.os_state.map_or(String::new(), |s| format!("{s}  "));
+    let _ = writeln!(out, "nid={} {state}\n", nid(t.nid, d));
+}
+
+fn nid(tid: u32, d: &ThreadDump) -> String {
+    if d.style.decimal_ids { tid.to_string() } else { format!("{tid:#x}") }
+}
+
+/// A stack's lines.
+pub(super) fn stack(s: &Stack, out: &mut String) {
+    for f in &s.frames {
+        frame(f, out);
+        for l in &f.locks {
+            lock(l, out);
+        }
+    }
+    if let Some(why) = &s.broken {
+        let _ = writeln!(out, "\t- (the stack goes on, but cannot be read: {why})");
+    }
+}
+
+/// `java_lang_Throwable::print_stack_element`.
+pub(super) fn frame(f: &Frame, out: &mut String) {
+    let _ = write!(out, "\tat {}.{}(", f.class, f.method);
+    if let Some(module) = &f.module {
+        let _ = write!(out, "{module}/");
+    }
+    let _ = match (f.native, &f.file, f.line) {
+        (true, ..) => writeln!(out, "Native Method)"),
+        (_, Some(file), Some(line)) => writeln!(out, "{file}:{line})"),
+        (_, Some(file), None) => writeln!(out, "{file})"),
+        (_, None, _) => writeln!(out, "Unknown Source)"),
+    };
+}
+
+fn lock(l: &Lock, out: &mut String) {
+    let _ = match l.object {
+        Some(at) => writeln!(out, "\t- {} <{:#018x}> (a {})", l.what, at.0, l.class),
+        None if l.class.is_empty() => writeln!(out, "\t- {}", l.what),
+        None => writeln!(out, "\t- {} {}", l.what, l.class),
+    };
+}
+
+/// `DeadlockCycle::print_on_with`.
+fn deadlocks(d: &ThreadDump, out: &mut String) {
+    for cycle in &d.deadlocks {
+        *out += "\nFound one Java-level deadlock:\n=============================\n";
+        for (i, w) in cycle.iter().enumerate() {
+            if i > 0 {
+                out.push('\n');
+            }
+            let _ = writeln!(out, "\"{}\":", w.name);
+            let (at, class) = (w.object.address.0, &w.object.class);
+            let _ = match w.monitor {
+                Some(monitor) => write!(
+                    out,
+                    "  waiting to lock monitor {:#018x} (object {at:#018x}, a {class})",
+                    monitor.0
+                ),
+                None => {
+                    write!(out, "  waiting for ownable synchronizer {at:#018x}, (a {class})")
+                }
+            };
+            let _ = writeln!(out, ",\n  which is held by \"{}\"", w.owner);
+        }
+        *out += "\nJava stack information for the threads listed above:\n";
+        *out += "===================================================\n";
+        for w in cycle {
+            let _ = writeln!(out, "\"{}\":", w.name);
+            if let Some(t) = d.threads.get(w.thread) {
+                stack(&t.stack, out);
+            }
+        }
+    }
+    let _ = match d.deadlocks.len() {
+        0 => return,
+        1 => writeln!(out, "\nFound 1 deadlock.\n"),
+        n => writeln!(out, "\nFound {n} deadlocks.\n"),
+    };
+}
+
+/// `byte_size_in_proper_unit`: never less than 100 of a unit.
+fn in_proper_unit(bytes: u64) -> String {
+    match bytes {
+        b if b >= 100 << 30 => format!("{}G", b >> 30),
+        b if b >= 100 << 20 => format!("{}M", b >> 20),
+        b if b >= 100 << 10 => format!("{}K", b >> 10),
+        b => format!("{b}B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_as_hotspot_writes_them() {
+        assert_eq!(in_proper_unit(102_399), "102399B");
+        assert_eq!(in_proper_unit(102_400), "100K");
+        assert_eq!(in_proper_unit(868 << 10), "868K");
+        assert_eq!(in_proper_unit(100 << 20), "100M");
+    }
+
+    #[test]
+    fn frames_as_hotspot_writes_them() {
+        let f = Frame {
+            class: "a.B".into(),
+            method: "c".into(),
+            descriptor: "()V".into(),
+            module: Some("m@1".into()),
+            file: Some("B.java".into()),
+            line: Some(7),
+            bci: 0,
+            native: false,
+            kind: "c2",
+            trust: "exact",
+            locks: Vec::new(),
+        };
+        let line = |f: &Frame| {
+            let mut out = String::new();
+            frame(f, &mut out);
+            out
+        };
+        assert_eq!(line(&f), "\tat a.B.c(m@1/B.java:7)\n");
+        assert_eq!(line(&Frame { line: None, ..f.clone() }), "\tat a.B.c(m@1/B.java)\n");
+        let bare = Frame { file: None, module: None, ..f.clone() };
+        assert_eq!(line(&bare), "\tat a.B.c(Unknown Source)\n");
+        assert_eq!(line(&Frame { native: true, ..f }), "\tat a.B.c(m@1/Native Method)\n");
+    }
+}
