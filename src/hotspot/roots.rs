@@ -141,6 +141,7 @@ pub fn jni_counts(vm: &Vm) -> Option<(u64, u64)> {
         let mut out = Vec::new();
         match vm.tables.size_of("OopStorage") {
             Some(_) if at != 0 => read_storage(vm, at, &mut out).ok()?,
+            // HotSpot 8 counts far more than there are handles in use.
             None => read_blocks(vm, at, &mut out).ok()?,
             _ => {}
         }

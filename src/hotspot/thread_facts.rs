@@ -15,6 +15,18 @@ const MAX_TCB: u64 = 0x1000;
 /// Names of threads.
 const MAX_NAME: u64 = 256;
 
+/// `WatcherThread::name`.
+const TIMER: &str = "VM Periodic Task Thread";
+
+/// Whether `kernel` is how the kernel may know a thread of this name: its first 15 bytes, or from
+/// 26 on its beginning and its end with two dots between.
+fn shortened(name: &str, kernel: &str) -> bool {
+    match kernel.split_once("..") {
+        Some((start, end)) => name.starts_with(start) && name.ends_with(end),
+        None => name.starts_with(kernel),
+    }
+}
+
 /// JavaThreadState's constants.
 const VM_STATES: [&str; 8] = [
     "_thread_uninitialized",
@@ -177,7 +189,11 @@ impl Vm<'_> {
         if out.iter().any(|t| t.addr != 0) {
             out.retain(|t| t.addr != 0);
         }
-        out.sort_by_key(|t| std::cmp::Reverse(t.tid));
+        match self.fields.klass_mirror.is_oop() {
+            // 8: the VM thread, then the collector's, then the timer.
+            true => out.sort_by_key(|t| (t.name != "VM Thread", t.tid)),
+            false => out.sort_by_key(|t| std::cmp::Reverse(t.tid)),
+        }
         out
     }
 
@@ -193,18 +209,31 @@ impl Vm<'_> {
             text(self.fields.named_thread_name)
         };
         // The timer's thread has no name of its own: watcherThread.cpp.
-        let full = |kernel: &str| match kernel {
-            "VM Periodic Tas" => "VM Periodic Task Thread".to_owned(),
-            other => other.to_owned(),
+        let full = |kernel: &str| match shortened(TIMER, kernel) {
+            true => TIMER.to_owned(),
+            false => kernel.to_owned(),
         };
         let known = addr.and_then(name);
         let name = match (&known, &kernel) {
-            (Some(known), Some(kernel)) if !known.starts_with(kernel.as_str()) => full(kernel),
+            (Some(known), Some(kernel)) if !shortened(known, kernel) => full(kernel),
             (Some(known), _) => known.clone(),
             (None, Some(kernel)) => full(kernel),
             (None, None) => return None,
         };
         let state = addr.and_then(|a| self.os_state_text(a));
         Some(VmThread { addr: addr.unwrap_or(0), name, tid: note.tid, state })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_names_are_short() {
+        assert!(shortened(TIMER, "VM Periodic Tas"));
+        assert!(shortened(TIMER, "VM Peri..Thread"));
+        assert!(shortened("G1 Conc#0", "G1 Conc#0"));
+        assert!(!shortened("G1 Conc#0", "G1 Refine#0"));
     }
 }

@@ -107,6 +107,11 @@ fn list(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
                 0
             });
         }
+        // The newest comes first. From 10 HotSpot itself goes by an array that has it last; 8, which
+        // keeps oops where later ones have handles, goes by the list.
+        if !f.klass_mirror.is_oop() {
+            out.reverse();
+        }
         return Ok(out);
     }
     let list = vm.mem.u64(f.thread_list.get()?).map_err(what())?;

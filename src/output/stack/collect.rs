@@ -90,7 +90,8 @@ pub fn collect(
         jni_handles: jni_counts(vm),
         style: Style {
             decimal_ids: vm.fields.thread_vthread.opt().is_some(),
-            old_jni: vm.fields.klass_mirror.is_oop(),
+            is_8: vm.fields.klass_mirror.is_oop(),
+            dense_deadlocks: vm.fields.monitors_in_use.opt().is_none(),
         },
     };
     Ok((dump, report))

@@ -103,11 +103,23 @@ impl<'w> Words<'w> {
             if m.object == 0 {
                 continue;
             }
-            let wants = first && !found && self.wants(m.object, of.thread);
-            out.push(self.lock(if wants { "waiting to lock" } else { "locked" }, m.object));
+            let what = match (first, found) {
+                (true, false) if self.wants(m.object, of.thread) => "waiting to lock",
+                (false, _) if self.tells_relocking() && self.wants(m.object, of.thread) => {
+                    "waiting to re-lock in wait()"
+                }
+                _ => "locked",
+            };
+            out.push(self.lock(what, m.object));
             found = true;
         }
         out
+    }
+
+    /// From 9 until 15 the monitors of callers of wait() are told apart.
+    fn tells_relocking(&self) -> bool {
+        let f = &self.vm().fields;
+        f.monitors_in_use.opt().is_none() && !f.klass_mirror.is_oop()
     }
 
     /// What the innermost frame waits for.

@@ -53,8 +53,11 @@ pub struct ThreadDump {
 pub struct Style {
     /// The kernel's ids are decimal, and stand behind the number too (19 and later).
     pub decimal_ids: bool,
-    /// "JNI global references" instead of "JNI global refs" and weak ones (8).
-    pub old_jni: bool,
+    /// 8: no list of threads, "JNI global references" instead of "JNI global refs" and weak ones,
+    /// one space before the stack pointer.
+    pub is_8: bool,
+    /// No empty lines between the threads of a deadlock (until 15).
+    pub dense_deadlocks: bool,
 }
 
 /// A Java thread.

@@ -28,7 +28,7 @@ pub fn text(d: &ThreadDump) -> String {
         vm_thread(t, d, &mut out);
     }
     match d.jni_handles {
-        Some((all, _)) if d.style.old_jni => {
+        Some((all, _)) if d.style.is_8 => {
             let _ = writeln!(out, "JNI global references: {all}\n");
         }
         Some((global, weak)) => {
@@ -86,7 +86,8 @@ fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
         let _ = write!(out, "nid={} ", nid(t.nid, d));
         let _ = write!(out, "{} ", t.os_state.unwrap_or("unknown state"));
     }
-    let _ = writeln!(out, " [{:#018x}]", t.sp.0 & !0xfff);
+    let space = if d.style.is_8 { "" } else { " " };
+    let _ = writeln!(out, "{space}[{:#018x}]", t.sp.0 & !0xfff);
     if let Some(c) = &t.carries {
         let number = c.number.map_or("?".into(), |n| n.to_string());
         let _ = writeln!(out, "   Carrying virtual thread #{number}");
@@ -128,7 +129,8 @@ fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
     if let Some(tid) = t.tid {
         let _ = write!(out, "tid={:#018x} ", tid.0);
     }
-    let state = t.os_state.map_or(String::new(), |s| format!("{s}  "));
+    let spaces = if d.style.is_8 { " " } else { "  " };
+    let state = t.os_state.map_or(String::new(), |s| format!("{s}{spaces}"));
     let _ = writeln!(out, "nid={} {state}\n", nid(t.nid, d));
 }
 
@@ -176,7 +178,7 @@ fn deadlocks(d: &ThreadDump, out: &mut String) {
     for cycle in &d.deadlocks {
         *out += "\nFound one Java-level deadlock:\n=============================\n";
         for (i, w) in cycle.iter().enumerate() {
-            if i > 0 {
+            if i > 0 && !d.style.dense_deadlocks {
                 out.push('\n');
             }
             let _ = writeln!(out, "\"{}\":", w.name);
