@@ -45,7 +45,7 @@ fn same_heap(hotspot: &Path, ours: &Path) {
     let fillers = tlab_fillers(&a, &mut d);
     let (theirs, ours) = d.frame_roots;
     println!("TLAB fillers only in HotSpot's: {fillers}");
-    println!("roots in frames, not yet written by rjcore: HotSpot {theirs}, rjcore {ours}");
+    println!("roots in frames: HotSpot {theirs}, rjcore {ours}; frames: {:?}", d.frames);
     d.take(changed_in_between);
     assert!(d.is_empty(), "{d}");
 }

@@ -14,6 +14,7 @@ pub mod frames;
 pub mod gc;
 pub mod held;
 pub mod klass;
+mod local_handles;
 pub mod locks;
 pub mod perfdata;
 pub mod pointers;

@@ -273,3 +273,8 @@ pub mod threads {
     /// `instanceKlass.hpp`: `being_initialized`.
     pub const BEING_INITIALIZED: u8 = 3;
 }
+
+/// `jniHandles.hpp`: JNIHandleBlock has `_next`, `_last`, `_pop_frame_link` one behind the other.
+pub const POP_FRAME_LINK_AFTER_NEXT: u64 = 16;
+/// `javaCalls.hpp`: `JavaCallWrapper {JavaThread* _thread; JNIHandleBlock* _handles; ...}`.
+pub const WRAPPER_HANDLES: u64 = 8;

@@ -301,6 +301,7 @@ fields! {
     method_access = "Method::_access_flags";
     const_constants = "ConstMethod::_constants";
     const_flags = "ConstMethod::_flags" | "ConstMethod::_flags._flags";
+    const_stackmap = "ConstMethod::_stackmap_data";
     const_code_size = "ConstMethod::_code_size";
     const_name = "ConstMethod::_name_index";
     const_signature = "ConstMethod::_signature_index";

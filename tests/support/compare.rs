@@ -30,8 +30,10 @@ pub struct Differences {
     pub list: Vec<Difference>,
     pub objects: usize,
     pub classes: usize,
-    /// Roots that lie in frames (0x02, 0x03, 0x04, 0x06), left and right: rjcore does not write them yet.
+    /// Roots that lie in frames (0x02, 0x03, 0x04, 0x06), left and right.
     pub frame_roots: (usize, usize),
+    /// Frames of all threads, left and right.
+    pub frames: (usize, usize),
 }
 
 impl Differences {
@@ -103,6 +105,7 @@ pub fn compare(a: &Dump, b: &Dump) -> Differences {
     classes(a, b, &mut d);
     objects(a, b, &mut d);
     roots(a, b, &mut d);
+    stacks(a, b, &mut d);
     let known: BTreeSet<u64> = a.dangling().into_keys().collect();
     for (id, holder) in b.dangling() {
         if !known.contains(&id) {
@@ -311,6 +314,39 @@ fn roots(a: &Dump, b: &Dump, d: &mut Differences) {
                 _ => "?".into(),
             };
             d.add(kind, id, &name, &format!("{extra:#x}"), x, y);
+        }
+    }
+}
+
+/// Each thread's frames, and the roots in them.
+fn stacks(a: &Dump, b: &Dump, d: &mut Differences) {
+    let (l, r) = (a.threads(), b.threads());
+    let count = |t: &BTreeMap<u64, (u32, Vec<String>)>| t.values().map(|t| t.1.len()).sum();
+    d.frames = (count(&l), count(&r));
+    let held = |dump: &Dump, serial: u32| {
+        let own =
+            |r: &&Root| matches!(r.tag, JNI_LOCAL | JAVA_FRAME) && r.extra.0 == u64::from(serial);
+        let roots = dump.roots.iter().filter(|(r, _)| own(r));
+        roots.map(|(r, n)| ((r.tag, r.extra.1, r.id), *n)).collect::<BTreeMap<_, _>>()
+    };
+    for (id, (left_serial, left)) in &l {
+        let Some((right_serial, right)) = r.get(id) else { continue };
+        if left != right {
+            let first = left.iter().zip(right).position(|(x, y)| x != y);
+            let at = first.unwrap_or(left.len().min(right.len()));
+            let side = |f: &[String]| format!("{} of {}", f.get(at).map_or("-", |f| f), f.len());
+            d.add("stack", *id, "thread", &format!("[{at}]"), side(left), side(right));
+            continue;
+        }
+        let (x, y) = (held(a, *left_serial), held(b, *right_serial));
+        for key in x.keys().chain(y.keys()).collect::<BTreeSet<_>>() {
+            let (m, n) = (x.get(key).unwrap_or(&0), y.get(key).unwrap_or(&0));
+            if m != n {
+                let (tag, frame, object) = *key;
+                let frame = left.get(frame as usize).map_or("no frame", String::as_str);
+                let class = a.objects.get(&object).map_or("?".into(), |o| a.class_name(o));
+                d.add("frame root", object, &class, &format!("{tag:#x} in {frame}"), m, n);
+            }
         }
     }
 }

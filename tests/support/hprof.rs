@@ -79,9 +79,10 @@ pub struct Dump {
     pub classes: BTreeMap<u64, Class>,
     pub objects: BTreeMap<u64, Object>,
     pub roots: BTreeMap<Root, usize>,
-    /// Trace serial -> (thread serial, number of frames).
-    pub traces: BTreeMap<u32, (u32, usize)>,
-    pub frames: usize,
+    /// Trace serial -> (thread serial, ids of frames).
+    pub traces: BTreeMap<u32, (u32, Vec<u64>)>,
+    /// Frame id -> `Class.method(signature) file:line`.
+    pub frames: HashMap<u64, String>,
     /// Tag -> number of heap dump records and other top-level ones.
     pub records: BTreeMap<u8, usize>,
     /// LOAD_CLASS and CLASS_DUMP records that repeat an earlier one word for word (JDK 17 writes such).
@@ -177,21 +178,28 @@ impl Dump {
                 0x01 => dump.utf8(&mut r)?,
                 0x02 => dump.load_class(&mut r, &mut loads, &mut serials)?,
                 0x04 => {
-                    r.take(8)?;
+                    let frame = r.id()?;
+                    let mut words = Vec::new();
                     for part in ["method", "signature", "source file"] {
                         let id = r.id()?;
                         // Classes made at run time have no source file.
-                        if id != 0 || part != "source file" {
-                            dump.name(id, part);
-                        }
+                        words.push(match id != 0 || part != "source file" {
+                            true => dump.name(id, part),
+                            false => "-".into(),
+                        });
                     }
-                    r.take(8)?;
-                    dump.frames += 1;
+                    let (class, line) = (r.u4()?, r.u4()? as i32);
+                    let class = serials.get(&class).and_then(|id| loads.get(id));
+                    let class = class.map_or("?", String::as_str);
+                    let text = format!("{class}.{}{} {}:{line}", words[0], words[1], words[2]);
+                    if dump.frames.insert(frame, text).is_some() {
+                        dump.problems.push(format!("frame {frame} twice"));
+                    }
                 }
                 0x05 => {
                     let (serial, thread, n) = (r.u4()?, r.u4()?, r.u4()? as usize);
-                    r.take(8 * n)?;
-                    if dump.traces.insert(serial, (thread, n)).is_some() {
+                    let ids = (0..n).map(|_| r.id()).collect::<Result<Vec<u64>, _>>()?;
+                    if dump.traces.insert(serial, (thread, ids)).is_some() {
                         dump.problems.push(format!("stack trace {serial} twice"));
                     }
                 }
@@ -510,6 +518,16 @@ impl Dump {
     }
 
     /// Names of all classes, for messages and counts.
+    /// Thread objects, each with its serial and its frames in words, innermost first.
+    pub fn threads(&self) -> BTreeMap<u64, (u32, Vec<String>)> {
+        let objects = self.roots.keys().filter(|r| r.tag == THREAD_OBJECT);
+        let frames = |trace: u32| {
+            let ids = self.traces.get(&trace).map_or(&[][..], |t| &t.1);
+            let text = |id: &u64| self.frames.get(id).map_or("missing", String::as_str).to_owned();
+            ids.iter().map(text).collect()
+        };
+        objects.map(|r| (r.id, (r.extra.0 as u32, frames(r.extra.1)))).collect()
+    }
     pub fn class_names(&self) -> BTreeSet<&str> {
         self.classes.values().map(|c| c.name.as_str()).collect()
     }

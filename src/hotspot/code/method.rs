@@ -36,6 +36,10 @@ pub struct Method {
     pub code_size: u16,
     /// Slots of locals; of parameters, where it is native.
     pub max_locals: u16,
+    /// Slots of parameters, the receiver included.
+    pub parameters: u16,
+    /// ConstMethod*.
+    pub constant: u64,
     /// ConstantPool*.
     pub pool: u64,
     /// Whether a line number table follows the bytecodes.
@@ -89,6 +93,8 @@ impl Method {
             code: constant.wrapping_add(vm.tables.size_of("ConstMethod")?),
             code_size: u16_at(f.const_code_size)?,
             max_locals: u16_at(locals)?,
+            parameters: u16_at(f.const_parameters)?,
+            constant,
             pool,
             has_lines,
         })

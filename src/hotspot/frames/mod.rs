@@ -5,6 +5,7 @@
 
 mod cpu;
 mod oop_map;
+mod oop_mask;
 mod start;
 mod values;
 mod walk;
@@ -73,6 +74,8 @@ pub enum Place {
         fp: u64,
         /// Its stack pointer.
         sp: u64,
+        /// Slots on its expression stack that are parameters of what it calls.
+        arguments: u16,
     },
     /// A scope of a compiled frame.
     Compiled {

@@ -98,8 +98,8 @@ impl Walker<'_> {
         (object != 0 && self.vm.klass_of(object).is_some()).then_some(object)
     }
 
-    /// The local variables. In an interpreted frame nothing says which are objects: those are
-    /// that can be.
+    /// The local variables. Where nothing says which of an interpreted frame are objects, those
+    /// are that can be.
     pub fn locals(&self, frame: &Frame) -> Vec<Value> {
         match &frame.place {
             Place::Native { .. } => Vec::new(),
@@ -107,7 +107,16 @@ impl Walker<'_> {
                 let Some(word) = self.slot(*fp, self.cpu.locals) else { return Vec::new() };
                 let first = relative(*fp, word);
                 let at = |i: u16| first.wrapping_sub(u64::from(i) * 8);
-                (0..frame.method.max_locals).map(|i| self.slot_value(at(i))).collect()
+                let known = self.reference_locals(&frame.method, frame.bci);
+                let value = |i: u16| match known.as_ref().and_then(|k| k.get(usize::from(i))) {
+                    Some(true) => match self.word(at(i)) {
+                        Some(bits) => Value::Object(self.stack_oop(bits)),
+                        None => Value::Dead,
+                    },
+                    Some(false) => self.word(at(i)).map_or(Value::Dead, Value::Bits),
+                    None => self.slot_value(at(i)),
+                };
+                (0..frame.method.max_locals).map(value).collect()
             }
             Place::Compiled { nmethod, scope, .. } => {
                 let all = scope.locals(self.vm, nmethod).unwrap_or_default();
@@ -120,7 +129,7 @@ impl Walker<'_> {
     pub fn expressions(&self, frame: &Frame) -> Vec<Value> {
         match &frame.place {
             Place::Native { .. } => Vec::new(),
-            Place::Interpreted { fp, sp } => {
+            Place::Interpreted { fp, sp, arguments } => {
                 let Some((bottom, _)) = self.monitor_block(*fp) else { return Vec::new() };
                 // The stack's top while the frame calls; of the innermost one its stack pointer.
                 let last = self.slot(*fp, self.cpu.last_sp).unwrap_or(0);
@@ -129,6 +138,8 @@ impl Walker<'_> {
                 if slots > MAX_SLOTS {
                     return Vec::new();
                 }
+                // What it gave to the frame that it called is that one's.
+                let slots = slots.saturating_sub(u64::from(*arguments));
                 (1..=slots).map(|i| self.slot_value(bottom.wrapping_sub(i * 8))).collect()
             }
             Place::Compiled { nmethod, scope, .. } => {

@@ -112,12 +112,16 @@ impl Walker<'_> {
             return Next::Broken(format!("the interpreter's frame at {:#x} has no method", raw.fp));
         };
         let bci = self.interpreted_bci(raw, &method, top);
+        // What the VM called for it has other parameters.
+        let by_vm = out.wrappers.last().is_some_and(|w| w.0 == out.frames.len());
+        let callee = out.frames.last().filter(|_| !by_vm);
+        let arguments = callee.map_or(0, |f| f.method.parameters);
         out.frames.push(Frame {
             bci: bci.unwrap_or(0),
             trust: if bci.is_none() { raw.trust.max(Trust::Near) } else { raw.trust },
             method,
             kind: FrameKind::Interpreted,
-            place: Place::Interpreted { fp: raw.fp, sp: raw.sp },
+            place: Place::Interpreted { fp: raw.fp, sp: raw.sp, arguments },
             in_continuation: false,
             enters_continuation: false,
             called_by_vm: false,

@@ -6,18 +6,24 @@ use super::DumpSummary;
 use super::records::{
     EMPTY_TRACE, Put, RECORD_HEADER, double_bits, float_bits, sub, tag, value_type,
 };
+use super::threads::{Dumped, Threads};
 use crate::error::Result;
 use crate::heap::Heap;
 use crate::hotspot::class_facts::{ClassFacts, ClassReader};
 use crate::hotspot::field_layout::hprof_size;
+use crate::hotspot::frames::Walker;
 use crate::hotspot::klass::{Kind, Klass};
 use crate::hotspot::roots::{jni_globals, monitors_used};
 
 /// A record's length has 32 bits; class dumps get a new segment long before.
 const SEGMENT: usize = 1 << 20;
 
-/// Appends the dump's first part to `out`. Returns how many threads it named.
-pub fn write(heap: &Heap, out: &mut Vec<u8>, summary: &mut DumpSummary) -> Result<u32> {
+/// Appends the dump's first part to `out`. Answers how many threads it named, and what names more.
+pub fn write<'h>(
+    heap: &'h Heap,
+    out: &mut Vec<u8>,
+    summary: &mut DumpSummary,
+) -> Result<(u32, Threads<'h>)> {
     let vm = heap.vm;
     let globals = jni_globals(vm, &mut summary.damaged)?;
     let monitors = monitors_used(vm, &mut summary.damaged);
@@ -32,7 +38,12 @@ pub fn write(heap: &Heap, out: &mut Vec<u8>, summary: &mut DumpSummary) -> Resul
             })
         })
         .collect();
-    utf8(heap, &facts, out);
+    let mut threads = Threads::new(Walker::new(vm)?, &classes);
+    let dumped = threads.collect(heap, &mut summary.damaged);
+    let mut symbols = named(heap, &facts);
+    symbols.extend(threads.symbols(&dumped));
+    threads.wrote(symbols.iter().copied());
+    utf8(heap, &symbols, out);
     for (serial, k) in (1..).zip(&classes) {
         out.record(tag::LOAD_CLASS, 4 + 8 + 4 + 8);
         out.u4(serial);
@@ -40,12 +51,10 @@ pub fn write(heap: &Heap, out: &mut Vec<u8>, summary: &mut DumpSummary) -> Resul
         out.u4(EMPTY_TRACE);
         out.u8(k.name_symbol);
     }
-    let visible = heap.threads.iter().filter(|t| t.visible);
-    let threads: Vec<u64> =
-        visible.flat_map(|t| [t.mounted, t.object]).filter(|t| *t != 0).collect();
     // One trace for all objects, then one per thread.
-    for serial in 0..=threads.len() as u32 {
-        trace(serial, out);
+    empty_trace(out);
+    for (serial, t) in (1..).zip(&dumped) {
+        threads.trace(t, serial, out);
     }
     let mut segment = Segment::open(out);
     let object = vm.classes.named("java/lang/Object").map_or(0, |o| o.mirror);
@@ -54,9 +63,11 @@ pub fn write(heap: &Heap, out: &mut Vec<u8>, summary: &mut DumpSummary) -> Resul
         class_dump(heap, k, facts, object, segment.out);
     }
     summary.classes = classes.len() as u64;
-    for (serial, t) in (1..).zip(&threads) {
-        segment.next();
-        thread_root(*t, serial, segment.out);
+    for (serial, t) in (1..).zip(&dumped) {
+        t.roots(serial, |root| {
+            segment.next();
+            segment.out.extend_from_slice(root);
+        });
     }
     for monitor in &monitors {
         segment.next();
@@ -76,38 +87,33 @@ pub fn write(heap: &Heap, out: &mut Vec<u8>, summary: &mut DumpSummary) -> Resul
         segment.out.u8(k.mirror);
     }
     segment.close();
-    let roots = threads.len() + monitors.len() + globals.len() + sticky.count();
+    let frames: usize = dumped.iter().map(Dumped::root_count).sum();
+    let roots = frames + monitors.len() + globals.len() + sticky.count();
     summary.roots = roots as u64;
-    Ok(threads.len() as u32)
+    Ok((dumped.len() as u32, threads))
 }
 
-/// A thread's trace. Its frames come with the threads issue.
-pub fn trace(serial: u32, out: &mut Vec<u8>) {
+fn empty_trace(out: &mut Vec<u8>) {
     out.record(tag::TRACE, 4 + 4 + 4);
-    out.u4(EMPTY_TRACE + serial);
-    out.u4(serial);
+    out.u4(EMPTY_TRACE);
+    out.u4(0);
     out.u4(0);
 }
 
-fn thread_root(object: u64, serial: u32, out: &mut Vec<u8>) {
-    out.u1(sub::ROOT_THREAD_OBJ);
-    out.u8(object);
-    out.u4(serial);
-    out.u4(EMPTY_TRACE + serial);
-}
-
 /// The roots of threads that only the walk over the heap finds: unmounted virtual ones.
-pub fn virtual_threads(objects: &[u64], first_serial: u32, out: &mut Vec<u8>) {
+pub fn virtual_threads(threads: &[Dumped], first_serial: u32, out: &mut Vec<u8>) {
     let mut segment = Segment::open(out);
-    for (serial, object) in (first_serial..).zip(objects) {
-        segment.next();
-        thread_root(*object, serial, segment.out);
+    for (serial, t) in (first_serial..).zip(threads) {
+        t.roots(serial, |root| {
+            segment.next();
+            segment.out.extend_from_slice(root);
+        });
     }
     segment.close();
 }
 
-/// All symbols that the dump refers to, each once.
-fn utf8(heap: &Heap, facts: &[ClassFacts], out: &mut Vec<u8>) {
+/// The symbols that name classes and fields.
+fn named(heap: &Heap, facts: &[ClassFacts]) -> BTreeSet<u64> {
     let vm = heap.vm;
     let mut symbols = BTreeSet::new();
     for (k, facts) in vm.classes.java().zip(facts) {
@@ -115,10 +121,15 @@ fn utf8(heap: &Heap, facts: &[ClassFacts], out: &mut Vec<u8>) {
         symbols.extend(vm.dumped_fields(k).map(|i| i.name));
         symbols.extend(facts.statics.iter().map(|s| s.name));
     }
+    symbols
+}
+
+/// Symbols as UTF8 records.
+pub fn utf8<'s>(heap: &Heap, symbols: impl IntoIterator<Item = &'s u64>, out: &mut Vec<u8>) {
     for symbol in symbols {
-        let text = vm.reader().symbol_bytes(symbol).unwrap_or(b"?");
+        let text = heap.vm.reader().symbol_bytes(*symbol).unwrap_or(b"?");
         out.record(tag::UTF8, 8 + text.len() as u32);
-        out.u8(symbol);
+        out.u8(*symbol);
         out.extend_from_slice(text);
     }
 }

@@ -7,6 +7,7 @@ mod classes;
 mod objects;
 pub mod plan;
 mod records;
+mod threads;
 
 use std::io::Write;
 
@@ -38,9 +39,12 @@ pub struct DumpSummary {
     pub damaged: Vec<String>,
 }
 
+/// How many threads a dump has named, and what names more.
+pub type Named<'h> = (u32, threads::Threads<'h>);
+
 /// The dump up to its first object: all that it holds of the metadata. Also answers how many
 /// threads it names, and its summary so far.
-pub fn head(heap: &Heap) -> Result<(Vec<u8>, u32, DumpSummary)> {
+pub fn head<'h>(heap: &'h Heap) -> Result<(Vec<u8>, Named<'h>, DumpSummary)> {
     let vm = heap.vm;
     let mut summary = DumpSummary { damaged: heap.damaged.clone(), ..DumpSummary::default() };
     let mut out = Vec::new();
@@ -63,10 +67,10 @@ pub fn write_dump(
     progress: &dyn Fn(u64),
 ) -> Result<DumpSummary> {
     let vm = heap.vm;
-    let (head, threads_named, mut summary) = head(heap)?;
+    let (head, (threads_named, mut named), mut summary) = head(heap)?;
     out.write_all(&head).map_err(Error::from_write)?;
     drop(head);
-    let mut buffer = Vec::new();
+    let (mut buffer, mut traces) = (Vec::new(), Vec::new());
     let first_virtual = threads_named + 1;
     let mut thread = first_virtual;
 
@@ -88,10 +92,16 @@ pub fn write_dump(
         records.write(out).map_err(Error::from_write)?;
         if !records.virtual_threads.is_empty() {
             buffer.clear();
-            classes::virtual_threads(&records.virtual_threads, thread, &mut buffer);
+            let met: Vec<_> = records.virtual_threads.iter().map(|t| named.unmounted(*t)).collect();
+            classes::virtual_threads(&met, thread, &mut buffer);
             out.write_all(&buffer).map_err(Error::from_write)?;
-            thread += records.virtual_threads.len() as u32;
-            summary.roots += records.virtual_threads.len() as u64;
+            // Not beside their roots: VisualVM wants one segment right behind the other.
+            classes::utf8(heap, &named.symbols(&met), &mut traces);
+            for t in &met {
+                named.trace(t, thread, &mut traces);
+                thread += 1;
+                summary.roots += t.root_count() as u64;
+            }
         }
         summary.objects += records.objects;
         summary.truncated_arrays += records.truncated;
@@ -106,11 +116,8 @@ pub fn write_dump(
     for fault in &faults {
         summary.damaged.push(format!("part of a large array is written as zeroes: {fault}"));
     }
-    // Not beside their roots: VisualVM wants one segment right behind the other.
     buffer.clear();
-    for serial in first_virtual..thread {
-        classes::trace(serial, &mut buffer);
-    }
+    buffer.append(&mut traces);
     buffer.record(tag::HEAP_DUMP_END, 0);
     out.write_all(&buffer).map_err(Error::from_write)?;
     out.flush().map_err(Error::from_write)?;

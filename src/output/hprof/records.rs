@@ -8,6 +8,7 @@ pub mod tag {
     #![allow(missing_docs)]
     pub const UTF8: u8 = 0x01;
     pub const LOAD_CLASS: u8 = 0x02;
+    pub const FRAME: u8 = 0x04;
     pub const TRACE: u8 = 0x05;
     pub const HEAP_DUMP_SEGMENT: u8 = 0x1c;
     pub const HEAP_DUMP_END: u8 = 0x2c;
@@ -17,6 +18,8 @@ pub mod tag {
 pub mod sub {
     #![allow(missing_docs)]
     pub const ROOT_JNI_GLOBAL: u8 = 0x01;
+    pub const ROOT_JNI_LOCAL: u8 = 0x02;
+    pub const ROOT_JAVA_FRAME: u8 = 0x03;
     pub const ROOT_STICKY_CLASS: u8 = 0x05;
     pub const ROOT_MONITOR_USED: u8 = 0x07;
     pub const ROOT_THREAD_OBJ: u8 = 0x08;
