@@ -139,6 +139,8 @@ pub struct Walker<'v> {
     cpu: Cpu,
     methods: RefCell<HashMap<u64, Option<Rc<Method>>>>,
     nmethods: RefCell<HashMap<u64, Option<Rc<Nmethod>>>>,
+    /// By method and bytecode index.
+    masks: RefCell<HashMap<(u64, i32), Option<Rc<Vec<bool>>>>>,
 }
 
 impl<'v> Walker<'v> {
@@ -160,6 +162,7 @@ impl<'v> Walker<'v> {
             cpu,
             methods: RefCell::default(),
             nmethods: RefCell::default(),
+            masks: RefCell::default(),
         })
     }
 

@@ -1,52 +1,66 @@
 //! Which local variables of an interpreted frame are references: what HotSpot computes in
-//! `GenerateOopMap`, here by the StackMapTable that javac wrote (JVMS 4.7.4). From the last frame
-//! of the table on there is only straight code, whose stores change the types.
+//! `GenerateOopMap`, by following the code from its start. Where only an exception leads to, the
+//! StackMapTable that javac wrote says what is there (JVMS 4.7.4).
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use super::Walker;
 use crate::hotspot::code::Method;
 
-/// Whether each slot is a reference.
-type Slots = Vec<bool>;
+/// Bytes of states that one method may need: code size times locals.
+const MAX_WORK: usize = 1 << 24;
+/// How often code is followed until nothing changes any more: each pass changes a slot.
+const MAX_PASSES: usize = 1 << 14;
+
+/// What a slot holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Unset,
+    Value,
+    Reference,
+    /// This or that, by the way that was taken: nobody can use it.
+    Conflict,
+}
+
+type Slots = Vec<Slot>;
 
 impl Walker<'_> {
-    /// Whether each local variable is a reference at `bci`. None where the method has no table, or
-    /// the code does not add up.
-    pub(super) fn reference_locals(&self, method: &Method, bci: i32) -> Option<Slots> {
+    /// Whether each local variable is a reference at `bci`. None where the code does not add up,
+    /// or has subroutines (`jsr`).
+    pub(super) fn reference_locals(&self, method: &Method, bci: i32) -> Option<Rc<Vec<bool>>> {
+        let mut known = self.masks.borrow_mut();
+        let find = || self.find_references(method, bci).map(Rc::new);
+        known.entry((method.addr, bci)).or_insert_with(find).clone()
+    }
+
+    fn find_references(&self, method: &Method, bci: i32) -> Option<Vec<bool>> {
         let bci = usize::try_from(bci).ok()?;
         let max = usize::from(method.max_locals);
         let vm = self.vm;
         let signature = vm.reader().symbol_bytes(method.signature)?;
-        let mut entries = parameters(signature, method.is_static)?;
-        if method.is_native {
-            return Some(slots(&entries, max));
+        let entries = parameters(signature, method.is_static)?;
+        let at_start = slots(&entries, max);
+        let references = |s: &Slots| s.iter().map(|s| *s == Slot::Reference).collect();
+        if method.is_native || max == 0 {
+            return Some(references(&at_start));
         }
-        let mut at = 0;
-        if let Some(table) = self.stack_map(method) {
-            let mut table = Reader(&table);
-            let count = table.u2()?;
-            let mut offset: Option<usize> = None;
-            for _ in 0..count {
-                let (delta, change) = frame(&mut table)?;
-                let here = offset.map_or(delta, |o| o + delta + 1);
-                if here > bci {
-                    break;
-                }
-                match change {
-                    Change::None => {}
-                    Change::Chop(n) => entries.truncate(entries.len().checked_sub(n)?),
-                    Change::Append(more) => entries.extend(more),
-                    Change::All(all) => entries = all,
-                }
-                offset = Some(here);
-                at = here;
+        let code = vm.mem.slice(method.code, u64::from(method.code_size)).ok()?;
+        if code.len().saturating_mul(max) > MAX_WORK {
+            return None;
+        }
+        let table = self.stack_map(method).unwrap_or_default();
+        let declared = frames(&table, entries, max).unwrap_or_default();
+        let mut flow = Flow::new(code, declared.keys().copied())?;
+        flow.merge(0, &at_start);
+        flow.follow()?;
+        for (at, slots) in &declared {
+            if matches!(flow.leaders.get(at), Some(None)) {
+                flow.merge(*at, slots);
+                flow.follow()?;
             }
         }
-        let mut out = slots(&entries, max);
-        let code = vm.mem.slice(method.code, u64::from(method.code_size)).ok()?;
-        while at < bci {
-            at += store(code.get(at..)?, at, &mut out)?;
-        }
-        (at == bci).then_some(out)
+        flow.state(bci).map(|s| references(&s))
     }
 
     fn stack_map(&self, method: &Method) -> Option<Vec<u8>> {
@@ -92,11 +106,137 @@ fn parameters(signature: &[u8], is_static: bool) -> Option<Vec<Entry>> {
 fn slots(entries: &[Entry], max: usize) -> Slots {
     let mut out = Slots::with_capacity(max);
     for (size, is_reference) in entries {
-        out.push(*is_reference);
-        out.extend((1..*size).map(|_| false));
+        let slot = if *is_reference { Slot::Reference } else { Slot::Value };
+        out.extend((0..*size).map(|_| slot));
     }
-    out.resize(max, false);
+    out.resize(max, Slot::Unset);
     out
+}
+
+/// The locals at each frame of a StackMapTable.
+fn frames(table: &[u8], mut entries: Vec<Entry>, max: usize) -> Option<BTreeMap<usize, Slots>> {
+    let mut out = BTreeMap::new();
+    let mut table = Reader(table);
+    let count = table.u2()?;
+    let mut offset: Option<usize> = None;
+    for _ in 0..count {
+        let (delta, change) = frame(&mut table)?;
+        let here = offset.map_or(delta, |o| o + delta + 1);
+        match change {
+            Change::None => {}
+            Change::Chop(n) => entries.truncate(entries.len().checked_sub(n)?),
+            Change::Append(more) => entries.extend(more),
+            Change::All(all) => entries = all,
+        }
+        offset = Some(here);
+        out.insert(here, slots(&entries, max));
+    }
+    Some(out)
+}
+
+/// A method's code, followed along its jumps.
+struct Flow<'c> {
+    code: &'c [u8],
+    /// Where jumps lead to, with what is in the locals there once something led there.
+    leaders: BTreeMap<usize, Option<Slots>>,
+    changed: Vec<usize>,
+}
+
+impl<'c> Flow<'c> {
+    fn new(code: &'c [u8], more: impl Iterator<Item = usize>) -> Option<Flow<'c>> {
+        let mut leaders: BTreeMap<usize, Option<Slots>> = more.map(|at| (at, None)).collect();
+        leaders.insert(0, None);
+        let mut at = 0;
+        while at < code.len() {
+            let (targets, _) = jumps(&code[at..], at)?;
+            leaders.extend(targets.into_iter().map(|t| (t, None)));
+            at += length(&code[at..], at)?;
+        }
+        (at == code.len()).then_some(Flow { code, leaders, changed: Vec::new() })
+    }
+
+    /// Adds a way to get to a leader.
+    fn merge(&mut self, at: usize, slots: &Slots) {
+        let Some(state) = self.leaders.get_mut(&at) else { return };
+        match state {
+            None => *state = Some(slots.clone()),
+            Some(state) => {
+                let before = state.clone();
+                for (a, b) in state.iter_mut().zip(slots) {
+                    if a != b {
+                        *a = Slot::Conflict;
+                    }
+                }
+                if *state == before {
+                    return;
+                }
+            }
+        }
+        self.changed.push(at);
+    }
+
+    /// Follows all jumps until nothing changes.
+    fn follow(&mut self) -> Option<()> {
+        for _ in 0..MAX_PASSES {
+            let Some(start) = self.changed.pop() else { return Some(()) };
+            let mut slots = self.leaders.get(&start)?.clone()?;
+            let mut at = start;
+            loop {
+                let code = self.code.get(at..)?;
+                let (targets, goes_on) = jumps(code, at)?;
+                at += store(code, at, &mut slots)?;
+                for target in targets {
+                    self.merge(target, &slots);
+                }
+                if !goes_on || at >= self.code.len() {
+                    break;
+                }
+                if self.leaders.contains_key(&at) {
+                    self.merge(at, &slots);
+                    break;
+                }
+            }
+        }
+        None
+    }
+
+    /// What is in the locals before the bytecode at `bci`.
+    fn state(&self, bci: usize) -> Option<Slots> {
+        let (start, slots) = self.leaders.range(..=bci).next_back()?;
+        let (mut at, mut slots) = (*start, slots.clone()?);
+        while at < bci {
+            at += store(self.code.get(at..)?, at, &mut slots)?;
+        }
+        (at == bci).then_some(slots)
+    }
+}
+
+/// Where a bytecode at `at` may jump to, and whether it may go on with the next one.
+fn jumps(code: &[u8], at: usize) -> Option<(Vec<usize>, bool)> {
+    let to = |offset: i32| usize::try_from(i64::try_from(at).ok()? + i64::from(offset)).ok();
+    let short = || Some(i16::from_be_bytes([*code.get(1)?, *code.get(2)?]));
+    let int = |from: usize| {
+        let bytes = code.get(from..from + 4)?;
+        Some(i32::from_be_bytes(bytes.try_into().ok()?))
+    };
+    Some(match *code.first()? {
+        153..=166 | 198 | 199 => (vec![to(short()?.into())?], true),
+        167 => (vec![to(short()?.into())?], false),
+        200 => (vec![to(int(1)?)?], false),
+        168 | 169 | 201 => return None,
+        172..=177 | 191 | 232 => (Vec::new(), false),
+        op @ (170 | 171 | 228 | 229) => {
+            let padded = 1 + (3 - at % 4);
+            let end = length(code, at)?;
+            let (first, step) = if op == 170 { (padded + 12, 4) } else { (padded + 12, 8) };
+            let mut out = vec![to(int(padded)?)?];
+            for i in (first..end).step_by(step) {
+                out.push(to(int(i)?)?);
+            }
+            (out, false)
+        }
+        _ => (Vec::new(), true),
+    })
 }
 
 struct Reader<'b>(&'b [u8]);
@@ -172,8 +312,8 @@ fn frame(r: &mut Reader) -> Option<(usize, Change)> {
 /// Bytes of one bytecode of `code`, which is at `at` in its method; notes what it stores.
 fn store(code: &[u8], at: usize, locals: &mut Slots) -> Option<usize> {
     let mut set = |index: usize, slots: usize, is_reference: bool| {
-        for (i, slot) in locals.iter_mut().skip(index).take(slots).enumerate() {
-            *slot = is_reference && i == 0;
+        for slot in locals.iter_mut().skip(index).take(slots) {
+            *slot = if is_reference { Slot::Reference } else { Slot::Value };
         }
     };
     let op = *code.first()?;
@@ -235,34 +375,65 @@ fn length(code: &[u8], at: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::Slot::{Conflict, Reference, Unset, Value};
     use super::*;
 
     #[test]
     fn parameters_take_their_slots() {
         let all = parameters(b"(IJLa/B;[[D[La/C;Z)V", false).expect("a signature");
-        assert_eq!(slots(&all, 9), [true, false, false, false, true, true, true, false, false]);
+        let want = [Reference, Value, Value, Value, Reference, Reference, Reference, Value, Unset];
+        assert_eq!(slots(&all, 9), want);
         assert_eq!(parameters(b"()V", true).expect("a signature"), []);
         assert_eq!(parameters(b"(Lx", true), None);
     }
 
     #[test]
     fn stores_change_types() {
-        let mut locals = vec![true, true, true];
-        // lstore_0, astore 2, wide istore 2
-        assert_eq!(store(&[63], 0, &mut locals), Some(1));
-        assert_eq!(locals, [false, false, true]);
-        assert_eq!(store(&[58, 0], 0, &mut locals), Some(2));
-        assert_eq!(locals, [true, false, true]);
-        assert_eq!(store(&[196, 54, 0, 2], 0, &mut locals), Some(4));
-        assert_eq!(locals, [true, false, false]);
+        let mut locals = vec![Reference; 3];
+        assert_eq!(store(&[63], 0, &mut locals), Some(1), "lstore_0");
+        assert_eq!(locals, [Value, Value, Reference]);
+        assert_eq!(store(&[58, 0], 0, &mut locals), Some(2), "astore 0");
+        assert_eq!(locals, [Reference, Value, Reference]);
+        assert_eq!(store(&[196, 54, 0, 2], 0, &mut locals), Some(4), "wide istore 2");
+        assert_eq!(locals, [Reference, Value, Value]);
+    }
+
+    /// What is in the one local at `bci`.
+    fn at(code: &[u8], bci: usize) -> Option<Slot> {
+        let mut flow = Flow::new(code, [].into_iter())?;
+        flow.merge(0, &vec![Unset]);
+        flow.follow()?;
+        flow.state(bci).map(|s| s[0])
+    }
+
+    #[test]
+    fn ways_that_meet_must_agree() {
+        // iconst_0; ifeq +8; aconst_null; astore_0; goto +5; aconst_null; astore_0; return
+        let both = [3, 153, 0, 8, 1, 75, 167, 0, 5, 1, 75, 177];
+        assert_eq!(at(&both, 11), Some(Reference));
+        assert_eq!(at(&both, 9), Some(Unset));
+        // The same with istore_0 on one side.
+        let one = [3, 153, 0, 8, 3, 59, 167, 0, 5, 1, 75, 177];
+        assert_eq!(at(&one, 11), Some(Conflict));
+    }
+
+    #[test]
+    fn loops_end() {
+        // aconst_null; astore_0; iconst_0; istore_0; goto -4
+        let code = [1, 75, 3, 59, 167, 0xff, 0xfc];
+        assert_eq!(at(&code, 4), Some(Value));
+        assert_eq!(at(&[167, 0, 0], 0), Some(Unset));
+        assert_eq!(at(&[168, 0, 3, 177], 3), None, "jsr");
     }
 
     #[test]
     fn switches_have_their_lengths() {
         // At 2: one byte of padding; default, low 1, high 2, two offsets.
-        let table = [170, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 9];
+        let table = [170, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 11];
         assert_eq!(length(&table, 2), Some(22));
-        let lookup = [171, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 9];
+        assert_eq!(jumps(&table, 2), Some((vec![11, 11, 13], false)));
+        let lookup = [171, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 8];
         assert_eq!(length(&lookup, 3), Some(17));
+        assert_eq!(jumps(&lookup, 3), Some((vec![12, 11], false)));
     }
 }
