@@ -9,6 +9,8 @@ use crate::hotspot::threads::JavaThread;
 
 /// Words that a search for a return address looks at: 512 KB of native frames.
 const MAX_SEARCH: u64 = 1 << 16;
+/// Words that compiled code may have pushed beyond its frame.
+const MAX_PUSHED: u64 = 64;
 /// A stack of 1 GB is a mistake.
 const MAX_STACK: u64 = 1 << 30;
 /// Chunks of one continuation: each holds some frames at least.
@@ -81,7 +83,7 @@ impl Walker<'_> {
         }
         // A leaf of the VM or of libc: it returns to Java code somewhere above.
         match self.search(&raw, bounds) {
-            Next::Frame(found) => self.walk(found, bounds, true),
+            Next::Frame(found) => self.walk(found, bounds, false),
             _ => Stack {
                 broken: Some(format!("no Java frame was found above {pc:#x}")),
                 ..Stack::default()
@@ -107,8 +109,21 @@ impl Walker<'_> {
         }
     }
 
+    /// Whether a stub or a leaf of the VM may return to `pc`: there compiled code says nothing of
+    /// its frames. What called that code must say so instead.
+    fn leaf_returns_to(&self, pc: u64, sp: u64) -> bool {
+        if !self.code.contains(pc) || !self.is_call(pc) {
+            return false;
+        }
+        let Some(blob) = self.code.find(pc).filter(|b| b.kind == BlobKind::Nmethod) else {
+            return false;
+        };
+        let end = sp.wrapping_add(blob.frame_words.wrapping_mul(8));
+        matches!(self.above(end, Trust::Exact), Next::Frame(next) if self.returns_to(next.pc, next.sp))
+    }
+
     /// The ways in which the caller of code without a complete frame may be found.
-    fn on_top(&self, raw: &Raw) -> Option<Raw> {
+    fn on_top(&self, raw: &Raw, leaf: bool) -> Option<Raw> {
         let (sp, pc) = match self.cpu.reg_link {
             // The link register still has it.
             Some(link) => match raw.registers.get(link) {
@@ -118,13 +133,15 @@ impl Walker<'_> {
             None => (raw.sp.wrapping_add(8), self.word(raw.sp)?),
         };
         let raw = Raw { sp, pc: self.cpu.strip(pc), trust: Trust::Exact, ..raw.clone() };
-        self.returns_to(raw.pc, raw.sp).then_some(raw)
+        let returns = self.returns_to(raw.pc, raw.sp);
+        (returns || leaf && self.leaf_returns_to(raw.pc, raw.sp)).then_some(raw)
     }
 
-    fn behind_frame_pointer(&self, raw: &Raw, at: u64) -> Option<Raw> {
+    fn behind_frame_pointer(&self, raw: &Raw, at: u64, leaf: bool) -> Option<Raw> {
         match self.above(at.wrapping_add(16), Trust::Exact) {
-            Next::Frame(next) if next.sp > raw.sp && self.returns_to(next.pc, next.sp) => {
-                Some(next)
+            Next::Frame(next) if next.sp > raw.sp => {
+                let returns = self.returns_to(next.pc, next.sp);
+                (returns || leaf && self.leaf_returns_to(next.pc, next.sp)).then_some(next)
             }
             _ => None,
         }
@@ -136,20 +153,31 @@ impl Walker<'_> {
             self.behind_frame_pointer(
                 raw,
                 raw.sp.wrapping_add(blob.frame_words.wrapping_mul(8)).wrapping_sub(16),
+                false,
             )
         };
         let early = raw.pc.wrapping_sub(blob.code_begin) < blob.frame_complete;
         let found = match (self.around(raw.pc), early) {
-            (Around::ReturnOnTop, _) | (Around::Unknown, true) => {
-                self.on_top(raw).or_else(|| self.behind_frame_pointer(raw, raw.sp)).or_else(whole)
-            }
-            (Around::FramePointerOnTop, _) => {
-                self.behind_frame_pointer(raw, raw.sp).or_else(|| self.on_top(raw)).or_else(whole)
-            }
+            (Around::ReturnOnTop, _) | (Around::Unknown, true) => self
+                .on_top(raw, false)
+                .or_else(|| self.behind_frame_pointer(raw, raw.sp, false))
+                .or_else(whole),
+            (Around::FramePointerOnTop, _) => self
+                .behind_frame_pointer(raw, raw.sp, false)
+                .or_else(|| self.on_top(raw, false))
+                .or_else(whole),
             (Around::Unknown, false) => whole()
-                .or_else(|| self.on_top(raw))
-                .or_else(|| self.behind_frame_pointer(raw, raw.sp)),
+                .or_else(|| self.on_top(raw, false))
+                .or_else(|| self.behind_frame_pointer(raw, raw.sp, false)),
         };
+        // Code that uses the x87 pushes its operands: the frame ends a few words further up.
+        let found = found.or_else(|| {
+            let last = blob.frame_words.saturating_add(MAX_PUSHED);
+            (0..last).find_map(|i| {
+                self.behind_frame_pointer(raw, raw.sp.wrapping_add(i * 8), false)
+                    .map(|next| Raw { trust: Trust::Guessed, ..next })
+            })
+        });
         match found {
             Some(next) => Next::Frame(next),
             None => self.caller(raw, blob.frame_words),
@@ -170,18 +198,18 @@ impl Walker<'_> {
         let own = |raw: &Raw| {
             let words = blob.frame_words;
             let at = raw.sp.wrapping_add(words.wrapping_mul(8)).wrapping_sub(16);
-            (words > 1).then(|| self.behind_frame_pointer(raw, at)).flatten()
+            (words > 1).then(|| self.behind_frame_pointer(raw, at, true)).flatten()
         };
         let by_pointer = |raw: &Raw| {
             (bounds.0..bounds.1)
                 .contains(&raw.fp)
-                .then(|| self.behind_frame_pointer(raw, raw.fp))
+                .then(|| self.behind_frame_pointer(raw, raw.fp, true))
                 .flatten()
         };
         let found = self
-            .on_top(raw)
+            .on_top(raw, true)
             .or_else(|| own(raw))
-            .or_else(|| self.behind_frame_pointer(raw, raw.sp))
+            .or_else(|| self.behind_frame_pointer(raw, raw.sp, true))
             .or_else(|| by_pointer(raw));
         match found {
             Some(next) => Next::Frame(next),
@@ -214,13 +242,7 @@ impl Walker<'_> {
                 }
                 continue;
             }
-            let Some(blob) = self.code.find(pc).filter(|b| b.kind == BlobKind::Nmethod) else {
-                continue;
-            };
-            let end = sp.wrapping_add(blob.frame_words.wrapping_mul(8));
-            if let Next::Frame(next) = self.above(end, Trust::Exact)
-                && self.returns_to(next.pc, next.sp)
-            {
+            if self.leaf_returns_to(pc, sp) {
                 let registers = Registers::default();
                 return Next::Frame(Raw { sp, fp: raw.fp, pc, trust: Trust::Guessed, registers });
             }

@@ -1,0 +1,234 @@
+//! `rjcore stack` against `jcmd Thread.print -l -e` of the same process, thread by thread; and the stacks
+//! and their roots in `rjcore dump` against HotSpot's own dump.
+//!
+//! Each test starts tests/java/Stacks, whose threads stand still but for those named "Spin ...".
+
+mod support;
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use support::compare::compare;
+use support::hprof::Dump;
+use support::{Jvm, Scratch, jdks, rjcore, run, text};
+
+const FLAGS: [&str; 2] = ["-Xmx64m", "-XX:ReservedCodeCacheSize=32m"];
+
+/// Threads that run, or that the jcmd itself moves.
+fn moves(name: &str) -> bool {
+    name.starts_with("Spin ") || name == "Attach Listener" || name.contains("CompilerThread")
+}
+
+/// A thread dump: per thread its lines, without what is time or is not in a core; under "deadlocks" what
+/// follows the threads.
+fn parse(dump: &str) -> BTreeMap<String, Vec<String>> {
+    let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut at = String::new();
+    for line in dump.lines() {
+        if at == "deadlocks" || line.starts_with("Found one Java-level") {
+            at = "deadlocks".into();
+        } else if let Some((name, rest)) = line.strip_prefix('"').and_then(|l| l.split_once('"')) {
+            // Virtual threads may all have no name.
+            at = if rest.ends_with(" virtual") { rest.into() } else { name.into() };
+            let varies = ["cpu=", "elapsed=", "allocated=", "defined_classes="];
+            let words = rest.split(' ').filter(|w| !varies.iter().any(|v| w.starts_with(v)));
+            let words: Vec<&str> = words.collect();
+            assert!(out.insert(at.clone(), vec![words.join(" ")]).is_none(), "two {name:?}");
+            continue;
+        } else if line.starts_with("JNI global") {
+            at = "JNI".into();
+        }
+        if !at.is_empty() && (at == "deadlocks" || !line.trim().is_empty()) {
+            out.entry(at.clone()).or_default().push(line.into());
+        }
+    }
+    out
+}
+
+/// All threads that did not move must be the same; `also` says which others may differ.
+fn same(theirs: &str, ours: &str, also: &dyn Fn(&str) -> bool) -> usize {
+    let (a, b) = (parse(theirs), parse(ours));
+    let mut equal = 0;
+    for (name, lines) in &a {
+        // A carrier whose virtual thread runs.
+        let spins = lines.iter().any(|l| l.contains("Stacks.spin("));
+        if moves(name) || also(name) || spins {
+            continue;
+        }
+        let ours = b.get(name).unwrap_or_else(|| panic!("{name:?} is missing"));
+        assert_eq!(lines, ours, "{name}: HotSpot, then rjcore");
+        equal += 1;
+    }
+    equal
+}
+
+/// The stack of a thread that runs must end where all its stacks end.
+fn spins(dump: &Value) {
+    let threads = dump["threads"].as_array().expect("threads");
+    let spinning: Vec<_> = threads
+        .iter()
+        .filter(|t| t["name"].as_str().expect("a name").starts_with("Spin "))
+        .collect();
+    assert_eq!(spinning.len(), 3);
+    for t in spinning {
+        assert_eq!(t["stack"]["broken"], Value::Null, "{t}");
+        let frames = t["stack"]["frames"].as_array().expect("frames");
+        let names: Vec<&str> =
+            frames.iter().map(|f| f["method"].as_str().expect("a name")).collect();
+        assert!(
+            names.len() >= 4 && names.ends_with(&["run", "run"][..]) || names.contains(&"runWith"),
+            "{names:?}"
+        );
+        assert!(names.iter().any(|n| n.starts_with("lambda$main$")), "{names:?}");
+    }
+}
+
+/// A frame of a thread that runs: what it holds may change.
+fn runs(frame: &str) -> bool {
+    ["Stacks.spin(", "lambda$main$19(", "lambda$main$20(", "lambda$main$21(", "lambda$virtual$28("]
+        .iter()
+        .any(|f| frame.contains(f))
+}
+
+/// Frames and roots in the dumps, without those of threads that run.
+fn same_in_dumps(hotspot: &Path, ours: &Path) {
+    let (a, b) = (Dump::open(hotspot), Dump::open(ours));
+    let mut d = compare(&a, &b);
+    let (frames, roots) = (d.frames, d.frame_roots);
+    let wrong = d.take(|d| match d.kind {
+        "stack" => !runs(&d.left) && !runs(&d.right),
+        "frame root" => !runs(&d.field),
+        _ => false,
+    });
+    println!("frames {frames:?}, roots in frames {roots:?}");
+    assert!(frames.0 > 700, "{frames:?}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn faithful(version: u32, jvm: Jvm, dir: &Scratch, flags: &[&str]) {
+    let (hotspot, core, ours) =
+        (dir.path("hotspot.hprof"), dir.path("core"), dir.path("ours.hprof"));
+    let is_8 = version == 8;
+    let print: &[&str] = if is_8 { &["Thread.print", "-l"] } else { &["Thread.print", "-l", "-e"] };
+    jvm.heap_dump(&hotspot);
+    let theirs = jvm.jcmd(print);
+    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    drop(jvm);
+    let stack = |more: &[&str]| text(rjcore().arg("stack").arg(&core).args(flags).args(more));
+    let printed = stack(&[]);
+    // 21 prints no mounted virtual threads; 8 counts handles that are not in use.
+    let also =
+        |name: &str| name.starts_with("ForkJoinPool") && version == 21 || is_8 && name == "JNI";
+    let equal = same(&theirs, &printed, &also);
+    assert!(equal > 30, "{equal} threads compared");
+    assert_eq!(printed.matches("\nFound one Java-level deadlock:\n").count(), 2);
+    let json: Value = serde_json::from_str(&stack(&["--json"])).expect("JSON");
+    spins(&json);
+    run(rjcore().arg("dump").arg(&core).arg("-o").arg(&ours).args(flags));
+    same_in_dumps(&hotspot, &ours);
+}
+
+#[test]
+fn jdk17() {
+    let dir = Scratch::new("stack-17");
+    faithful(17, Jvm::start(17, &FLAGS, "Stacks", &dir), &dir, &[]);
+}
+
+#[test]
+fn jdk25_with_virtual_threads() {
+    let dir = Scratch::new("stack-25");
+    faithful(25, Jvm::start(25, &FLAGS, "Stacks virtual", &dir), &dir, &[]);
+}
+
+macro_rules! others {
+    ($($name:ident: $version:expr, $program:literal;)*) => { $(
+        #[test]
+        fn $name() {
+            let dir = Scratch::new(&format!("stack-{}", stringify!($name)));
+            let jvm = jdks::start($version, &FLAGS, $program, &dir);
+            let root = jdks::root();
+            faithful($version, jvm, &dir, &["--sysroot", root.to_str().expect("UTF-8")]);
+        }
+    )* };
+}
+
+others! {
+    jdk8: 8, "Stacks";
+    jdk11: 11, "Stacks";
+    jdk21: 21, "Stacks virtual";
+    jdk26: 26, "Stacks virtual";
+    newest: jdks::newest(), "Stacks virtual";
+}
+
+/// A kernel's core names no threads: the VM's own are found through their thread pointers.
+#[test]
+fn a_kernels_core() {
+    let dir = Scratch::new("stack-kernel");
+    let jvm = Jvm::start(17, &FLAGS, "Stacks", &dir);
+    let theirs = jvm.jcmd(&["Thread.print", "-l", "-e"]);
+    let core = jvm.abort(&dir);
+    let ours = text(rjcore().arg("stack").arg(&core));
+    // Of the timer's thread the class alone has the name; abort closes what "Reading" reads.
+    assert!(
+        same(&theirs, &ours, &|name| matches!(name, "VM Periodic Task Thread" | "Reading")) > 30
+    );
+    assert!(ours.contains("\n\"GC Thread#0\" os_prio=0 cpu="), "{ours}");
+}
+
+#[test]
+fn groups_and_limits() {
+    let dir = Scratch::new("stack-groups");
+    let jvm = Jvm::start(25, &FLAGS, "Stacks virtual", &dir);
+    let core = dir.path("core");
+    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    drop(jvm);
+    let stack = |more: &[&str]| text(rjcore().arg("stack").arg(&core).args(more));
+    let groups: Value = serde_json::from_str(&stack(&["--group", "--json"])).expect("JSON");
+    let all = groups["groups"].as_array().expect("groups");
+    let parked = all.iter().find(|g| g["state"] == "virtual").expect("a group");
+    assert_eq!(parked["count"], 5);
+    assert!(parked["frames"].to_string().contains("deepPark"), "{parked}");
+    let counts: Vec<_> = all.iter().map(|g| g["count"].as_u64()).collect();
+    assert!(counts.is_sorted_by(|a, b| a >= b), "{counts:?}");
+    assert!(stack(&["--group"]).contains("\n5 threads: "));
+    let all: Value = serde_json::from_str(&stack(&["--json", "--virtual", "2"])).expect("JSON");
+    assert_eq!(all["virtual_threads"].as_array().expect("a list").len(), 2);
+    assert_eq!(all["virtual_thread_count"], 5);
+    assert!(stack(&["--virtual", "2"]).contains("(3 more virtual threads; "));
+    let carried =
+        all["threads"].as_array().expect("threads").iter().filter(|t| !t["carries"].is_null());
+    let names: Vec<_> = carried.map(|t| t["carries"]["name"].as_str().expect("a name")).collect();
+    assert_eq!(
+        {
+            let mut n = names;
+            n.sort();
+            n
+        },
+        ["mounted", "pinned"]
+    );
+    let quick: Value = serde_json::from_str(&stack(&["--json", "--no-heap"])).expect("JSON");
+    assert_eq!(quick["virtual_thread_count"], 0);
+    assert_eq!(quick["threads"][0]["synchronizers"], Value::Null);
+    assert_eq!(quick["deadlocks"].as_array().expect("deadlocks").len(), 2);
+}
+
+/// A core that is cut off within its stacks: the threads that are there are told, and that some are not.
+#[test]
+fn a_cut_off_core_ends_stacks_not_the_command() {
+    let dir = Scratch::new("stack-cut");
+    let jvm = Jvm::start(17, &FLAGS, "Stacks", &dir);
+    let core = dir.path("core");
+    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    drop(jvm);
+    let length = std::fs::metadata(&core).expect("a core").len();
+    let file = std::fs::OpenOptions::new().write(true).open(&core).expect("a core");
+    file.set_len(length / 8 * 7).expect("a shorter core");
+    let out = Command::new(env!("CARGO_BIN_EXE_rjcore"))
+        .arg("stack")
+        .arg(&core)
+        .output()
+        .expect("rjcore");
+    assert!(matches!(out.status.code(), Some(1 | 3)), "{out:?}");
+    assert!(String::from_utf8_lossy(&out.stderr).contains("cut off"));
+}
