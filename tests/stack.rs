@@ -92,11 +92,13 @@ fn runs(frame: &str) -> bool {
 }
 
 /// Frames and roots in the dumps, without those of threads that run.
-fn same_in_dumps(hotspot: &Path, ours: &Path) {
+fn same_in_dumps(version: u32, hotspot: &Path, ours: &Path) {
     let (a, b) = (Dump::open(hotspot), Dump::open(ours));
     let mut d = compare(&a, &b);
     let (frames, roots) = (d.frames, d.frame_roots);
     let wrong = d.take(|d| match d.kind {
+        // 21 knows no virtual threads in its dumps: their frames are their carriers'.
+        "stack" if version == 21 && d.right.contains("Continuation.run()V") => false,
         "stack" => !runs(&d.left) && !runs(&d.right),
         "frame root" => !runs(&d.field),
         _ => false,
@@ -126,7 +128,7 @@ fn faithful(version: u32, jvm: Jvm, dir: &Scratch, flags: &[&str]) {
     let json: Value = serde_json::from_str(&stack(&["--json"])).expect("JSON");
     spins(&json);
     run(rjcore().arg("dump").arg(&core).arg("-o").arg(&ours).args(flags));
-    same_in_dumps(&hotspot, &ours);
+    same_in_dumps(version, &hotspot, &ours);
 }
 
 #[test]

@@ -14,7 +14,7 @@ const EXAMPLES: &str = "\
 Examples:
   rjcore stack core.1234
   rjcore stack core.1234 --group
-  rjcore stack core.1234 --no-heap
+  rjcore stack core.1234 --locals --no-heap
   rjcore stack core.1234 --json | jq -r '.threads[].name'";
 
 /// Print all threads with their stacks and locks, as `jstack -l` does
@@ -26,6 +26,9 @@ pub struct Args {
     /// Show threads with the same stack together, the largest groups first
     #[arg(long)]
     group: bool,
+    /// Show each frame's local variables and expression stack; they may hold secrets
+    #[arg(long, conflicts_with = "group")]
+    locals: bool,
     /// Show N virtual threads without carriers at most; all are counted
     #[arg(long = "virtual", value_name = "N", default_value_t = 1000)]
     virtual_threads: usize,
@@ -56,6 +59,7 @@ impl Args {
             let options = Options {
                 heap: !self.no_heap,
                 virtual_threads: self.virtual_threads,
+                values: self.locals,
                 workers: self.source.threads(),
             };
             let (dump, walk) = collect(&opened.core, heap, options, &|n| progress.add(n))?;

@@ -278,3 +278,9 @@ pub mod threads {
 pub const POP_FRAME_LINK_AFTER_NEXT: u64 = 16;
 /// `javaCalls.hpp`: `JavaCallWrapper {JavaThread* _thread; JNIHandleBlock* _handles; ...}`.
 pub const WRAPPER_HANDLES: u64 = 8;
+
+/// `bytecodes.hpp`: the VM's own bytecodes start at 203, in all JDKs in the same order. A VM with
+/// value classes (28) has two more, here and at `FAST_VPUTFIELD`.
+pub const FAST_VGETFIELD: u8 = 204;
+/// The other one.
+pub const FAST_VPUTFIELD: u8 = 213;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::Walker;
 use crate::hotspot::code::Method;
+use crate::hotspot::unexported::{FAST_VGETFIELD, FAST_VPUTFIELD};
 
 /// Bytes of states that one method may need: code size times locals.
 const MAX_WORK: usize = 1 << 24;
@@ -51,7 +52,7 @@ impl Walker<'_> {
         }
         let table = self.stack_map(method).unwrap_or_default();
         let declared = frames(&table, entries, max).unwrap_or_default();
-        let mut flow = Flow::new(code, declared.keys().copied())?;
+        let mut flow = Flow::new(code, vm.has_value_classes(), declared.keys().copied())?;
         flow.merge(0, &at_start);
         flow.follow()?;
         for (at, slots) in &declared {
@@ -137,22 +138,24 @@ fn frames(table: &[u8], mut entries: Vec<Entry>, max: usize) -> Option<BTreeMap<
 /// A method's code, followed along its jumps.
 struct Flow<'c> {
     code: &'c [u8],
+    /// The VM has bytecodes for fields of value classes.
+    values: bool,
     /// Where jumps lead to, with what is in the locals there once something led there.
     leaders: BTreeMap<usize, Option<Slots>>,
     changed: Vec<usize>,
 }
 
 impl<'c> Flow<'c> {
-    fn new(code: &'c [u8], more: impl Iterator<Item = usize>) -> Option<Flow<'c>> {
+    fn new(code: &'c [u8], values: bool, more: impl Iterator<Item = usize>) -> Option<Flow<'c>> {
         let mut leaders: BTreeMap<usize, Option<Slots>> = more.map(|at| (at, None)).collect();
         leaders.insert(0, None);
         let mut at = 0;
         while at < code.len() {
-            let (targets, _) = jumps(&code[at..], at)?;
+            let (targets, _) = jumps(&code[at..], at, values)?;
             leaders.extend(targets.into_iter().map(|t| (t, None)));
-            at += length(&code[at..], at)?;
+            at += length(&code[at..], at, values)?;
         }
-        (at == code.len()).then_some(Flow { code, leaders, changed: Vec::new() })
+        (at == code.len()).then_some(Flow { code, values, leaders, changed: Vec::new() })
     }
 
     /// Adds a way to get to a leader.
@@ -183,8 +186,8 @@ impl<'c> Flow<'c> {
             let mut at = start;
             loop {
                 let code = self.code.get(at..)?;
-                let (targets, goes_on) = jumps(code, at)?;
-                at += store(code, at, &mut slots)?;
+                let (targets, goes_on) = jumps(code, at, self.values)?;
+                at += store(code, at, self.values, &mut slots)?;
                 for target in targets {
                     self.merge(target, &slots);
                 }
@@ -205,21 +208,21 @@ impl<'c> Flow<'c> {
         let (start, slots) = self.leaders.range(..=bci).next_back()?;
         let (mut at, mut slots) = (*start, slots.clone()?);
         while at < bci {
-            at += store(self.code.get(at..)?, at, &mut slots)?;
+            at += store(self.code.get(at..)?, at, self.values, &mut slots)?;
         }
         (at == bci).then_some(slots)
     }
 }
 
 /// Where a bytecode at `at` may jump to, and whether it may go on with the next one.
-fn jumps(code: &[u8], at: usize) -> Option<(Vec<usize>, bool)> {
+fn jumps(code: &[u8], at: usize, values: bool) -> Option<(Vec<usize>, bool)> {
     let to = |offset: i32| usize::try_from(i64::try_from(at).ok()? + i64::from(offset)).ok();
     let short = || Some(i16::from_be_bytes([*code.get(1)?, *code.get(2)?]));
     let int = |from: usize| {
         let bytes = code.get(from..from + 4)?;
         Some(i32::from_be_bytes(bytes.try_into().ok()?))
     };
-    Some(match *code.first()? {
+    Some(match opcode(code, values)? {
         153..=166 | 198 | 199 => (vec![to(short()?.into())?], true),
         167 => (vec![to(short()?.into())?], false),
         200 => (vec![to(int(1)?)?], false),
@@ -227,7 +230,7 @@ fn jumps(code: &[u8], at: usize) -> Option<(Vec<usize>, bool)> {
         172..=177 | 191 | 232 => (Vec::new(), false),
         op @ (170 | 171 | 228 | 229) => {
             let padded = 1 + (3 - at % 4);
-            let end = length(code, at)?;
+            let end = length(code, at, values)?;
             let (first, step) = if op == 170 { (padded + 12, 4) } else { (padded + 12, 8) };
             let mut out = vec![to(int(padded)?)?];
             for i in (first..end).step_by(step) {
@@ -310,13 +313,13 @@ fn frame(r: &mut Reader) -> Option<(usize, Change)> {
 }
 
 /// Bytes of one bytecode of `code`, which is at `at` in its method; notes what it stores.
-fn store(code: &[u8], at: usize, locals: &mut Slots) -> Option<usize> {
+fn store(code: &[u8], at: usize, values: bool, locals: &mut Slots) -> Option<usize> {
     let mut set = |index: usize, slots: usize, is_reference: bool| {
         for slot in locals.iter_mut().skip(index).take(slots) {
             *slot = if is_reference { Slot::Reference } else { Slot::Value };
         }
     };
-    let op = *code.first()?;
+    let op = opcode(code, values)?;
     // Load, store: int long float double reference.
     let wide_store = |op: u8| (if matches!(op, 55 | 57) { 2 } else { 1 }, op == 58);
     match op {
@@ -335,18 +338,29 @@ fn store(code: &[u8], at: usize, locals: &mut Slots) -> Option<usize> {
         }
         _ => {}
     }
-    length(code, at)
+    length(code, at, values)
+}
+
+/// The bytecode's number in VMs without value classes.
+fn opcode(code: &[u8], values: bool) -> Option<u8> {
+    let op = *code.first()?;
+    Some(match op {
+        FAST_VGETFIELD if values => FAST_VGETFIELD - 1,
+        _ if !values || op < FAST_VGETFIELD => op,
+        ..FAST_VPUTFIELD => op - 1,
+        _ => op - 2,
+    })
 }
 
 /// Bytes of a bytecode, of HotSpot's own ones too (bytecodes.hpp): those stand in the place of
 /// plain ones, and are as long.
-fn length(code: &[u8], at: usize) -> Option<usize> {
+fn length(code: &[u8], at: usize, values: bool) -> Option<usize> {
     let int = |from: usize| {
         let bytes = code.get(from..from + 4)?;
         Some(i32::from_be_bytes(bytes.try_into().ok()?))
     };
     let padded = 1 + (3 - at % 4);
-    Some(match *code.first()? {
+    Some(match opcode(code, values)? {
         16 | 18 | 21..=25 | 54..=58 | 169 | 188 => 2,
         17 | 19 | 20 | 132 | 153..=168 | 178..=184 | 187 | 189 | 192 | 193 | 198 | 199 => 3,
         185 | 186 | 200 | 201 => 5,
@@ -390,17 +404,17 @@ mod tests {
     #[test]
     fn stores_change_types() {
         let mut locals = vec![Reference; 3];
-        assert_eq!(store(&[63], 0, &mut locals), Some(1), "lstore_0");
+        assert_eq!(store(&[63], 0, false, &mut locals), Some(1), "lstore_0");
         assert_eq!(locals, [Value, Value, Reference]);
-        assert_eq!(store(&[58, 0], 0, &mut locals), Some(2), "astore 0");
+        assert_eq!(store(&[58, 0], 0, false, &mut locals), Some(2), "astore 0");
         assert_eq!(locals, [Reference, Value, Reference]);
-        assert_eq!(store(&[196, 54, 0, 2], 0, &mut locals), Some(4), "wide istore 2");
+        assert_eq!(store(&[196, 54, 0, 2], 0, false, &mut locals), Some(4), "wide istore 2");
         assert_eq!(locals, [Reference, Value, Value]);
     }
 
     /// What is in the one local at `bci`.
     fn at(code: &[u8], bci: usize) -> Option<Slot> {
-        let mut flow = Flow::new(code, [].into_iter())?;
+        let mut flow = Flow::new(code, false, [].into_iter())?;
         flow.merge(0, &vec![Unset]);
         flow.follow()?;
         flow.state(bci).map(|s| s[0])
@@ -427,13 +441,23 @@ mod tests {
     }
 
     #[test]
+    fn value_classes_shift_the_vms_own_bytecodes() {
+        // fast_aload_0 is 220, and 222 in a VM with value classes.
+        assert_eq!(length(&[220], 0, false), Some(1));
+        assert_eq!(length(&[222], 0, true), Some(1));
+        assert_eq!(length(&[204, 0, 0], 0, true), Some(3));
+        assert_eq!(length(&[213, 0, 0], 0, true), Some(3));
+        assert_eq!(length(&[42], 0, true), Some(1));
+    }
+
+    #[test]
     fn switches_have_their_lengths() {
         // At 2: one byte of padding; default, low 1, high 2, two offsets.
         let table = [170, 0, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 11];
-        assert_eq!(length(&table, 2), Some(22));
-        assert_eq!(jumps(&table, 2), Some((vec![11, 11, 13], false)));
+        assert_eq!(length(&table, 2, false), Some(22));
+        assert_eq!(jumps(&table, 2, false), Some((vec![11, 11, 13], false)));
         let lookup = [171, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 5, 0, 0, 0, 8];
-        assert_eq!(length(&lookup, 3), Some(17));
-        assert_eq!(jumps(&lookup, 3), Some((vec![12, 11], false)));
+        assert_eq!(length(&lookup, 3, false), Some(17));
+        assert_eq!(jumps(&lookup, 3, false), Some((vec![12, 11], false)));
     }
 }

@@ -24,6 +24,8 @@ pub struct Options {
     pub heap: bool,
     /// Virtual threads without carriers to show, at most.
     pub virtual_threads: usize,
+    /// Local variables and expression stacks, too.
+    pub values: bool,
     /// Threads to search with.
     pub workers: usize,
 }
@@ -45,7 +47,7 @@ pub fn collect(
         true => search(heap, options, progress)?,
         false => Default::default(),
     };
-    let mut words = Words::new(&walker, &locks);
+    let mut words = Words::new(&walker, &locks, options.values);
     let mut owned: HashMap<u64, Vec<u64>> = HashMap::new();
     for (synchronizer, owner) in &found.synchronizers {
         owned.entry(*owner).or_default().push(*synchronizer);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Address, Frame, Lock};
+use super::{Address, Frame, Lock, Slot};
 use crate::hotspot::frames::{self, FrameKind, Trust, Value, Walker};
 use crate::hotspot::locks::Locks;
 use crate::hotspot::thread_facts::ThreadFacts;
@@ -21,6 +21,8 @@ pub(super) struct Words<'w> {
     pub walker: &'w Walker<'w>,
     pub locks: &'w Locks<'w>,
     classes: HashMap<u64, Named>,
+    /// Whether values are wanted.
+    values: bool,
 }
 
 /// Whose frames they are.
@@ -30,8 +32,8 @@ pub(super) struct Of<'t> {
 }
 
 impl<'w> Words<'w> {
-    pub fn new(walker: &'w Walker<'w>, locks: &'w Locks<'w>) -> Words<'w> {
-        Words { walker, locks, classes: HashMap::new() }
+    pub fn new(walker: &'w Walker<'w>, locks: &'w Locks<'w>, values: bool) -> Words<'w> {
+        Words { walker, locks, classes: HashMap::new(), values }
     }
 
     fn vm(&self) -> &'w Vm<'w> {
@@ -77,7 +79,18 @@ impl<'w> Words<'w> {
                 Trust::Guessed => "guessed",
             },
             locks,
+            values: if self.values { self.values(frame) } else { Vec::new() },
         }
+    }
+
+    fn values(&self, frame: &frames::Frame) -> Vec<Slot> {
+        let all = [("local", self.walker.locals(frame)), ("stack", self.walker.expressions(frame))];
+        let slots = all.into_iter().flat_map(|(place, values)| {
+            values.into_iter().enumerate().map(move |(i, v)| (place, i, v))
+        });
+        slots
+            .filter_map(|(place, i, v)| Slot::new(self.vm(), place, i, v, |at| self.class_of(at)))
+            .collect()
     }
 
     /// `javaVFrame::print_lock_info_on`.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::{Frame, Lock, Stack, ThreadDump, text};
+use super::{Frame, Stack, ThreadDump, text};
 
 /// Threads of one stack.
 #[derive(Debug, Serialize)]
@@ -28,8 +28,13 @@ pub fn groups(d: &ThreadDump) -> Vec<Group<'_>> {
     let mut out: Vec<Group> = Vec::new();
     let mut by_stack: HashMap<(&str, Vec<Frame>), usize> = HashMap::new();
     let mut add = |name, state, s: &'_ Stack, broken| {
-        let bare =
-            |f: &Frame| Frame { locks: Vec::<Lock>::new(), kind: "", trust: "", ..f.clone() };
+        let bare = |f: &Frame| Frame {
+            locks: Vec::new(),
+            values: Vec::new(),
+            kind: "",
+            trust: "",
+            ..f.clone()
+        };
         let frames: Vec<Frame> = s.frames.iter().map(bare).collect();
         let group = *by_stack.entry((state, frames.clone())).or_insert_with(|| {
             out.push(Group { count: 0, state, threads: Vec::new(), frames, broken });

@@ -7,8 +7,10 @@ mod collect;
 mod frames;
 pub mod group;
 pub mod text;
+mod values;
 
 pub use collect::{Options, collect};
+pub use values::Slot;
 
 use serde::{Serialize, Serializer};
 
@@ -177,6 +179,9 @@ pub struct Frame {
     /// What it holds or waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<Lock>,
+    /// Local variables and expression stack, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<Slot>,
 }
 
 /// One line about a lock.

@@ -145,6 +145,9 @@ pub(super) fn stack(s: &Stack, out: &mut String) {
         for l in &f.locks {
             lock(l, out);
         }
+        for v in &f.values {
+            v.text(out);
+        }
     }
     if let Some(why) = &s.broken {
         let _ = writeln!(out, "\t- (the stack goes on, but cannot be read: {why})");
@@ -247,6 +250,7 @@ mod tests {
             kind: "c2",
             trust: "exact",
             locks: Vec::new(),
+            values: Vec::new(),
         };
         let line = |f: &Frame| {
             let mut out = String::new();
