@@ -209,10 +209,48 @@ fn groups_and_limits() {
         },
         ["mounted", "pinned"]
     );
+    let svg = dir.path("threads.svg");
+    let draw = ["--flame", svg.to_str().expect("UTF-8")];
+    stack(&draw);
+    let first = std::fs::read_to_string(&svg).expect("a picture");
+    assert!(
+        first.contains("<svg") && first.contains("Stacks.deepPark (5 threads"),
+        "{first:.2000}"
+    );
+    assert!(!rjcore().arg("stack").arg(&core).args(draw).status().expect("rjcore").success());
+    stack(&[draw[0], draw[1], "--overwrite"]);
+    assert_eq!(std::fs::read_to_string(&svg).expect("a picture"), first);
     let quick: Value = serde_json::from_str(&stack(&["--json", "--no-heap"])).expect("JSON");
     assert_eq!(quick["virtual_thread_count"], 0);
     assert_eq!(quick["threads"][0]["synchronizers"], Value::Null);
     assert_eq!(quick["deadlocks"].as_array().expect("deadlocks").len(), 2);
+}
+
+#[test]
+fn locals() {
+    let dir = Scratch::new("stack-locals");
+    let jvm = Jvm::start(17, &FLAGS, "Stacks", &dir);
+    let core = dir.path("core");
+    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    drop(jvm);
+    let printed = text(rjcore().arg("stack").arg(&core).args(["--locals", "--no-heap"]));
+    let nested = printed.split("\tat Stacks.nested(").nth(1).expect("the frame");
+    let nested = nested.split("\tat ").next().expect("its lines");
+    // void nested(int a, long b, double d, String s), called with 1, 2, 3, "four".
+    for line in
+        ["local 1: 1 ", " (a java.lang.String) \"four\"", " (a java.lang.Object)", " (a Stacks)"]
+    {
+        assert!(nested.contains(line), "{line}: {nested}");
+    }
+    let all: Value =
+        serde_json::from_str(&text(rjcore().arg("stack").arg(&core).args(["--locals", "--json"])))
+            .expect("JSON");
+    let threads = all["threads"].as_array().expect("threads");
+    let main = threads.iter().find(|t| t["name"] == "main").expect("main");
+    let frames = main["stack"]["frames"].as_array().expect("frames");
+    let first = &frames.last().expect("a frame")["values"][0];
+    // main's arguments: none were given.
+    assert_eq!((&first["class"], &first["length"]), (&"[Ljava.lang.String;".into(), &0.into()));
 }
 
 /// A core that is cut off within its stacks: the threads that are there are told, and that some are not.

@@ -1,20 +1,24 @@
 //! `rjcore stack`: threads, their stacks and locks.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::source::Source;
+use super::source::{Source, check_output};
 use super::{Outcome, print, print_json, tell};
 use crate::error::Result;
 use crate::output::report::Gaps;
+use crate::output::sink::{Sink, Target};
 use crate::output::stack::group::{Group, group_text, groups};
-use crate::output::stack::{Options, ThreadDump, collect, text::text};
+use crate::output::stack::{Options, ThreadDump, collect, flame, text::text};
 
 const EXAMPLES: &str = "\
 Examples:
   rjcore stack core.1234
   rjcore stack core.1234 --group
   rjcore stack core.1234 --locals --no-heap
+  rjcore stack core.1234 --flame threads.svg
   rjcore stack core.1234 --json | jq -r '.threads[].name'";
 
 /// Print all threads with their stacks and locks, as `jstack -l` does
@@ -35,6 +39,12 @@ pub struct Args {
     /// Do not search the heap: no ownable synchronizers, no virtual threads without carriers
     #[arg(long)]
     no_heap: bool,
+    /// Draw a flame graph of all stacks as SVG, too
+    #[arg(long, value_name = "FILE")]
+    flame: Option<PathBuf>,
+    /// Replace an existing FILE
+    #[arg(long, requires = "flame")]
+    overwrite: bool,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -52,6 +62,10 @@ struct Report<'d> {
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
+        let flame = self.flame.as_ref().map(|f| Target::new(f.as_os_str(), self.overwrite));
+        if let Some(target) = &flame {
+            check_output(Some(&self.source.core), target)?;
+        }
         let opened = self.source.open()?;
         let (dump, walk, metadata) = opened.with_heap(|heap| {
             let used = if self.no_heap { 0 } else { heap.used() };
@@ -67,6 +81,11 @@ impl Args {
             metadata.extend(dump.broken());
             Ok((dump, walk, metadata))
         })?;
+        if let Some(target) = &flame {
+            let mut sink = Sink::open(target, false)?;
+            flame::write(&dump, &mut sink)?;
+            sink.finish()?;
+        }
         let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing);
         let whole = gaps.is_whole();
         match (self.json, self.group) {

@@ -4,6 +4,7 @@
 //! stack together. As JSON it is itself.
 
 mod collect;
+pub mod flame;
 mod frames;
 pub mod group;
 pub mod text;
