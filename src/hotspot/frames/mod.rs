@@ -62,8 +62,25 @@ pub enum Saved {
     At(u64),
 }
 
-/// The general registers as a frame sees them, by half their VMReg number.
-pub type Registers = [Saved; 32];
+/// The general registers as a frame sees them, by half their VMReg number. Of most frames no more
+/// than one is known.
+#[derive(Debug, Clone, Default)]
+pub struct Registers(Vec<(usize, Saved)>);
+
+impl Registers {
+    /// Where the values of register `i` are.
+    pub fn get(&self, i: usize) -> Saved {
+        self.0.iter().find(|r| r.0 == i).map_or(Saved::Lost, |r| r.1)
+    }
+
+    fn set(&mut self, i: usize, saved: Saved) {
+        self.0.retain(|r| r.0 != i);
+        self.0.push((i, saved));
+    }
+}
+
+/// Which slots hold references, by method and bytecode index.
+type Masks = HashMap<(u64, i32), Option<Rc<Vec<bool>>>>;
 
 /// What a frame's values are read from.
 #[derive(Debug, Clone)]
@@ -86,7 +103,7 @@ pub enum Place {
         /// The frame's stack pointer.
         sp: u64,
         /// What the callees saved.
-        registers: Box<Registers>,
+        registers: Registers,
     },
     /// A native wrapper.
     Native {
@@ -139,8 +156,7 @@ pub struct Walker<'v> {
     cpu: Cpu,
     methods: RefCell<HashMap<u64, Option<Rc<Method>>>>,
     nmethods: RefCell<HashMap<u64, Option<Rc<Nmethod>>>>,
-    /// By method and bytecode index.
-    masks: RefCell<HashMap<(u64, i32), Option<Rc<Vec<bool>>>>>,
+    masks: RefCell<Masks>,
 }
 
 impl<'v> Walker<'v> {

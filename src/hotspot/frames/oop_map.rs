@@ -6,6 +6,8 @@ use crate::hotspot::code::{Blob, Stream};
 
 /// Places of one blob that have maps.
 const MAX_MAPS: u64 = 1 << 20;
+/// Two for each general register; others are not read.
+const MAX_REGISTER: u32 = 64;
 /// Entries of one map.
 const MAX_VALUES: u32 = 1 << 16;
 
@@ -44,11 +46,9 @@ impl Walker<'_> {
             }
             let register = s.int()?;
             let slot = u64::from(value.wrapping_shr(shift as u32));
-            if kind == saved && slot >= stack0 && register % 2 == 0 {
+            if kind == saved && slot >= stack0 && register % 2 == 0 && register < MAX_REGISTER {
                 let at = raw.sp.wrapping_add((slot - stack0) * 4);
-                if let Some(place) = raw.registers.get_mut(register as usize / 2) {
-                    *place = Saved::At(at);
-                }
+                raw.registers.set(register as usize / 2, Saved::At(at));
             }
         }
         Some(())

@@ -73,8 +73,8 @@ impl Walker<'_> {
         let (_, words) = note.registers();
         let reg = |i: usize| words.get(i).copied().unwrap_or(0);
         let mut registers = Registers::default();
-        for (saved, index) in registers.iter_mut().zip(self.cpu.general) {
-            *saved = Saved::Value(reg(*index));
+        for (i, index) in self.cpu.general.iter().enumerate() {
+            registers.set(i, Saved::Value(reg(*index)));
         }
         let (sp, fp, pc) = (reg(self.cpu.reg_sp), reg(self.cpu.reg_fp), reg(self.cpu.reg_pc));
         let raw = Raw { sp, fp, pc, trust: Trust::Near, registers };
@@ -127,7 +127,7 @@ impl Walker<'_> {
         let (sp, pc) = match self.cpu.reg_link {
             // The link register still has it.
             Some(link) => match raw.registers.get(link) {
-                Some(Saved::Value(pc)) => (raw.sp, *pc),
+                Saved::Value(pc) => (raw.sp, pc),
                 _ => return None,
             },
             None => (raw.sp.wrapping_add(8), self.word(raw.sp)?),

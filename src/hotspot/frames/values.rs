@@ -185,12 +185,12 @@ impl Walker<'_> {
         let Place::Compiled { sp, registers, .. } = &frame.place else { return Value::Dead };
         let bits = if l.in_register {
             match registers.get(l.offset as usize / 2) {
-                Some(Saved::Value(v)) => *v,
-                Some(Saved::At(at)) => match self.word(*at) {
+                Saved::Value(v) => v,
+                Saved::At(at) => match self.word(at) {
                     Some(v) => v,
                     None => return Value::Dead,
                 },
-                _ => return Value::Dead,
+                Saved::Lost => return Value::Dead,
             }
         } else {
             let at = sp.wrapping_add(u64::from(l.offset) * 4);

@@ -97,7 +97,9 @@ impl Walker<'_> {
                 // What it saved are its caller's registers.
                 self.update_registers(raw, &blob);
                 match self.caller(raw, blob.frame_words) {
-                    Next::Frame(next) => Next::Frame(Raw { registers: raw.registers, ..next }),
+                    Next::Frame(next) => {
+                        Next::Frame(Raw { registers: raw.registers.clone(), ..next })
+                    }
                     other => other,
                 }
             }
@@ -155,7 +157,7 @@ impl Walker<'_> {
 
     fn register_of(&self, raw: &Raw, note_index: usize) -> Option<Saved> {
         let i = self.cpu.general.iter().position(|g| *g == note_index)?;
-        raw.registers.get(i).copied()
+        Some(raw.registers.get(i))
     }
 
     fn compiled(&self, raw: &mut Raw, blob: &Blob, top: bool, out: &mut Stack) -> Next {
@@ -244,7 +246,7 @@ impl Walker<'_> {
                     nmethod: nm.clone(),
                     scope,
                     sp: raw.sp,
-                    registers: Box::new(raw.registers),
+                    registers: raw.registers.clone(),
                 },
                 in_continuation: false,
                 enters_continuation: false,
@@ -277,8 +279,8 @@ impl Walker<'_> {
     /// Notes where a frame pointer was saved, which may hold a value of a compiled caller.
     pub(super) fn save(&self, registers: &mut Registers, at: u64) {
         let fp = self.cpu.general.iter().position(|g| *g == self.cpu.reg_fp);
-        if let Some(saved) = fp.and_then(|i| registers.get_mut(i)) {
-            *saved = Saved::At(at);
+        if let Some(i) = fp {
+            registers.set(i, Saved::At(at));
         }
     }
 
