@@ -51,7 +51,7 @@ cells! {
 /// A line for scripts/matrix.sh: the cell, its verdict and figures, tab-separated.
 fn line(cell: &Cell) -> String {
     let (verdict, found) = match catch_unwind(AssertUnwindSafe(|| cell::figures(cell))) {
-        Ok(found) => (if found.differences == 0 { "same" } else { "differs" }, found),
+        Ok(found) => (if found.differences == 0 { "passed" } else { "differs" }, found),
         Err(e) => {
             let said = e.downcast_ref::<String>().cloned();
             let said = said.or_else(|| e.downcast_ref::<&str>().map(|s| s.to_string()));

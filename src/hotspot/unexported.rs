@@ -121,21 +121,32 @@ pub mod g1_marking {
         pub bitmap: u64,
         /// Whether a pointer to the bitmap is there, not the bitmap itself.
         pub is_pointer: bool,
-        /// Offset in the bitmap of `_covered`, a MemRegion; `_shifter` and the words' address
-        /// follow after 16 and 24 bytes.
+        /// Offset in the bitmap of `_covered`, a MemRegion (`_bmStartWord` in 8); `_shifter`
+        /// follows after 16 bytes.
         pub covered: u64,
+        /// From there on to the words' address.
+        pub map: u64,
     }
 
-    /// 11, 17, 21, 25 and later on x86-64; then those that differ on aarch64, where a
+    /// 8, 11, 17, 21, 25 and later on x86-64; then those that differ on aarch64, where a
     /// pthread_mutex_t, and with it the lock in each region's remembered set, is 8 bytes larger:
     /// 17 (read off a core of Debian's 17.0.19).
-    pub const LAYOUTS: [Layout; 5] = [
+    pub const LAYOUTS: [Layout; 6] = [
+        Layout {
+            region: ("HeapRegion", 488),
+            marked_below: 448,
+            bitmap: 312,
+            is_pointer: true,
+            covered: 0,
+            map: 56,
+        },
         Layout {
             region: ("HeapRegion", 376),
             marked_below: 344,
             bitmap: 136,
             is_pointer: true,
             covered: 0,
+            map: 24,
         },
         Layout {
             region: ("HeapRegion", 296),
@@ -143,6 +154,7 @@ pub mod g1_marking {
             bitmap: 144,
             is_pointer: true,
             covered: 8,
+            map: 24,
         },
         Layout {
             region: ("HeapRegion", 144),
@@ -150,6 +162,7 @@ pub mod g1_marking {
             bitmap: 16,
             is_pointer: false,
             covered: 8,
+            map: 24,
         },
         Layout {
             region: ("G1HeapRegion", 144),
@@ -157,6 +170,7 @@ pub mod g1_marking {
             bitmap: 16,
             is_pointer: false,
             covered: 8,
+            map: 24,
         },
         Layout {
             region: ("HeapRegion", 304),
@@ -164,6 +178,7 @@ pub mod g1_marking {
             bitmap: 144,
             is_pointer: true,
             covered: 8,
+            map: 24,
         },
     ];
     /// `heapRegionType.hpp`: of the two archive tags, the closed one (41) is the open one plus

@@ -3,7 +3,6 @@
 use crate::support::compare::{Difference, Differences, compare, tlab_fillers};
 use crate::support::counts::{
     counted_differently, counted_otherwise, jcmd_histogram, mended, rjcore_histogram,
-    without_suffixes,
 };
 use crate::support::graph::pair;
 use crate::support::hprof::Dump;
@@ -121,7 +120,7 @@ pub fn figures(cell: &Cell) -> Figures {
     let jvm = jdks::start_from(path, cell.jdk, &flags, "Everything", &dir);
     let (hotspot, ours) = (dir.path("hotspot.hprof"), dir.path("ours.hprof"));
     jvm.heap_dump(&hotspot);
-    let mut live = jcmd_histogram(&jvm.jcmd(&["GC.class_histogram", "-all"]));
+    let live = jcmd_histogram(&jvm.jcmd(&["GC.class_histogram", "-all"]));
     let (core, sysroot) = core(cell, jvm, &dir);
     let sysroot: Vec<&str> = sysroot.iter().map(String::as_str).collect();
 
@@ -131,11 +130,8 @@ pub fn figures(cell: &Cell) -> Figures {
     found.dumping = dumping.elapsed();
     if ours.exists() {
         same_heap(cell, &hotspot, &ours, &mut found);
-        let mut counted = rjcore_histogram(&core, &sysroot);
-        if cell.jdk < 15 {
-            counted = without_suffixes(counted);
-            live = mended(without_suffixes(live), &counted);
-        }
+        let counted = rjcore_histogram(&core, &sysroot);
+        let live = mended(live, &counted);
         let off = if cell.collector.moves {
             counted_otherwise(&live, &counted, LEFT_ON_STACKS as u64, ATTACH_LISTENER as u64)
         } else {

@@ -49,22 +49,6 @@ pub fn rjcore_histogram(core: &Path, more: &[&str]) -> Counts {
     counts
 }
 
-/// The same without what HotSpot until 14 puts behind the name of a VM anonymous class: "/" and the class's
-/// address, or in 8 the mirror's identity hash. (Hidden classes have it in their name, in dumps too.)
-pub fn without_suffixes(counts: Counts) -> Counts {
-    let mut out = Counts::new();
-    for (name, (instances, bytes)) in counts {
-        let plain = match name.split_once('/') {
-            Some((plain, hash)) if hash.bytes().all(|b| b.is_ascii_hexdigit() || b == b'x') => {
-                plain
-            }
-            _ => &name,
-        };
-        add(&mut out, plain, instances, bytes);
-    }
-    out
-}
-
 /// jcmd of 8 decodes a few hundred bytes at a time, and so spoils a character that lies across: such a name gets
 /// that of the class in `core` that it fits.
 pub fn mended(live: Counts, core: &Counts) -> Counts {
