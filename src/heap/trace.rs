@@ -234,6 +234,9 @@ impl<'h> Tracer<'h> {
                 let length = self.read(item.addr + p.array_length, 4, scratch);
                 let length = length.and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
                 let count = length.saturating_sub(item.from).min(SLICE);
+                if count == 0 {
+                    return; // nothing, and perhaps the region's end
+                }
                 let at = item.addr + u64::from(*header) + u64::from(item.from) * oop;
                 match self.read(at, u64::from(count) * oop, scratch) {
                     Some(bytes) => {
@@ -314,16 +317,22 @@ impl<'h> Tracer<'h> {
     fn adopt(&self, addr: u64) -> Option<Item> {
         let mark = self.live.locate(addr)?;
         let Found::Object(klass, _) = self.probe(mark, addr) else { return None };
-        let (mut targets, mut scratch) = (Vec::new(), Vec::new());
-        let item = Item { addr, klass, from: 0 };
-        self.targets(item, &mut targets, &mut scratch, &mut Vec::new(), &mut Finds::default());
         let is_object = |t: &u64| {
             let to = self.heap.vm.barrier.forwardee(self.heap.vm.mem, *t).unwrap_or(*t);
             let found = self.live.locate(to).map(|mark| self.probe(mark, to));
             matches!(found, Some(Found::Object(..) | Found::Dormant(_)))
         };
-        if !targets.iter().all(is_object) {
-            return None;
+        let (mut targets, mut scratch) = (Vec::new(), Vec::new());
+        let item = Item { addr, klass, from: 0 };
+        // An array that is being made may still hold anything, at its end too.
+        let mut rest = vec![item];
+        while let Some(part) = rest.pop() {
+            targets.clear();
+            let mut finds = Finds::default();
+            self.targets(part, &mut targets, &mut scratch, &mut rest, &mut finds);
+            if !finds.dangling.is_empty() || !targets.iter().all(is_object) {
+                return None;
+            }
         }
         self.live.mark(mark).then_some(item)
     }

@@ -51,9 +51,11 @@ pub fn jni_globals(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<Handle>> {
     Ok(out)
 }
 
-/// Universe's statics (until 16): the tables name the first oop and what follows the last. What
-/// is no object between them is another of its statics.
-fn universe(vm: &Vm, start: u64, end: u64, out: &mut Vec<Handle>) {
+/// Universe's statics (until 16): the tables name the first oop and what follows the last, and
+/// compilers lay them out in this order or (on aarch64) in the other. What is no object among
+/// them is another of its statics.
+fn universe(vm: &Vm, start: u64, last: u64, out: &mut Vec<Handle>) {
+    let end = last.saturating_add(8);
     let reserved = reserved(vm).unwrap_or((0, 0));
     for slot in (start..end.min(start.saturating_add(MAX_STATICS))).step_by(8) {
         let object = vm.mem.u64(slot).unwrap_or(0);
