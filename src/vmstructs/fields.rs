@@ -60,6 +60,11 @@ macro_rules! fields {
             pub fn load(tables: &Tables) -> Fields {
                 Fields { $($field: Field::find(tables, &[$($name),+]),)* }
             }
+
+            /// The names of those that these tables lack; most are other JDKs' or collectors'.
+            pub fn lacking(&self) -> Vec<&'static str> {
+                [$(self.$field),*].iter().filter(|f| f.value.is_none()).map(|f| f.name).collect()
+            }
         }
     };
 }
