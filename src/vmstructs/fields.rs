@@ -150,9 +150,6 @@ fields! {
     universe_klasses = "Universe::_doubleArrayKlassObj"; // S until 11
     jni_globals = "JNIHandles::_global_handles";
     jni_deleted = "JNIHandles::_deleted_handle"; // 8
-    handle_block_handles = "JNIHandleBlock::_handles";
-    handle_block_top = "JNIHandleBlock::_top";
-    handle_block_next = "JNIHandleBlock::_next";
     monitor_blocks = "ObjectSynchronizer::gBlockList"; // until 11
     monitor_next = "ObjectMonitor::FreeNext";
     monitor_object = "ObjectMonitor::_object";
