@@ -56,7 +56,7 @@ pub fn jni_globals(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<Handle>> {
 fn universe(vm: &Vm, start: u64, end: u64, out: &mut Vec<Handle>) {
     let reserved = reserved(vm).unwrap_or((0, 0));
     for slot in (start..end.min(start.saturating_add(MAX_STATICS))).step_by(8) {
-        let object = vm.mem.u64(slot).unwrap_or(0);
+        let object = vm.barrier.resolve(vm.mem, vm.mem.u64(slot).unwrap_or(0));
         if (reserved.0..reserved.1).contains(&object) && vm.klass_of(object).is_some() {
             out.push(Handle { slot, object });
         }
