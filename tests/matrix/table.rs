@@ -184,6 +184,8 @@ pub fn cells() -> Vec<Cell> {
             (f.jdks.0..=f.jdks.1).contains(&jdk)
                 && (collector.narrow || !f.narrow)
                 && !(f.single && collector.name.starts_with("zgc"))
+                // Archives needed narrow class pointers, which ZGC did not have.
+                && !(f.archive != Archive::Own && collector.name == "zgc" && jdk < 15)
         };
         FORMS.iter().filter(fits).map(move |form| Cell { jdk, collector, form })
     };
