@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::Vm;
-use super::roots::{data_pointers, read_storage};
+use super::roots::{data_pointers, jni_globals, read_storage};
 use super::threads::JavaThread;
 use super::unexported::{
     ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_OWNER, CLD_HANDLES, HANDLE_CHUNK_NEXT,
@@ -39,6 +39,8 @@ impl Held {
         let mut held = Held::default();
         held.classes(vm, damaged)?;
         held.storages(vm, damaged);
+        // Until 16 some are in Universe's statics.
+        held.objects.extend(jni_globals(vm, &mut Vec::new())?.iter().map(|h| h.object));
         for t in threads {
             held.objects.extend([t.object, t.mounted]);
             held.local_handles(vm, t, damaged)?;

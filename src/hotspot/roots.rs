@@ -58,7 +58,7 @@ fn universe(vm: &Vm, start: u64, last: u64, out: &mut Vec<Handle>) {
     let end = last.saturating_add(8);
     let reserved = reserved(vm).unwrap_or((0, 0));
     for slot in (start..end.min(start.saturating_add(MAX_STATICS))).step_by(8) {
-        let object = vm.mem.u64(slot).unwrap_or(0);
+        let object = vm.barrier.resolve(vm.mem, vm.mem.u64(slot).unwrap_or(0));
         if (reserved.0..reserved.1).contains(&object) && vm.klass_of(object).is_some() {
             out.push(Handle { slot, object });
         }

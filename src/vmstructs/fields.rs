@@ -205,6 +205,11 @@ fields! {
     z_page_allocator = "ZHeap::_page_allocator";
     z_page_table = "ZHeap::_page_table";
     x_page_table = "XHeap::_page_table";
+    z_old_page_table = "ZHeap::_pagetable"; // until 12
+    z_range_map = "ZAddressRangeMapForPageTable::_map"; // until 12
+    z_page_forwarding = "ZPage::_forwarding"; // until 12
+    z_old_forwarding_table = "ZForwardingTable::_table"; // until 12
+    z_old_forwarding_size = "ZForwardingTable::_size"; // until 12
     z_page_table_map = "ZPageTable::_map";
     x_page_table_map = "XPageTable::_map";
     z_granules_page = "ZGranuleMapForPageTable::_map";
