@@ -4,10 +4,10 @@
 #   matrix.sh [--jdk N]... [--gc NAME]... [--form NAME]... [--jobs N] [--resume] [--list]
 #   --jdk, --gc, --form   only these cells; --list names all
 #   --jobs N              so many cells at a time (default: half of the CPUs)
-#   --resume              keep the results of cells that were the same before
+#   --resume              keep the results of cells that passed before
 #   --stress              instead: random captures of a busy JVM, and jhsdb on the same cores
-# Results: target/matrix/*.tsv, one a cell. A run of all cells writes docs/matrix-results.md, or
-# docs/stress-results.md. Exit code 1 if any cell differs.
+# Results: target/matrix/*/*.tsv, one a cell. A run of all cells writes docs/matrix-results.md and the tables in
+# docs/support-matrix.md, or docs/stress-results.md. Exit code 1 if any cell did not pass.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jdks=() gcs=() forms=() resume= list= mode=cells jobs=$((($(nproc) + 1) / 2))
@@ -31,7 +31,7 @@ newest=$(cat .test-deps/jdks/newest)
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 results=$target/matrix/$mode
 mkdir -p "$results"
-[ "$mode" = cells ] && limit=300 test=matrix || { limit=1800 test=matrix_stress; }
+[ "$mode" = cells ] && limit=300 test=matrix fields=$(seq 6) || { limit=1800 test=matrix_stress fields=$(seq 10); }
 cargo test --locked --release --no-run --test "$test" 2> "$results/build.log" ||
     { cat "$results/build.log"; exit 1; }
 binary=$(sed -n 's/.*Executable.*(\(.*\))$/\1/p' "$results/build.log")
@@ -54,7 +54,7 @@ done < "$results/cells"
 [ -z "$list" ] || { printf '%s\n' "${cells[@]}"; exit; }
 [ ${#cells[@]} -gt 0 ] || { echo "matrix: no such cell (see --list)" >&2; exit 2; }
 
-export results binary limit
+export results binary limit fields
 one() { # CELL: run it and say its line
     local file=$results/${1// /-}.tsv code=0
     rm -f "$file"
@@ -63,50 +63,116 @@ one() { # CELL: run it and say its line
     if [ -s "$file" ]; then
         rm -f "${file%.tsv}.log"
     else
-        printf '%s\tfailed\t0\t0\t0\t0\t0\t%s\tended with %s\n' "${1// /$'\t'}" "$limit" "$code" > "$file"
+        printf '%s\tfailed\t%sended with %s\n' "${1// /$'\t'}" "$(printf "0\t%.0s" $fields)" "$code" > "$file"
     fi
     cut -c 1-150 "$file"
 }
 export -f one
 todo=()
 for c in "${cells[@]}"; do
-    [ -n "$resume" ] && grep -q "	same	" "$results/${c// /-}.tsv" 2> /dev/null || todo+=("$c")
+    [ -n "$resume" ] && grep -q "	passed	" "$results/${c// /-}.tsv" 2> /dev/null || todo+=("$c")
 done
 echo "matrix: ${#todo[@]} of ${#cells[@]} cells to run"
 [ ${#todo[@]} -eq 0 ] || printf '%s\0' "${todo[@]}" | xargs -0 -P "$jobs" -I{} bash -c 'one "$1"' one {}
 
 # The results in the table's order.
 lines() { for c in "${cells[@]}"; do cat "$results/${c// /-}.tsv"; done; }
-bad=$(lines | grep -cv "	same	" || true)
-echo "matrix: $((${#cells[@]} - bad)) of ${#cells[@]} cells are the same"
+bad=$(lines | grep -cv "	passed	" || true)
+echo "matrix: $((${#cells[@]} - bad)) of ${#cells[@]} cells passed"
 whole=
 [ "${#cells[@]}" != "$(wc -l < "$results/cells")" ] || whole=1
-if [ -n "$whole" ]; then
-    docs=docs/matrix-results.md
-    {
-        cat << END
+builds=$(sed -n 's/^openjdk-\([0-9]*\)-jdk-headless_\(.*\)_[a-z0-9]*\.deb$/\1 (\2)/p' .test-deps/jdks/*.stamp |
+    sed 's/%3a/:/g' | sort -n | paste -sd ',' | sed 's/,/, /g')
+head="Written by \`scripts/matrix.sh\` on $(date -u +%F), at $(git describe --always), with Debian's builds
+$builds."
+wrong() { # FIELD: what the cells say that did not pass
+    [ "$bad" != 0 ] || return 0
+    printf '\n## What did not pass\n\n'
+    lines | awk -F '\t' -v f="$1" '$4 != "passed" { gsub(/`/, "", $f); printf "- %s %s %s: `%s`\n", $1, $2, $3, substr($f, 1, 300) }'
+}
+matrix() {
+    cat << END
 # Results of the matrix
 
-Written by \`scripts/matrix.sh\` on $(date -u +%F), at $(git describe --always --dirty), with Debian's builds:
-$(sed -n 's/^openjdk-\([0-9]*\)-jdk-headless_\(.*\)_[a-z0-9]*\.deb$/\1 (\2)/p' .test-deps/jdks/*.stamp |
-            sed 's/%3a/:/g' | sort -n | tr '\n' ',' | sed 's/,$//; s/,/, /g').
-A cell is one JVM: rjcore's dump and histogram of its core against HotSpot's own, object by object. Names of
-cells are those of \`tests/matrix/table.rs\`, which has the flags. Time: from the start of the JVM to the end of the
-comparison.
+$head
+A cell is one JVM: rjcore's dump and histogram of its core against HotSpot's own, object by object. The names are
+those of \`tests/matrix/table.rs\`, which has the flags. \`scripts/matrix.sh --jdk 21 --gc g1 --form based\` runs one.
 
-$((${#cells[@]} - bad)) of ${#cells[@]} cells are the same. Differences: objects, fields, classes, roots, counts. Unparsed: bytes of
-the heap that rjcore could not read as objects.
+$((${#cells[@]} - bad)) of ${#cells[@]} cells passed. Differences: objects, fields, classes, roots, counts. Unparsed: bytes of the heap
+that rjcore could not read as objects. Core: its size on the disk. All: from the JVM's start to the comparison's end.
 
 | JDK | collector | form | objects | differences | unparsed bytes | core, MB | dump, ms | all, s |
 |---|---|---|---|---|---|---|---|---|
 END
-        lines | awk -F '\t' '{ d = $4 == "same" ? $6 : $4 == "differs" ? "**" $6 "**" : "**failed**"
-            printf "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", $1, $2, $3, $5, d, $7, $8, $9, $10 }'
-        if [ "$bad" != 0 ]; then
-            printf '\n## What differs\n\n'
-            lines | awk -F '\t' '$4 != "same" { gsub(/`/, "", $11); printf "- %s %s %s: `%s`\n", $1, $2, $3, substr($11, 1, 300) }'
-        fi
-    } > "$docs"
+    lines | awk -F '\t' '{ d = $4 == "passed" ? $6 : $4 == "differs" ? "**" $6 "**" : "**failed**"
+        printf "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", $1, $2, $3, $5, d, $7, $8, $9, $10 }'
+    wrong 11
+}
+stress() {
+    cat << END
+# Captures at random moments
+
+$head
+Each line is one JVM that runs \`tests/java/StopStress.java\`: threads of all kinds, some 100 MB/s of garbage, a heap of
+64 MB. \`rjcore capture\` takes 20 cores at random moments, by fork, precopy and stop in turn. Each is dumped.
+
+- whole: dumped without any gap. In a collection: taken in the middle of a stop-the-world collection, where objects are
+  half moved; rjcore says so. All others have gaps only where a thread had taken memory and not yet written its header.
+- unparsed: bytes of the heap that are no objects: the most in a core, and of all 20.
+- told: objects looked at that say what they must hold (class, contents, what they refer to). Wrong: those that did not
+  hold it, outside of collections, and in them.
+
+$((${#cells[@]} - bad)) of ${#cells[@]} lines passed: no crash, no hang, exit code 0 or 3, nothing wrong outside of collections.
+
+| JDK | collector | captures | whole | in a collection | worst unparsed | all unparsed | told | wrong | wrong, collecting |
+|---|---|---|---|---|---|---|---|---|---|
+END
+    lines | awk -F '\t' '{ w = $4 == "passed" ? $11 : "**" ($4 == "failed" ? "failed" : $11) "**"
+        printf "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", $1, $2, $5, $6, $7, $8, $9, $10, w, $12 }'
+    wrong 15
+    cat << END
+
+## jhsdb on the same cores
+
+The first core of each, read by \`jhsdb jmap --histo\` of the same JDK (8: \`jmap -histo java core\`), 120 s at most.
+
+| JDK | collector | what it said |
+|---|---|---|
+END
+    lines | awk -F '\t' '{ gsub(/\|/, "/", $13); printf "| %s | %s | %s |\n", $1, $2, substr($13, 1, 300) }'
+}
+# One table a collector for docs/support-matrix.md: forms down, JDKs across.
+support() {
+    lines | awk -F '\t' '
+        function known(list, n, word,    i) { for (i = 1; i <= n; i++) if (list[i] == word) return 1; return 0 }
+        { cell[$1, $2, $3] = $4 == "passed" ? "yes" : $4 == "differs" ? $6 " differ" : "fails" }
+        !known(jdks, nj, $1) { jdks[++nj] = $1 }
+        !known(gcs, ng, $2) { gcs[++ng] = $2 }
+        !known(forms, nf, $3) { forms[++nf] = $3 }
+        END {
+            for (g = 1; g <= ng; g++) {
+                printf "### %s\n\n| form |", gcs[g]
+                for (j = 1; j <= nj; j++) printf " %s |", jdks[j]
+                printf "\n|---|"
+                for (j = 1; j <= nj; j++) printf "---|"
+                print ""
+                for (f = 1; f <= nf; f++) {
+                    row = ""
+                    for (j = 1; j <= nj; j++) row = row " " cell[jdks[j], gcs[g], forms[f]] " |"
+                    if (row ~ /[a-z]/) print "| " forms[f] " |" row
+                }
+                print ""
+            }
+        }'
+}
+if [ -n "$whole" ] && [ $mode = cells ]; then
+    # What lies between the two markers.
+    support > "$results/support"
+    sed -i -e "/<!-- matrix -->/,/<!-- end -->/{//!d}" -e "/<!-- matrix -->/r $results/support" docs/support-matrix.md
+fi
+if [ -n "$whole" ]; then
+    [ $mode = cells ] && docs=docs/matrix-results.md write=matrix || { docs=docs/stress-results.md write=stress; }
+    $write > "$docs"
     echo "matrix: wrote $docs"
 fi
 [ "$bad" = 0 ]

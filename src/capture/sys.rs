@@ -103,6 +103,12 @@ pub fn signal_info(tid: i32) -> io::Result<[u8; 128]> {
     Ok(info)
 }
 
+/// The page size of this machine's kernel.
+pub fn page_size() -> u64 {
+    // SAFETY: it only answers a number.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
+}
+
 /// Whether the kernel lets this process use ptrace at all: a seccomp filter that forbids it
 /// answers EPERM where the kernel itself says that we do not trace ourselves (ESRCH).
 pub fn ptrace_is_allowed() -> bool {

@@ -14,7 +14,6 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
 use super::bundle::Member;
-use super::linkmap::{Dynamic, loads_in_file};
 use super::{CoreFile, FileMapping, Memory};
 use crate::capture::maps::is_vm_file;
 use crate::error::{Error, Fault, Result};
@@ -61,9 +60,9 @@ pub struct Missing {
 }
 
 /// A candidate opened and mapped.
-struct Candidate {
+pub(super) struct Candidate {
     path: PathBuf,
-    map: Arc<Mmap>,
+    pub(super) map: Arc<Mmap>,
     proven: bool,
     bundled: bool,
 }
@@ -160,77 +159,6 @@ impl CoreFile {
         Ok(out)
     }
 
-    /// Looks in memory for the image of the libjvm.so given, where nothing tells where it is.
-    fn find_given(&mut self, given: Option<&Path>) -> Result<()> {
-        let why = self.libraries.as_ref().and_then(|l| l.why.clone()).unwrap_or_default();
-        let no = |what: String| Err(Error::NoJvm(format!("{}: {what}", self.path.display())));
-        if self.truncation().is_some_and(|t| t.notes_missing > 0) {
-            return no("the core is cut off within its notes, so libjvm.so cannot be found in \
-                       it; take the core with gcore or by the kernel, and copy it whole"
-                .into());
-        }
-        let Some(path) = given else {
-            return no(format!(
-                "the core has no list of mapped files (NT_FILE), and {why}; \
-                 give the libjvm.so that the process ran with --jvm"
-            ));
-        };
-        let file = map(path).map_err(Error::io(path))?;
-        let found = self.find_image(&file).zip(loads_in_file(&file));
-        let Some((mut library, loads)) = found else {
-            return no(format!(
-                "the core has no list of mapped files (NT_FILE), and {why}; nor is {} in its \
-                 memory: give the very libjvm.so that the process ran with --jvm",
-                path.display()
-            ));
-        };
-        library.exact = true;
-        self.place(&library.path.clone(), library.bias, &loads);
-        if let Some(libraries) = &mut self.libraries {
-            libraries.loaded.push(library);
-        }
-        Ok(())
-    }
-
-    /// Of libraries whose headers are not in the core the files tell where they are mapped.
-    fn complete_libraries(
-        &mut self,
-        sysroot: &Sysroot,
-        given: Option<&Candidate>,
-        wanted: impl Fn(&FileMapping) -> bool,
-    ) {
-        let loaded = self.libraries.iter().flat_map(|l| &l.loaded).filter(|l| !l.exact);
-        let rough = loaded.filter_map(|l| self.mappings.iter().find(|m| m.path == l.path));
-        let rough: Vec<FileMapping> = rough.filter(|m| wanted(m)).cloned().collect();
-        for mapping in rough {
-            let loads = match given.filter(|_| mapping.file_name() == "libjvm.so") {
-                Some(c) => loads_in_file(&c.map),
-                None => self
-                    .search(&mapping, sysroot, &mut Vec::new(), &mut String::new())
-                    .and_then(|c| loads_in_file(&c.map)),
-            };
-            if let Some(loads) = loads {
-                self.place(&mapping.path, mapping.start, &loads);
-            }
-        }
-    }
-
-    /// What the dynamic section says of a file for a library whose build-id is not in the
-    /// core: that it is the right one (true), nothing (false), or why it is not.
-    fn same_dynamic(&self, path: &str, file: &[u8]) -> Result<bool, String> {
-        let mut loaded = self.libraries.iter().flat_map(|l| &l.loaded);
-        let Some(library) = loaded.find(|l| l.path == path) else { return Ok(false) };
-        let other = || "of another build: its dynamic section is not that in the core".to_owned();
-        let own = Dynamic::read(file).ok_or("it has no dynamic section")?;
-        if own.address(library.bias) != library.dynamic {
-            return Err(other());
-        }
-        match own.is_at(&self.memory, library.bias) {
-            Some(false) => Err(other()),
-            same => Ok(same.is_some()),
-        }
-    }
-
     /// Lays `c` under `mapping`, except where the process may have had other bytes: the
     /// file holds the state before relocation and before all writes.
     fn lay(&mut self, mapping: &FileMapping, c: &Candidate) -> u64 {
@@ -303,7 +231,7 @@ impl CoreFile {
         Ok(Candidate { path: path.into(), map, proven, bundled: false })
     }
 
-    fn search(
+    pub(super) fn search(
         &self,
         mapping: &FileMapping,
         sysroot: &Sysroot,
@@ -434,7 +362,7 @@ impl Candidate {
     }
 }
 
-fn map(path: &Path) -> std::io::Result<Arc<Mmap>> {
+pub(super) fn map(path: &Path) -> std::io::Result<Arc<Mmap>> {
     let file = File::open(path)?;
     if !file.metadata()?.is_file() {
         return Err(std::io::Error::other("not a regular file"));

@@ -1,16 +1,14 @@
 //! The loaded ELF files of a core that has no list of mapped files (NT_FILE), as ld.so keeps
 //! them: `link.h`, `struct r_debug` and `struct link_map`.
 //!
-//! Cores of qemu's user mode and of old debuggers are such. Knows how to find that list, and
-//! what an ELF image in memory shows of its file; opens no file.
+//! Cores of qemu's user mode and of old debuggers are such. Knows how to find that list; what
+//! comes of it is `libraries`' matter.
 
 use std::collections::HashSet;
 
-use object::LittleEndian as LE;
-use object::elf::{self, FileHeader64, ProgramHeader64};
-use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use object::elf;
 
-use super::{CoreFile, FileMapping, Memory, Segment};
+use super::{CoreFile, Memory};
 use crate::error::Fault;
 
 /// linux/auxvec.h.
@@ -26,15 +24,13 @@ const MAX_LIBRARIES: usize = 1024;
 /// PATH_MAX.
 const MAX_NAME: u64 = 4096;
 /// A program or library has about ten program headers.
-const MAX_PROGRAM_HEADERS: u64 = 64;
+pub(super) const MAX_PROGRAM_HEADERS: u64 = 64;
 /// A dynamic section has about 35 entries.
-const MAX_DYNAMIC: u64 = 256;
+pub(super) const MAX_DYNAMIC: u64 = 256;
 /// ld.so is not larger than this.
 const LD_SO: u64 = 4 << 20;
-/// libjvm's data, relocations included, is some MB; larger segments are heaps.
-const MAX_DATA: u64 = 256 << 20;
 /// `sizeof(Elf64_Phdr)`.
-const PHDR: u64 = 56;
+pub(super) const PHDR: u64 = 56;
 
 /// One entry of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +53,6 @@ pub(super) struct Libraries {
     pub loaded: Vec<Library>,
     /// Why the list could not be walked to its end.
     pub why: Option<String>,
-}
-
-/// One PT_LOAD of an ELF file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Load {
-    pub offset: u64,
-    pub vaddr: u64,
-    pub filesz: u64,
 }
 
 /// Walks ld.so's list.
@@ -179,157 +167,4 @@ impl CoreFile {
     pub(super) fn aux(&self, kind: u64) -> Option<u64> {
         self.auxv().iter().find(|a| a.0 == kind).map(|a| a.1)
     }
-
-    /// Fills [`CoreFile::mappings`] from ld.so's list.
-    pub(super) fn find_libraries(&mut self) {
-        let mut found = walk(self);
-        for i in 0..found.loaded.len() {
-            let lib = &found.loaded[i];
-            let loads = loads_in_memory(&self.memory, lib.bias);
-            let (path, bias) = (lib.path.clone(), lib.bias);
-            match loads {
-                Some(loads) => {
-                    self.place(&path, bias, &loads);
-                    found.loaded[i].exact = true;
-                }
-                None => self.place_roughly(&path, bias),
-            }
-        }
-        self.libraries = Some(found);
-    }
-
-    /// Lists the file's mappings as ld.so makes them of its PT_LOADs, instead of those of the
-    /// same path that were known before.
-    pub(super) fn place(&mut self, path: &str, bias: u64, loads: &[Load]) {
-        let page = self.page_size();
-        self.mappings.retain(|m| m.path != path);
-        for l in loads.iter().filter(|l| l.filesz > 0) {
-            let (start, end) = (bias.wrapping_add(l.vaddr), bias.wrapping_add(l.vaddr + l.filesz));
-            let within = l.vaddr % page;
-            let Some(end) = end.checked_next_multiple_of(page) else { continue };
-            let Some(start) = start.checked_sub(within).filter(|&s| s < end) else { continue };
-            let Some(file_offset) = l.offset.checked_sub(within) else { continue };
-            self.mappings.push(FileMapping { start, end, file_offset, path: path.to_owned() });
-        }
-        self.mappings.sort_by_key(|m| m.start);
-    }
-
-    /// The headers are not in the core: the first mapping is what the core has as one segment.
-    fn place_roughly(&mut self, path: &str, start: u64) {
-        let holds = |s: &&Segment| s.start <= start && start - s.start < s.memsz;
-        let segment = self.segments.iter().find(holds);
-        let end = segment
-            .map_or(start.saturating_add(self.page_size()), |s| s.start.saturating_add(s.memsz));
-        if start > 0 && start < end {
-            let path = path.to_owned();
-            self.mappings.push(FileMapping { start, end, file_offset: 0, path });
-            self.mappings.sort_by_key(|m| m.start);
-        }
-    }
-
-    /// Where in memory the image of `file` is, by its dynamic section alone. None where it is
-    /// not there or there more than once.
-    pub(super) fn find_image(&self, file: &[u8]) -> Option<Library> {
-        let own = Dynamic::read(file)?;
-        let page = self.page_size();
-        let bias = |start: u64| start.wrapping_add(own.vaddr % page).wrapping_sub(own.vaddr);
-        let mut tried = 0;
-        let segments = self.segments.iter().filter(|s| (1..=MAX_DATA).contains(&s.filesz));
-        let parts = segments.flat_map(|s| {
-            let end = s.start.saturating_add(s.filesz.min(s.memsz));
-            // Each byte once, however the segments overlap.
-            let start = s.start.max(tried);
-            tried = end.max(tried);
-            self.memory.present(start, end.max(start))
-        });
-        let pages = parts.flat_map(|(from, to)| (from & !(page - 1)..to).step_by(page as usize));
-        let mut found = pages.map(bias).filter(|&b| own.is_at(&self.memory, b) == Some(true));
-        let bias = found.next().filter(|b| found.all(|other| other == *b))?;
-        let dynamic = bias.wrapping_add(own.vaddr);
-        // The only name that is sure: the file given may have any.
-        Some(Library { bias, path: "libjvm.so".into(), dynamic, exact: false })
-    }
-}
-
-/// A file's dynamic section: addresses and sizes of nearly all of its parts, so that builds
-/// that differ in code differ in it.
-pub(super) struct Dynamic {
-    vaddr: u64,
-    entries: Vec<(i64, u64)>,
-}
-
-impl Dynamic {
-    pub(super) fn read(file: &[u8]) -> Option<Dynamic> {
-        let header = FileHeader64::<LE>::parse(file).ok()?;
-        let phdrs = header.program_headers(LE, file).ok()?;
-        let own = phdrs.iter().find(|p| p.p_type(LE) == elf::PT_DYNAMIC)?;
-        let all = own.dynamic(LE, file).ok()??;
-        let entries: Vec<(i64, u64)> = all
-            .iter()
-            .take(MAX_DYNAMIC as usize)
-            .map(|d| (d.d_tag(LE).0, d.d_val(LE)))
-            .take_while(|d| d.0 != elf::DT_NULL.0)
-            .collect();
-        let known = |t: elf::DynamicTag| entries.iter().any(|e| e.0 == t.0);
-        let sane = known(elf::DT_SYMTAB) && known(elf::DT_STRTAB) && known(elf::DT_STRSZ);
-        sane.then_some(Dynamic { vaddr: own.p_vaddr(LE), entries })
-    }
-
-    /// Whether it is that of the image at `bias`; None where that memory is not there.
-    pub(super) fn is_at(&self, mem: &Memory, bias: u64) -> Option<bool> {
-        let mut at = bias.wrapping_add(self.vaddr);
-        for &(tag, value) in &self.entries {
-            if mem.u64(at).ok()? != tag as u64 {
-                return Some(false);
-            }
-            // ld.so moves some of the addresses, and not the same on every CPU.
-            let there = mem.u64(at.wrapping_add(8)).ok()?;
-            let debug = tag == elf::DT_DEBUG.0;
-            if there != value && there != value.wrapping_add(bias) && !debug {
-                return Some(false);
-            }
-            at = at.wrapping_add(16);
-        }
-        Some(true)
-    }
-
-    /// Where it would be if the file were loaded at `bias`.
-    pub(super) fn address(&self, bias: u64) -> u64 {
-        bias.wrapping_add(self.vaddr)
-    }
-}
-
-/// The PT_LOADs of an ELF file.
-pub(super) fn loads_in_file(file: &[u8]) -> Option<Vec<Load>> {
-    let header = FileHeader64::<LE>::parse(file).ok()?;
-    loads(header.program_headers(LE, file).ok()?)
-}
-
-/// Those of the ELF image whose header is at `bias`.
-fn loads_in_memory(mem: &Memory, bias: u64) -> Option<Vec<Load>> {
-    let mut head = [0; size_of::<FileHeader64<LE>>()];
-    mem.read_into(bias, &mut head).ok()?;
-    let header = FileHeader64::<LE>::parse(&head[..]).ok()?;
-    let count = u64::from(header.e_phnum(LE)).min(MAX_PROGRAM_HEADERS);
-    if u64::from(header.e_phentsize(LE)) != PHDR {
-        return None;
-    }
-    let mut raw = vec![0; (count * PHDR) as usize];
-    mem.read_into(bias.wrapping_add(header.e_phoff(LE)), &mut raw).ok()?;
-    let (phdrs, _) = object::pod::slice_from_bytes(&raw, count as usize).ok()?;
-    loads(phdrs)
-}
-
-/// None where the file's start would not be where its addresses start.
-fn loads(phdrs: &[ProgramHeader64<LE>]) -> Option<Vec<Load>> {
-    let loads = phdrs.iter().filter(|p| p.p_type(LE) == elf::PT_LOAD);
-    let out: Vec<Load> = loads
-        .map(|p| Load { offset: p.p_offset(LE), vaddr: p.p_vaddr(LE), filesz: p.p_filesz(LE) })
-        .take(MAX_PROGRAM_HEADERS as usize)
-        .collect();
-    let sane = |l: &Load| {
-        l.vaddr.checked_add(l.filesz).is_some() && l.offset.checked_add(l.filesz).is_some()
-    };
-    let first = out.first()?;
-    (first.offset == 0 && first.vaddr == 0 && out.iter().all(sane)).then_some(out)
 }

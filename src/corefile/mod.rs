@@ -6,6 +6,7 @@
 pub mod backing;
 mod bundle;
 mod elf;
+mod libraries;
 mod linkmap;
 pub mod memory;
 mod unpack;

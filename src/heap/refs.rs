@@ -56,7 +56,7 @@ impl RefMap {
 fn refs(vm: &Vm, klass: &Klass) -> Refs {
     let fields = || -> Box<[u32]> {
         let all = vm.classes.with_supers(klass).flat_map(|k| &k.fields);
-        let references = all.filter(|i| !i.is_static && is_reference(i.kind));
+        let references = all.filter(|i| !i.is_static && !i.is_flat && is_reference(i.kind));
         let mut offsets: Vec<u32> = references.map(|i| i.offset).collect();
         offsets.sort_unstable();
         offsets.dedup();

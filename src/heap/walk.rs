@@ -244,7 +244,7 @@ fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
         let mut next = at;
         let mut proven = 0;
         while let Found::Object(_, size) | Found::Skip(size) = probe(heap, next, chunk.span_end) {
-            next += size;
+            next += heap.collected.free_chunks.step(next, size);
             proven += 1;
             if proven == PROOF || next == chunk.span_end {
                 return Some(at);
@@ -399,7 +399,7 @@ fn walk_chunk<V: Visitor>(
                     visitor.object(Object { addr: at, klass, bytes, space });
                     counts.objects += 1;
                     counts.bytes += size;
-                    at += size;
+                    at += heap.collected.free_chunks.step(at, size);
                 }
                 Found::Dormant(size) => {
                     report.dormant.objects += 1;
@@ -431,7 +431,7 @@ fn walk_chunk<V: Visitor>(
                         let kind = DamageKind::NotSaved;
                         report.add_damage(Damage { kind, space, start: at, end: at + size });
                     }
-                    at += size;
+                    at += heap.collected.free_chunks.step(at, size);
                 }
                 Found::Dormant(size) => {
                     report.dormant.objects += 1;
@@ -483,7 +483,9 @@ fn step_over(
 pub(super) fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
     for _ in 0..3 {
         match probe(heap, at, end) {
-            Found::Object(_, size) | Found::Dormant(size) | Found::Skip(size) => at += size,
+            Found::Object(_, size) | Found::Dormant(size) | Found::Skip(size) => {
+                at += heap.collected.free_chunks.step(at, size);
+            }
             Found::Nothing(_) => return false,
         }
         if at == end {

@@ -26,6 +26,8 @@ pub struct FieldInfo {
     pub is_static: bool,
     /// Added by the VM: HotSpot's dump leaves it out.
     pub injected: bool,
+    /// The value object itself lies there, not a reference to it (JEP 401).
+    pub is_flat: bool,
 }
 
 /// Bytes that a value of this signature takes in HPROF, with 8-byte ids.
@@ -52,8 +54,10 @@ pub struct FieldReader<'a> {
     array_data: u64,
     u2_data: u64,
     injected_bit: u32,
-    /// Flag bits that bring an extra number: initial value, generic signature, contended group.
-    extra_bits: [u32; 3],
+    /// Flag bits that bring an extra number: initial value, generic signature, contended group;
+    /// layout kind of a flat field and offset of its null marker, where the VM knows such.
+    extra_bits: Vec<u32>,
+    flat_bit: Option<u32>,
 }
 
 impl<'a> FieldReader<'a> {
@@ -62,10 +66,13 @@ impl<'a> FieldReader<'a> {
         let pool_header = tables
             .size_of("ConstantPool")
             .ok_or_else(|| Error::MissingField { what: "sizeof(ConstantPool)".into() })?;
-        let bit = |name: &str, standard: u32| {
+        let known = |name: &str| {
             let v = tables.constant(&format!("FieldInfo::FieldFlags::_ff_{name}"));
-            v.and_then(|v| u32::try_from(v).ok()).filter(|v| *v < 32).unwrap_or(standard)
+            v.and_then(|v| u32::try_from(v).ok()).filter(|v| *v < 32)
         };
+        let bit = |name: &str, standard: u32| known(name).unwrap_or(standard);
+        let standard = [bit("initialized", 0), bit("generic", 2), bit("contended", 4)];
+        let values = [known("flat"), known("null_marker")];
         Ok(FieldReader {
             mem,
             fields,
@@ -74,7 +81,8 @@ impl<'a> FieldReader<'a> {
             array_data: fields.u1_array_data.opt().unwrap_or(4),
             u2_data: fields.u2_array_data.opt().unwrap_or(4),
             injected_bit: bit("injected", 1),
-            extra_bits: [bit("initialized", 0), bit("generic", 2), bit("contended", 4)],
+            extra_bits: standard.into_iter().chain(values.into_iter().flatten()).collect(),
+            flat_bit: known("flat"),
         })
     }
 
@@ -135,6 +143,7 @@ impl<'a> FieldReader<'a> {
             offset,
             is_static: access & ACC_STATIC != 0,
             injected,
+            is_flat: false,
         })
     }
 
@@ -171,13 +180,15 @@ impl<'a> FieldReader<'a> {
         for _ in 0..count {
             let name = (next()?, next()?);
             let (offset, access, flags) = (next()?, next()?, next()?);
-            for bit in self.extra_bits {
+            for bit in &self.extra_bits {
                 if flags >> bit & 1 != 0 {
                     next()?;
                 }
             }
             let injected = flags >> self.injected_bit & 1 != 0;
-            out.push(self.info(pool, name, offset, access, injected)?);
+            let info = self.info(pool, name, offset, access, injected)?;
+            let is_flat = self.flat_bit.is_some_and(|bit| flags >> bit & 1 != 0);
+            out.push(FieldInfo { is_flat, ..info });
         }
         Ok(out)
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Reader;
 use super::field_layout::{FieldInfo, FieldReader, is_reference};
-use super::unexported::{CLD_IS_ANONYMOUS, CLD_KLASSES};
+use super::unexported::{CLD_IS_ANONYMOUS, CLD_KLASSES, LH_TAG_FLAT, LH_TAG_SHIFT};
 use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
 
@@ -49,6 +49,8 @@ pub enum Kind {
     Instance,
     /// ObjArrayKlass.
     ObjArray,
+    /// FlatArrayKlass (JEP 401): the value objects themselves lie in the array.
+    FlatArray,
     /// TypeArrayKlass, with its element's signature character.
     TypeArray(u8),
 }
@@ -74,6 +76,8 @@ pub struct Klass {
     pub loader: u64,
     /// Loaded by the boot loader's own ClassLoaderData (not that of a hidden class).
     pub is_boot: bool,
+    /// Its ClassLoaderData is its own: a hidden class, or a VM-anonymous one of 8 to 14.
+    pub has_own_loader_data: bool,
     /// InstanceKlass::_init_state; `loaded` for arrays.
     pub init_state: u8,
     /// The klass whose loader and protection domain an object array takes over.
@@ -117,7 +121,8 @@ impl Classes {
                 }
                 match read_klass(r, &readers, klass) {
                     Ok(Some(k)) => {
-                        out.push(Klass { loader, is_boot: loader == 0 && !held, ..k });
+                        let is_boot = loader == 0 && !held;
+                        out.push(Klass { loader, is_boot, has_own_loader_data: held, ..k });
                     }
                     Ok(None) => {}
                     Err(e @ Error::MissingField { .. }) => return Err(e),
@@ -156,8 +161,21 @@ impl Classes {
         }
         out.find_special_sizes(r)?;
         let mut mirrors = HashSet::new();
-        for k in out.all.iter_mut().filter(|k| k.kind == Kind::ObjArray) {
-            k.is_refined = !mirrors.insert(k.mirror);
+        let mut flat = Vec::new();
+        for k in &mut out.all {
+            if matches!(k.kind, Kind::ObjArray | Kind::FlatArray) {
+                k.is_refined = !mirrors.insert(k.mirror);
+            }
+            if k.kind == Kind::FlatArray || k.fields.iter().any(|i| i.is_flat) {
+                flat.push(k.name.as_str());
+            }
+        }
+        if let Some(first) = flat.first() {
+            damaged.push(format!(
+                "{} classes hold value objects flat (JEP 401), {first} for one; \
+                 rjcore writes null in their place",
+                flat.len()
+            ));
         }
         Ok(out)
     }
@@ -287,7 +305,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
             init_state = r.mem.u8(at(f.ik_init_state.get()?)).map_err(fault())?;
             own = fields.read(addr)?;
         }
-        Kind::ObjArray => {
+        Kind::ObjArray | Kind::FlatArray => {
             bottom = Some(r.mem.u64(at(f.obj_array_bottom.get()?)).map_err(fault())?);
         }
         Kind::TypeArray(_) => {}
@@ -301,7 +319,9 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
             true => r.pointers.oop_size(),
             false => u64::from(super::field_layout::hprof_size(i.kind)),
         };
-        let out = own.iter().find(|i| !i.is_static && u64::from(i.offset) + width(i) > bytes);
+        let out = own
+            .iter()
+            .find(|i| !i.is_static && !i.is_flat && u64::from(i.offset) + width(i) > bytes);
         if let Some(i) = out {
             return Err(Error::Corrupt(format!(
                 "{name} has {bytes} bytes and a field at {}",
@@ -319,6 +339,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         mirror,
         loader: 0,
         is_boot: false,
+        has_own_loader_data: false,
         init_state,
         bottom,
         is_refined: false,
@@ -335,13 +356,15 @@ pub fn shape(layout_helper: i32, name: &str) -> Option<(Kind, Size)> {
     }
     let header = u64::from(layout_helper as u32 >> 16 & 0xff);
     let log2 = layout_helper as u32 & 0x3f;
-    if log2 > 3 || !(8..=64).contains(&header) {
+    let flat = layout_helper as u32 >> LH_TAG_SHIFT == LH_TAG_FLAT;
+    if log2 > if flat { 6 } else { 3 } || !(8..=64).contains(&header) {
         return None;
     }
     let kind = match name.as_bytes() {
         [b'[', c @ (b'Z' | b'B' | b'C' | b'S' | b'I' | b'J' | b'F' | b'D')] => Kind::TypeArray(*c),
         // An int[] in all but name: fillers of 21 and later.
         _ if name == "[Ljdk/internal/vm/FillerElement;" => Kind::TypeArray(b'I'),
+        [b'[', ..] if flat => Kind::FlatArray,
         [b'[', ..] => Kind::ObjArray,
         _ => return None,
     };

@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod barrier;
 pub mod class_facts;
+mod external_name;
 pub mod field_layout;
 pub mod flags;
 pub mod gc;
@@ -112,8 +113,8 @@ pub struct Vm<'a> {
 }
 
 impl<'a> Vm<'a> {
-    /// Finds libjvm in the core and reads the VM's metadata.
-    pub fn open(core: &'a CoreFile) -> Result<Vm<'a>> {
+    /// Finds libjvm in the core and its tables.
+    pub fn tables(core: &CoreFile) -> Result<(Library, Tables)> {
         let mem = core.memory();
         let base = core.libjvm().ok_or_else(|| {
             Error::NoJvm(format!(
@@ -124,6 +125,13 @@ impl<'a> Vm<'a> {
         })?;
         let library = Library::read(mem, base.start, "gHotSpotVM")?;
         let tables = Tables::read(mem, &library)?;
+        Ok((library, tables))
+    }
+
+    /// Finds libjvm in the core and reads the VM's metadata.
+    pub fn open(core: &'a CoreFile) -> Result<Vm<'a>> {
+        let mem = core.memory();
+        let (library, tables) = Vm::tables(core)?;
         let fields = Fields::load(&tables);
         let version = Version::read(mem, &fields);
         let named = |e| match e {

@@ -37,6 +37,21 @@ pub const BLOCK_OOPS: u64 = 64;
 /// Offset of `_allocated_bitmask`.
 pub const BLOCK_BITMASK: u64 = 512;
 
+/// `klass.hpp` of 28: the array tag of a layout helper has four bits; that of a flat array is the
+/// only one that the tables do not tell. Until 27 it has two, and the ones below are 0.
+pub const LH_TAG_SHIFT: u32 = 28;
+/// `_lh_array_tag_flat_value`.
+pub const LH_TAG_FLAT: u32 = 0xa;
+
+/// `markOop.hpp` (8): the bits that tell a lock, here with that of a bias.
+pub const LOCK_MASK: u64 = 7;
+/// Neither locked nor biased.
+pub const LOCK_UNLOCKED: u64 = 1;
+/// Where the identity hash starts, if the tables do not say.
+pub const HASH_SHIFT: i64 = 8;
+/// Its bits.
+pub const HASH_BITS: u32 = 31;
+
 /// `instanceKlass.hpp` (8 to 28): `_previous_versions` follows `_breakpoints`.
 pub const PREVIOUS_VERSIONS_AFTER_BREAKPOINTS: u64 = 8;
 
@@ -64,6 +79,7 @@ pub const ACC_STATIC: u32 = 8;
 pub fn is_hidden_thread(name: &str) -> bool {
     matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
         || name == "Surrogate Locker Thread (Concurrent GC)" // CMS and G1 of 8
+        || name == "Training replay thread" // trainingData.cpp, 25 and later with an AOT cache
         || name.starts_with("C1 CompilerThread")
         || name.starts_with("C2 CompilerThread")
         || name.starts_with("JVMCI CompilerThread")
@@ -73,8 +89,10 @@ pub fn is_hidden_thread(name: &str) -> bool {
 /// neither (heapDumper.cpp, `should_dump_vthread`).
 pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
 
-/// `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
+/// CMS' old space. `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
 pub mod cms {
+    /// `freeChunk.hpp`: sizeof(FreeChunk), the least that a block of the old space takes.
+    pub const MIN_CHUNK: u64 = 24;
     /// Lock, bias and "cms free" bits.
     pub const MARK_MASK: u64 = 0x87;
     /// Unlocked, not biased, free.
@@ -103,21 +121,32 @@ pub mod g1_marking {
         pub bitmap: u64,
         /// Whether a pointer to the bitmap is there, not the bitmap itself.
         pub is_pointer: bool,
-        /// Offset in the bitmap of `_covered`, a MemRegion; `_shifter` and the words' address
-        /// follow after 16 and 24 bytes.
+        /// Offset in the bitmap of `_covered`, a MemRegion (`_bmStartWord` in 8); `_shifter`
+        /// follows after 16 bytes.
         pub covered: u64,
+        /// From there on to the words' address.
+        pub map: u64,
     }
 
-    /// 11, 17, 21, 25 and later on x86-64; then those that differ on aarch64, where a
+    /// 8, 11, 17, 21, 25 and later on x86-64; then those that differ on aarch64, where a
     /// pthread_mutex_t, and with it the lock in each region's remembered set, is 8 bytes larger:
     /// 17 (read off a core of Debian's 17.0.19).
-    pub const LAYOUTS: [Layout; 5] = [
+    pub const LAYOUTS: [Layout; 6] = [
+        Layout {
+            region: ("HeapRegion", 488),
+            marked_below: 448,
+            bitmap: 312,
+            is_pointer: true,
+            covered: 0,
+            map: 56,
+        },
         Layout {
             region: ("HeapRegion", 376),
             marked_below: 344,
             bitmap: 136,
             is_pointer: true,
             covered: 0,
+            map: 24,
         },
         Layout {
             region: ("HeapRegion", 296),
@@ -125,6 +154,7 @@ pub mod g1_marking {
             bitmap: 144,
             is_pointer: true,
             covered: 8,
+            map: 24,
         },
         Layout {
             region: ("HeapRegion", 144),
@@ -132,6 +162,7 @@ pub mod g1_marking {
             bitmap: 16,
             is_pointer: false,
             covered: 8,
+            map: 24,
         },
         Layout {
             region: ("G1HeapRegion", 144),
@@ -139,6 +170,7 @@ pub mod g1_marking {
             bitmap: 16,
             is_pointer: false,
             covered: 8,
+            map: 24,
         },
         Layout {
             region: ("HeapRegion", 304),
@@ -146,6 +178,7 @@ pub mod g1_marking {
             bitmap: 144,
             is_pointer: true,
             covered: 8,
+            map: 24,
         },
     ];
     /// `heapRegionType.hpp`: of the two archive tags, the closed one (41) is the open one plus

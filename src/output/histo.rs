@@ -78,7 +78,7 @@ pub fn histogram(
         .map(|(k, spaces)| {
             let mut count = Count::default();
             spaces.iter().for_each(|s| count.add(s));
-            Row { class: external_name(&k.name), class_id: k.mirror, count, spaces }
+            Row { class: heap.vm.external_name(k), class_id: k.mirror, count, spaces }
         })
         .filter(|row| row.count.instances > 0)
         .collect();
@@ -86,13 +86,4 @@ pub fn histogram(
         (b.count.bytes, &a.class, a.class_id).cmp(&(a.count.bytes, &b.class, b.class_id))
     });
     Ok((rows, report))
-}
-
-/// Klass::external_name: dots for slashes, and a slash before the address of a hidden class, which
-/// in the Symbol is a plus sign.
-fn external_name(name: &str) -> String {
-    match name.rsplit_once("+0x") {
-        Some((class, address)) => format!("{}/0x{address}", class.replace('/', ".")),
-        None => name.replace('/', "."),
-    }
 }

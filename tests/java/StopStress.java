@@ -20,7 +20,7 @@ import java.util.zip.*;
  * it listens on, listens on it again at once, and answers "OK port" or "BAD why". "stop N" makes it exit with N; at
  * the end of its input it exits with 0. An anomaly that any thread ever saw is told by every later check.
  * Arguments: the ms that each loop rests between rounds (default 5), and with a second one a thread that makes
- * and joins that many threads a round (default 2).
+ * and joins that many threads a round (default 2), with a third one a thread that makes that many Told a round.
  */
 public class StopStress {
     interface Work {
@@ -40,8 +40,33 @@ public class StopStress {
 
     static final Marker[] MARKERS = new Marker[1234];
 
+    /** An object that says what it must hold; a reader of a core can tell, too. */
+    static class Told {
+        final long number;
+        final byte[] bytes;
+        final Told before;
+
+        Told(long number, Told before) {
+            this.number = number;
+            this.before = before;
+            bytes = new byte[(int) (number % 977)];
+            for (int i = 0; i < bytes.length; i++) bytes[i] = (byte) (number * 31 + i);
+        }
+
+        boolean holds() {
+            boolean good = bytes.length == number % 977;
+            for (int i = 0; i < bytes.length; i++) good &= bytes[i] == (byte) (number * 31 + i);
+            return good;
+        }
+    }
+
+    /** The latest ones, each behind one that is made no more; whole before they come here. */
+    static final Told[] TOLD = new Told[4096];
+
     static int rest = 5;
     static int made = 2;
+    static int told = 0;
+    static long toldSoFar;
 
     static void bad(String who, Object what) {
         if (BAD.size() < 20) BAD.add(who + ": " + what);
@@ -318,6 +343,15 @@ public class StopStress {
                 expect(old == null || Arrays.equals(old, pattern(k, 1000 + k)), "the heap holds other bytes");
             }
         });
+        if (told > 0) loop("told", () -> {
+            for (int i = 0; i < told; i++) {
+                long n = ++toldSoFar;
+                int at = (int) (n * 7919 % TOLD.length);
+                Told old = TOLD[at];
+                expect(old == null || old.holds() && (old.before == null || old.before.holds()), "a told one holds other bytes");
+                TOLD[at] = new Told(n, old == null ? null : new Told(old.number, null));
+            }
+        });
         // The JVM learns of a null by a SIGSEGV, and of the end of a stack.
         loop("nulls", () -> {
             int caught = 0;
@@ -530,6 +564,7 @@ public class StopStress {
     public static void main(String[] args) throws Exception {
         if (args.length > 0) rest = Integer.parseInt(args[0]);
         if (args.length > 1) made = Integer.parseInt(args[1]);
+        if (args.length > 2) told = Integer.parseInt(args[2]);
         for (int i = 0; i < MARKERS.length; i++) MARKERS[i] = new Marker();
         blocked();
         timed();

@@ -31,10 +31,9 @@ const fn collector(
 /// Collections by the clock would move objects between HotSpot's dump and the core.
 const SHENANDOAH: [&str; 4] =
     [UNLOCK, DIAGNOSE, "-XX:+UseShenandoahGC", "-XX:ShenandoahGuaranteedGCInterval=0"];
-/// A medium page of 11 takes 32 MB.
-const ZGC: [&str; 5] = [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-Xmx256m"];
-const ZGC_GENERATIONAL: [&str; 5] =
-    [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-XX:+ZGenerational"];
+const ZGC: [&str; 5] = [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-Xmx128m"];
+const ZGC_GENERATIONAL: [&str; 6] =
+    [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-Xmx128m", "-XX:+ZGenerational"];
 const SHENANDOAH_GENERATIONAL: [&str; 7] = [
     UNLOCK,
     DIAGNOSE,

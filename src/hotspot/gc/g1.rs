@@ -38,69 +38,70 @@ impl Tags {
             archive_mask: get("ArchiveMask").unwrap_or(0),
         })
     }
+
+    fn is_archive(&self, tag: u32) -> bool {
+        tag & self.archive_mask != 0
+    }
+
+    /// What a region with this tag holds; none where it is free.
+    fn space(&self, tag: u32) -> Option<Space> {
+        match tag {
+            t if t == self.free => None,
+            t if t == self.starts_humongous => Some(Space::Humongous),
+            t if t == self.eden => Some(Space::Eden),
+            t if t == self.survivor => Some(Space::Survivor),
+            t if self.is_archive(t) => Some(Space::Archive),
+            _ => Some(Space::Old),
+        }
+    }
 }
 
 /// All regions in use. A humongous object's regions become one.
 pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     let f = &vm.fields;
     let what = || Error::unreadable("G1's region table");
-    let tags = match f.region_type.opt() {
-        Some(_) => Some(Tags::read(vm)?),
-        None => None,
-    };
+    let tags = f.region_type.opt().map(|_| Tags::read(vm)).transpose()?;
     let table = heap.wrapping_add(f.g1_hrm.get()?).wrapping_add(f.hrm_regions.get()?);
     let base = vm.mem.u64(table.wrapping_add(f.region_table_base.get()?)).map_err(what())?;
     let len = vm.mem.u64(table.wrapping_add(f.region_table_length.get()?)).map_err(what())?;
     if len > MAX_REGIONS {
         return Err(Error::Corrupt(format!("G1 has {len} regions")));
     }
-    let (bottom, top) = (f.region_bottom.get()?, f.region_top.get()?);
-    let end = f.region_end.get()?;
-    let tag_at = match tags {
-        Some(_) => f.region_type.get()?.wrapping_add(f.region_tag.get()?),
-        None => 0,
-    };
-    let mut out: Vec<Region> = Vec::new();
-    let mut humongous = false;
+    let bounds = (f.region_bottom.get()?, f.region_top.get()?, f.region_end.get()?);
     let grain = f.region_grain.opt().and_then(|a| vm.mem.u64(a).ok()).unwrap_or(u64::MAX);
     let marks = mark_bitmap(vm, heap);
+    let mut out: Vec<Region> = Vec::new();
     for i in 0..len {
         let at = vm.mem.u64(base.wrapping_add(i * 8)).map_err(what())?;
         if at == 0 {
             continue; // never committed
         }
         let word = |offset: u64| vm.mem.u64(at.wrapping_add(offset)).map_err(what());
-        let (bottom, top, end) = (word(bottom)?, word(top)?, word(end)?);
-        let Some(tags) = &tags else {
-            // Until 8 a humongous object's first region spans all of it, and the others lie
-            // inside; a free region is empty.
-            if top > bottom && out.last().is_none_or(|last| last.end <= bottom) {
-                let space =
-                    if end.wrapping_sub(bottom) > grain { Space::Humongous } else { Space::Old };
-                out.push(region(bottom, top, end, space)?);
-            }
-            continue;
-        };
-        let tag = vm.mem.u32(at.wrapping_add(tag_at)).map_err(what())?;
-        let space = match tag {
-            t if t == tags.free => continue,
-            t if t == tags.continues_humongous => {
-                if let Some(last) = out.last_mut().filter(|r| humongous && r.end == bottom) {
-                    last.end = end;
-                    last.top = top.max(last.top);
+        let (bottom, top, end) = (word(bounds.0)?, word(bounds.1)?, word(bounds.2)?);
+        let mut closed = false;
+        let space = match &tags {
+            Some(tags) => {
+                let tag = f.region_type.get()?.wrapping_add(f.region_tag.get()?);
+                let tag = vm.mem.u32(at.wrapping_add(tag)).map_err(what())?;
+                closed = tags.is_archive(tag) && tag & marking::CLOSED_ARCHIVE_BIT != 0;
+                if tag == tags.continues_humongous {
+                    let first = out.last_mut().filter(|r| r.space == Space::Humongous);
+                    if let Some(first) = first.filter(|r| r.end == bottom) {
+                        first.end = end;
+                        first.top = top.max(first.top);
+                    }
+                    continue;
                 }
-                continue;
+                tags.space(tag)
             }
-            t if t == tags.starts_humongous => Space::Humongous,
-            t if t == tags.eden => Space::Eden,
-            t if t == tags.survivor => Space::Survivor,
-            t if tags.archive_mask != 0 && t & tags.archive_mask != 0 => Space::Archive,
-            _ => Space::Old,
+            // In 8 a humongous object's first region spans all of it, and the others lie inside.
+            None if top == bottom || out.last().is_some_and(|last| bottom < last.end) => None,
+            None if end.wrapping_sub(bottom) > grain => Some(Space::Humongous),
+            None => Some(Space::Old),
         };
-        humongous = space == Space::Humongous;
+        let Some(space) = space else { continue };
         // An uncommitted region's descriptor stays; its memory is gone, and so is its tag's sense.
         let mut region = region(bottom, top, end, space)?;
-        let closed = space == Space::Archive && tag & marking::CLOSED_ARCHIVE_BIT != 0;
         if let Some((_, below)) = marks.filter(|_| !closed) {
             let below = word(below)?;
             if !(bottom..=end).contains(&below) {
@@ -134,7 +135,7 @@ fn mark_bitmap(vm: &Vm, heap: u64) -> Option<(MarkBitmap, u64)> {
         let start = word(covered)?;
         let shift = vm.mem.u32(covered.wrapping_add(16)).ok()?;
         (inside && start == reserved && shift <= 8).then_some(())?;
-        let map = word(covered.wrapping_add(24))?;
+        let map = word(covered.wrapping_add(layout.map))?;
         // The shifter counts words.
         Some((MarkBitmap { start, map, shift: shift + 3 }, layout.marked_below))
     })

@@ -174,9 +174,9 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
     let at = |field: crate::vmstructs::Field| Some(heap.wrapping_add(field.opt()?));
     Ok(CollectedHeap {
         name,
+        free_chunks: FreeChunks::of(vm, &regions),
         regions,
         marks,
-        free_chunks: FreeChunks::of(vm),
         reachable_only: dumps == Dumps::Reachable,
         collecting: super::barrier::collecting(vm.mem, f),
         reserved: reserved(vm),

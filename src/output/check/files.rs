@@ -30,7 +30,7 @@ pub struct Source {
     pub file: String,
     /// Bytes that came from it.
     pub bytes: u64,
-    /// Whether a build-id proved it to be the process's.
+    /// Whether a build-id, or else the dynamic section, proved it to be the process's.
     pub proven: bool,
     /// Whether it lies in the bundle with the core.
     pub bundled: bool,

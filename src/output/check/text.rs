@@ -179,7 +179,7 @@ impl FileCheck {
         let whole = matches!(verdict, Verdict::SelfContained | Verdict::WithFiles);
         let mut parts = vec![format!("{} in the core", size(self.in_core))];
         if let Some(s) = &self.source {
-            let proof = if s.proven { "right by its build-id" } else { "not proven" };
+            let proof = if s.proven { "proven right" } else { "not proven" };
             let unneeded = verdict == Verdict::SelfContained && !s.bundled;
             let needed = if unneeded { "not needed: " } else { "" };
             parts.push(format!("{needed}{} from {} ({proof})", size(s.bytes), s.file));

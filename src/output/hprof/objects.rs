@@ -133,7 +133,7 @@ impl<'h> Records<'h> {
         out.write_all(head.as_slice())?;
         let mut from = vec![0; BLOCK];
         let mut to = vec![0; BLOCK * 2];
-        let step = BLOCK as u64 / copy.heap_size(p);
+        let step = BLOCK as u64 / copy.dump_size().max(copy.heap_size(p));
         let mut done = 0;
         while done < length {
             let n = step.min(length - done);

@@ -15,6 +15,8 @@ pub enum Copy {
     Ref,
     /// The same where a reference is more than an address: the collector's barrier tells.
     Barrier,
+    /// A value object that lies in its holder (JEP 401): null stands for it.
+    Flat,
     /// Bytes as they are.
     Bytes1,
     /// 16-bit values, swapped.
@@ -47,6 +49,7 @@ impl Copy {
     pub fn heap_size(self, p: &Pointers) -> u64 {
         match self {
             Copy::Ref | Copy::Barrier => p.oop_size(),
+            Copy::Flat => 0, // not looked at
             _ => self.dump_size(),
         }
     }
@@ -57,7 +60,7 @@ impl Copy {
             Copy::Bytes1 => 1,
             Copy::Swap2 => 2,
             Copy::Swap4 | Copy::Float => 4,
-            Copy::Ref | Copy::Barrier | Copy::Swap8 | Copy::Double => 8,
+            Copy::Ref | Copy::Barrier | Copy::Flat | Copy::Swap8 | Copy::Double => 8,
         }
     }
 
@@ -85,6 +88,7 @@ impl Copy {
             Copy::Ref if p.narrow_oops => {
                 map(from, to, |b| p.widen(u32::from_le_bytes(b)).to_be_bytes());
             }
+            Copy::Flat => to.fill(0),
             Copy::Bytes1 => to.copy_from_slice(&from[..to.len()]),
             Copy::Swap2 => map(from, to, |b| u16::from_le_bytes(b).to_be_bytes()),
             Copy::Swap4 => map(from, to, |b| u32::from_le_bytes(b).to_be_bytes()),
@@ -183,15 +187,17 @@ pub enum Plan {
 impl Plan {
     /// Compiles the plan of one class; `reference` is how references are copied.
     pub fn new(vm: &Vm, klass: &Klass, reference: Copy) -> Plan {
-        let array = |kind: u8, header: u64| Plan::Array {
+        let elements = |kind: u8, header: u64, copy: Copy| Plan::Array {
             class_id: klass.mirror,
             value_type: super::records::value_type(kind),
             header: header as u32,
-            copy: Copy::of(kind, reference),
+            copy,
         };
+        let array = |kind: u8, header: u64| elements(kind, header, Copy::of(kind, reference));
         match (klass.kind, klass.size) {
             (Kind::TypeArray(kind), Size::Array { header, .. }) => array(kind, header),
             (Kind::ObjArray, Size::Array { header, .. }) => array(b'L', header),
+            (Kind::FlatArray, Size::Array { header, .. }) => elements(b'L', header, Copy::Flat),
             _ => Plan::instance(vm, klass, reference),
         }
     }
@@ -201,7 +207,7 @@ impl Plan {
         let p = &vm.pointers;
         for k in vm.classes.with_supers(klass) {
             for i in vm.dumped_fields(k).filter(|i| !i.is_static) {
-                let copy = Copy::of(i.kind, reference);
+                let copy = if i.is_flat { Copy::Flat } else { Copy::of(i.kind, reference) };
                 let size = copy.dump_size() as u32;
                 if let Some(last) = runs.last_mut() {
                     let values = u64::from(last.dump_len) / last.copy.dump_size();

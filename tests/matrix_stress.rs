@@ -1,0 +1,201 @@
+//! Captures at random moments of a JVM that allocates and collects all the time, for each JDK x collector: each
+//! core is dumped, and its objects that say what they must hold are looked at.
+//!
+//! `cargo test` runs few; `scripts/matrix.sh --stress` all, with jhsdb on some of the same cores. RJCORE_CELL names
+//! one, RJCORE_RESULT the file that its figures go to.
+
+mod support;
+
+#[path = "matrix/jhsdb.rs"]
+mod jhsdb;
+#[path = "matrix/table.rs"]
+#[allow(dead_code)] // forms are for tests/matrix.rs
+mod table;
+#[path = "matrix/told.rs"]
+mod told;
+
+use std::env::var_os;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use support::stress::{SMALL, Stress, capture};
+use support::{Scratch, jdks, rjcore, tool};
+use table::{Collector, collectors};
+
+const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
+/// Longer than any dump of so small a heap takes.
+const DUMP_LIMIT: &str = "60";
+
+/// What many cores of one JVM gave.
+#[derive(Debug, Default)]
+struct Figures {
+    captures: usize,
+    /// Dumped without any gap.
+    whole: usize,
+    /// Taken in the middle of a stop-the-world collection, as rjcore says.
+    collecting: usize,
+    /// Largest and summed bytes of the heap that were no objects.
+    worst_unparsed: u64,
+    all_unparsed: u64,
+    /// Objects that say what they must hold: those that were looked at, and those that did not hold it, outside
+    /// of collections and in them.
+    told: usize,
+    wrong: Vec<String>,
+    wrong_collecting: usize,
+    jhsdb: Vec<String>,
+}
+
+/// Numbers that depend on the cell only.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) % n
+    }
+}
+
+/// One core: rjcore's dump of it, within a time.
+fn one(core: &Path, out: &Path, found: &mut Figures) {
+    let mut cmd = Command::new(tool("timeout"));
+    cmd.args(["-s", "KILL", DUMP_LIMIT]).arg(rjcore().get_program());
+    cmd.arg("dump").arg(core).arg("-o").arg(out).args(["--overwrite", "--json"]);
+    let answer = cmd.stdin(Stdio::null()).output().expect("timeout starts");
+    let said = String::from_utf8_lossy(&answer.stderr);
+    let code = answer.status.code();
+    assert!(matches!(code, Some(0 | 3)) && !said.contains("panicked"), "{}: {said}", answer.status);
+    let json: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("JSON");
+    let gaps = &json["gaps"];
+    let unparsed = gaps["damaged_bytes"].as_u64().unwrap_or(0);
+    let collecting = gaps["metadata"].to_string().contains("middle of a garbage collection");
+    found.captures += 1;
+    found.whole += usize::from(code == Some(0));
+    found.collecting += usize::from(collecting);
+    found.worst_unparsed = found.worst_unparsed.max(unparsed);
+    found.all_unparsed += unparsed;
+    let (told, wrong) = told::look(out);
+    found.told += told;
+    if collecting {
+        found.wrong_collecting += wrong.len();
+    } else {
+        found.wrong.extend(wrong);
+    }
+}
+
+/// `captures` cores of a busy JVM, `compared` of them read by jhsdb, too.
+fn figures(jdk: u32, collector: &Collector, captures: usize, compared: usize) -> Figures {
+    let dir = Scratch::new(&format!("matrix-stress-{jdk}-{}", collector.name));
+    // Epsilon never collects: it needs room, and less to do.
+    let (program, room) = match collector.name {
+        "epsilon" => ("StopStress 200 1 100", "-Xmx4g"),
+        gc if gc.starts_with("zgc") => ("StopStress 2 2 400", "-Xmx128m"),
+        _ => ("StopStress 2 2 400", "-Xmx64m"),
+    };
+    let flags = [&SMALL, collector.flags, &[room]].concat();
+    let jvm = jdks::start(jdk, &flags, program, &dir);
+    let mut stress = Stress::of(jvm);
+    let mut random = Random(u64::from(jdk) * 31 + collector.name.len() as u64);
+    let (core, out) = (dir.path("taken.core"), dir.path("ours.hprof"));
+    let mut found = Figures::default();
+    for i in 0..captures {
+        std::thread::sleep(Duration::from_millis(random.below(250)));
+        let method = METHODS[i % METHODS.len()];
+        let answer = capture(stress.pid(), &core, &["--snapshot", method]).output();
+        let answer = answer.expect("rjcore starts");
+        let said = String::from_utf8_lossy(&answer.stderr);
+        assert!(matches!(answer.status.code(), Some(0 | 3)), "{method}: {}: {said}", answer.status);
+        let collecting = found.collecting;
+        one(&core, &out, &mut found);
+        if i < compared {
+            let when = if found.collecting > collecting { "in a collection: " } else { "" };
+            found.jhsdb.push(format!("{when}{}", jhsdb::beside(jdk, &core)));
+        }
+    }
+    let when = format!("{captures} captures");
+    stress.is_clean(&when);
+    stress.ends(&when);
+    found
+}
+
+/// A line for scripts/matrix.sh.
+fn line(jdk: u32, collector: &Collector) -> String {
+    let start = Instant::now();
+    let run = catch_unwind(AssertUnwindSafe(|| figures(jdk, collector, 20, 1)));
+    let (verdict, found) = match run {
+        Ok(found) => (if found.wrong.is_empty() { "passed" } else { "differs" }, found),
+        Err(e) => {
+            let said = e.downcast_ref::<String>().cloned().unwrap_or_default();
+            ("failed", Figures { wrong: vec![said], ..Figures::default() })
+        }
+    };
+    let wrong = found.wrong.join(" ;; ").replace(['\n', '\t'], " / ");
+    let wrong: String = wrong.chars().take(2000).collect();
+    format!(
+        "{jdk}\t{}\tstress\t{verdict}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}\t{:.0}\t{wrong}\n",
+        collector.name,
+        found.captures,
+        found.whole,
+        found.collecting,
+        found.worst_unparsed,
+        found.all_unparsed,
+        found.told,
+        found.wrong.len(),
+        found.wrong_collecting,
+        found.jhsdb.join(" ;; ").replace(['\n', '\t'], " / "),
+        start.elapsed().as_secs_f64(),
+    )
+}
+
+fn named(name: &str) -> (u32, &'static Collector) {
+    let mut words = name.split(' ');
+    let jdk: u32 = words.next().and_then(|w| w.parse().ok()).expect("a JDK");
+    let gc = words.next().unwrap_or_default();
+    let found = collectors(jdk).find(|c| c.name == gc);
+    (jdk, found.unwrap_or_else(|| panic!("JDK {jdk} has no {gc:?}")))
+}
+
+/// Runs few captures, none of which may show a wrong object.
+fn few(jdk: u32, gc: &str) {
+    let (_, collector) = named(&format!("{jdk} {gc}"));
+    let found = figures(jdk, collector, 5, 0);
+    println!("{jdk} {gc}: {found:?}");
+    assert_eq!(found.captures, 5);
+    assert!(found.told > 5 * 1000, "{found:?}");
+    assert_eq!(found.wrong, Vec::<String>::new());
+}
+
+#[test]
+fn jdk8_cms() {
+    few(8, "cms");
+}
+
+#[test]
+fn jdk11_parallel() {
+    few(11, "parallel");
+}
+
+#[test]
+fn newest_g1() {
+    few(jdks::newest(), "g1");
+}
+
+/// Each JDK has the collectors that all have; and runs the cell that the environment names.
+#[test]
+fn table_is_whole() {
+    let mut names = String::new();
+    for jdk in table::jdks() {
+        let of: Vec<&str> = collectors(jdk).map(|c| c.name).collect();
+        assert!(["serial", "parallel", "g1"].iter().all(|n| of.contains(n)), "{jdk}: {of:?}");
+        names.extend(of.iter().map(|n| format!("{jdk} {n} stress\n")));
+    }
+    if let Some(list) = var_os("RJCORE_CELLS") {
+        support::classes();
+        std::fs::write(list, names).expect("the list of cells");
+    }
+    if let Some(name) = var_os("RJCORE_CELL") {
+        let (jdk, collector) = named(name.to_str().expect("UTF-8"));
+        let out = var_os("RJCORE_RESULT").expect("RJCORE_RESULT");
+        std::fs::write(out, line(jdk, collector)).expect("the result");
+    }
+}
