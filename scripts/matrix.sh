@@ -6,8 +6,8 @@
 #   --jobs N              so many cells at a time (default: half of the CPUs)
 #   --resume              keep the results of cells that passed before
 #   --stress              instead: random captures of a busy JVM, and jhsdb on the same cores
-# Results: target/matrix/*.tsv, one a cell. A run of all cells writes docs/matrix-results.md, or
-# docs/stress-results.md. Exit code 1 if any cell differs.
+# Results: target/matrix/*/*.tsv, one a cell. A run of all cells writes docs/matrix-results.md and the tables in
+# docs/support-matrix.md, or docs/stress-results.md. Exit code 1 if any cell did not pass.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jdks=() gcs=() forms=() resume= list= mode=cells jobs=$((($(nproc) + 1) / 2))
@@ -141,6 +141,35 @@ The first core of each, read by \`jhsdb jmap --histo\` of the same JDK (8: \`jma
 END
     lines | awk -F '\t' '{ gsub(/\|/, "/", $13); printf "| %s | %s | %s |\n", $1, $2, substr($13, 1, 300) }'
 }
+# One table a collector for docs/support-matrix.md: forms down, JDKs across.
+support() {
+    lines | awk -F '\t' '
+        function known(list, n, word,    i) { for (i = 1; i <= n; i++) if (list[i] == word) return 1; return 0 }
+        { cell[$1, $2, $3] = $4 == "passed" ? "yes" : $4 == "differs" ? $6 " differ" : "fails" }
+        !known(jdks, nj, $1) { jdks[++nj] = $1 }
+        !known(gcs, ng, $2) { gcs[++ng] = $2 }
+        !known(forms, nf, $3) { forms[++nf] = $3 }
+        END {
+            for (g = 1; g <= ng; g++) {
+                printf "### %s\n\n| form |", gcs[g]
+                for (j = 1; j <= nj; j++) printf " %s |", jdks[j]
+                printf "\n|---|"
+                for (j = 1; j <= nj; j++) printf "---|"
+                print ""
+                for (f = 1; f <= nf; f++) {
+                    row = ""
+                    for (j = 1; j <= nj; j++) row = row " " cell[jdks[j], gcs[g], forms[f]] " |"
+                    if (row ~ /[a-z]/) print "| " forms[f] " |" row
+                }
+                print ""
+            }
+        }'
+}
+if [ -n "$whole" ] && [ $mode = cells ]; then
+    # What lies between the two markers.
+    support > "$results/support"
+    sed -i -e "/<!-- matrix -->/,/<!-- end -->/{//!d}" -e "/<!-- matrix -->/r $results/support" docs/support-matrix.md
+fi
 if [ -n "$whole" ]; then
     [ $mode = cells ] && docs=docs/matrix-results.md write=matrix || { docs=docs/stress-results.md write=stress; }
     $write > "$docs"

@@ -5,7 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use support::{Jvm, Scratch, classes, jdk, rjcore, run, text};
+use support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text};
 
 const FLAGS: [&str; 5] = [
     "-Xmx16m",
@@ -119,6 +119,19 @@ fn info_and_histo_say_what_the_jvm_was() {
     assert_eq!(lines.len(), 5, "head, three rows, total:\n{table}");
     let end = |l: &str| l.find("class name").or_else(|| l.rfind(' ').map(|i| i + 1));
     assert_eq!(end(lines[0]), end(lines[1]), "columns do not line up:\n{table}");
+}
+
+/// What a newcomer needs who adds a JDK: each row as the tables have it, and what rjcore would use.
+#[test]
+fn info_shows_the_tables() {
+    let sample = dep("testdata/cores/jdk17-serial.core.zst");
+    let shown = text(rjcore().arg("info").arg(&sample).arg("--tables"));
+    let has = |line: &str| shown.lines().any(|l| l == line);
+    assert!(has("field Klass::_name 24 Symbol*"), "{shown}");
+    assert!(has("constant InstanceKlass::loaded 1"), "{shown}");
+    assert!(has("size OopHandle 8"), "{shown}");
+    assert!(has("lacking ConstantPool::_resolved_references"), "8 alone has it:\n{shown}");
+    assert!(shown.lines().any(|l| l.starts_with("static Universe::_collectedHeap 0x")), "{shown}");
 }
 
 /// The core that the kernel writes of a crash names the thread that crashed.

@@ -89,6 +89,7 @@ fn figures(jdk: u32, collector: &Collector, captures: usize, compared: usize) ->
     // Epsilon never collects: it needs room, and less to do.
     let (program, room) = match collector.name {
         "epsilon" => ("StopStress 200 1 100", "-Xmx4g"),
+        gc if gc.starts_with("zgc") => ("StopStress 2 2 400", "-Xmx128m"),
         _ => ("StopStress 2 2 400", "-Xmx64m"),
     };
     let flags = [&SMALL, collector.flags, &[room]].concat();
@@ -104,9 +105,11 @@ fn figures(jdk: u32, collector: &Collector, captures: usize, compared: usize) ->
         let answer = answer.expect("rjcore starts");
         let said = String::from_utf8_lossy(&answer.stderr);
         assert!(matches!(answer.status.code(), Some(0 | 3)), "{method}: {}: {said}", answer.status);
+        let collecting = found.collecting;
         one(&core, &out, &mut found);
         if i < compared {
-            found.jhsdb.push(jhsdb::beside(jdk, &core));
+            let when = if found.collecting > collecting { "in a collection: " } else { "" };
+            found.jhsdb.push(format!("{when}{}", jhsdb::beside(jdk, &core)));
         }
     }
     let when = format!("{captures} captures");

@@ -45,6 +45,7 @@ pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
         Tracker::new(target.pid, &target.maps, &patience).map_err(Failure::Refused)?;
     let mut copy = Copy::new(target)?;
     tracker.watch(&target.maps);
+    distrust_replaced(target, &mut tracker)?;
     let mut rounds: Vec<u64> = Vec::new();
     loop {
         target.check()?;
@@ -304,6 +305,19 @@ impl<'t> Copy<'t> {
         }
         Ok(())
     }
+}
+
+/// Where another part of a shared file came to lie between the reading of the maps and the watch,
+/// what is written there would count for the part that was there before.
+fn distrust_replaced(target: &Target<'_>, tracker: &mut Tracker) -> Result<(), Failure> {
+    let now = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
+    for m in target.maps.iter().filter(|m| m.kind() == Kind::SharedMemory) {
+        let i = now.partition_point(|n| n.start < m.start);
+        if now.get(i) != Some(m) {
+            tracker.distrust(m);
+        }
+    }
+    Ok(())
 }
 
 /// Whether its pages go into the image.

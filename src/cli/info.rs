@@ -7,12 +7,14 @@ use crate::error::Result;
 use crate::heap::Heap;
 use crate::hotspot::Vm;
 use crate::output::info::Info;
+use crate::vmstructs::Fields;
 
 const EXAMPLES: &str = "\
 Examples:
   rjcore info core.1234
   rjcore info core.1234 --properties
-  rjcore info core.1234 --json | jq .vm.flags";
+  rjcore info core.1234 --json | jq .vm.flags
+  rjcore info core.1234 --tables | grep ' Klass::'";
 
 /// Show VM, command line, flags, heap, cause of death, and what the core lacks
 #[derive(Debug, clap::Args)]
@@ -23,6 +25,10 @@ pub struct Args {
     /// Show the system properties, too; they may hold secrets
     #[arg(long)]
     properties: bool,
+    /// Show HotSpot's own tables (vmStructs) instead, and what of them rjcore misses: for those
+    /// who teach rjcore a new JDK
+    #[arg(long, conflicts_with_all = ["json", "properties"])]
+    tables: bool,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -31,6 +37,10 @@ pub struct Args {
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
         let (core, missing) = self.source.open_core()?;
+        if self.tables {
+            missing?;
+            return show_tables(&core);
+        }
         let found = missing.as_deref().unwrap_or(&[]);
         let mut info = Info::of_core(&core, self.source.bytes(), found);
         // What is known is shown even if the VM cannot be read.
@@ -47,4 +57,13 @@ impl Args {
         info.add_vm(&vm, self.properties);
         info.add_heap(&Heap::open(&vm)?, self.source.threads())
     }
+}
+
+/// The rows of the tables, and behind them the fields that rjcore would use if they were there.
+fn show_tables(core: &CoreFile) -> Result<Outcome> {
+    let (_, tables) = Vm::tables(core)?;
+    let mut lines = tables.lines();
+    lines.extend(Fields::load(&tables).lacking().iter().map(|name| format!("lacking {name}")));
+    print((lines.join("\n") + "\n").as_bytes())?;
+    Ok(Outcome::Whole)
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::Vm;
-use super::roots::{data_pointers, read_storage};
+use super::roots::{data_pointers, jni_globals, read_storage};
 use super::threads::JavaThread;
 use super::unexported::{
     ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_OWNER, CLD_HANDLES, HANDLE_CHUNK_NEXT,
@@ -39,6 +39,8 @@ impl Held {
         let mut held = Held::default();
         held.classes(vm, damaged)?;
         held.storages(vm, damaged);
+        // Until 16 some are in Universe's statics.
+        held.objects.extend(jni_globals(vm, &mut Vec::new())?.iter().map(|h| h.object));
         for t in threads {
             held.objects.extend([t.object, t.mounted]);
             held.local_handles(vm, t, damaged)?;
@@ -98,11 +100,17 @@ impl Held {
             let array = mem.u64(s.wrapping_add(OOP_STORAGE_ARRAY)).ok()?;
             let (size, count) =
                 (mem.u64(array).ok()?, mem.u64(array.wrapping_add(ACTIVE_ARRAY_COUNT)).ok()?);
-            if name == 0 || count == 0 || count > size {
+            if count == 0 || count > size {
                 return None;
             }
             let block = mem.u64(array.wrapping_add(ACTIVE_ARRAY_BLOCKS)).ok()?;
-            Some(mem.u64(block.wrapping_add(BLOCK_OWNER)).ok()? == *s)
+            if mem.u64(block.wrapping_add(BLOCK_OWNER)).ok()? != *s {
+                return None;
+            }
+            // A stale pointer may lead to a compiler's node that points to itself: a vtable is no
+            // name.
+            let name = mem.string(name).ok()?;
+            Some(!name.is_empty() && name.bytes().all(|b| b == b' ' || b.is_ascii_graphic()))
         };
         let found: BTreeSet<u64> =
             data_pointers(vm).filter(|s| is_storage(s) == Some(true)).collect();

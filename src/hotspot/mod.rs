@@ -120,8 +120,8 @@ pub struct Vm<'a> {
 }
 
 impl<'a> Vm<'a> {
-    /// Finds libjvm in the core and reads the VM's metadata.
-    pub fn open(core: &'a CoreFile) -> Result<Vm<'a>> {
+    /// Finds libjvm in the core and its tables.
+    pub fn tables(core: &CoreFile) -> Result<(Library, Tables)> {
         let mem = core.memory();
         let base = core.libjvm().ok_or_else(|| {
             Error::NoJvm(format!(
@@ -132,6 +132,13 @@ impl<'a> Vm<'a> {
         })?;
         let library = Library::read(mem, base.start, "gHotSpotVM")?;
         let tables = Tables::read(mem, &library)?;
+        Ok((library, tables))
+    }
+
+    /// Finds libjvm in the core and reads the VM's metadata.
+    pub fn open(core: &'a CoreFile) -> Result<Vm<'a>> {
+        let mem = core.memory();
+        let (library, tables) = Vm::tables(core)?;
         let fields = Fields::load(&tables);
         let version = Version::read(mem, &fields);
         let named = |e| match e {

@@ -58,7 +58,7 @@ fn universe(vm: &Vm, start: u64, last: u64, out: &mut Vec<Handle>) {
     let end = last.saturating_add(8);
     let reserved = reserved(vm).unwrap_or((0, 0));
     for slot in (start..end.min(start.saturating_add(MAX_STATICS))).step_by(8) {
-        let object = vm.mem.u64(slot).unwrap_or(0);
+        let object = vm.barrier.resolve(vm.mem, vm.mem.u64(slot).unwrap_or(0));
         if (reserved.0..reserved.1).contains(&object) && vm.klass_of(object).is_some() {
             out.push(Handle { slot, object });
         }
@@ -68,8 +68,7 @@ fn universe(vm: &Vm, start: u64, last: u64, out: &mut Vec<Handle>) {
 /// JNIHandleBlocks: a list of blocks, of which the last in use is not full (8).
 fn read_blocks(vm: &Vm, mut block: u64, out: &mut Vec<Handle>) -> Result<(), Fault> {
     let f = &vm.fields;
-    let offsets =
-        (f.handle_block_handles.opt(), f.handle_block_top.opt(), f.handle_block_next.opt());
+    let offsets = (f.jni_block_handles.opt(), f.jni_block_top.opt(), f.jni_block_next.opt());
     let (Some(handles), Some(top), Some(next)) = offsets else { return Ok(()) };
     let deleted = vm.deleted_handle().unwrap_or(0);
     // The slots of the free list lead to one another.

@@ -192,6 +192,17 @@ pub mod g1_marking {
 pub mod z {
     /// `zGlobals.hpp`, `ZGranuleSizeShift`, where the tables lack it.
     pub const GRANULE_SHIFT: u32 = 21;
+    /// `zPage.hpp` where the tables lack `ZPage::_top` (11): behind `_virtual`, which has two words.
+    pub const PAGE_TOP_AFTER_VIRTUAL: u64 = 16;
+    /// The same: `_refcount` comes before `_forwarding`; 0 when the memory was given back.
+    pub const PAGE_REFCOUNT_BEFORE_FORWARDING: u64 = 8;
+    /// `zPageTableEntry.hpp` (11): the lowest bit says that the page is being relocated.
+    pub const PAGE_RELOCATING: u64 = 1;
+    /// `zForwardingTableEntry.hpp` (11): the index from this bit on, the offset below.
+    pub const OLD_INDEX_SHIFT: u32 = 42;
+    /// `zGlobals.hpp` (11): log2 of the alignment of objects, by the type of their page, where the
+    /// tables lack it: small, medium, large.
+    pub const OLD_ALIGNMENT_SHIFT: [u64; 3] = [3, 12, 21];
     /// `zPageType.hpp`, `ZPageType::large`; `ZPageTypeLarge` until 20.
     pub const PAGE_LARGE: u8 = 2;
     /// `zPage.hpp` (generational): `ZPageType _type; ZGenerationId _generation_id; ...`, a byte
@@ -220,6 +231,34 @@ pub mod z {
     pub const GENERATION_PAGE_TABLE: u64 = 24;
     /// `ZGeneration::_forwarding_table`.
     pub const GENERATION_FORWARDING_TABLE: u64 = 32;
+}
+
+/// What Shenandoah's part of vmStructs leaves out in 11, `shenandoahHeap.hpp` and
+/// `shenandoahHeapRegion.hpp`; that regions lie side by side proves it.
+pub mod shenandoah {
+    /// `_regions` follows `_num_regions`.
+    pub const REGIONS_AFTER_NUM: u64 = 8;
+    /// `ShenandoahHeapRegion::_bottom`.
+    pub const BOTTOM: u64 = 8;
+    /// `ShenandoahHeapRegion::_end`.
+    pub const END: u64 = 16;
+    /// `ShenandoahHeapRegion::_state`.
+    pub const STATE: u64 = 40;
+    /// `ShenandoahHeapRegion::_top`.
+    pub const TOP: u64 = 48;
+    /// `ShenandoahHeapRegion::RegionState`, in its order.
+    pub const STATES: [&str; 10] = [
+        "empty_uncommitted",
+        "empty_committed",
+        "regular",
+        "humongous_start",
+        "humongous_cont",
+        "pinned_humongous_start",
+        "cset",
+        "pinned",
+        "pinned_cset",
+        "trash",
+    ];
 }
 
 /// `classLoaderData.hpp`: `ClassLoaderData::_handles`, a ChunkedHandleList, which is a pointer to

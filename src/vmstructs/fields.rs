@@ -60,6 +60,11 @@ macro_rules! fields {
             pub fn load(tables: &Tables) -> Fields {
                 Fields { $($field: Field::find(tables, &[$($name),+]),)* }
             }
+
+            /// The names of those that these tables lack; most are other JDKs' or collectors'.
+            pub fn lacking(&self) -> Vec<&'static str> {
+                [$(self.$field),*].iter().filter(|f| f.value.is_none()).map(|f| f.name).collect()
+            }
         }
     };
 }
@@ -145,9 +150,6 @@ fields! {
     universe_klasses = "Universe::_doubleArrayKlassObj"; // S until 11
     jni_globals = "JNIHandles::_global_handles";
     jni_deleted = "JNIHandles::_deleted_handle"; // 8
-    handle_block_handles = "JNIHandleBlock::_handles";
-    handle_block_top = "JNIHandleBlock::_top";
-    handle_block_next = "JNIHandleBlock::_next";
     monitor_blocks = "ObjectSynchronizer::gBlockList"; // until 11
     monitor_next = "ObjectMonitor::FreeNext";
     monitor_object = "ObjectMonitor::_object";
@@ -203,6 +205,11 @@ fields! {
     z_page_allocator = "ZHeap::_page_allocator";
     z_page_table = "ZHeap::_page_table";
     x_page_table = "XHeap::_page_table";
+    z_old_page_table = "ZHeap::_pagetable"; // until 12
+    z_range_map = "ZAddressRangeMapForPageTable::_map"; // until 12
+    z_page_forwarding = "ZPage::_forwarding"; // until 12
+    z_old_forwarding_table = "ZForwardingTable::_table"; // until 12
+    z_old_forwarding_size = "ZForwardingTable::_size"; // until 12
     z_page_table_map = "ZPageTable::_map";
     x_page_table_map = "XPageTable::_map";
     z_granules_page = "ZGranuleMapForPageTable::_map";

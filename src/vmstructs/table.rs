@@ -86,6 +86,19 @@ impl Tables {
         Ok(tables)
     }
 
+    /// All that the tables say, a line each, sorted: for people who add a JDK.
+    pub fn lines(&self) -> Vec<String> {
+        let structs = self.structs.iter().map(|(name, e)| match e.is_static {
+            true => format!("static {name} {:#x} {}", e.value, e.type_string),
+            false => format!("field {name} {} {}", e.value, e.type_string),
+        });
+        let sizes = self.sizes.iter().map(|(name, size)| format!("size {name} {size}"));
+        let constants = self.constants.iter().map(|(name, v)| format!("constant {name} {v}"));
+        let mut lines: Vec<String> = structs.chain(sizes).chain(constants).collect();
+        lines.sort_unstable();
+        lines
+    }
+
     /// The row of `Type::_field`.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
         self.structs.get(name)

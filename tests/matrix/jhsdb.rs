@@ -30,9 +30,11 @@ pub fn beside(jdk: u32, core: &Path) -> String {
     // "Total :  35210  11059176" or "Total   35210  11059176".
     let total = out.lines().rev().find(|l| l.trim_start().starts_with("Total"));
     let total = total.and_then(|l| l.split_whitespace().find_map(|w| w.parse::<u64>().ok()));
+    // Rows of the histogram start with a number; so may names of classes say "exception".
     let complaint = err.lines().chain(out.lines()).find(|l| {
+        let row = l.trim_start().starts_with(|c: char| c.is_ascii_digit());
         let l = l.to_ascii_lowercase();
-        l.contains("exception") || l.contains("error") || l.contains("warning")
+        !row && ["exception", "error", "warning"].iter().any(|w| l.contains(w))
     });
     let complaint = complaint.map(|l| format!("; {}", l.trim())).unwrap_or_default();
     match (answer.status.code(), total) {

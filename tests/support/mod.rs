@@ -212,6 +212,8 @@ impl Jvm {
         );
         // HotSpot catches SIGABRT's causes, not the signal from outside: the kernel acts at once.
         run(Command::new("kill").args(["-ABRT", &self.pid().to_string()]));
+        // Waiting closes its standard input, at which the program ends while the signal is on its way.
+        let _stdin = self.child.stdin.take();
         self.child.wait().expect("the end of the JVM");
         let core = std::fs::read_dir(&dir.0)
             .expect("the scratch directory")

@@ -1,6 +1,7 @@
 //! ZGC's forwarding tables: where the objects of relocated pages went.
 
 use super::super::super::unexported::z as facts;
+use super::PageFields;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
@@ -31,7 +32,16 @@ impl Granules {
         Ok(Granules { map, size, shift })
     }
 
-    /// The pointer for an offset; 0 where there is none.
+    /// The same of a bare map (11), whose address is at `at`.
+    pub fn bare(mem: &Memory, at: u64, size: u64, shift: u32) -> Result<Granules> {
+        let map = mem.u64(at).map_err(Error::unreadable("ZPageTable::_map"))?;
+        if size > MAX_GRANULES || !(12..40).contains(&shift) {
+            return Err(Error::Corrupt(format!("a ZPageTable of {size} granules")));
+        }
+        Ok(Granules { map, size, shift })
+    }
+
+    /// The entry for an offset; 0 where there is none.
     fn get(&self, mem: &Memory, offset: u64) -> u64 {
         let granule = offset >> self.shift;
         if granule >= self.size {
@@ -49,14 +59,120 @@ impl Granules {
             let bytes = mem.slice(from, to.saturating_sub(from)).unwrap_or(&[]);
             let first = (from - self.map) / 8;
             let words = bytes.chunks_exact(8).map(|c| c.try_into().map_or(0, u64::from_le_bytes));
-            (first..).zip(words).filter(|(_, p)| *p != 0)
+            // Pointers are aligned; 11 keeps a flag in the lowest bit.
+            let pages = words.map(|p: u64| p & !facts::PAGE_RELOCATING);
+            (first..).zip(pages).filter(|(_, p)| *p != 0)
         })
+    }
+}
+
+/// Where a generation's forwardings are.
+#[derive(Debug, Clone, Copy)]
+pub enum Forwardings {
+    /// In a ZForwardingTable (from 13).
+    Table(Table),
+    /// In the pages themselves.
+    InPages(OfPages),
+}
+
+impl Forwardings {
+    /// What forwards the objects of the page that has, or had, this offset.
+    pub fn at(&self, mem: &Memory, offset: u64) -> Option<u64> {
+        match self {
+            Forwardings::Table(table) => table.at(mem, offset),
+            Forwardings::InPages(pages) => pages.at(mem, offset),
+        }
+    }
+
+    /// Where the object at `offset` was moved to; none where it was not.
+    pub fn find(&self, mem: &Memory, offset: u64) -> Option<u64> {
+        match self {
+            Forwardings::Table(table) => table.find(mem, offset),
+            Forwardings::InPages(pages) => pages.find(mem, offset),
+        }
+    }
+
+    /// Whether the page that starts at `offset`, `page`, is being compacted in place.
+    pub fn is_in_place(&self, mem: &Memory, offset: u64, page: u64) -> bool {
+        match self {
+            Forwardings::Table(table) => table.is_in_place(mem, offset, page),
+            Forwardings::InPages(_) => false,
+        }
+    }
+
+    /// Whether the page's memory is gone, and only its forwarding left.
+    pub fn is_given_back(&self, mem: &Memory, page: u64) -> bool {
+        match self {
+            Forwardings::Table(_) => false,
+            Forwardings::InPages(pages) => pages.is_given_back(mem, page),
+        }
+    }
+}
+
+/// The forwardings that lie in ZPages (11): `ZPage::_forwarding`.
+#[derive(Debug, Clone, Copy)]
+pub struct OfPages {
+    pages: Granules,
+    kind: u64,
+    start: u64,
+    forwarding: u64,
+    table: u64,
+    size: u64,
+}
+
+impl OfPages {
+    /// Looks the fields up.
+    pub fn read(f: &Fields, page: &PageFields, pages: Granules) -> Result<OfPages> {
+        Ok(OfPages {
+            pages,
+            kind: page.kind,
+            start: page.virtual_start,
+            forwarding: f.z_page_forwarding.get()?,
+            table: f.z_old_forwarding_table.get()?,
+            size: f.z_old_forwarding_size.get()?,
+        })
+    }
+
+    fn at(&self, mem: &Memory, offset: u64) -> Option<u64> {
+        let entry = self.pages.get(mem, offset);
+        let relocating = entry & facts::PAGE_RELOCATING != 0;
+        relocating.then_some(entry & !facts::PAGE_RELOCATING)
+    }
+
+    fn find(&self, mem: &Memory, offset: u64) -> Option<u64> {
+        let page = self.at(mem, offset)?;
+        let word = |at: u64| mem.u64(page.wrapping_add(at)).ok();
+        let kind = mem.u8(page.wrapping_add(self.kind)).ok()?;
+        let shift = facts::OLD_ALIGNMENT_SHIFT.get(usize::from(kind))?;
+        let index = offset.checked_sub(word(self.start)?)? >> shift;
+        let table = word(self.forwarding.wrapping_add(self.table))?;
+        let length = word(self.forwarding.wrapping_add(self.size))?;
+        if table == 0 || !length.is_power_of_two() || length > MAX_ENTRIES {
+            return None;
+        }
+        let first = u64::from(hash(index as u32));
+        for i in 0..length {
+            let at = (first.wrapping_add(i) & (length - 1)) * 8;
+            let entry = mem.u64(table.wrapping_add(at)).ok()?;
+            if entry == u64::MAX {
+                return None;
+            }
+            if entry >> facts::OLD_INDEX_SHIFT == index {
+                return Some(entry & ((1 << facts::OLD_INDEX_SHIFT) - 1));
+            }
+        }
+        None
+    }
+
+    fn is_given_back(&self, mem: &Memory, page: u64) -> bool {
+        let count = self.forwarding.wrapping_sub(facts::PAGE_REFCOUNT_BEFORE_FORWARDING);
+        mem.u32(page.wrapping_add(count)) == Ok(0)
     }
 }
 
 /// A generation's ZForwardingTable.
 #[derive(Debug, Clone, Copy)]
-pub struct Forwardings {
+pub struct Table {
     map: Granules,
     start: u64,
     alignment_shift: u64,
@@ -86,7 +202,7 @@ pub fn read(
     let size = tables.size_of(name).filter(|s| *s < 4096);
     let size = size.ok_or_else(|| Error::MissingField { what: format!("sizeof({name})") })?;
     let fields = |map| -> Result<Forwardings> {
-        Ok(Forwardings {
+        Ok(Forwardings::Table(Table {
             map,
             start: pick(f.x_forwarding_virtual, f.z_forwarding_virtual)
                 .get()?
@@ -97,7 +213,7 @@ pub fn read(
             ref_count: pick(f.x_forwarding_ref_count, f.z_forwarding_ref_count)
                 .opt()
                 .unwrap_or(facts::FORWARDING_REF_COUNT),
-        })
+        }))
     };
     at.into_iter().map(|at| fields(Granules::read(mem, at, entries.get()?, pages.shift)?)).collect()
 }
@@ -125,14 +241,13 @@ fn generations(mem: &Memory, tables: &Tables, f: &Fields, heap: u64) -> Result<[
     }
 }
 
-impl Forwardings {
-    /// The ZForwarding of the page that has, or had, this offset.
-    pub fn at(&self, mem: &Memory, offset: u64) -> Option<u64> {
+impl Table {
+    /// The ZForwarding of the page.
+    fn at(&self, mem: &Memory, offset: u64) -> Option<u64> {
         Some(self.map.get(mem, offset)).filter(|f| *f != 0)
     }
 
-    /// Where the object at `offset` was moved to; none where it was not.
-    pub fn find(&self, mem: &Memory, offset: u64) -> Option<u64> {
+    fn find(&self, mem: &Memory, offset: u64) -> Option<u64> {
         let forwarding = self.at(mem, offset)?;
         let word = |at: u64| mem.u64(forwarding.wrapping_add(at)).ok();
         let shift = word(self.alignment_shift)? & 63;
@@ -155,8 +270,7 @@ impl Forwardings {
         None
     }
 
-    /// Whether the page that starts at `offset`, `page`, is being compacted in place.
-    pub fn is_in_place(&self, mem: &Memory, offset: u64, page: u64) -> bool {
+    fn is_in_place(&self, mem: &Memory, offset: u64, page: u64) -> bool {
         let Some(forwarding) = self.at(mem, offset) else { return false };
         let at = |offset: u64| forwarding.wrapping_add(offset);
         let of = mem.u64(at(self.entries.wrapping_add(facts::FORWARDING_PAGE_AFTER_ENTRIES)));

@@ -15,7 +15,7 @@ use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 use crate::vmstructs::{Field, Fields, Tables};
 use colours::Colours;
-use forwarding::{Forwardings, Granules};
+use forwarding::{Forwardings, Granules, OfPages};
 
 /// What must be known of ZGC to follow a reference.
 #[derive(Debug, Clone)]
@@ -73,22 +73,36 @@ impl Z {
         let word = |at: u64| mem.u64(at).map_err(what());
         let collected = word(f.collected_heap.get()?)?;
         let heap = collected.wrapping_add(pick(f.x_heap, f.z_heap).get()?);
-        let table = heap
-            .wrapping_add(pick(f.x_page_table, f.z_page_table).get()?)
-            .wrapping_add(pick(f.x_page_table_map, f.z_page_table_map).get()?);
-        let entries = pick(f.x_granules_page, f.z_granules_page).get()?;
         let shift = tables.constant("ZGranuleSizeShift").or(tables.constant("XGranuleSizeShift"));
         let shift = shift.and_then(|s| u32::try_from(s).ok()).unwrap_or(facts::GRANULE_SHIFT);
-        let pages = Granules::read(mem, table, entries, shift)?;
+        let map = pick(f.x_page_table_map, f.z_page_table_map).get()?;
+        let pages = match f.z_old_page_table.opt() {
+            Some(table) => {
+                let map = heap.wrapping_add(table).wrapping_add(map);
+                let mask = tables.constant("ZAddressOffsetMask").unwrap_or(0) as u64;
+                Granules::bare(mem, map.wrapping_add(f.z_range_map.get()?), mask >> shift, shift)?
+            }
+            None => {
+                let table = pick(f.x_page_table, f.z_page_table).get()?;
+                let entries = pick(f.x_granules_page, f.z_granules_page).get()?;
+                Granules::read(mem, heap.wrapping_add(table).wrapping_add(map), entries, shift)?
+            }
+        };
         let page = PageFields {
             kind: pick(f.x_page_type, f.z_page_type).get()?,
             virtual_start: pick(f.x_page_virtual, f.z_page_virtual)
                 .get()?
                 .wrapping_add(pick(f.x_virtual_start, f.z_virtual_start).get()?),
             virtual_end: Extent::of(pick(f.x_virtual_end, f.z_virtual_end), f.z_virtual_size)?,
-            top: pick(f.x_page_top, f.z_page_top).get()?,
+            top: match pick(f.x_page_top, f.z_page_top) {
+                field if f.z_old_page_table.opt().is_none() => field.get()?,
+                _ => f.z_page_virtual.get()?.wrapping_add(facts::PAGE_TOP_AFTER_VIRTUAL),
+            },
         };
-        let forwardings = forwarding::read(mem, tables, f, heap, &pages, x, generational)?;
+        let forwardings = match f.z_old_page_table.opt() {
+            Some(_) => vec![Forwardings::InPages(OfPages::read(f, &page, pages)?)],
+            None => forwarding::read(mem, tables, f, heap, &pages, x, generational)?,
+        };
         let mut z = Z { colours: Colours::None, pages, forwardings, page, generational };
         z.colours = match generational {
             true => Colours::generational(mem, f)?,
@@ -168,6 +182,10 @@ pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>
                 "the ZPage at {addr:#x} is for {:#x}, and stands in the page table for granule {granule}",
                 page.start
             )));
+        }
+        // Its objects are all elsewhere; it only stands for their forwarding.
+        if z.forwardings.iter().any(|f| f.is_given_back(vm.mem, addr)) {
+            continue;
         }
         // Being compacted in place, its objects that are still to be moved lie above its top.
         if z.forwardings.iter().any(|f| f.is_in_place(vm.mem, page.start, addr)) {
