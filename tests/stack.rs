@@ -234,6 +234,10 @@ fn locals() {
     run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     let printed = text(rjcore().arg("stack").arg(&core).args(["--locals", "--no-heap"]));
+    let small = dir.path("small.core");
+    run(rjcore().arg("trim").arg(&core).arg("-o").arg(&small));
+    let trimmed = text(rjcore().arg("stack").arg(&small).args(["--locals", "--no-heap"]));
+    assert!(trimmed == printed, "a trimmed core has other stacks");
     let nested = printed.split("\tat Stacks.nested(").nth(1).expect("the frame");
     let nested = nested.split("\tat ").next().expect("its lines");
     // void nested(int a, long b, double d, String s), called with 1, 2, 3, "four".

@@ -14,6 +14,7 @@ use crate::output::info::Info;
 use crate::output::interrupt;
 use crate::output::report::{Gaps, clean, size_exact};
 use crate::output::sink::{Sink, Target};
+use crate::output::stack::{Options, collect};
 
 /// The x86-64 ABI's red zone and signal frames lie below the stack pointer.
 const BELOW_SP: u64 = 64 << 10;
@@ -80,6 +81,10 @@ impl Args {
             let threads = self.source.threads();
             info.add_heap(heap, threads)?;
             let dump = write_dump(heap, threads, &mut io::sink(), &add)?;
+            // The walk is done: what stack reads of the heap is among it.
+            let options =
+                Options { heap: false, virtual_threads: 0, values: true, workers: threads };
+            collect(core, heap, options, &|_| ())?;
             Ok(Gaps::new(&dump.walk, &dump.damaged, core.truncation(), &opened.missing))
         })
     }
