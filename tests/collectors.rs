@@ -77,7 +77,7 @@ fn faithful(name: &str, version: u32, flags: &[&str]) {
         (dir.path("hotspot.hprof"), dir.path("ours.hprof"), dir.path("core"));
     let capture = |core: &Path| {
         let pid = jvm.pid().to_string();
-        run(rjcore().args(["capture", &pid, "--overwrite", "-o"]).arg(core));
+        taken(rjcore().args(["capture", &pid, "--overwrite", "-o"]).arg(core));
     };
     jvm.heap_dump(&hotspot);
     capture(&core);
