@@ -50,7 +50,8 @@ jdk() { # VERSION SUITE
     rm -rf "$dir"
     mkdir -p "$dir"/apt/{lists,cache}/partial "$dir"/{debs,root/usr/lib}
     : > "$dir/apt/status"
-    echo "deb [signed-by=$key] ${mirror:-http://deb.debian.org/debian/} $suite main" > "$dir/apt/sources.list"
+    [ -n "$mirror" ] || die "apt on this machine knows no Debian archive"
+    echo "deb [signed-by=$key] $mirror $suite main" > "$dir/apt/sources.list"
     local options=(-qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Acquire::Languages=none
         -o Dir::Etc::sourcelist="$dir/apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Cache="$dir/apt/cache"
         -o Dir::State::lists="$dir/apt/lists" -o Dir::State::status="$dir/apt/status"

@@ -42,10 +42,11 @@ look() { # at what the suite has, once
     # shellcheck disable=SC2016 # apt's own variables
     mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
         sed -n '/security/d; s/^Debian //p' | head -n 1)
+    [ -n "$mirror" ] || die "apt on this machine knows no Debian archive"
     [ -e "$key" ] || die "no $key: install debian-archive-keyring"
     rm -rf "$jdks/apt"
     mkdir -p "$jdks"/apt/{lists,cache}/partial
-    echo "deb [signed-by=$key] ${mirror:-http://deb.debian.org/debian/} sid main" > "$jdks/apt/sources.list"
+    echo "deb [signed-by=$key] $mirror sid main" > "$jdks/apt/sources.list"
     apt-get "${apt_options[@]}" update
     looked=1
 }

@@ -380,7 +380,8 @@ fn signals_meanwhile_arrive() {
         while captured < 4 {
             if let Some(running) = &mut child {
                 if let Some(status) = running.try_wait().expect("rjcore") {
-                    assert!(status.success(), "{method}: {status}");
+                    // 3: it was caught in a collection, as the JVM allocates all the time.
+                    assert!(matches!(status.code(), Some(0 | 3)), "{method}: {status}");
                     is_a_core(&core);
                     captured += 1;
                     child = None;

@@ -100,11 +100,17 @@ impl Held {
             let array = mem.u64(s.wrapping_add(OOP_STORAGE_ARRAY)).ok()?;
             let (size, count) =
                 (mem.u64(array).ok()?, mem.u64(array.wrapping_add(ACTIVE_ARRAY_COUNT)).ok()?);
-            if name == 0 || count == 0 || count > size {
+            if count == 0 || count > size {
                 return None;
             }
             let block = mem.u64(array.wrapping_add(ACTIVE_ARRAY_BLOCKS)).ok()?;
-            Some(mem.u64(block.wrapping_add(BLOCK_OWNER)).ok()? == *s)
+            if mem.u64(block.wrapping_add(BLOCK_OWNER)).ok()? != *s {
+                return None;
+            }
+            // A stale pointer may lead to a compiler's node that points to itself: a vtable is no
+            // name.
+            let name = mem.string(name).ok()?;
+            Some(!name.is_empty() && name.bytes().all(|b| b == b' ' || b.is_ascii_graphic()))
         };
         let found: BTreeSet<u64> =
             data_pointers(vm).filter(|s| is_storage(s) == Some(true)).collect();

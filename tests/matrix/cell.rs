@@ -166,10 +166,10 @@ fn dump(core: &Path, out: &Path, sysroot: &[&str], found: &mut Figures) {
     }
 }
 
-/// Classes that two threads loaded at a time, those that came second: of no use to anyone, and freed at the next
-/// collection, which Epsilon never makes. HotSpot names them in LOAD_CLASS and as roots, and writes no
-/// CLASS_DUMP of them; rjcore leaves them out.
-fn lost_races(a: &Dump, d: &mut Differences) {
+/// First versions of JFR's event classes, which HotSpot replaced while it loaded them and frees at the next collection
+/// (which Epsilon never makes). HotSpot names them in LOAD_CLASS and as roots, and writes no CLASS_DUMP of them; rjcore
+/// leaves them out.
+fn replaced_events(a: &Dump, d: &mut Differences) {
     let loaded_only = d.take(|d| d.kind == "broken left" && d.left.ends_with("without CLASS_DUMP"));
     let is_one = |d: &Difference| {
         let named = format!(" {:#x} without", d.id);
@@ -182,7 +182,7 @@ fn lost_races(a: &Dump, d: &mut Differences) {
         let name = d.left.split(' ').nth(1).unwrap_or_default();
         a.classes.values().any(|c| c.name == name)
     };
-    // Each has a class of its name that won, and is a root.
+    // Each was a root, and has a class of its name that took its place.
     if roots.len() != loaded_only.len() || !loaded_only.iter().all(twins) {
         d.list.extend(loaded_only.into_iter().chain(roots));
     }
@@ -230,7 +230,19 @@ fn same_heap(cell: &Cell, hotspot: &Path, ours: &Path, found: &mut Figures) {
     } else {
         tlab_fillers(&a, &mut d);
     }
-    lost_races(&a, &mut d);
+    replaced_events(&a, &mut d);
+    if cell.jdk == 21 {
+        // HotSpot names unmounted virtual threads as roots from 22 on (JDK-8299426), rjcore always; Everything has
+        // one.
+        let is_one = |d: &Difference| {
+            (d.kind, d.class.as_str()) == ("root thread", "java/lang/VirtualThread")
+                && (d.left.as_str(), d.right.as_str()) == ("0", "1")
+        };
+        let virtual_thread = d.take(is_one);
+        if virtual_thread.len() != 1 {
+            d.list.extend(virtual_thread);
+        }
+    }
     found.objects = a.objects.len();
     found.differences += d.list.len();
     let first = |d: &Difference| {

@@ -31,9 +31,10 @@ const fn collector(
 /// Collections by the clock would move objects between HotSpot's dump and the core.
 const SHENANDOAH: [&str; 4] =
     [UNLOCK, DIAGNOSE, "-XX:+UseShenandoahGC", "-XX:ShenandoahGuaranteedGCInterval=0"];
-const ZGC: [&str; 5] = [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-Xmx128m"];
+/// A medium page of 11 takes 32 MB.
+const ZGC: [&str; 5] = [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-Xmx256m"];
 const ZGC_GENERATIONAL: [&str; 6] =
-    [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-Xmx128m", "-XX:+ZGenerational"];
+    [UNLOCK, DIAGNOSE, "-XX:+UseZGC", "-XX:-ZProactive", "-Xmx256m", "-XX:+ZGenerational"];
 const SHENANDOAH_GENERATIONAL: [&str; 7] = [
     UNLOCK,
     DIAGNOSE,
@@ -183,6 +184,8 @@ pub fn cells() -> Vec<Cell> {
             (f.jdks.0..=f.jdks.1).contains(&jdk)
                 && (collector.narrow || !f.narrow)
                 && !(f.single && collector.name.starts_with("zgc"))
+                // Archives needed narrow class pointers, which ZGC did not have.
+                && !(f.archive != Archive::Own && collector.name == "zgc" && jdk < 15)
         };
         FORMS.iter().filter(fits).map(move |form| Cell { jdk, collector, form })
     };

@@ -214,6 +214,8 @@ impl Jvm {
         // Its standard input stays open until it is dead: at its end programs of ours go on.
         let _stdin = self.child.stdin.take();
         run(Command::new("kill").args(["-ABRT", &self.pid().to_string()]));
+        // Waiting closes its standard input, at which the program ends while the signal is on its way.
+        let _stdin = self.child.stdin.take();
         self.child.wait().expect("the end of the JVM");
         let core = std::fs::read_dir(&dir.0)
             .expect("the scratch directory")
