@@ -13,7 +13,7 @@ use std::time::Duration;
 use support::compare::compare;
 use support::graph::pair;
 use support::hprof::{Dump, word};
-use support::{Jvm, Scratch, rjcore, run, text};
+use support::{Jvm, Scratch, rjcore, text};
 
 const COMMON: [&str; 4] = [
     "-Xmx64m",
