@@ -4,6 +4,7 @@
 //! For heaps in which a walk would meet what is no object any more. Handles come first; then the
 //! words on stacks that may be references, of which only those count that lead to an object.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,8 +26,13 @@ const BATCH: usize = 1024;
 const SLICE: u32 = 4096;
 /// Dangling references that are kept; more say no more.
 const MAX_DANGLING: usize = 100_000;
+/// Objects behind one that only a stack leads to that must be objects, before it is believed.
+const MAX_DOUBTED: usize = 20_000;
 /// Rounds of looking at the stacks of virtual threads that other stacks led to.
 const MAX_ROUNDS: usize = 1000;
+
+/// In the names of FillerObject, and of FillerElement's array.
+const FILLER: &str = "jdk/internal/vm/Filler";
 
 /// What the search found.
 #[derive(Debug)]
@@ -113,11 +119,16 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
     let mut words = held.words;
     for _ in 0..MAX_ROUNDS {
         let starts = starts::find(heap, &tracer.live, &memory, &words);
-        let alive: Vec<Item> = starts.into_iter().filter_map(|s| tracer.adopt(s)).collect();
-        if alive.is_empty() {
+        let mut any = false;
+        for start in starts {
+            if let Some(item) = tracer.adopt(start) {
+                pool.scope(|scope| tracer.drain(scope, vec![item]));
+                any = true;
+            }
+        }
+        if !any {
             break;
         }
-        pool.scope(|scope| tracer.drain(scope, alive));
         memory = tracer.take().stacks;
         words.clear();
     }
@@ -312,28 +323,45 @@ impl<'h> Tracer<'h> {
         Some(scratch)
     }
 
-    /// Marks an object that only a stack leads to, unless it refers to what is gone: then it
-    /// is dead itself, and the word on the stack an old one.
+    /// Marks an object that only a stack leads to, unless it leads to what is gone: then it is
+    /// dead itself, and the word on the stack an old one.
     fn adopt(&self, addr: u64) -> Option<Item> {
-        let mark = self.live.locate(addr)?;
-        let Found::Object(klass, _) = self.probe(mark, addr) else { return None };
-        let is_object = |t: &u64| {
-            let to = self.heap.vm.barrier.forwardee(self.heap.vm.mem, *t).unwrap_or(*t);
-            let found = self.live.locate(to).map(|mark| self.probe(mark, to));
-            matches!(found, Some(Found::Object(..) | Found::Dormant(_)))
+        let object = |addr: u64| -> Result<Option<Item>, ()> {
+            let to = self.heap.vm.barrier.forwardee(self.heap.vm.mem, addr).unwrap_or(addr);
+            let mark = self.live.locate(to).ok_or(())?;
+            match self.live.is_marked(mark) {
+                true => Ok(None),
+                false => match self.probe(mark, to) {
+                    Found::Object(klass, _) => Ok(Some(Item { addr: to, klass, from: 0 })),
+                    Found::Dormant(_) => Ok(None),
+                    Found::Skip(_) | Found::Nothing(_) => Err(()),
+                },
+            }
         };
-        let (mut targets, mut scratch) = (Vec::new(), Vec::new());
-        let item = Item { addr, klass, from: 0 };
+        let first = object(addr).ok()??;
+        // What HotSpot fills the ends of buffers with is nobody's object.
+        if self.heap.vm.classes.all()[first.klass as usize].name.contains(FILLER) {
+            return None;
+        }
+        let (mut targets, mut scratch, mut finds) = (Vec::new(), Vec::new(), Finds::default());
+        let mut seen = HashSet::from([first.addr]);
+        let mut queue = vec![first];
         // An array that is being made may still hold anything, at its end too.
-        let mut rest = vec![item];
-        while let Some(part) = rest.pop() {
+        while let Some(item) = queue.pop() {
             targets.clear();
-            let mut finds = Finds::default();
-            self.targets(part, &mut targets, &mut scratch, &mut rest, &mut finds);
-            if !finds.dangling.is_empty() || !targets.iter().all(is_object) {
+            self.targets(item, &mut targets, &mut scratch, &mut queue, &mut finds);
+            if !finds.dangling.is_empty() {
                 return None;
             }
+            for target in &targets {
+                if let Some(next) = object(*target).ok()?
+                    && seen.len() < MAX_DOUBTED
+                    && seen.insert(next.addr)
+                {
+                    queue.push(next);
+                }
+            }
         }
-        self.live.mark(mark).then_some(item)
+        self.live.mark(self.live.locate(first.addr)?).then_some(first)
     }
 }

@@ -6,6 +6,7 @@
 //! so may those of any other collector in the middle of a collection.
 
 use super::flags::Flags;
+use super::gc::shenandoah;
 use super::gc::z::Z;
 use super::pointers::{KlassForm, Pointers};
 use crate::corefile::memory::Memory;
@@ -31,8 +32,9 @@ pub enum Barrier {
     None,
     /// ZGC.
     Z(Box<Z>),
-    /// Shenandoah, and others that were collecting: whether headers hold a klass beside the
-    /// forwarding address.
+    /// Shenandoah: objects are moved out of the collection set, and of nothing else.
+    Shenandoah(KlassForm, Vec<(u64, u64)>),
+    /// Others that were collecting: whether headers hold a klass beside the forwarding address.
     Forwarded(KlassForm),
 }
 
@@ -48,7 +50,11 @@ impl Barrier {
         if let Some(z) = Z::read(mem, tables, fields, flags)? {
             return Ok(Barrier::Z(z.into()));
         }
-        Ok(match flags.bool("UseShenandoahGC") || collecting(mem, fields) {
+        if flags.bool("UseShenandoahGC") {
+            let from = shenandoah::collection_set(mem, tables, fields)?;
+            return Ok(Barrier::Shenandoah(pointers.klass, from));
+        }
+        Ok(match collecting(mem, fields) {
             true => Barrier::Forwarded(pointers.klass),
             false => Barrier::None,
         })
@@ -60,7 +66,8 @@ impl Barrier {
         match self {
             Barrier::None => bits,
             Barrier::Z(z) => z.resolve(mem, bits),
-            Barrier::Forwarded(_) => self.forwardee(mem, bits).unwrap_or(bits),
+            Barrier::Shenandoah(_, from) if from.is_empty() => bits,
+            _ => self.forwardee(mem, bits).unwrap_or(bits),
         }
     }
 
@@ -75,7 +82,17 @@ impl Barrier {
 
     /// Where the object at `addr` was moved to, if its header says so.
     pub fn forwardee(&self, mem: &Memory, addr: u64) -> Option<u64> {
-        let Barrier::Forwarded(form) = self else { return None };
+        let form = match self {
+            Barrier::None | Barrier::Z(_) => return None,
+            Barrier::Forwarded(form) => form,
+            // A full collection of Shenandoah's writes addresses into headers, too, long before
+            // it moves anything there; it has no collection set.
+            Barrier::Shenandoah(form, from) => {
+                let i = from.partition_point(|r| r.1 <= addr);
+                from.get(i).filter(|r| r.0 <= addr)?;
+                form
+            }
+        };
         let mark = mem.u64(addr).ok()?;
         let to = mark & !MARKED;
         if mark & MARKED != MARKED || to == 0 || to == addr {

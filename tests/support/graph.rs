@@ -185,6 +185,8 @@ impl Walk<'_> {
                     }
                 }
             }
+            // While Shenandoah moves objects, HotSpot 17 dumps such roots with their old addresses.
+            ((None, _), (None, _)) if path.starts_with("JNI global") => {}
             ((l, r), (m, n)) => {
                 let known = |c: bool, o: bool| {
                     if c {

@@ -211,6 +211,8 @@ impl Jvm {
             "kernel.core_pattern is {pattern:?}: this test needs a plain file name (sysctl kernel.core_pattern=core)"
         );
         // HotSpot catches SIGABRT's causes, not the signal from outside: the kernel acts at once.
+        // Its standard input stays open until it is dead: at its end programs of ours go on.
+        let _stdin = self.child.stdin.take();
         run(Command::new("kill").args(["-ABRT", &self.pid().to_string()]));
         // Waiting closes its standard input, at which the program ends while the signal is on its way.
         let _stdin = self.child.stdin.take();

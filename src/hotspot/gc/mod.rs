@@ -6,7 +6,7 @@
 mod cms;
 mod contiguous;
 mod g1;
-mod shenandoah;
+pub(super) mod shenandoah;
 pub(super) mod z;
 
 use serde::Serialize;

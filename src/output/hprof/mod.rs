@@ -78,7 +78,9 @@ pub fn write_dump(
     summary.damaged.extend(traced.iter().flat_map(|t| t.damaged.iter().cloned()));
     let reference = match &vm.barrier {
         Barrier::Z(_) => plan::Copy::Barrier,
-        Barrier::Forwarded(_) if traced.is_none_or(|t| t.forwarded) => plan::Copy::Barrier,
+        Barrier::Shenandoah(..) | Barrier::Forwarded(_) if traced.is_none_or(|t| t.forwarded) => {
+            plan::Copy::Barrier
+        }
         _ => plan::Copy::Ref,
     };
     let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k, reference)).collect();
