@@ -20,7 +20,7 @@ const SEGMENT: usize = 1 << 20;
 pub fn write(heap: &Heap, out: &mut Vec<u8>, summary: &mut DumpSummary) -> Result<u32> {
     let vm = heap.vm;
     let globals = jni_globals(vm, &mut summary.damaged)?;
-    let monitors = monitors_used(vm, &mut summary.damaged);
+    let monitors = monitors_used(vm, &mut summary.damaged)?;
     let reader = ClassReader::new(vm);
     let classes: Vec<&Klass> = vm.classes.java().collect();
     let facts: Vec<ClassFacts> = classes
