@@ -132,7 +132,7 @@ fn a_bundle_is_whole(version: u32, gc: &str, end: &str) {
     let core = dir.path("core");
     let out = dir.path("out.hprof");
     let want = dump(&core, &out, &[], 0);
-    assert!(want.len() > 1_000_000, "a dump of {} bytes", want.len());
+    assert!(want.len() > 500_000, "a dump of {} bytes", want.len());
     let manifest = fs::read_to_string(dir.path("MANIFEST")).expect("MANIFEST");
     let files = manifest.lines().filter(|l| l.contains(" files/") && !l.starts_with('#'));
     let mut archives = 0;
@@ -398,19 +398,15 @@ fn cut_cores() {
 }
 
 #[test]
-fn a_collector_of_later_versions() {
+fn a_collector_that_moves_objects() {
     let dir = Scratch::new("check-zgc");
     let jvm = Jvm::start(25, &["-Xmx32m", "-XX:+UseZGC"], "Sample", &dir);
     let core = jvm.abort(&dir);
-    let json = check(&core, &[], 1);
-    assert_eq!(json["verdict"], "unsupported", "{json}");
-    let line = json["line"].as_str().expect("a line");
-    for words in ["tables were read", "ZGC", "25."] {
-        assert!(line.contains(words), "{line}");
-    }
+    let json = check(&core, &[], 0);
+    assert_eq!(json["verdict"], "self_contained", "{json}");
     let mut opened = CoreFile::open(&core, &Default::default()).expect("a core");
     let missing = opened.lay_backing_files(&Sysroot::default()).expect("files");
-    assert_eq!(Check::of(&opened, &missing, 2).verdict(), Verdict::Unsupported);
+    assert_eq!(Check::of(&opened, &missing, 2).verdict(), Verdict::SelfContained);
 }
 
 #[test]

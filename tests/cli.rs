@@ -5,6 +5,10 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use rjcore::corefile::{CoreFile, Sysroot};
+use rjcore::heap::Heap;
+use rjcore::hotspot::Vm;
+use rjcore::hotspot::gc::Space;
 use support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text};
 
 const FLAGS: [&str; 5] = [
@@ -197,15 +201,18 @@ fn outputs_are_refused_and_gaps_have_their_exit_code() {
     assert_eq!(code, 1, "{err}");
 
     // Overwrite a stretch of the old generation: the rest is dumped, the gap is told.
-    let info: serde_json::Value =
-        serde_json::from_str(&text(rjcore().arg("info").arg(&core).arg("--json"))).expect("JSON");
-    let start = info["heap"]["reserved"][0].as_u64().expect("a reserved heap");
-    let opened = rjcore::corefile::CoreFile::open(&core, &Default::default()).expect("a core");
+    let mut opened = CoreFile::open(&core, &Default::default()).expect("a core");
+    opened.lay_backing_files(&Sysroot::default()).expect("a list of files");
+    let vm = Vm::open(&opened).expect("a VM");
+    let heap = Heap::open(&vm).expect("a heap");
+    let old = heap.collected.regions.iter().find(|r| r.space == Space::Old);
+    let old = old.expect("an old generation");
+    assert!(old.top - old.start > 32 << 10, "a small one: {old:?}");
+    let start = (old.start + (old.top - old.start) / 4) & !4095;
     let segments = opened.segments();
     let s = segments.iter().find(|s| (s.start..s.start + s.filesz).contains(&start));
     let s = s.expect("the heap's segment");
-    let at = s.offset + (start - s.start) + 4096;
-    drop(opened);
+    let at = s.offset + (start - s.start);
     let file = std::fs::OpenOptions::new().write(true).open(&core).expect("the core");
     std::os::unix::fs::FileExt::write_all_at(&file, &[0xa5; 4096], at).expect("written");
     let (code, _, err) =
