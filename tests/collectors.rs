@@ -69,7 +69,14 @@ fn same_graph(hotspot: &Path, ours: &Path) -> usize {
 
 fn faithful(name: &str, version: u32, flags: &[&str]) {
     let dir = Scratch::new(&format!("collectors-{name}-{version}"));
-    let jvm = Jvm::start(version, &[&COMMON, flags].concat(), "Everything", &dir);
+    // Collections by the clock would move objects between HotSpot's dump and the core.
+    let by_clock: &[&str] = match flags[0] {
+        "-XX:+UseZGC" => &["-XX:-ZProactive"],
+        _ => &["-XX:ShenandoahGuaranteedGCInterval=0"],
+    };
+    let unlock = ["-XX:+UnlockDiagnosticVMOptions", "-XX:+UnlockExperimentalVMOptions"];
+    let flags = [&COMMON, &unlock[..], by_clock, flags].concat();
+    let jvm = Jvm::start(version, &flags, "Everything", &dir);
     let (hotspot, ours, core) =
         (dir.path("hotspot.hprof"), dir.path("ours.hprof"), dir.path("core"));
     let capture = |core: &Path| {

@@ -39,7 +39,11 @@ impl Held {
         let mut held = Held::default();
         held.classes(vm, damaged)?;
         held.storages(vm, damaged);
-        // Until 16 some are in Universe's statics.
+        // Until 11 some are in statics: Universe's, which the tables bound, and
+        // SystemDictionary::_system_loader_lock_obj, which they do not name.
+        if vm.fields.universe_oops.opt().is_some() {
+            held.memory.extend(&vm.library.data);
+        }
         held.objects.extend(jni_globals(vm, &mut Vec::new())?.iter().map(|h| h.object));
         for t in threads {
             held.objects.extend([t.object, t.mounted]);
