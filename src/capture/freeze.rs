@@ -195,7 +195,8 @@ fn state(pid: i32, tid: i32) -> Option<char> {
     stat.get(end + 2).map(|b| char::from(*b))
 }
 
-fn is_dead(pid: i32, tid: i32) -> bool {
+/// Whether a thread has ended, reaped or not.
+pub fn is_dead(pid: i32, tid: i32) -> bool {
     matches!(state(pid, tid), None | Some('Z' | 'X'))
 }
 

@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::freeze::Stopped;
+use super::freeze::{Stopped, is_dead};
 use super::maps::Mapping;
 use super::sys::{self, Status};
 use super::x86_64::{MAX_XSTATE, RESTORER, Regs, Rescue, SYSCALL_RET, nr};
@@ -261,22 +261,40 @@ fn run_call(tid: i32, filtered: bool) -> io::Result<Done> {
     let mut entered = false;
     loop {
         sys::run_to_syscall(tid)?;
-        match sys::wait(tid, true)? {
+        match next_stop(tid)? {
             // A filter that answers with a signal: the call was not made, and the signal comes
             // next. It ends here, where the thread is not let on with it.
-            Some(Status::Syscall) if entered && filtered && sigsys_waits(tid) => {}
-            Some(Status::Syscall) if entered => break,
-            Some(Status::Syscall) => entered = true,
-            Some(Status::Event(libc::PTRACE_EVENT_CLONE)) => {
+            Status::Syscall if entered && filtered && sigsys_waits(tid) => {}
+            Status::Syscall if entered => break,
+            Status::Syscall => entered = true,
+            Status::Event(libc::PTRACE_EVENT_CLONE) => {
                 child = i32::try_from(sys::event_message(tid)?).ok();
             }
-            Some(Status::Signal(libc::SIGSYS)) => {
+            Status::Signal(libc::SIGSYS) => {
                 return Ok(Done { result: -i64::from(libc::ENOSYS), child: None });
             }
-            Some(Status::Interrupted | Status::GroupStop(_)) => {}
-            Some(Status::Gone) | None => return Err(io::Error::other("the process has ended")),
-            Some(other) => return Err(io::Error::other(format!("an unexpected stop: {other:?}"))),
+            Status::Interrupted | Status::GroupStop(_) => {}
+            Status::Gone => return Err(io::Error::other("the process has ended")),
+            other => return Err(io::Error::other(format!("an unexpected stop: {other:?}"))),
         }
     }
     Ok(Done { result: general(tid)?.result(), child })
+}
+
+/// Waits for what happens next to the thread.
+///
+/// A leader that was killed is not told by waitpid as long as other traced threads of its process
+/// are still to be reaped, and nobody would do that before it. So its state is looked at, too.
+fn next_stop(tid: i32) -> io::Result<Status> {
+    let mut turn = 0u32;
+    loop {
+        if let Some(status) = sys::wait(tid, false)? {
+            return Ok(status);
+        }
+        if turn >= 20 && is_dead(tid, tid) {
+            return Ok(Status::Gone);
+        }
+        sys::relax(turn);
+        turn = turn.saturating_add(1);
+    }
 }

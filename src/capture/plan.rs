@@ -146,6 +146,7 @@ pub fn lay(notes: u64, maps: &[(Mapping, Saved, Holder)], shared: &[SharedPlan])
         layout.loads.push(Load { start, memsz, filesz, offset, flags: m.flags });
     }
     layout.loads.sort_by_key(|l| l.start);
+    layout.put_in_order();
     layout.size = at;
     layout
 }
@@ -183,6 +184,19 @@ impl Layout {
             self.pieces.push(Piece { at: *at, addr: start, len: end - start, holder });
             *at += end - start;
         }
+    }
+
+    /// The writer goes forward through the file, and by each place once. A process that becomes
+    /// another program while it is looked at can have its pages told in any order.
+    fn put_in_order(&mut self) {
+        self.pieces.sort_by_key(|p| p.at);
+        let mut end = 0u64;
+        self.pieces.retain_mut(|p| {
+            let again = end.saturating_sub(p.at).min(p.len);
+            *p = Piece { at: p.at + again, addr: p.addr + again, len: p.len - again, ..*p };
+            end = end.max(p.at + p.len);
+            p.len > 0
+        });
     }
 
     /// The file up to the notes' end, with `notes` in it; memory in `bad` (addresses) is shown
@@ -283,6 +297,19 @@ mod tests {
         let holder = Holder::Shared(0);
         assert_eq!(layout.pieces, [Piece { at: at + 0x1000, addr: 0x2000, len: 0x1000, holder }]);
         assert_eq!(layout.size, at + 0x3000);
+    }
+
+    /// Told out of order and one over the other, pages still go into the file forward and once.
+    #[test]
+    fn the_writer_goes_forward() {
+        let runs = vec![(0x13000, 0x15000), (0x11000, 0x12000), (0x14000, 0x16000)];
+        let m = Mapping::plain(0x10000, 0x18000);
+        let layout = lay(100, &[(m, Saved { runs, rest_is_zero: true }, Holder::Memory)], &[]);
+        let at = layout.loads[0].offset;
+        let pieces: Vec<_> = layout.pieces.iter().map(|p| (p.at - at, p.addr, p.len)).collect();
+        let want =
+            [(0x1000, 0x11000, 0x1000), (0x3000, 0x13000, 0x2000), (0x5000, 0x15000, 0x1000)];
+        assert_eq!(pieces, want);
     }
 
     #[test]

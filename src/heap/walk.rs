@@ -244,7 +244,7 @@ fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
         let mut next = at;
         let mut proven = 0;
         while let Found::Object(_, size) | Found::Skip(size) = probe(heap, next, chunk.span_end) {
-            next += heap.collected.free_chunks.step(next, size);
+            next = behind(heap, next, size, chunk.span_end);
             proven += 1;
             if proven == PROOF || next == chunk.span_end {
                 return Some(at);
@@ -310,7 +310,7 @@ pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
     }
     if let Some(size) = heap.collected.free_chunks.size(head) {
         return match size <= end - at {
-            true => Found::Skip(p.align(size)),
+            true => Found::Skip(size),
             false => Found::Nothing(DamageKind::Overrun),
         };
     }
@@ -332,6 +332,12 @@ pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
         Some(_) => Found::Nothing(DamageKind::Overrun),
         None => Found::Nothing(DamageKind::UnknownKlass),
     }
+}
+
+/// What follows the object of `size` bytes at `at`, which ends before `end`: never beyond it.
+#[inline(always)]
+fn behind(heap: &Heap, at: u64, size: u64, end: u64) -> u64 {
+    (at + heap.collected.free_chunks.step(at, size)).min(end)
 }
 
 /// The size of the object whose old copy is at `at`, where its header leads to a new one.
@@ -399,7 +405,7 @@ fn walk_chunk<V: Visitor>(
                     visitor.object(Object { addr: at, klass, bytes, space });
                     counts.objects += 1;
                     counts.bytes += size;
-                    at += heap.collected.free_chunks.step(at, size);
+                    at = behind(heap, at, size, chunk.span_end);
                 }
                 Found::Dormant(size) => {
                     report.dormant.objects += 1;
@@ -431,7 +437,7 @@ fn walk_chunk<V: Visitor>(
                         let kind = DamageKind::NotSaved;
                         report.add_damage(Damage { kind, space, start: at, end: at + size });
                     }
-                    at += heap.collected.free_chunks.step(at, size);
+                    at = behind(heap, at, size, chunk.span_end);
                 }
                 Found::Dormant(size) => {
                     report.dormant.objects += 1;
@@ -484,7 +490,7 @@ pub(super) fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
     for _ in 0..3 {
         match probe(heap, at, end) {
             Found::Object(_, size) | Found::Dormant(size) | Found::Skip(size) => {
-                at += heap.collected.free_chunks.step(at, size);
+                at = behind(heap, at, size, end);
             }
             Found::Nothing(_) => return false,
         }

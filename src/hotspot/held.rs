@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::Vm;
-use super::roots::{data_pointers, jni_globals, read_storage};
+use super::roots::{data_pointers, handle_blocks, jni_globals, read_storage};
 use super::threads::JavaThread;
 use super::unexported::{
     ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_OWNER, CLD_HANDLES, HANDLE_CHUNK_NEXT,
@@ -39,7 +39,11 @@ impl Held {
         let mut held = Held::default();
         held.classes(vm, damaged)?;
         held.storages(vm, damaged);
-        // Until 16 some are in Universe's statics.
+        // Until 11 some are in statics: Universe's, which the tables bound, and
+        // SystemDictionary::_system_loader_lock_obj, which they do not name.
+        if vm.fields.universe_oops.opt().is_some() {
+            held.memory.extend(&vm.library.data);
+        }
         held.objects.extend(jni_globals(vm, &mut Vec::new())?.iter().map(|h| h.object));
         for t in threads {
             held.objects.extend([t.object, t.mounted]);
@@ -127,34 +131,23 @@ impl Held {
         self.objects.extend(handles.iter().map(|h| h.object));
     }
 
-    /// JNI local handles: JavaThread::_active_handles and the blocks behind it.
+    /// JNI local handles: JavaThread::_active_handles and the blocks behind it. Freed ones are
+    /// links of a list: so they are no more than words.
     fn local_handles(&mut self, vm: &Vm, t: &JavaThread, damaged: &mut Vec<String>) -> Result<()> {
-        let f = &vm.fields;
-        let (handles, top) = (f.jni_block_handles.get()?, f.jni_block_top.get()?);
-        let next = f.jni_block_next.get()?;
-        let mut block = vm.mem.u64(t.addr.wrapping_add(f.thread_active_handles.get()?));
-        for _ in 0..MAX_CHUNKS {
-            match block {
-                Ok(0) => return Ok(()),
-                Ok(at) => {
-                    let used = vm.mem.u32(at.wrapping_add(top)).unwrap_or(0);
-                    // Freed ones are links of a list: no more than words.
-                    let start = at.wrapping_add(handles);
-                    let used_here = u64::from(used).min(HANDLE_CHUNK_OOPS);
-                    self.memory.push((start, start.wrapping_add(used_here * 8)));
-                    // Blocks behind one that is not full are spare ones.
-                    if u64::from(used) < HANDLE_CHUNK_OOPS {
-                        return Ok(());
-                    }
-                    block = vm.mem.u64(at.wrapping_add(next));
-                }
-                Err(fault) => {
-                    damaged.push(format!("the JNI local handles of \"{}\": {fault}", t.name));
-                    return Ok(());
-                }
+        let first = vm.mem.u64(t.addr.wrapping_add(vm.fields.thread_active_handles.get()?));
+        let what = Error::unreadable("JavaThread::_active_handles");
+        match first.map_err(what).and_then(|first| handle_blocks(vm, first)) {
+            Ok(runs) => {
+                let end = |(start, count): (u64, u64)| (start, start.wrapping_add(count * 8));
+                self.memory.extend(runs.into_iter().map(end));
+                Ok(())
+            }
+            Err(e @ Error::MissingField { .. }) => Err(e),
+            Err(e) => {
+                damaged.push(format!("the JNI local handles of \"{}\": {e}", t.name));
+                Ok(())
             }
         }
-        Err(Error::Corrupt("a thread's JNI local handles have no end".into()))
     }
 
     /// The thread's stack as far as Java frames or HotSpot's own may have references there, and

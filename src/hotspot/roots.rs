@@ -31,13 +31,12 @@ pub fn jni_globals(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<Handle>> {
     let what = || Error::unreadable("JNIHandles::_global_handles");
     let globals = vm.mem.u64(vm.fields.jni_globals.get()?).map_err(what())?;
     let read = match vm.tables.size_of("OopStorage") {
-        Some(_) if globals != 0 => read_storage(vm, globals, &mut out),
+        Some(_) if globals != 0 => read_storage(vm, globals, &mut out)
+            .map_err(Error::unreadable("the OopStorage of JNI globals")),
         None => read_blocks(vm, globals, &mut out),
         _ => Ok(()),
     };
-    if let Err(fault) = read {
-        damaged.push(format!("the JNI global handles: {fault}"));
-    }
+    tell(read, damaged)?;
     let statics = vm.fields.universe_oops.opt().zip(vm.fields.universe_klasses.opt());
     match (statics, find_storage(vm, b"VM Global")) {
         (Some((oops, klasses)), _) => universe(vm, oops.min(klasses), oops.max(klasses), &mut out),
@@ -65,72 +64,94 @@ fn universe(vm: &Vm, start: u64, last: u64, out: &mut Vec<Handle>) {
     }
 }
 
-/// JNIHandleBlocks: a list of blocks, of which the last in use is not full (8).
-fn read_blocks(vm: &Vm, mut block: u64, out: &mut Vec<Handle>) -> Result<(), Fault> {
+/// The handles in use of a list of JNIHandleBlocks, as runs of slots: (address, how many). Blocks
+/// behind one that is not full are spare ones.
+pub(super) fn handle_blocks(vm: &Vm, mut block: u64) -> Result<Vec<(u64, u64)>> {
     let f = &vm.fields;
-    let offsets = (f.jni_block_handles.opt(), f.jni_block_top.opt(), f.jni_block_next.opt());
-    let (Some(handles), Some(top), Some(next)) = offsets else { return Ok(()) };
+    let (handles, top) = (f.jni_block_handles.get()?, f.jni_block_top.get()?);
+    let next = f.jni_block_next.get()?;
+    let fault = |at: u64| Error::unreadable(format!("the JNIHandleBlock at {at:#x}"));
+    let mut out = Vec::new();
+    while block != 0 {
+        let used = u64::from(vm.mem.u32(block.wrapping_add(top)).map_err(fault(block))?);
+        out.push((block.wrapping_add(handles), used.min(HANDLES_PER_BLOCK)));
+        if used < HANDLES_PER_BLOCK {
+            break;
+        }
+        if out.len() as u64 > MAX_BLOCKS {
+            return Err(Error::Corrupt("a list of JNIHandleBlocks has no end".into()));
+        }
+        block = vm.mem.u64(block.wrapping_add(next)).map_err(fault(block))?;
+    }
+    Ok(out)
+}
+
+/// The JNI globals of 8, in JNIHandleBlocks.
+fn read_blocks(vm: &Vm, first: u64, out: &mut Vec<Handle>) -> Result<()> {
     let deleted = vm.deleted_handle().unwrap_or(0);
     // The slots of the free list lead to one another.
     let reserved = reserved(vm).unwrap_or((0, u64::MAX));
-    for _ in 0..MAX_BLOCKS {
-        if block == 0 {
-            break;
-        }
-        let used = u64::from(vm.mem.u32(block.wrapping_add(top))?);
-        for i in 0..used.min(HANDLES_PER_BLOCK) {
-            let slot = block.wrapping_add(handles + i * 8);
-            let object = vm.mem.u64(slot)?;
+    for (start, count) in handle_blocks(vm, first)? {
+        for slot in (0..count).map(|i| start.wrapping_add(i * 8)) {
+            let object = vm.mem.u64(slot).map_err(Error::unreadable("a JNI global handle"))?;
             if (reserved.0..reserved.1).contains(&object) && object != deleted {
                 out.push(Handle { slot, object });
             }
         }
-        if used < HANDLES_PER_BLOCK {
-            break;
-        }
-        block = vm.mem.u64(block.wrapping_add(next))?;
     }
     Ok(())
 }
 
 /// The objects of all inflated monitors, which 8 dumps as roots. From 9 the VM keeps the monitors
 /// of each thread (MonitorInUseLists), and HotSpot's dump goes by a list that is empty.
-pub fn monitors_used(vm: &Vm, damaged: &mut Vec<String>) -> Vec<u64> {
+pub fn monitors_used(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
     let mut out = Vec::new();
-    if !vm.flags.has("MonitorInUseLists") || vm.flags.bool("MonitorInUseLists") {
-        return out;
+    if vm.flags.has("MonitorInUseLists") && !vm.flags.bool("MonitorInUseLists") {
+        tell(read_monitors(vm, &mut out), damaged)?;
     }
-    if let Err(fault) = read_monitors(vm, &mut out) {
-        damaged.push(format!("the inflated monitors: {fault}"));
+    Ok(out)
+}
+
+/// What cannot be read is damage, and told; what the tables lack ends the command.
+fn tell(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
+    match read {
+        Err(e @ Error::MissingField { .. }) => Err(e),
+        Err(e) => {
+            damaged.push(e.to_string());
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
-    out
 }
 
 /// Blocks of ObjectMonitors; the first of each leads to the next block.
-fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<(), Fault> {
+fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
     let f = &vm.fields;
-    let offsets = (f.monitor_blocks.opt(), f.monitor_next.opt(), f.monitor_object.opt());
-    let (Some(first), Some(next), Some(object)) = offsets else { return Ok(()) };
-    let (Some(size), Some(count)) = (
-        vm.tables.size_of("ObjectMonitor").filter(|s| (1..4096).contains(s)),
-        vm.tables.constant("ObjectSynchronizer::_BLOCKSIZE").filter(|n| (1..4096).contains(n)),
-    ) else {
-        return Ok(());
+    let (next, object) = (f.monitor_next.get()?, f.monitor_object.get()?);
+    let fact = |what: &str, value: Option<u64>| {
+        value
+            .filter(|v| (1..4096).contains(v))
+            .ok_or_else(|| Error::MissingField { what: what.to_owned() })
     };
-    let mut block = vm.mem.u64(first)?;
+    let count = vm.tables.constant("ObjectSynchronizer::_BLOCKSIZE");
+    let count = count.and_then(|n| u64::try_from(n).ok());
+    let count = fact("ObjectSynchronizer::_BLOCKSIZE", count)?;
+    let size = fact("sizeof(ObjectMonitor)", vm.tables.size_of("ObjectMonitor"))?;
+    let word = |at: u64| vm.mem.u64(at).map_err(Error::unreadable("the inflated monitors"));
+    let mut block = word(f.monitor_blocks.get()?)?;
     for _ in 0..MAX_BLOCKS {
         if block == 0 {
-            break;
+            return Ok(());
         }
-        for i in 1..count as u64 {
-            let oop = vm.mem.u64(block.wrapping_add(i * size).wrapping_add(object))?;
+        for i in 1..count {
+            let oop = word(block.wrapping_add(i * size).wrapping_add(object))?;
             if oop != 0 {
                 out.push(oop);
             }
         }
-        block = vm.mem.u64(block.wrapping_add(next))?;
+        block = word(block.wrapping_add(next))?;
     }
-    Ok(())
+    Err(Error::Corrupt("the blocks of inflated monitors have no end".into()))
 }
 
 /// How many JNI handles there are: global ones, and weak ones.

@@ -200,9 +200,9 @@ pub mod z {
     pub const PAGE_RELOCATING: u64 = 1;
     /// `zForwardingTableEntry.hpp` (11): the index from this bit on, the offset below.
     pub const OLD_INDEX_SHIFT: u32 = 42;
-    /// `zGlobals.hpp` (11): log2 of the alignment of objects, by the type of their page, where the
-    /// tables lack it: small, medium, large.
-    pub const OLD_ALIGNMENT_SHIFT: [u64; 3] = [3, 12, 21];
+    /// `zGlobals.hpp` (11): log2 of the alignment of objects in medium and in large pages; in small
+    /// ones it is that of all objects.
+    pub const OLD_ALIGNMENT_SHIFT: [u64; 2] = [12, 21];
     /// `zPageType.hpp`, `ZPageType::large`; `ZPageTypeLarge` until 20.
     pub const PAGE_LARGE: u8 = 2;
     /// `zPage.hpp` (generational): `ZPageType _type; ZGenerationId _generation_id; ...`, a byte

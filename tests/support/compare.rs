@@ -8,6 +8,7 @@ use super::hprof::{
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::path::Path;
 
 /// One thing that differs. Values are as the record has them; references in hex.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +89,17 @@ impl fmt::Display for Differences {
         }
         Ok(())
     }
+}
+
+/// HotSpot's dump and ours of a process that runs Everything. A comparison of nothing with nothing
+/// would pass too: HotSpot's must hold what the program makes.
+pub fn everything(hotspot: &Path, ours: &Path) -> (Dump, Dump) {
+    let (a, b) = (Dump::open(hotspot), Dump::open(ours));
+    assert!(a.objects.len() > 20_000 && a.classes.len() > 500, "HotSpot's dump is too small");
+    for class in ["Everything$Primitives", "Everything$Bottom", "Everything$Größe漢字"] {
+        assert!(a.class_names().contains(class), "no {class} in HotSpot's dump");
+    }
+    (a, b)
 }
 
 /// `a` is HotSpot's dump, `b` the one under test.

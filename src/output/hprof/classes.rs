@@ -26,7 +26,7 @@ pub fn write<'h>(
 ) -> Result<(u32, Threads<'h>)> {
     let vm = heap.vm;
     let globals = jni_globals(vm, &mut summary.damaged)?;
-    let monitors = monitors_used(vm, &mut summary.damaged);
+    let monitors = monitors_used(vm, &mut summary.damaged)?;
     let reader = ClassReader::new(vm);
     let classes: Vec<&Klass> = vm.classes.java().collect();
     let facts: Vec<ClassFacts> = classes

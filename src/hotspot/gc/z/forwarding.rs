@@ -1,5 +1,6 @@
 //! ZGC's forwarding tables: where the objects of relocated pages went.
 
+use super::super::super::flags::Flags;
 use super::super::super::unexported::z as facts;
 use super::PageFields;
 use crate::corefile::memory::Memory;
@@ -118,11 +119,15 @@ pub struct OfPages {
     forwarding: u64,
     table: u64,
     size: u64,
+    /// By type of page: log2 of the alignment of its objects.
+    shifts: [u64; 3],
 }
 
 impl OfPages {
     /// Looks the fields up.
-    pub fn read(f: &Fields, page: &PageFields, pages: Granules) -> Result<OfPages> {
+    pub fn read(f: &Fields, flags: &Flags, page: &PageFields, pages: Granules) -> Result<OfPages> {
+        let alignment = flags.int("ObjectAlignmentInBytes").unwrap_or(8);
+        let [medium, large] = facts::OLD_ALIGNMENT_SHIFT;
         Ok(OfPages {
             pages,
             kind: page.kind,
@@ -130,6 +135,7 @@ impl OfPages {
             forwarding: f.z_page_forwarding.get()?,
             table: f.z_old_forwarding_table.get()?,
             size: f.z_old_forwarding_size.get()?,
+            shifts: [u64::from(alignment.trailing_zeros()), medium, large],
         })
     }
 
@@ -143,8 +149,8 @@ impl OfPages {
         let page = self.at(mem, offset)?;
         let word = |at: u64| mem.u64(page.wrapping_add(at)).ok();
         let kind = mem.u8(page.wrapping_add(self.kind)).ok()?;
-        let shift = facts::OLD_ALIGNMENT_SHIFT.get(usize::from(kind))?;
-        let index = offset.checked_sub(word(self.start)?)? >> shift;
+        let shift = self.shifts.get(usize::from(kind))?;
+        let index = offset.checked_sub(word(self.start)?)? >> (shift & 63);
         let table = word(self.forwarding.wrapping_add(self.table))?;
         let length = word(self.forwarding.wrapping_add(self.size))?;
         if table == 0 || !length.is_power_of_two() || length > MAX_ENTRIES {

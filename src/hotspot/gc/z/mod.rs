@@ -101,7 +101,7 @@ impl Z {
             },
         };
         let forwardings = match f.z_old_page_table.opt() {
-            Some(_) => vec![Forwardings::InPages(OfPages::read(f, &page, pages)?)],
+            Some(_) => vec![Forwardings::InPages(OfPages::read(f, flags, &page, pages)?)],
             None => forwarding::read(mem, tables, f, heap, &pages, x, generational)?,
         };
         let mut z = Z { colours: Colours::None, pages, forwardings, page, generational };
