@@ -47,6 +47,13 @@ pub struct Traced {
     pub forwarded: bool,
 }
 
+impl Traced {
+    /// Whether there is an object at `addr`, and it can be reached.
+    pub fn reaches(&self, addr: u64) -> bool {
+        self.live.locate(addr).is_some_and(|mark| self.live.is_marked(mark))
+    }
+}
+
 /// An object to be looked at, or the rest of an array.
 #[derive(Debug, Clone, Copy)]
 struct Item {

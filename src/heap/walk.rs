@@ -16,6 +16,8 @@ use crate::hotspot::klass::Size;
 const PROOF: usize = 24;
 /// An object's length is within this many bytes of its start.
 pub(super) const HEAD: u64 = 512;
+/// The longest header: mark, klass, an array's length.
+const HEADER: u64 = 24;
 
 /// One object.
 #[derive(Debug, Clone, Copy)]
@@ -293,7 +295,10 @@ pub(super) fn probe(heap: &Heap, at: u64, end: u64) -> Found {
     let mut copy = [0; HEAD as usize];
     for len in [want, present] {
         if len > 0 && mem.read_into(at, &mut copy[..len as usize]).is_ok() {
-            return probe_head(heap, at, end, &copy[..len as usize]);
+            return match probe_head(heap, at, end, &copy[..len as usize]) {
+                Found::Nothing(_) if len < want.min(HEADER) => break,
+                found => found,
+            };
         }
     }
     Found::Nothing(DamageKind::NotSaved)

@@ -89,6 +89,10 @@ pub fn is_hidden_thread(name: &str) -> bool {
 /// neither (heapDumper.cpp, `should_dump_vthread`).
 pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
 
+/// `stackChunkOop.hpp`: FLAG_HAS_BITMAP. A collector has been here: the bitmap behind the stack
+/// tells which slots hold references, and these are of the form that fields have.
+pub const CHUNK_HAS_BITMAP: u8 = 1 << 4;
+
 /// CMS' old space. `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
 pub mod cms {
     /// `freeChunk.hpp`: sizeof(FreeChunk), the least that a block of the old space takes.

@@ -131,6 +131,17 @@ pub struct Frame {
     pub enters_continuation: bool,
     /// Native code that was called from Java begins above this frame: a call stub is between.
     pub called_by_vm: bool,
+    /// It lies in the chunk of a continuation, and a collector has looked at it there.
+    pub packed: Option<Packed>,
+}
+
+/// References in a chunk that a collector has looked at: a bitmap tells where they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packed {
+    /// The first word of the stack.
+    pub start: u64,
+    /// The bitmap, which has a bit for each reference that would fit into the stack.
+    pub bitmap: u64,
 }
 
 /// Where JNI calls into Java keep the handles of their native callers.

@@ -2,10 +2,11 @@
 
 use super::cpu::{Around, around, follows_call};
 use super::walk::{Bounds, Next, Raw};
-use super::{Place, Registers, Saved, Stack, Trust, Walker};
+use super::{Packed, Place, Registers, Saved, Stack, Trust, Walker};
 use crate::corefile::ThreadNote;
 use crate::hotspot::code::{Blob, BlobKind};
 use crate::hotspot::threads::JavaThread;
+use crate::hotspot::unexported::CHUNK_HAS_BITMAP;
 
 /// Words that a search for a return address looks at: 512 KB of native frames.
 const MAX_SEARCH: u64 = 1 << 16;
@@ -356,7 +357,12 @@ impl Walker<'_> {
         let at = word(sp);
         let Next::Frame(mut raw) = self.above(at, Trust::Exact) else { return Err(what()) };
         raw.pc = pc.filter(|pc| *pc != 0).map_or(raw.pc, |pc| self.cpu.strip(pc));
-        let more = self.walk(raw, (start, word(bottom), true), false);
+        let mut more = self.walk(raw, (start, word(bottom), true), false);
+        let flags = field("flags").map(|f| vm.mem.u8(chunk.wrapping_add(u64::from(f.offset))));
+        if flags.is_some_and(|f| f.is_ok_and(|f| f & CHUNK_HAS_BITMAP != 0)) {
+            let packed = Packed { start, bitmap: word(size) };
+            more.frames.iter_mut().for_each(|f| f.packed = Some(packed));
+        }
         out.frames.extend(more.frames);
         out.broken = more.broken;
         Ok(())

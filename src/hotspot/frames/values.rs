@@ -1,7 +1,7 @@
 //! The values in a frame: locals, expression stack, monitors.
 
 use super::walk::relative;
-use super::{Frame, Place, Saved, Walker};
+use super::{Frame, Packed, Place, Saved, Walker};
 use crate::hotspot::code::{Location, ScopeValue};
 
 /// Monitors of one interpreted frame, and slots of its expression stack.
@@ -37,7 +37,7 @@ impl Walker<'_> {
     /// The monitors of a frame, last taken first, as HotSpot prints them.
     pub fn monitors(&self, frame: &Frame) -> Vec<Monitor> {
         match &frame.place {
-            Place::Interpreted { fp, .. } => self.interpreted_monitors(*fp),
+            Place::Interpreted { fp, .. } => self.interpreted_monitors(*fp, frame.packed),
             Place::Native { .. } => Vec::new(),
             Place::Compiled { nmethod, scope, .. } => {
                 let all = scope.monitors(self.vm, nmethod).unwrap_or_default();
@@ -56,7 +56,7 @@ impl Walker<'_> {
 
     /// BasicObjectLocks between the frame's fixed part and its expression stack; the last taken
     /// has the lowest address.
-    fn interpreted_monitors(&self, fp: u64) -> Vec<Monitor> {
+    fn interpreted_monitors(&self, fp: u64, packed: Option<Packed>) -> Vec<Monitor> {
         let mut out = Vec::new();
         let Some((start, end)) = self.monitor_block(fp) else { return out };
         let size = self.vm.tables.size_of("BasicObjectLock").filter(|s| (16..=64).contains(s));
@@ -66,7 +66,7 @@ impl Walker<'_> {
         let mut at = start;
         while at.saturating_add(size) <= end && out.len() < MAX_SLOTS as usize {
             let bits = self.word(at.wrapping_add(obj)).unwrap_or(0);
-            let object = self.stack_oop(bits);
+            let object = self.oop(bits, packed);
             if object != 0 {
                 out.push(Monitor { object, eliminated: false, is_scalar: false });
             }
@@ -87,6 +87,18 @@ impl Walker<'_> {
             return 0;
         }
         self.vm.barrier.plausible(self.vm.mem, bits).unwrap_or(0)
+    }
+
+    /// The object that a slot's bits refer to, which are known to be a reference.
+    fn oop(&self, bits: u64, packed: Option<Packed>) -> u64 {
+        match packed {
+            Some(_) if self.vm.pointers.narrow_oops => self.narrow_oop(bits),
+            _ => self.stack_oop(bits),
+        }
+    }
+
+    fn narrow_oop(&self, bits: u64) -> u64 {
+        self.vm.barrier.resolve(self.vm.mem, self.vm.pointers.widen(bits as u32))
     }
 
     /// The object at a word, if it is one.
@@ -110,11 +122,11 @@ impl Walker<'_> {
                 let known = self.reference_locals(&frame.method, frame.bci);
                 let value = |i: u16| match known.as_ref().and_then(|k| k.get(usize::from(i))) {
                     Some(true) => match self.word(at(i)) {
-                        Some(bits) => Value::Object(self.stack_oop(bits)),
+                        Some(bits) => Value::Object(self.oop(bits, frame.packed)),
                         None => Value::Dead,
                     },
                     Some(false) => self.word(at(i)).map_or(Value::Dead, Value::Bits),
-                    None => self.slot_value(at(i)),
+                    None => self.slot_value(at(i), frame.packed),
                 };
                 (0..frame.method.max_locals).map(value).collect()
             }
@@ -140,7 +152,8 @@ impl Walker<'_> {
                 }
                 // What it gave to the frame that it called is that one's.
                 let slots = slots.saturating_sub(u64::from(*arguments));
-                (1..=slots).map(|i| self.slot_value(bottom.wrapping_sub(i * 8))).collect()
+                let at = |i: u64| bottom.wrapping_sub(i * 8);
+                (1..=slots).map(|i| self.slot_value(at(i), frame.packed)).collect()
             }
             Place::Compiled { nmethod, scope, .. } => {
                 let all = scope.expressions(self.vm, nmethod).unwrap_or_default();
@@ -149,12 +162,23 @@ impl Walker<'_> {
         }
     }
 
-    fn slot_value(&self, at: u64) -> Value {
+    fn slot_value(&self, at: u64, packed: Option<Packed>) -> Value {
         let Some(bits) = self.word(at) else { return Value::Dead };
-        match self.plausible(bits) {
+        let object = match packed {
+            Some(packed) => self.is_packed(packed, at).then(|| self.oop(bits, Some(packed))),
+            None => self.plausible(bits),
+        };
+        match object {
             Some(object) => Value::Object(object),
             None => Value::Bits(bits),
         }
+    }
+
+    /// Whether the slot at `at` holds a reference.
+    fn is_packed(&self, packed: Packed, at: u64) -> bool {
+        let bit = at.wrapping_sub(packed.start) / self.vm.pointers.oop_size();
+        let word = self.word(packed.bitmap.wrapping_add(bit / 64 * 8));
+        word.is_some_and(|w| w >> (bit % 64) & 1 != 0)
     }
 
     /// The receiver of the frame's method, where it is known.
@@ -203,10 +227,9 @@ impl Walker<'_> {
             self.vm.tables.constant(&format!("Location::{name}")) == Some(i64::from(l.kind))
         };
         if constant("oop") {
-            Value::Object(self.stack_oop(bits))
+            Value::Object(self.oop(bits, frame.packed))
         } else if constant("narrowoop") {
-            let narrow = self.vm.pointers.widen(bits as u32);
-            Value::Object(self.vm.barrier.resolve(self.vm.mem, narrow))
+            Value::Object(self.narrow_oop(bits))
         } else if constant("invalid") {
             Value::Dead
         } else if constant("normal") {

@@ -127,6 +127,7 @@ impl Walker<'_> {
             in_continuation: false,
             enters_continuation: false,
             called_by_vm: false,
+            packed: None,
         });
         let words = (self.slot(raw.fp, self.cpu.sender_sp), self.slot(raw.fp, 0));
         let (Some(sp), Some(fp)) = words else {
@@ -193,6 +194,7 @@ impl Walker<'_> {
             in_continuation: false,
             enters_continuation,
             called_by_vm: false,
+            packed: None,
         }
     }
 
@@ -229,6 +231,7 @@ impl Walker<'_> {
                 in_continuation: false,
                 enters_continuation: false,
                 called_by_vm: false,
+                packed: None,
             });
             return Ok(());
         };
@@ -251,6 +254,7 @@ impl Walker<'_> {
                 in_continuation: false,
                 enters_continuation: false,
                 called_by_vm: false,
+                packed: None,
             });
         }
         Ok(())

@@ -8,7 +8,7 @@ use super::records::{
 };
 use super::threads::{Dumped, Threads};
 use crate::error::Result;
-use crate::heap::Heap;
+use crate::heap::{Heap, Traced};
 use crate::hotspot::class_facts::{ClassFacts, ClassReader};
 use crate::hotspot::field_layout::hprof_size;
 use crate::hotspot::frames::Walker;
@@ -21,6 +21,7 @@ const SEGMENT: usize = 1 << 20;
 /// Appends the dump's first part to `out`. Answers how many threads it named, and what names more.
 pub fn write<'h>(
     heap: &'h Heap,
+    traced: Option<&'h Traced>,
     out: &mut Vec<u8>,
     summary: &mut DumpSummary,
 ) -> Result<(u32, Threads<'h>)> {
@@ -38,7 +39,7 @@ pub fn write<'h>(
             })
         })
         .collect();
-    let mut threads = Threads::new(Walker::new(vm)?, &classes);
+    let mut threads = Threads::new(Walker::new(vm)?, traced, &classes);
     let dumped = threads.collect(heap, &mut summary.damaged);
     let mut symbols = named(heap, &facts);
     symbols.extend(threads.symbols(&dumped));

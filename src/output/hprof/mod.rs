@@ -14,7 +14,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::error::{Error, Fault, Result};
-use crate::heap::{Heap, WalkReport, walk};
+use crate::heap::{Heap, Traced, WalkReport, walk};
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::perfdata;
 
@@ -43,8 +43,11 @@ pub struct DumpSummary {
 pub type Named<'h> = (u32, threads::Threads<'h>);
 
 /// The dump up to its first object: all that it holds of the metadata. Also answers how many
-/// threads it names, and its summary so far.
-pub fn head<'h>(heap: &'h Heap) -> Result<(Vec<u8>, Named<'h>, DumpSummary)> {
+/// threads it names, and its summary so far. `traced` tells which objects stacks may hold.
+pub fn head<'h>(
+    heap: &'h Heap,
+    traced: Option<&'h Traced>,
+) -> Result<(Vec<u8>, Named<'h>, DumpSummary)> {
     let vm = heap.vm;
     let mut summary = DumpSummary { damaged: heap.damaged.clone(), ..DumpSummary::default() };
     let mut out = Vec::new();
@@ -55,7 +58,7 @@ pub fn head<'h>(heap: &'h Heap) -> Result<(Vec<u8>, Named<'h>, DumpSummary)> {
     let times = perfdata::times(&perfdata::read(vm));
     let known = times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0)));
     out.u8(vm.taken_ms.unwrap_or(known));
-    let threads = classes::write(heap, &mut out, &mut summary)?;
+    let threads = classes::write(heap, traced, &mut out, &mut summary)?;
     Ok((out, threads, summary))
 }
 
@@ -67,14 +70,14 @@ pub fn write_dump(
     progress: &dyn Fn(u64),
 ) -> Result<DumpSummary> {
     let vm = heap.vm;
-    let (head, (threads_named, mut named), mut summary) = head(heap)?;
+    let traced = heap.traced(threads)?;
+    let (head, (threads_named, mut named), mut summary) = head(heap, traced)?;
     out.write_all(&head).map_err(Error::from_write)?;
     drop(head);
     let (mut buffer, mut traces) = (Vec::new(), Vec::new());
     let first_virtual = threads_named + 1;
     let mut thread = first_virtual;
 
-    let traced = heap.traced(threads)?;
     summary.damaged.extend(traced.iter().flat_map(|t| t.damaged.iter().cloned()));
     let reference = match &vm.barrier {
         Barrier::Z(_) => plan::Copy::Barrier,

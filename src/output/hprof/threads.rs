@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::records::{EMPTY_TRACE, Put, sub, tag};
-use crate::heap::Heap;
+use crate::heap::{Heap, Traced};
 use crate::hotspot::frames::{Frame, Stack, Value, Walker};
 use crate::hotspot::klass::Klass;
 
@@ -41,6 +41,7 @@ struct Root {
 #[derive(Debug)]
 pub struct Threads<'v> {
     walker: Walker<'v>,
+    traced: Option<&'v Traced>,
     serials: HashMap<u64, u32>,
     /// Frames written so far, and the ids of those. Threads share what is the same: virtual ones
     /// may be a million.
@@ -51,9 +52,9 @@ pub struct Threads<'v> {
 
 impl<'v> Threads<'v> {
     /// Classes' serials are their places in the dump, from 1.
-    pub fn new(walker: Walker<'v>, classes: &[&Klass]) -> Threads<'v> {
+    pub fn new(walker: Walker<'v>, traced: Option<&'v Traced>, classes: &[&Klass]) -> Threads<'v> {
         let serials = (1..).zip(classes).map(|(serial, k)| (k.addr, serial)).collect();
-        Threads { walker, serials, frames: HashMap::new(), written: BTreeSet::new() }
+        Threads { walker, traced, serials, frames: HashMap::new(), written: BTreeSet::new() }
     }
 
     /// The visible threads, a mounted virtual one before its carrier. Stacks that end early are
@@ -121,7 +122,7 @@ impl<'v> Threads<'v> {
                 values.extend(self.walker.expressions(frame));
             }
             roots.extend(values.into_iter().filter_map(|v| match v {
-                Value::Object(object) if object != 0 => {
+                Value::Object(object) if self.is_object(object) => {
                     Some(Root { tag: sub::ROOT_JAVA_FRAME, object, frame: number })
                 }
                 _ => None,
@@ -143,6 +144,15 @@ impl<'v> Threads<'v> {
             },
         };
         Dumped { object, frames: frames.iter().map(record).collect(), roots }
+    }
+
+    /// Whether a frame's reference leads to an object. A slot that the method uses no more, or not
+    /// yet, may hold anything where the thread was caught between two safepoints.
+    fn is_object(&self, addr: u64) -> bool {
+        match self.traced {
+            Some(traced) => traced.reaches(addr),
+            None => addr != 0 && self.walker.vm.klass_of(addr).is_some(),
+        }
     }
 
     /// The symbols that these threads' frames refer to, each once in a dump: notes them as
