@@ -137,12 +137,11 @@ fn count(in_ci: usize) -> usize {
     n.unwrap_or(in_ci)
 }
 
-/// Runs a capture to its end. 3: it fell into a pause, or beside memory that was allocated and not
-/// touched yet. What is in the core is compared by the callers.
+/// Runs a capture to its end. 3: it fell into a pause. What is in the core is compared by the callers.
 fn captured(cmd: &mut Command) {
     let out = cmd.output().expect("rjcore");
     let said = String::from_utf8_lossy(&out.stderr);
-    let told = caught_collecting(&said) || said.contains("are nowhere");
+    let told = caught_collecting(&said);
     let fine = out.status.success() || (out.status.code() == Some(3) && told);
     assert!(fine, "{cmd:?}: {}\n{said}", out.status);
 }
@@ -161,10 +160,7 @@ fn take(jvm: &Jvm, i: usize, core: &Path, ours: &Path) -> bool {
     println!("{i} {method}: {:?} {}", said.status.code(), json["gaps"]);
     let gaps = &json["gaps"];
     let pause = gaps["metadata"].to_string().contains("middle of a garbage collection");
-    // An array that is being made has pages that nobody has touched yet.
-    let text = gaps.to_string();
-    let untouched = text.contains("not_saved") && !text.contains("unknown_klass");
-    assert!(json["whole"] == true || pause || untouched, "{gaps}");
+    assert!(json["whole"] == true || pause, "{gaps}");
     pause
 }
 

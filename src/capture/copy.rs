@@ -13,7 +13,7 @@ use super::maps::{self, Kind, Mapping};
 use super::pages::Run;
 use super::plan::{Holder, Saved, saved};
 use super::ranges::{Ranges, minus, union};
-use super::shared::{Object, objects};
+use super::shared::{Object, follow, objects};
 use super::track::Tracker;
 use super::{Failure, Snapshot, Target, sys};
 
@@ -279,25 +279,18 @@ impl<'t> Copy<'t> {
     /// Copies what is missing of shared memory.
     fn shared_rest(&mut self, tracker: Option<&Tracker>, maps: &[Mapping]) -> io::Result<()> {
         let target = self.target;
-        for mut o in objects(target.pid, maps) {
-            match self.shared.iter_mut().find(|s| s.file == o.file) {
-                Some(s) => {
-                    s.image.add(&minus(&o.extents, &s.extents), target.staging)?;
-                    s.extents = o.extents;
-                }
-                None => {
-                    o.image.add(&o.extents, target.staging)?;
-                    self.shared.push(o);
-                }
-            }
-        }
+        follow(&mut self.shared, target.pid, maps, target.staging)?;
         for i in 0..self.shared.len() {
             let ranges = match tracker {
                 None => self.shared[i].data(&self.shared[i].extents, maps, &target.pages)?,
                 Some(tracker) => {
                     let (mut written, unwatched) = self.shared_written(i, tracker, maps);
-                    // Written to through a mapping that is gone: all data of it.
-                    written.extend(self.shared[i].data(&unwatched, maps, &target.pages)?);
+                    // Written to through a mapping that is gone: all data of it; the rest is
+                    // a hole by now.
+                    let data = self.shared[i].data(&unwatched, maps, &target.pages)?;
+                    let image = &mut self.shared[i].image;
+                    minus(&unwatched, &data).iter().for_each(|h| image.drop_pages(h.0, h.1));
+                    written.extend(data);
                     union(written)
                 }
             };

@@ -405,10 +405,15 @@ impl<'a> Target<'a> {
         let at = SystemTime::now();
         let threads = self.thread_states(&frozen.threads, known);
         let mut in_stop = 0;
-        for o in &mut objects {
-            let data = o.data(&o.extents, &self.maps, &self.pages);
-            let data = data.map_err(|e| self.lost(&e.to_string()))?;
-            in_stop += o.copy(&data, self.options.threads, &self.maps, &self.memory);
+        if !objects.is_empty() {
+            let lost = |e: io::Error| self.lost(&e.to_string());
+            let maps = maps::read(self.pid).map_err(lost)?;
+            self.same_program(&maps)?;
+            shared::follow(&mut objects, self.pid, &maps, self.staging).map_err(lost)?;
+            for o in &mut objects {
+                let data = o.data(&o.extents, &maps, &self.pages).map_err(lost)?;
+                in_stop += o.copy(&data, self.options.threads, &maps, &self.memory);
+            }
         }
         let mut thread =
             injector.borrow_one(&frozen.threads, &self.maps).map_err(Failure::Refused)?;
@@ -444,7 +449,8 @@ impl<'a> Target<'a> {
             let saved = plan::saved(&m, &present, self.options.full, end);
             kept.push((m, saved, plan::Holder::Memory));
         }
-        let bad = objects.iter().flat_map(|o| o.failed_addresses(&self.maps)).collect();
+        let inherited: Vec<Mapping> = kept.iter().map(|(m, ..)| m.clone()).collect();
+        let bad = objects.iter().flat_map(|o| o.failed_addresses(&inherited)).collect();
         Ok(Snapshot {
             at,
             pause,

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
@@ -48,6 +49,29 @@ pub fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
         o.extents = union(std::mem::take(&mut o.extents));
     }
     out
+}
+
+/// Makes `objects`, which were mapped a moment ago, those that are mapped in `maps`. ZGC maps
+/// and unmaps its heap as it runs.
+pub fn follow(
+    objects: &mut Vec<Object>,
+    pid: i32,
+    maps: &[Mapping],
+    staging: Option<&Path>,
+) -> io::Result<()> {
+    for mut now in self::objects(pid, maps) {
+        match objects.iter_mut().find(|o| o.file == now.file) {
+            Some(o) => {
+                o.image.add(&minus(&now.extents, &o.extents), staging)?;
+                o.extents = now.extents;
+            }
+            None => {
+                now.image.add(&now.extents, staging)?;
+                objects.push(now);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Root may follow map_files; everyone who may trace the process may open its descriptors, and
