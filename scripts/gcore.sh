@@ -36,6 +36,12 @@ take() {
         rm -f "$1"
         die "gdb wrote no core of $pid to $1 (its last words are above)"
     fi
+    # Guard pages end glibc's stacks from 2.42 on. gdb meets one and gives up the megabyte around it, where other
+    # threads' stacks may lie: the core has zeros there.
+    if [[ $log == *"Memory read failed"* ]]; then
+        grep 'Memory read failed' <<< "$log" | sed 's/.*section, /gcore.sh: gdb lost /' >&2
+        say "the core has zeros there; \`rjcore capture $pid\` reads such memory"
+    fi
 }
 
 case $out in

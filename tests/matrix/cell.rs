@@ -78,21 +78,29 @@ fn archive(cell: &Cell, flags: &[&str], jar: &Path, dir: &Scratch) -> Vec<String
     vec![option("SharedArchiveFile", file)]
 }
 
-/// Takes the core; returns it and what rjcore needs to read it.
-fn core(cell: &Cell, jvm: Jvm, dir: &Scratch) -> (PathBuf, Vec<String>) {
-    let path = dir.path("taken.core");
+/// A core, and what rjcore needs to read it.
+struct Taken {
+    core: PathBuf,
+    sysroot: Vec<String>,
+    /// gdb lost stacks: those threads' frames are not there, and rjcore must say so.
+    lost_stacks: bool,
+}
+
+fn take(cell: &Cell, jvm: Jvm, dir: &Scratch) -> Taken {
+    let core = dir.path("taken.core");
+    let (sysroot, lost_stacks) = (Vec::new(), false);
     match cell.form.taker {
         Taker::Capture => {
-            run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&path));
-            (path, Vec::new())
+            run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+            Taken { core, sysroot, lost_stacks }
         }
         Taker::Gcore => {
-            jvm.gcore(&path);
-            (path, Vec::new())
+            let lost_stacks = jvm.gcore(&core);
+            Taken { core, sysroot, lost_stacks }
         }
         Taker::Kernel => {
             let root = jdks::root().display().to_string();
-            (jvm.abort(dir), vec!["--sysroot".into(), root])
+            Taken { core: jvm.abort(dir), sysroot: vec!["--sysroot".into(), root], lost_stacks }
         }
     }
 }
@@ -121,16 +129,17 @@ pub fn figures(cell: &Cell) -> Figures {
     let (hotspot, ours) = (dir.path("hotspot.hprof"), dir.path("ours.hprof"));
     jvm.heap_dump(&hotspot);
     let live = jcmd_histogram(&jvm.jcmd(&["GC.class_histogram", "-all"]));
-    let (core, sysroot) = core(cell, jvm, &dir);
-    let sysroot: Vec<&str> = sysroot.iter().map(String::as_str).collect();
+    let taken = take(cell, jvm, &dir);
+    let core = &taken.core;
+    let sysroot: Vec<&str> = taken.sysroot.iter().map(String::as_str).collect();
 
-    let mut found = Figures { core_bytes: on_disk(&core), ..Figures::default() };
+    let mut found = Figures { core_bytes: on_disk(core), ..Figures::default() };
     let dumping = Instant::now();
-    dump(&core, &ours, &sysroot, &mut found);
+    let cut_short = dump(&taken, &ours, &sysroot, &mut found);
     found.dumping = dumping.elapsed();
     if ours.exists() {
-        same_heap(cell, &hotspot, &ours, &mut found);
-        let counted = rjcore_histogram(&core, &sysroot);
+        same_heap(cell, &hotspot, &ours, &cut_short, &mut found);
+        let counted = rjcore_histogram(core, &sysroot);
         let live = mended(live, &counted);
         let off = if cell.collector.moves {
             counted_otherwise(&live, &counted, LEFT_ON_STACKS as u64, ATTACH_LISTENER as u64)
@@ -149,13 +158,21 @@ fn on_disk(file: &Path) -> u64 {
     std::fs::metadata(file).expect("the core").blocks() * 512
 }
 
-/// rjcore's dump. One with gaps goes on, but is no pass.
-fn dump(core: &Path, out: &Path, sysroot: &[&str], found: &mut Figures) {
+/// rjcore's dump. One with gaps goes on, but is no pass; answers what it said of stacks that gdb lost.
+fn dump(taken: &Taken, out: &Path, sysroot: &[&str], found: &mut Figures) -> Vec<String> {
     let mut cmd = rjcore();
-    cmd.arg("dump").arg(core).arg("-o").arg(out).arg("--json").args(sysroot);
+    cmd.arg("dump").arg(&taken.core).arg("-o").arg(out).arg("--json").args(sysroot);
     let answer = cmd.stdin(Stdio::null()).output().expect("rjcore starts");
+    let mut told = Vec::new();
     if let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.stdout) {
         found.unparsed = json["gaps"]["damaged_bytes"].as_u64().unwrap_or(0);
+        let all = json["gaps"]["metadata"].as_array().cloned().unwrap_or_default();
+        told.extend(all.iter().map(|line| line.as_str().expect("text").to_owned()));
+    }
+    let lost = |line: &String| line.contains("ends early: its stack is zero at");
+    let only_stacks = taken.lost_stacks && found.unparsed == 0 && told.iter().all(lost);
+    if only_stacks && answer.status.code() == Some(3) {
+        return told;
     }
     if !answer.status.success() {
         let said = String::from_utf8_lossy(&answer.stderr);
@@ -164,6 +181,7 @@ fn dump(core: &Path, out: &Path, sysroot: &[&str], found: &mut Figures) {
         found.wrong.push(format!("dump: {}: {said}", answer.status));
         found.differences += 1;
     }
+    Vec::new()
 }
 
 /// First versions of JFR's event classes, which HotSpot replaced while it loaded them and frees at the next collection
@@ -209,7 +227,7 @@ fn reachable(d: &mut Differences) {
 }
 
 /// HotSpot's dump against rjcore's, object by object.
-fn same_heap(cell: &Cell, hotspot: &Path, ours: &Path, found: &mut Figures) {
+fn same_heap(cell: &Cell, hotspot: &Path, ours: &Path, cut_short: &[String], found: &mut Figures) {
     let (a, b) = (Dump::open(hotspot), Dump::open(ours));
     // A comparison of nothing with nothing would pass too.
     assert!(a.objects.len() > 15_000 && a.classes.len() > 400, "HotSpot's dump is too small");
@@ -229,6 +247,11 @@ fn same_heap(cell: &Cell, hotspot: &Path, ours: &Path, found: &mut Figures) {
         }
     } else {
         tlab_fillers(&a, &mut d);
+    }
+    // As many threads without frames as rjcore said.
+    let frameless = d.take(|d| d.kind == "stack" && d.right == "- of 0");
+    if frameless.len() > cut_short.len() {
+        d.list.extend(frameless);
     }
     replaced_events(&a, &mut d);
     if cell.jdk == 21 {

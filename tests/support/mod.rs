@@ -197,8 +197,9 @@ impl Jvm {
         assert!(said.contains("Heap dump file created"), "{said}");
     }
 
-    pub fn gcore(&self, file: &Path) {
-        gcore(self.pid(), file);
+    /// Takes a core with gdb; answers whether gdb lost stacks.
+    pub fn gcore(&self, file: &Path) -> bool {
+        gcore(self.pid(), file)
     }
 
     /// Kills it with SIGABRT and returns the core that the kernel wrote into `dir`.
@@ -234,10 +235,12 @@ impl Drop for Jvm {
 }
 
 /// One core at a time: several at once of JVMs in tests side by side would fill the disk cache.
-pub fn gcore(pid: u32, file: &Path) {
+/// Answers whether gdb gave up memory beside guard pages, in which stacks lie.
+pub fn gcore(pid: u32, file: &Path) -> bool {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
-    run(Command::new(dep("scripts/gcore.sh")).arg(pid.to_string()).arg(file));
+    let out = run(Command::new(dep("scripts/gcore.sh")).arg(pid.to_string()).arg(file));
+    String::from_utf8_lossy(&out.stderr).contains("gdb lost")
 }
 
 /// A program of the system that the set-up installs.

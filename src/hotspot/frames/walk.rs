@@ -110,7 +110,15 @@ impl Walker<'_> {
 
     /// `frame::sender_for_interpreter_frame`.
     fn interpreted(&self, raw: &Raw, top: bool, out: &mut Stack) -> Next {
-        let Some(method) = self.slot(raw.fp, self.cpu.method).and_then(|m| self.method(m)) else {
+        let word = self.slot(raw.fp, self.cpu.method);
+        if word == Some(0) && self.slot(raw.fp, 1) == Some(0) {
+            return Next::Broken(format!(
+                "its stack is zero at {:#x} (gdb's gcore loses what lies beside guard pages; rjcore \
+                 capture does not)",
+                raw.fp
+            ));
+        }
+        let Some(method) = word.and_then(|m| self.method(m)) else {
             return Next::Broken(format!("the interpreter's frame at {:#x} has no method", raw.fp));
         };
         let bci = self.interpreted_bci(raw, &method, top);
