@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rjcore::capture::CoreOut;
 use rjcore::error::Error;
 use rjcore::output::sink::{Sink, Target};
 
@@ -238,4 +239,17 @@ fn a_file_that_cannot_grow_leaves_nothing() {
         assert_eq!(names(dir.path()).len(), usize::from(before));
     }
     assert_eq!(fs::read(&path).unwrap(), b"old");
+}
+
+/// Zeros at the end are part of the file before it has its name, too: `capture` checks it then.
+#[test]
+fn zeros_that_were_left_out_count_at_once() {
+    let (_dir, path) = dir();
+    let mut sink = Sink::open(&target(&path, false), true).unwrap();
+    sink.write_all(b"head").unwrap();
+    sink.skip(1 << 20).unwrap();
+    sink.sync().unwrap();
+    assert_eq!(fs::metadata(sink.hidden().unwrap()).unwrap().len(), 4 + (1 << 20));
+    assert_eq!(sink.finish().unwrap(), 4 + (1 << 20));
+    assert_eq!(fs::metadata(&path).unwrap().len(), 4 + (1 << 20));
 }

@@ -119,21 +119,29 @@ impl Sink {
     pub fn finish(mut self) -> Result<u64> {
         self.flush().map_err(Error::from_write)?;
         self.check().map_err(Error::from_write)?;
+        self.set_len()?;
         if let Out::Temporary(t) = &mut self.out {
-            if self.holes
-                && let Some(file) = &t.file
-            {
-                file.as_file().set_len(self.sent).map_err(|e| t.unfinished(e))?;
-            }
             t.persist()?;
         }
         Ok(self.sent)
     }
 
+    /// Gives the file the length that it has with zeros that were left out at its end.
+    fn set_len(&self) -> Result<()> {
+        match &self.out {
+            Out::Temporary(t @ Temporary { file: Some(file), .. }) if self.holes => {
+                file.as_file().set_len(self.sent).map_err(|e| t.unfinished(e))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Bring what was written to the disk, before [`Sink::finish`] gives it its name: a power
-    /// cut then leaves all of it or nothing. Streams have nothing to bring.
+    /// cut then leaves all of it or nothing, and who reads the hidden file meets all of it.
+    /// Streams have nothing to bring.
     pub fn sync(&mut self) -> Result<()> {
         self.flush().map_err(Error::from_write)?;
+        self.set_len()?;
         if let Out::Temporary(t) = &mut self.out
             && let Some(file) = &mut t.file
         {
