@@ -14,8 +14,9 @@ use super::pages::Run;
 use super::plan::{Holder, Saved, saved};
 use super::ranges::{Ranges, minus, union};
 use super::shared::{Object, follow, objects};
+use super::sys;
+use super::target::{Failure, Snapshot, Target};
 use super::track::Tracker;
-use super::{Failure, Snapshot, Target, sys};
 
 /// Rounds end once this little was written to meanwhile.
 const LITTLE: u64 = 4 << 20;

@@ -20,12 +20,11 @@ mod refusal;
 mod room;
 mod shared;
 mod sys;
+mod target;
 mod track;
 mod writer;
 mod x86_64;
 
-use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -34,29 +33,22 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use fork::Child;
-use freeze::{Frozen, Patience, Stopped};
+use freeze::Frozen;
 use image::Image;
 use inject::Injector;
 use maps::{Kind, Mapping};
 use notes::{Origin, ThreadName, ThreadState};
-use pages::PageMap;
 use plan::{Saved, SharedPlan};
-use process::{Facts, Thread};
-use ranges::Ranges;
 use room::Room;
 use shared::{Object, objects};
+use target::{Failure, SMALL_SHARED, Snapshot, Target};
 pub use writer::CoreOut;
 
-/// Shared memory below this (HotSpot's counters, say) is copied within the stop of a fork.
-const SMALL_SHARED: u64 = 16 << 20;
 /// A fork is refused where less than this part of the process's memory is free for the copies
 /// of pages that it writes to meanwhile.
 const FORK_ROOM: u64 = 10;
 /// And at least so much must be free.
 const LEAST_ROOM: u64 = 64 << 20;
-
-/// PF_KTHREAD, among the flags in proc_pid_stat(5).
-const KERNEL_THREAD: u32 = 0x20_0000;
 
 /// How the snapshot is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -158,48 +150,6 @@ pub struct Report {
     pub unreadable: Vec<(u64, u64)>,
 }
 
-/// Why a method did not do.
-enum Failure {
-    /// It cannot be done this way; nothing was changed, another way may do.
-    Refused(String),
-    /// It cannot be done at all.
-    Failed(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(e: Error) -> Failure {
-        Failure::Failed(e)
-    }
-}
-
-/// The process, as it was before the stop.
-struct Target<'a> {
-    pid: i32,
-    options: &'a Options<'a>,
-    maps: Vec<Mapping>,
-    memory: File,
-    pages: PageMap,
-    facts: Facts,
-    /// Where copies go, if not to memory.
-    staging: Option<&'a Path>,
-}
-
-/// The process's memory and threads at one instant.
-struct Snapshot {
-    /// When it was.
-    at: SystemTime,
-    pause: Duration,
-    threads: Vec<ThreadState>,
-    maps: Vec<(Mapping, Saved, plan::Holder)>,
-    shared: Vec<Object>,
-    image: Image,
-    child: Option<Child>,
-    in_stop: u64,
-    rounds: Vec<u64>,
-    /// Addresses that could not be read.
-    bad: Ranges,
-}
-
 /// Writes a core of `pid` to `out`.
 ///
 /// Whatever happens, the process runs on with its own registers, and nothing of rjcore stays in
@@ -225,105 +175,7 @@ pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result
     Ok(Report { refused, huge_again: collapsed.again, huge_split: collapsed.left, ..report })
 }
 
-impl<'a> Target<'a> {
-    fn open(pid: i32, options: &'a Options<'a>) -> Result<Target<'a>> {
-        let denied = |e: io::Error| match e.kind() {
-            io::ErrorKind::NotFound => {
-                refusal::explain(pid, pid, &io::Error::from_raw_os_error(libc::ESRCH))
-            }
-            io::ErrorKind::PermissionDenied => {
-                refusal::explain(pid, pid, &io::Error::from_raw_os_error(libc::EPERM))
-            }
-            _ => Error::Capture { pid, what: e.to_string() },
-        };
-        if pid == std::process::id() as i32 {
-            return Err(Error::Capture { pid, what: "that is rjcore itself".into() });
-        }
-        if let Some(what) = refusal::by_page_size(sys::page_size()) {
-            return Err(Error::Capture { pid, what });
-        }
-        let facts = Facts::read(pid).map_err(denied)?;
-        if facts.status.tgid != pid {
-            let what = format!(
-                "it is a thread of process {0}; give that: rjcore capture {0}",
-                facts.status.tgid
-            );
-            return Err(Error::Capture { pid, what });
-        }
-        if matches!(facts.stat.state, 'Z' | 'X') {
-            let what = "it has ended and is a zombie: its memory is gone";
-            return Err(Error::Capture { pid, what: what.into() });
-        }
-        if facts.stat.flags & KERNEL_THREAD != 0 {
-            let what = format!("\"{}\" is a kernel thread, not a process", facts.stat.comm);
-            return Err(Error::Capture { pid, what });
-        }
-        let maps = maps::read(pid).map_err(denied)?;
-        let memory = File::open(format!("/proc/{pid}/mem")).map_err(denied)?;
-        let pages = PageMap::open(pid).map_err(denied)?;
-        if !maps.iter().any(is_libjvm) {
-            let name = &facts.stat.comm;
-            let what = format!(
-                "\"{name}\" is not a HotSpot JVM: it has no libjvm.so mapped; for another program \
-                 use gdb's gcore"
-            );
-            return Err(Error::Capture { pid, what });
-        }
-        Ok(Target { pid, options, maps, memory, pages, facts, staging: None })
-    }
-
-    fn patience(&self) -> Patience<'a> {
-        Patience { timeout: self.options.stop_timeout, cancelled: self.options.cancelled }
-    }
-
-    fn error(&self, what: &str) -> Error {
-        Error::Capture { pid: self.pid, what: what.into() }
-    }
-
-    /// Whether it still has memory: one that was killed has none.
-    fn has_memory(&self) -> bool {
-        maps::read(self.pid).is_ok_and(|maps| !maps.is_empty())
-    }
-
-    /// The error for memory that cannot be read.
-    fn lost(&self, what: &str) -> Error {
-        match self.has_memory() {
-            true => self.error(&format!("its memory cannot be read: {what}")),
-            false => self.error("it ended before its memory was read"),
-        }
-    }
-
-    /// `maps` are still those of the program that was looked at.
-    fn same_program(&self, maps: &[Mapping]) -> Result<()> {
-        let libjvm = |maps: &[Mapping]| maps.iter().find(|m| is_libjvm(m)).map(|m| m.start);
-        match libjvm(maps) == libjvm(&self.maps) {
-            true => Ok(()),
-            false => Err(self.error("it has become another program meanwhile (execve)")),
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        match (self.options.cancelled)() {
-            true => Err(self.error("interrupted; the process runs on")),
-            false => Ok(()),
-        }
-    }
-
-    /// Bytes of memory that a fork does not isolate.
-    fn shared_bytes(&self) -> u64 {
-        let data = |o: &Object| {
-            // It only helps to choose; what cannot be read is told when it is to be copied.
-            let data = o.data(&o.extents, &self.maps, &self.pages).unwrap_or_default();
-            data.iter().map(|r| r.1 - r.0).sum::<u64>()
-        };
-        objects(self.pid, &self.maps).iter().map(data).sum()
-    }
-
-    /// Whether a fork freezes all that matters.
-    fn fork_isolates(&self) -> bool {
-        self.shared_bytes() <= SMALL_SHARED
-    }
-
+impl Target<'_> {
     /// Takes the snapshot by the first method that does.
     fn take(
         &self,
@@ -465,36 +317,6 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// What /proc says of the threads, read before the stop so that it need not be in it.
-    fn thread_facts(&self) -> HashMap<i32, Thread> {
-        let tids = freeze::tasks(self.pid).unwrap_or_default();
-        tids.into_iter().filter_map(|tid| Some((tid, Thread::read(self.pid, tid)?))).collect()
-    }
-
-    /// The threads' registers.
-    fn thread_states(
-        &self,
-        stopped: &[Stopped],
-        mut known: HashMap<i32, Thread>,
-    ) -> Vec<ThreadState> {
-        let state = |t: &Stopped| {
-            let facts = known.remove(&t.tid).or_else(|| Thread::read(self.pid, t.tid))?;
-            let set = |kind, max| sys::registers(t.tid, kind, max).unwrap_or_default();
-            let signal = match t.signal() {
-                0 => None,
-                signal => sys::signal_info(t.tid).ok().map(|info| (signal, info)),
-            };
-            Some(ThreadState {
-                facts,
-                general: sys::registers(t.tid, sys::NT_PRSTATUS, 1024).ok()?,
-                floating: set(sys::NT_FPREGSET, 4096),
-                extended: set(sys::NT_X86_XSTATE, x86_64::MAX_XSTATE),
-                signal,
-            })
-        };
-        stopped.iter().filter_map(state).collect()
-    }
-
     /// Writes the core and lets the snapshot go.
     fn write(
         &self,
@@ -555,8 +377,4 @@ impl<'a> Target<'a> {
             unreadable: written.bad,
         })
     }
-}
-
-fn is_libjvm(m: &Mapping) -> bool {
-    m.name.strip_suffix(b" (deleted)").unwrap_or(&m.name).ends_with(b"/libjvm.so")
 }
