@@ -269,8 +269,7 @@ impl<'h> Tracer<'h> {
             }
             Refs::Mirror { fields, klass } => {
                 self.fields(item.addr, fields, targets, scratch);
-                let klass = self.read(item.addr + u64::from(*klass), 8, scratch);
-                let klass = klass.and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+                let klass = self.mirrored(item.addr, *klass, scratch);
                 if let Some(statics) =
                     self.refs.statics.get(self.heap.klasses.number(klass) as usize)
                 {
@@ -286,6 +285,20 @@ impl<'h> Tracer<'h> {
                 }
             }
         }
+    }
+
+    /// The Klass* in the mirror at `addr`, 0 where it has none.
+    fn mirrored(&self, addr: u64, klass: u32, scratch: &mut Vec<u8>) -> u64 {
+        let klass = self.read(addr + u64::from(klass), 8, scratch);
+        klass.and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
+    }
+
+    /// Whether it is a mirror that no class has: an old copy, or its class is gone.
+    fn is_of_no_class(&self, item: Item, scratch: &mut Vec<u8>) -> bool {
+        let Refs::Mirror { klass, .. } = &self.refs.of[item.klass as usize] else { return false };
+        let klass = self.mirrored(item.addr, *klass, scratch);
+        let mirror = self.heap.vm.classes.get(klass).map(|k| k.mirror);
+        klass != 0 && mirror != Some(item.addr)
     }
 
     fn fields(&self, addr: u64, fields: &[u32], targets: &mut Vec<u64>, scratch: &mut Vec<u8>) {
@@ -357,7 +370,7 @@ impl<'h> Tracer<'h> {
         while let Some(item) = queue.pop() {
             targets.clear();
             self.targets(item, &mut targets, &mut scratch, &mut queue, &mut finds);
-            if !finds.dangling.is_empty() {
+            if !finds.dangling.is_empty() || self.is_of_no_class(item, &mut scratch) {
                 return None;
             }
             for target in &targets {
