@@ -59,6 +59,15 @@ pub struct Missing {
     pub why: String,
 }
 
+/// The file of a mapped library.
+#[derive(Debug)]
+pub struct FoundFile {
+    /// Its bytes.
+    pub map: Arc<Mmap>,
+    /// Whether its build-id, or where the core lacks that its dynamic section, is the core's.
+    pub proven: bool,
+}
+
 /// A candidate opened and mapped.
 pub(super) struct Candidate {
     path: PathBuf,
@@ -157,6 +166,22 @@ impl CoreFile {
         }
         self.memory.merge();
         Ok(out)
+    }
+
+    /// The file of the library at `mapping`, looked for as [`CoreFile::lay_backing_files`] does,
+    /// or why there is none.
+    pub fn find_file(&self, mapping: &FileMapping, sysroot: &Sysroot) -> Result<FoundFile, String> {
+        if mapping.file_name() == "libjvm.so"
+            && let Some(given) = sysroot.jvm.as_deref().filter(|_| !sysroot.alone)
+        {
+            let found = self.given_jvm(given).map_err(|e| e.to_string())?;
+            return Ok(FoundFile { map: found.map, proven: found.proven });
+        }
+        let mut why = String::new();
+        match self.search(mapping, sysroot, &mut Vec::new(), &mut why) {
+            Some(found) => Ok(FoundFile { map: found.map, proven: found.proven }),
+            None => Err(why),
+        }
     }
 
     /// Lays `c` under `mapping`, except where the process may have had other bytes: the
@@ -330,6 +355,18 @@ impl CoreFile {
         let end = mapping.file_offset.saturating_add(mapping.end - mapping.start);
         if (file.len() as u64).next_multiple_of(self.page_size()) < end {
             return Err("shorter than the file that the process had mapped".into());
+        }
+        let mut all = self.mappings.iter().filter(|m| m.path == mapping.path);
+        let base = all.find(|m| m.file_offset == 0);
+        let expected = base.and_then(|m| read_build_id(&self.memory, m.start).ok().flatten());
+        if let Some(expected) = expected {
+            return match file_build_id(file)? {
+                Some(found) if found == expected => Ok(true),
+                _ => Err("of another build than the process's".into()),
+            };
+        }
+        if file.starts_with(b"\x7fELF") {
+            return self.same_dynamic(&mapping.path, file);
         }
         // A CDS archive has no build-id, but it is of one make with the libjvm beside it.
         match beside() {
