@@ -59,20 +59,11 @@ pub struct Missing {
     pub why: String,
 }
 
-/// The file of a mapped library.
-#[derive(Debug)]
-pub struct FoundFile {
-    /// Its bytes.
-    pub map: Arc<Mmap>,
-    /// Whether its build-id, or where the core lacks that its dynamic section, is the core's.
-    pub proven: bool,
-}
-
 /// A candidate opened and mapped.
 pub(super) struct Candidate {
     path: PathBuf,
     pub(super) map: Arc<Mmap>,
-    proven: bool,
+    pub(super) proven: bool,
     bundled: bool,
 }
 
@@ -168,22 +159,6 @@ impl CoreFile {
         Ok(out)
     }
 
-    /// The file of the library at `mapping`, looked for as [`CoreFile::lay_backing_files`] does,
-    /// or why there is none.
-    pub fn find_file(&self, mapping: &FileMapping, sysroot: &Sysroot) -> Result<FoundFile, String> {
-        if mapping.file_name() == "libjvm.so"
-            && let Some(given) = sysroot.jvm.as_deref().filter(|_| !sysroot.alone)
-        {
-            let found = self.given_jvm(given).map_err(|e| e.to_string())?;
-            return Ok(FoundFile { map: found.map, proven: found.proven });
-        }
-        let mut why = String::new();
-        match self.search(mapping, sysroot, &mut Vec::new(), &mut why) {
-            Some(found) => Ok(FoundFile { map: found.map, proven: found.proven }),
-            None => Err(why),
-        }
-    }
-
     /// Lays `c` under `mapping`, except where the process may have had other bytes: the
     /// file holds the state before relocation and before all writes.
     fn lay(&mut self, mapping: &FileMapping, c: &Candidate) -> u64 {
@@ -231,7 +206,7 @@ impl CoreFile {
     }
 
     /// The file given with `--jvm`, which must be right.
-    fn given_jvm(&self, path: &Path) -> Result<Candidate> {
+    pub(super) fn given_jvm(&self, path: &Path) -> Result<Candidate> {
         let map = map(path).map_err(Error::io(path))?;
         let found = file_build_id(&map).map_err(|why| {
             Error::Usage(format!("{}: {why}; --jvm takes a libjvm.so", path.display()))
@@ -431,7 +406,7 @@ fn writable(file: &[u8], base: u64, page: u64) -> Option<Vec<(u64, u64)>> {
 }
 
 /// The build-id of an ELF file in hex; None if it has none, `Err` if it is no ELF.
-fn file_build_id(file: &[u8]) -> Result<Option<String>, String> {
+pub(super) fn file_build_id(file: &[u8]) -> Result<Option<String>, String> {
     let not_elf = |_| "not a 64-bit ELF file".to_string();
     let header = FileHeader64::<LE>::parse(file).map_err(not_elf)?;
     let phdrs = header.program_headers(LE, file).map_err(not_elf)?;

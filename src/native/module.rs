@@ -88,10 +88,13 @@ impl Module {
         let base = all.find(|m| m.file_offset == 0).map_or(mapping.start, |m| m.start);
         match core.find_file(mapping, sysroot) {
             Ok(file) => {
-                let functions = functions(&file.map);
+                let mut functions = functions(&file.map);
+                if let Some(symbols) = core.find_debug_file(&file.map, sysroot) {
+                    functions.extend(self::functions(&symbols));
+                }
                 let mut module = Module::new(&mapping.path, base, &Image::File(&file.map));
                 module.proven = file.proven;
-                module.functions = functions;
+                module.functions = sorted(functions);
                 module
             }
             Err(why) => Module::in_memory(core, &mapping.path, base, Some(why)),
@@ -223,9 +226,11 @@ fn functions(file: &[u8]) -> Vec<Function> {
     let defined = all.filter(|s| s.is_definition() && s.kind() == SymbolKind::Text);
     let named = defined.filter_map(|s| {
         let name = s.name_bytes().ok().filter(|n| !n.is_empty())?;
+        // Of a symbol's version nobody speaks.
+        let name = name.split(|b| *b == b'@').next()?;
         Some(Function { start: s.address(), size: s.size(), name: name.into() })
     });
-    sorted(named.collect())
+    named.collect()
 }
 
 /// By start; of several names the one that people use: without underscores in front, the shortest.
