@@ -150,14 +150,14 @@ impl Walker<'_> {
             None => (raw.sp.wrapping_add(8), self.word(raw.sp)?),
         };
         let raw = Raw { sp, pc: self.cpu.strip(pc), trust: Trust::Exact, ..raw.clone() };
-        let returns = self.returns_to(raw.pc, raw.sp);
+        let returns = self.returns_to(raw.pc, raw.sp) && self.fits(&raw);
         (returns || leaf && self.leaf_returns_to(raw.pc, raw.sp)).then_some(raw)
     }
 
     fn behind_frame_pointer(&self, raw: &Raw, at: u64, leaf: bool) -> Option<Raw> {
         match self.above(at.wrapping_add(16), Trust::Exact) {
             Next::Frame(next) if next.sp > raw.sp => {
-                let returns = self.returns_to(next.pc, next.sp);
+                let returns = self.returns_to(next.pc, next.sp) && self.fits(&next);
                 (returns || leaf && self.leaf_returns_to(next.pc, next.sp)).then_some(next)
             }
             _ => None,
@@ -265,6 +265,11 @@ impl Walker<'_> {
             }
         }
         Next::Broken(format!("no Java frame was found above {:#x}", raw.pc))
+    }
+
+    /// Interpreted code has a frame pointer that leads to its method.
+    fn fits(&self, raw: &Raw) -> bool {
+        !self.code.is_interpreter(raw.pc) || self.has_method(raw.fp)
     }
 
     fn has_method(&self, fp: u64) -> bool {
