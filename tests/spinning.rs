@@ -8,9 +8,8 @@ mod support;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
-use support::{Jvm, Scratch, jdk, rjcore};
+use support::{Scratch, jdks, rjcore};
 
 const FLAGS: [&str; 4] = [
     "-Xmx64m",
@@ -43,7 +42,7 @@ type Seen = BTreeMap<String, Result<bool, String>>;
 /// By rjcore: `Ok` says whether any frame is guessed.
 fn rjcores(core: &Path, mixed: bool) -> Seen {
     let mut cmd = rjcore();
-    cmd.arg("stack").arg(core).args(["--json", "--no-heap"]);
+    cmd.arg("stack").arg(core).args(["--json", "--no-heap"]).arg("--sysroot").arg(jdks::root());
     let out = cmd.args(mixed.then_some("--mixed")).output().expect("rjcore");
     let json: Value = serde_json::from_slice(&out.stdout).expect("JSON");
     let mut seen = Seen::new();
@@ -66,8 +65,9 @@ fn rjcores(core: &Path, mixed: bool) -> Seen {
 
 /// By jhsdb jstack.
 fn jhsdbs(version: u32, core: &Path) -> Seen {
-    let mut cmd = Command::new(jdk(version).join("bin/jhsdb"));
-    cmd.args(["jstack", "--exe"]).arg(jdk(version).join("bin/java")).arg("--core").arg(core);
+    let java = format!("/usr/lib/jvm/java-{version}-openjdk-amd64/bin/java");
+    let mut cmd = jdks::command(version, "jhsdb");
+    cmd.args(["jstack", "--exe", &java]).arg("--core").arg(core);
     let out = cmd.output().expect("jhsdb");
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
     let mut stacks: BTreeMap<String, (Vec<String>, bool)> = BTreeMap::new();
@@ -83,7 +83,7 @@ fn jhsdbs(version: u32, core: &Path) -> Seen {
             let method = frame.split('(').next().unwrap_or("");
             stack.0.push(method.rsplit('.').next().unwrap_or("").to_owned());
         }
-        stack.1 |= line.contains("Error occurred") || line.contains("Exception");
+        stack.1 |= line.contains("Error occurred") || line.contains("sun.jvm.hotspot.");
     }
     let state = |kind: &str, s: &(Vec<String>, bool)| match !s.1 && whole(kind, &s.0) {
         true => Ok(false),
@@ -122,7 +122,7 @@ impl Count {
 
 fn spinning(version: u32) {
     let dir = Scratch::new(&format!("spinning-{version}"));
-    let jvm = Jvm::start(version, &FLAGS, "Spinning", &dir);
+    let jvm = jdks::start(version, &FLAGS, "Spinning", &dir);
     let core = dir.path("core");
     let (mut ours, mut mixed, mut theirs) = (Count::default(), Count::default(), Count::default());
     let n = captures();
@@ -141,6 +141,9 @@ fn spinning(version: u32) {
         mixed.add("rjcore --mixed", &rjcores(&core, true));
         if std::env::var_os("RJCORE_JHSDB").is_some() {
             theirs.add("jhsdb", &jhsdbs(version, &core));
+        }
+        if i % 10 == 9 {
+            println!("{version}, {i}: {ours:?}, {mixed:?}, {theirs:?}");
         }
     }
     println!("{version}: rjcore {ours:?}, --mixed {mixed:?}, jhsdb {theirs:?}");

@@ -1,9 +1,9 @@
 //! One step by DWARF's call frame information: a frame's registers to its caller's.
 
 use gimli::{
-    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, Encoding, EndianSlice, EvaluationResult, Expression,
-    Format, LittleEndian, Location, Register, RegisterRule, UnwindContext, UnwindExpression,
-    UnwindSection, UnwindTableRow, Value,
+    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, Encoding, EndianSlice, EvaluationResult,
+    Expression, Format, LittleEndian, Location, Register, RegisterRule, UnwindContext,
+    UnwindExpression, UnwindSection, UnwindTableRow, Value,
 };
 
 use super::{REGISTERS, Registers, Unwinder};

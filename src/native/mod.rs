@@ -120,13 +120,7 @@ impl<'c> Unwinder<'c> {
     /// Files are looked for as for the core itself: see [`CoreFile::lay_backing_files`].
     pub fn new(core: &'c CoreFile, sysroot: Sysroot) -> Unwinder<'c> {
         let cpu = if core.machine() == EM_AARCH64 { &AARCH64 } else { &X86_64 };
-        Unwinder {
-            core,
-            sysroot,
-            cpu,
-            modules: RefCell::default(),
-            names: RefCell::default(),
-        }
+        Unwinder { core, sysroot, cpu, modules: RefCell::default(), names: RefCell::default() }
     }
 
     /// A thread's registers where it was caught.
@@ -231,9 +225,9 @@ impl<'c> Unwinder<'c> {
 
     /// The caller by the frame pointer, which code may use for anything else.
     fn by_frame_pointer(&self, at: &Registers) -> Option<Registers> {
-        let fp = at.fp.filter(|fp| {
-            fp.is_multiple_of(8) && *fp >= at.sp && fp - at.sp < MAX_GUESSED_FRAME
-        })?;
+        let fp = at
+            .fp
+            .filter(|fp| fp.is_multiple_of(8) && *fp >= at.sp && fp - at.sp < MAX_GUESSED_FRAME)?;
         let (saved, pc) = (self.word(fp)?, self.code(self.word(fp.checked_add(8)?)?));
         self.is_code(pc).then(|| self.called(pc, fp.saturating_add(16), saved, &[]))
     }

@@ -162,8 +162,7 @@ impl Module {
     pub fn step(&self, unwinder: &Unwinder, place: u64, at: &Registers) -> Step {
         match (&self.hdr, &self.frames) {
             (Some((hdr_at, hdr)), Some((frames_at, frames))) => {
-                let tables =
-                    Tables { hdr, hdr_at: *hdr_at, frames, frames_at: *frames_at };
+                let tables = Tables { hdr, hdr_at: *hdr_at, frames, frames_at: *frames_at };
                 tables.step(unwinder, place.wrapping_sub(self.bias), at)
             }
             _ => Step::Unknown(format!("{}: {}", self.path, self.why)),

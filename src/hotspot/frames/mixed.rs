@@ -60,7 +60,8 @@ impl Walker<'_> {
     /// The native frames of a thread that runs no Java: of its Thread's own, or of none.
     pub fn native_only(&self, tid: i32, unwinder: &Unwinder) -> NativeRun {
         let note = self.vm.notes.iter().find(|n| n.tid == tid);
-        let run = note.map(|n| unwinder.walk(unwinder.caught(n), true, |pc| self.code.contains(pc)));
+        let run =
+            note.map(|n| unwinder.walk(unwinder.caught(n), true, |pc| self.code.contains(pc)));
         match run {
             Some(Run { frames, end: End::Stopped(at) }) => {
                 let broken = Some(format!("{:#x} is in code of the VM", at.pc));

@@ -51,7 +51,9 @@ impl Walker<'_> {
                     let stack = self.walk(raw, bounds, true);
                     if stack.broken.is_some() { self.caught(note, bounds) } else { stack }
                 }
-                (None, _) => broken("it ran Java code, and its registers are not in the core".into()),
+                (None, _) => {
+                    broken("it ran Java code, and its registers are not in the core".into())
+                }
             },
         };
         self.split(t, &mut stack);

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{Entry, Frame, FrameKind, MAX_FRAMES, Method, Place, Registers, Saved, Stack, Trust, Walker};
+use super::{
+    Entry, Frame, FrameKind, MAX_FRAMES, Method, Place, Registers, Saved, Stack, Trust, Walker,
+};
 use crate::hotspot::code::{Blob, BlobKind, Nmethod, debug_info};
 
 /// A frame as the CPU has it.

@@ -87,9 +87,8 @@ pub fn collect(
         stack: native(t.tid),
     });
     let vm_threads: Vec<VmThread> = vm_threads.collect();
-    let known = |tid: u32| {
-        threads.iter().any(|t| t.tid == tid) || vm_threads.iter().any(|t| t.nid == tid)
-    };
+    let known =
+        |tid: u32| threads.iter().any(|t| t.tid == tid) || vm_threads.iter().any(|t| t.nid == tid);
     let others = core.threads().iter().filter(|n| options.native.is_some() && !known(n.tid as u32));
     let others = others.map(|n| VmThread {
         name: kernel_name(n.tid).unwrap_or_else(|| "(no thread of the VM)".into()),

@@ -306,9 +306,10 @@ impl ThreadDump {
         let of = |(name, stack): (&String, &Stack)| {
             let java = stack.broken.as_ref();
             let java = java.map(|why| format!("the stack of \"{name}\" ends early: {why}"));
-            let native = stack.native_broken.iter().map(|end| {
-                format!("the native frames of \"{name}\" end early: {}", end.why)
-            });
+            let native = stack
+                .native_broken
+                .iter()
+                .map(|end| format!("the native frames of \"{name}\" end early: {}", end.why));
             java.into_iter().chain(native).collect::<Vec<_>>()
         };
         java.chain(unmounted).chain(others).flat_map(of).collect()
