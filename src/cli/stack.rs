@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::source::{Source, check_output};
-use super::{Outcome, print, print_json, tell};
+use super::{Outcome, print, print_by, print_json, tell};
 use crate::error::Result;
 use crate::native::Unwinder;
 use crate::output::report::Gaps;
@@ -103,8 +103,10 @@ impl Args {
                 gaps,
             })?,
             (false, group) => {
-                let out = if group { group_text(&dump) } else { text(&dump) };
-                print(out.as_bytes())?;
+                match group {
+                    true => print(group_text(&dump).as_bytes())?,
+                    false => print_by(|out| text(&dump, out))?,
+                }
                 tell(&gaps.text());
             }
         }

@@ -17,7 +17,7 @@ const ENCODING: Encoding = Encoding { format: Format::Dwarf32, version: 4, addre
 /// What comes below a frame.
 pub(super) enum Step {
     Caller {
-        registers: Registers,
+        registers: Box<Registers>,
         /// It was interrupted by a signal, rather than that it called.
         signal: bool,
     },
@@ -69,7 +69,10 @@ impl Tables<'_> {
         let ra = usize::from(fde.cie().return_address_register().0);
         let frame = Frame { unwinder, frames, at };
         match frame.caller(row, ra) {
-            Some(Some(registers)) => Step::Caller { registers, signal: fde.is_signal_trampoline() },
+            Some(Some(registers)) => {
+                let (registers, signal) = (Box::new(registers), fde.is_signal_trampoline());
+                Step::Caller { registers, signal }
+            }
             Some(None) => Step::Bottom,
             None => Step::Unknown("what its caller saved is not in the core".into()),
         }

@@ -91,7 +91,7 @@ pub enum End {
     /// At the stack's bottom.
     Bottom,
     /// In the caller's own code.
-    Stopped(Registers),
+    Stopped(Box<Registers>),
     /// Earlier, and why.
     Broken(String),
 }
@@ -163,7 +163,7 @@ impl<'c> Unwinder<'c> {
         let (mut at, mut standing, mut guessed) = (from, caught, false);
         let end = loop {
             if stop(at.pc) {
-                break End::Stopped(at);
+                break End::Stopped(Box::new(at));
             }
             if frames.len() >= MAX_FRAMES {
                 break End::Broken("the stack has no end".into());
@@ -185,7 +185,7 @@ impl<'c> Unwinder<'c> {
                 Step::Caller { registers, signal } => {
                     guessed |= module.is_some_and(|m| !m.proven);
                     standing = signal;
-                    registers
+                    *registers
                 }
                 Step::Unknown(why) => match self.by_frame_pointer(&at) {
                     Some(registers) => {

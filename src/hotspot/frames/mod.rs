@@ -28,7 +28,7 @@ use cpu::Cpu;
 pub const MAX_FRAMES: usize = 1 << 20;
 
 /// How a frame's code runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FrameKind {
     /// By the interpreter.
     Interpreted,
@@ -41,7 +41,7 @@ pub enum FrameKind {
 }
 
 /// How sure the walk is of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trust {
     /// The VM itself would find it so.
     Exact,

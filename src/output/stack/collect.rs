@@ -1,6 +1,7 @@
 //! Reads a core's threads.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::frames::{Of, Words};
 use super::{
@@ -11,7 +12,7 @@ use crate::corefile::CoreFile;
 use crate::error::Result;
 use crate::heap::{Heap, Object as HeapObject, Visitor, WalkReport, walk};
 use crate::hotspot::Vm;
-use crate::hotspot::frames::{self, NativeRun, Walker};
+use crate::hotspot::frames::{self, FrameKind, NativeRun, Trust, Walker};
 use crate::hotspot::locks::{Locks, Wanted, deadlocks};
 use crate::hotspot::perfdata::{self, Counter};
 use crate::hotspot::roots::jni_counts;
@@ -68,11 +69,12 @@ pub fn collect(
         thread(core, &mut words, Of { thread: t, facts }, stack, synchronizers)
     });
     let shown: Vec<Thread> = shown.collect();
+    let mut stacks = Stacks::default();
     let unmounted = found.virtual_threads.iter().map(|t| VirtualThread {
         number: vm.thread_facts(*t).number,
         name: thread_name(vm, *t),
         object: Address(*t),
-        stack: stack(&mut words, walker.continuation(*t), None, |_| true, &[]),
+        stack: stacks.get(&mut words, walker.continuation(*t), options.values),
     });
     let unmounted: Vec<VirtualThread> = unmounted.collect();
     let kernel_name = |tid| core.thread_name(tid).map(str::to_owned);
@@ -192,6 +194,26 @@ fn stack(
         add_native(&mut out, before(run), run);
     }
     out
+}
+
+/// The stacks of virtual threads, each kind once: of a million threads most stand in a few places.
+#[derive(Default)]
+struct Stacks(HashMap<Vec<Place>, Rc<Stack>>);
+
+/// Method, bytecode index, how it runs, how sure it is: all that words depend on.
+type Place = (u64, i32, FrameKind, Trust);
+
+impl Stacks {
+    /// `values` says that frames have values, which are not the same.
+    fn get(&mut self, words: &mut Words, s: frames::Stack, values: bool) -> Rc<Stack> {
+        if values || s.broken.is_some() {
+            return Rc::new(stack(words, s, None, |_| true, &[]));
+        }
+        let place = |f: &frames::Frame| (f.method.addr, f.bci, f.kind, f.trust);
+        let places: Vec<Place> = s.frames.iter().map(place).collect();
+        let new = || Rc::new(stack(words, s, None, |_| true, &[]));
+        self.0.entry(places).or_insert_with(new).clone()
+    }
 }
 
 /// Adds native frames behind as many Java frames.

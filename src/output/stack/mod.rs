@@ -13,6 +13,8 @@ mod values;
 pub use collect::{Options, collect};
 pub use values::Slot;
 
+use std::rc::Rc;
+
 use serde::{Serialize, Serializer};
 
 /// An address, which JSON has as text: its numbers have 53 bits.
@@ -123,8 +125,8 @@ pub struct VirtualThread {
     pub name: String,
     /// The java.lang.VirtualThread.
     pub object: Address,
-    /// Its Java frames.
-    pub stack: Stack,
+    /// Its Java frames: those of the same stack share it.
+    pub stack: Rc<Stack>,
 }
 
 /// A thread of the VM's own.
@@ -300,7 +302,7 @@ impl ThreadDump {
             let carried = t.carries.as_ref().map(|c| (&c.name, &c.stack));
             [(&t.name, &t.stack)].into_iter().chain(carried)
         });
-        let unmounted = self.virtual_threads.iter().map(|t| (&t.name, &t.stack));
+        let unmounted = self.virtual_threads.iter().map(|t| (&t.name, &*t.stack));
         let others = self.vm_threads.iter().chain(&self.other_threads);
         let others = others.filter_map(|t| Some((&t.name, t.stack.as_ref()?)));
         let of = |(name, stack): (&String, &Stack)| {

@@ -1,13 +1,19 @@
 //! The text of `jcmd Thread.print -l -e`, line for line where the core tells what is in it.
 
 use std::fmt::Write;
+use std::io;
 
 use super::{Frame, Lock, NativeFrame, Part, Stack, Thread, ThreadDump, VirtualThread, VmThread};
 use crate::output::report::{clean, utc};
 
-/// The whole dump.
-pub fn text(d: &ThreadDump) -> String {
+/// Writes the whole dump, thread by thread: there may be a million of them.
+pub fn text(d: &ThreadDump, to: &mut dyn io::Write) -> io::Result<()> {
     let mut out = String::new();
+    let mut flush = |out: &mut String| {
+        let written = to.write_all(out.as_bytes());
+        out.clear();
+        written
+    };
     if let Some(ms) = d.taken_ms {
         out += &utc(ms).trim_end_matches(" UTC").replace(" (UTC)", "");
         out.push('\n');
@@ -16,9 +22,11 @@ pub fn text(d: &ThreadDump) -> String {
     list(d, &mut out);
     for t in &d.threads {
         thread(t, d, &mut out);
+        flush(&mut out)?;
     }
     for t in &d.virtual_threads {
         virtual_thread(t, &mut out);
+        flush(&mut out)?;
     }
     let left = d.virtual_thread_count - d.virtual_threads.len() as u64;
     if left > 0 {
@@ -26,6 +34,7 @@ pub fn text(d: &ThreadDump) -> String {
     }
     for t in d.vm_threads.iter().chain(&d.other_threads) {
         vm_thread(t, d, &mut out);
+        flush(&mut out)?;
     }
     match d.jni_handles {
         Some((all, _)) if d.style.is_8 => {
@@ -37,7 +46,7 @@ pub fn text(d: &ThreadDump) -> String {
         None => {}
     }
     deadlocks(d, &mut out);
-    out
+    flush(&mut out)
 }
 
 /// The VM's list of threads (ThreadsSMRSupport::print_info_on): four in a line.
