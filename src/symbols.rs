@@ -28,7 +28,8 @@ pub struct Library {
     pub image: (u64, u64),
     /// Writable data and bss, as run-time (start, end).
     pub data: Vec<(u64, u64)>,
-    symbols: HashMap<String, u64>,
+    /// By name: run-time address and size.
+    symbols: HashMap<String, (u64, u64)>,
 }
 
 impl Library {
@@ -45,7 +46,12 @@ impl Library {
 
     /// The run-time address of `name`.
     pub fn address(&self, name: &str) -> Option<u64> {
-        self.symbols.get(name).copied()
+        self.symbols.get(name).map(|s| s.0)
+    }
+
+    /// All symbols that were kept, in no order: name, run-time address, size in bytes.
+    pub fn all(&self) -> impl Iterator<Item = (&str, u64, u64)> {
+        self.symbols.iter().map(|(name, s)| (name.as_str(), s.0, s.1))
     }
 }
 
@@ -117,7 +123,8 @@ fn parse(mem: &Memory, base: u64, prefix: &str) -> Result<Library, Problem> {
             && name.starts_with(prefix.as_bytes())
         {
             let name = String::from_utf8_lossy(name).into_owned();
-            symbols.insert(name, bias.wrapping_add(value));
+            let size = mem.u64(at.wrapping_add(16))?;
+            symbols.insert(name, (bias.wrapping_add(value), size));
         }
     }
     Ok(Library { bias, image, data, symbols })

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use support::compare::{compare, everything, tlab_fillers};
 use support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
 use support::proc::{state, until};
+use support::threads::same;
 use support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text, tool};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
@@ -175,6 +176,54 @@ fn serial_jdk25() {
 #[test]
 fn g1_jdk25() {
     faithful(25, "G1");
+}
+
+/// Stacks as HotSpot prints them, walked to their bottom; and native frames below and above.
+fn stacks(version: u32) {
+    let dir = Scratch::new(&format!("aarch64-stacks-{version}"));
+    let jvm = start(version, &["-XX:+UseSerialGC"], "Stacks", &dir);
+    let theirs = jvm.jcmd(&["Thread.print", "-l", "-e"]);
+    let core = abort(jvm, &dir);
+    let said = rjcore().arg("stack").arg(&core).output().expect("rjcore");
+    let ours = String::from_utf8_lossy(&said.stdout).into_owned();
+    println!("{}", String::from_utf8_lossy(&said.stderr));
+    // The emulator's core has no names of threads: those of the VM's own are not known.
+    let own = |name: &str| theirs.contains(&format!("\n\"{name}\" os_prio="));
+    let equal = same(&theirs, &ours, &|name| name == "Reading" || own(name));
+    assert!(equal > 28, "{equal} threads compared");
+    assert_eq!(ours.matches("\nFound one Java-level deadlock:\n").count(), 2);
+
+    let mixed =
+        &json(&["stack", "--mixed", "--sysroot", root(version).to_str().expect("UTF-8")], &core);
+    for t in mixed["threads"].as_array().expect("threads") {
+        let name = &t["name"];
+        let text = |f: &serde_json::Value, what: &str| f[what].as_str().unwrap_or("?").to_owned();
+        let frames = t["stack"]["frames"].as_array().expect("frames");
+        assert_eq!(t["stack"]["broken"], serde_json::Value::Null, "{name}");
+        let methods: Vec<String> = frames.iter().map(|f| text(f, "method")).collect();
+        if name == "main" {
+            let lines: Vec<_> = frames.iter().map(|f| f["line"].as_u64()).collect();
+            assert!(methods.ends_with(&["sleepForever".into(), "main".into()]), "{methods:?}");
+            assert!(lines.ends_with(&[Some(51), Some(131)]), "{lines:?}");
+        } else if name.as_str().is_some_and(|n| n.starts_with("Spin ")) {
+            assert_eq!(methods.last().map(String::as_str), Some("run"), "{name}: {methods:?}");
+        }
+        let native = t["stack"]["native"].as_array().expect("native frames");
+        let functions: Vec<String> = native.iter().map(|f| text(f, "function")).collect();
+        assert_eq!(t["stack"]["native_broken"], serde_json::Value::Null, "{name}: {functions:?}");
+        let bottom = if name == "main" { "JavaMain" } else { "thread_native_entry" };
+        assert!(functions.iter().any(|f| f == bottom), "{name}: {functions:?}");
+    }
+}
+
+#[test]
+fn stacks_jdk17() {
+    stacks(17);
+}
+
+#[test]
+fn stacks_jdk25() {
+    stacks(25);
 }
 
 /// rjcore itself on that CPU: the same bytes of the same cores, of either CPU.

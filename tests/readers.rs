@@ -192,3 +192,73 @@ fn jhsdb_counts_the_same() {
         .collect();
     assert!(off.is_empty(), "counted differently:\n{}", off.join("\n"));
 }
+
+/// What VisualVM's library says of a thread: its frames in order; what they hold.
+type ItsThread = (Vec<String>, BTreeMap<String, usize>);
+
+fn visualvm_stacks(file: &Path) -> BTreeMap<u64, ItsThread> {
+    let jar = dep(".test-deps/visualvm/org-graalvm-visualvm-lib-jfluid-heap.jar");
+    let path = std::env::join_paths([classes(), jar]).expect("a class path");
+    let mut cmd = Command::new(jdk(17).join("bin/java"));
+    let said = text(cmd.arg("-cp").arg(path).arg("VisualVmStacks").arg(file));
+    let mut out: BTreeMap<u64, ItsThread> = BTreeMap::new();
+    for line in said.lines() {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        let ["thread", id, kind, what] = words[..] else { panic!("{line:?}") };
+        let thread = out.entry(id.parse().expect("an id")).or_default();
+        match kind {
+            "frame" => thread.0.push(what.to_owned()),
+            "thread" => {}
+            _ => *thread.1.entry(format!("{kind} {what}")).or_default() += 1,
+        }
+    }
+    out
+}
+
+/// VisualVM shows the same stacks and the same locals, whoever wrote the dump; and they are those in it.
+fn stacks_in_visualvm(version: u32) {
+    let dir = Scratch::new(&format!("readers-stacks-{version}"));
+    let jvm = Jvm::start(version, &SMALL, "Stacks", &dir);
+    let (hotspot, core, ours) =
+        (dir.path("hotspot.hprof"), dir.path("core"), dir.path("ours.hprof"));
+    jvm.heap_dump(&hotspot);
+    jvm.gcore(&core);
+    drop(jvm);
+    run(rjcore().arg("dump").arg(&core).arg("-o").arg(&ours));
+    let (theirs, seen) = (visualvm_stacks(&hotspot), visualvm_stacks(&ours));
+    let dump = Dump::open(&ours);
+    let (mut threads, mut frames, mut held) = (0, 0, 0);
+    for (id, (stack, objects)) in &theirs {
+        let (ours, ours_hold) = seen.get(id).unwrap_or_else(|| panic!("no thread {id:#x}"));
+        // Each ends where the others' do, but it runs.
+        if stack.iter().any(|f| f.contains("Stacks.lambda$main$") && spins(f)) {
+            continue;
+        }
+        assert_eq!(stack, ours, "VisualVM's stack of {id:#x}: HotSpot's dump, then rjcore's");
+        assert_eq!(objects, ours_hold, "VisualVM's locals of {id:#x}");
+        let (_, written) = &dump.threads()[id];
+        let method = |f: &String| f.split(['(', ' ']).next().unwrap_or("").replace('/', ".");
+        let methods = |s: &[String]| s.iter().map(method).collect::<Vec<_>>();
+        assert_eq!(methods(ours), methods(written), "VisualVM's stack of {id:#x}");
+        threads += 1;
+        frames += stack.len();
+        held += objects.values().sum::<usize>();
+    }
+    println!("{threads} threads, {frames} frames, {held} objects that they hold");
+    assert!(threads >= 30 && frames > 700 && held > 400, "{threads}, {frames}, {held}");
+}
+
+/// A frame of a thread that runs.
+fn spins(frame: &str) -> bool {
+    ["$19 ", "$20 ", "$21 "].iter().any(|l| frame.contains(l))
+}
+
+#[test]
+fn visualvm_shows_the_stacks_of_jdk17() {
+    stacks_in_visualvm(17);
+}
+
+#[test]
+fn visualvm_shows_the_stacks_of_jdk25() {
+    stacks_in_visualvm(25);
+}

@@ -12,7 +12,7 @@ mod source;
 mod stack;
 mod trim;
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -102,8 +102,13 @@ pub fn main() -> ExitCode {
 
 /// Writes text to standard output. A reader that has seen enough (`| head`) is no error.
 fn print(text: &[u8]) -> Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text).and_then(|()| out.flush()) {
+    print_by(|out| out.write_all(text))
+}
+
+/// Writes to standard output what `write` does, piece by piece. Who reads it may stop early.
+fn print_by(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         result => result.map_err(Error::io(Path::new("standard output"))),
     }
@@ -111,10 +116,10 @@ fn print(text: &[u8]) -> Result<()> {
 
 /// Writes a value as JSON to standard output.
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)
-        .map_err(|e| Error::Corrupt(format!("the report cannot be written as JSON: {e}")))?;
-    text.push(b'\n');
-    print(&text)
+    print_by(|mut out| {
+        serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
+        out.write_all(b"\n")
+    })
 }
 
 /// Writes a message to standard error.

@@ -48,6 +48,11 @@ pub struct Opened {
 }
 
 impl Files {
+    /// Where to look for mapped files.
+    pub fn sysroot(&self) -> Sysroot {
+        Sysroot { jvm: self.jvm.clone(), roots: self.sysroot.clone(), alone: false }
+    }
+
     /// How many threads to use.
     pub fn threads(&self) -> usize {
         let default = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -77,9 +82,7 @@ impl Source {
         };
         let mut core = CoreFile::open(&self.core, &OpenOptions { progress: Some(&unpacked) })?;
         progress.finish();
-        let Files { jvm, sysroot: roots, .. } = self.files.clone();
-        let sysroot = Sysroot { jvm, roots, alone: false };
-        let missing = core.lay_backing_files(&sysroot);
+        let missing = core.lay_backing_files(&self.files.sysroot());
         Ok((core, missing))
     }
 

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::source::{Source, check_output};
-use super::{Outcome, print, print_json, tell};
+use super::{Outcome, print, print_by, print_json, tell};
 use crate::error::Result;
+use crate::native::Unwinder;
 use crate::output::report::Gaps;
 use crate::output::sink::{Sink, Target};
 use crate::output::stack::group::{Group, group_text, groups};
@@ -18,6 +19,7 @@ Examples:
   rjcore stack core.1234
   rjcore stack core.1234 --group
   rjcore stack core.1234 --locals --no-heap
+  rjcore stack core.1234 --mixed
   rjcore stack core.1234 --flame threads.svg
   rjcore stack core.1234 --json | jq -r '.threads[].name'";
 
@@ -33,6 +35,9 @@ pub struct Args {
     /// Show each frame's local variables and expression stack; they may hold secrets
     #[arg(long, conflicts_with = "group")]
     locals: bool,
+    /// Show native frames too, and the stacks of the VM's own threads
+    #[arg(long, conflicts_with = "group")]
+    mixed: bool,
     /// Show N virtual threads without carriers at most; all are counted
     #[arg(long = "virtual", value_name = "N", default_value_t = 1000)]
     virtual_threads: usize,
@@ -67,6 +72,7 @@ impl Args {
             check_output(Some(&self.source.core), target)?;
         }
         let opened = self.source.open()?;
+        let unwinder = self.mixed.then(|| Unwinder::new(&opened.core, self.source.files.sysroot()));
         let (dump, walk, metadata) = opened.with_heap(|heap| {
             let used = if self.no_heap { 0 } else { heap.used() };
             let progress = Progress::new("searching", used);
@@ -74,6 +80,7 @@ impl Args {
                 heap: !self.no_heap,
                 virtual_threads: self.virtual_threads,
                 values: self.locals,
+                native: unwinder.as_ref(),
                 workers: self.source.threads(),
             };
             let (dump, walk) = collect(&opened.core, heap, options, &|n| progress.add(n))?;
@@ -96,8 +103,10 @@ impl Args {
                 gaps,
             })?,
             (false, group) => {
-                let out = if group { group_text(&dump) } else { text(&dump) };
-                print(out.as_bytes())?;
+                match group {
+                    true => print(group_text(&dump).as_bytes())?,
+                    false => print_by(|out| text(&dump, out))?,
+                }
                 tell(&gaps.text());
             }
         }

@@ -82,8 +82,13 @@ impl Args {
             info.add_heap(heap, threads)?;
             let dump = write_dump(heap, threads, &mut io::sink(), &add)?;
             // The walk is done: what stack reads of the heap is among it.
-            let options =
-                Options { heap: false, virtual_threads: 0, values: true, workers: threads };
+            let options = Options {
+                heap: false,
+                virtual_threads: 0,
+                values: true,
+                native: None,
+                workers: threads,
+            };
             collect(core, heap, options, &|_| ())?;
             Ok(Gaps::new(&dump.walk, &dump.damaged, core.truncation(), &opened.missing))
         })

@@ -63,7 +63,7 @@ pub struct Missing {
 pub(super) struct Candidate {
     path: PathBuf,
     pub(super) map: Arc<Mmap>,
-    proven: bool,
+    pub(super) proven: bool,
     bundled: bool,
 }
 
@@ -206,7 +206,7 @@ impl CoreFile {
     }
 
     /// The file given with `--jvm`, which must be right.
-    fn given_jvm(&self, path: &Path) -> Result<Candidate> {
+    pub(super) fn given_jvm(&self, path: &Path) -> Result<Candidate> {
         let map = map(path).map_err(Error::io(path))?;
         let found = file_build_id(&map).map_err(|why| {
             Error::Usage(format!("{}: {why}; --jvm takes a libjvm.so", path.display()))
@@ -331,6 +331,18 @@ impl CoreFile {
         if (file.len() as u64).next_multiple_of(self.page_size()) < end {
             return Err("shorter than the file that the process had mapped".into());
         }
+        let mut all = self.mappings.iter().filter(|m| m.path == mapping.path);
+        let base = all.find(|m| m.file_offset == 0);
+        let expected = base.and_then(|m| read_build_id(&self.memory, m.start).ok().flatten());
+        if let Some(expected) = expected {
+            return match file_build_id(file)? {
+                Some(found) if found == expected => Ok(true),
+                _ => Err("of another build than the process's".into()),
+            };
+        }
+        if file.starts_with(b"\x7fELF") {
+            return self.same_dynamic(&mapping.path, file);
+        }
         // A CDS archive has no build-id, but it is of one make with the libjvm beside it.
         match beside() {
             Some(jvm) => self
@@ -394,7 +406,7 @@ fn writable(file: &[u8], base: u64, page: u64) -> Option<Vec<(u64, u64)>> {
 }
 
 /// The build-id of an ELF file in hex; None if it has none, `Err` if it is no ELF.
-fn file_build_id(file: &[u8]) -> Result<Option<String>, String> {
+pub(super) fn file_build_id(file: &[u8]) -> Result<Option<String>, String> {
     let not_elf = |_| "not a 64-bit ELF file".to_string();
     let header = FileHeader64::<LE>::parse(file).map_err(not_elf)?;
     let phdrs = header.program_headers(LE, file).map_err(not_elf)?;

@@ -7,6 +7,7 @@ pub mod backing;
 mod bundle;
 mod elf;
 mod libraries;
+mod library_files;
 mod linkmap;
 pub mod memory;
 mod unpack;
@@ -25,6 +26,7 @@ use memmap2::Mmap;
 
 pub use crate::capture::elf::{EM_AARCH64, EM_X86_64};
 pub use backing::{Backing, Missing, Sysroot};
+pub use library_files::FoundFile;
 pub use memory::Memory;
 pub use write::write_core;
 

@@ -8,6 +8,7 @@ pub mod hprof;
 pub mod jdks;
 pub mod proc;
 pub mod stress;
+pub mod threads;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};

@@ -19,6 +19,9 @@ pub struct Cpu {
     pub monitors: i64,
     /// `entry_frame_call_wrapper_offset`, where the tables lack it.
     pub call_wrapper: i64,
+    /// Where the call stub keeps its caller's registers: by DWARF's number, in words. Of aarch64
+    /// none: native frames there need the frame pointer only.
+    pub call_stub_saved: &'static [(usize, i64)],
     /// Index in NT_PRSTATUS of the stack pointer.
     pub reg_sp: usize,
     /// Of the frame pointer.
@@ -44,6 +47,8 @@ pub const X86_64: Cpu = Cpu {
     bcp: -8,
     monitors: -9,
     call_wrapper: -6,
+    // stubGenerator_x86_64: rbx, r12 to r15.
+    call_stub_saved: &[(3, -7), (12, -8), (13, -9), (14, -10), (15, -11)],
     reg_sp: 19,
     reg_fp: 4,
     reg_pc: 16,
@@ -66,6 +71,7 @@ pub const AARCH64: Cpu = Cpu {
     bcp: -9,
     monitors: -10,
     call_wrapper: -8,
+    call_stub_saved: &[],
     reg_sp: 31,
     reg_fp: 29,
     reg_pc: 32,

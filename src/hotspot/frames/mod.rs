@@ -4,12 +4,14 @@
 //! stack. Where the walk cannot go on it ends with a note, and what was found stands.
 
 mod cpu;
+mod mixed;
 mod oop_map;
 mod oop_mask;
 mod start;
 mod values;
 mod walk;
 
+pub use mixed::NativeRun;
 pub use values::{Monitor, Value};
 
 use std::cell::RefCell;
@@ -26,7 +28,7 @@ use cpu::Cpu;
 pub const MAX_FRAMES: usize = 1 << 20;
 
 /// How a frame's code runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FrameKind {
     /// By the interpreter.
     Interpreted,
@@ -39,7 +41,7 @@ pub enum FrameKind {
 }
 
 /// How sure the walk is of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trust {
     /// The VM itself would find it so.
     Exact,
@@ -144,6 +146,19 @@ pub struct Packed {
     pub bitmap: u64,
 }
 
+/// Where native code called Java.
+#[derive(Debug, Clone)]
+struct Entry {
+    /// Frames above it.
+    before: usize,
+    /// The native caller's registers.
+    pc: u64,
+    sp: u64,
+    fp: u64,
+    /// By DWARF's number.
+    saved: Vec<(usize, u64)>,
+}
+
 /// Where JNI calls into Java keep the handles of their native callers.
 #[derive(Debug, Clone, Default)]
 pub struct Stack {
@@ -151,6 +166,8 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// JavaCallWrappers on the way, innermost first, each with the number of frames above it.
     pub wrappers: Vec<(usize, u64)>,
+    /// Native code that called Java, innermost first.
+    entries: Vec<Entry>,
     /// Where frames of a continuation that are still on the heap belong.
     barrier: Option<usize>,
     /// Why the walk ended before the bottom.

@@ -20,11 +20,23 @@ const MAX_CHUNKS: usize = 1 << 16;
 impl Walker<'_> {
     /// The Java frames of a thread.
     pub fn thread(&self, t: &JavaThread) -> Stack {
+        self.thread_from(t, None)
+    }
+
+    /// Where a thread's stack lies.
+    pub(super) fn bounds(&self, t: &JavaThread) -> Bounds {
         let f = &self.vm.fields;
         let field = |o: Option<u64>| o.and_then(|o| self.word(t.addr.wrapping_add(o)));
         let (base, size) = (field(f.thread_stack_base.opt()), field(f.thread_stack_size.opt()));
         let (base, size) = (base.unwrap_or(0), size.unwrap_or(0).min(MAX_STACK));
-        let bounds: Bounds = (base.saturating_sub(size), base, false);
+        (base.saturating_sub(size), base, false)
+    }
+
+    /// The Java frames of a thread. `returned` is the frame in the VM's code to which the native
+    /// ones that it was caught in return, where they were walked.
+    pub(super) fn thread_from(&self, t: &JavaThread, returned: Option<Raw>) -> Stack {
+        let f = &self.vm.fields;
+        let bounds = self.bounds(t);
         let broken = |why: String| Stack { broken: Some(why), ..Stack::default() };
         let Some(anchor) = f.thread_anchor.opt() else {
             return broken("this VM has no JavaThread::_anchor".into());
@@ -33,9 +45,15 @@ impl Walker<'_> {
             Next::Frame(raw) => self.walk(raw, bounds, false),
             Next::Broken(why) => broken(why),
             Next::Bottom if !self.runs_java(t) => Stack::default(),
-            Next::Bottom => match self.note(t, bounds) {
-                Some(note) => self.caught(note, bounds),
-                None => broken("it ran Java code, and its registers are not in the core".into()),
+            Next::Bottom => match (self.note(t, bounds), returned) {
+                (Some(note), None) => self.caught(note, bounds),
+                (Some(note), Some(raw)) => {
+                    let stack = self.walk(raw, bounds, true);
+                    if stack.broken.is_some() { self.caught(note, bounds) } else { stack }
+                }
+                (None, _) => {
+                    broken("it ran Java code, and its registers are not in the core".into())
+                }
             },
         };
         self.split(t, &mut stack);
@@ -134,14 +152,14 @@ impl Walker<'_> {
             None => (raw.sp.wrapping_add(8), self.word(raw.sp)?),
         };
         let raw = Raw { sp, pc: self.cpu.strip(pc), trust: Trust::Exact, ..raw.clone() };
-        let returns = self.returns_to(raw.pc, raw.sp);
+        let returns = self.returns_to(raw.pc, raw.sp) && self.fits(&raw);
         (returns || leaf && self.leaf_returns_to(raw.pc, raw.sp)).then_some(raw)
     }
 
     fn behind_frame_pointer(&self, raw: &Raw, at: u64, leaf: bool) -> Option<Raw> {
         match self.above(at.wrapping_add(16), Trust::Exact) {
             Next::Frame(next) if next.sp > raw.sp => {
-                let returns = self.returns_to(next.pc, next.sp);
+                let returns = self.returns_to(next.pc, next.sp) && self.fits(&next);
                 (returns || leaf && self.leaf_returns_to(next.pc, next.sp)).then_some(next)
             }
             _ => None,
@@ -251,6 +269,11 @@ impl Walker<'_> {
         Next::Broken(format!("no Java frame was found above {:#x}", raw.pc))
     }
 
+    /// Interpreted code has a frame pointer that leads to its method.
+    fn fits(&self, raw: &Raw) -> bool {
+        !self.code.is_interpreter(raw.pc) || self.has_method(raw.fp)
+    }
+
     fn has_method(&self, fp: u64) -> bool {
         fp.is_multiple_of(8)
             && self.slot(fp, self.cpu.method).is_some_and(|m| self.method(m).is_some())
@@ -298,8 +321,13 @@ impl Walker<'_> {
         }
         if let Some(at) = stack.barrier {
             let rest = self.continuation(t.mounted);
-            let broken = rest.broken;
+            let (broken, more) = (rest.broken, rest.frames.len());
             stack.frames.splice(at..at, rest.frames);
+            let wrappers = stack.wrappers.iter_mut().map(|w| &mut w.0);
+            let entries = stack.entries.iter_mut().map(|e| &mut e.before);
+            for before in wrappers.chain(entries).filter(|b| **b > at) {
+                *before += more;
+            }
             stack.broken = stack.broken.take().or(broken);
         }
         let entry = stack.frames.iter().position(|f| f.enters_continuation);

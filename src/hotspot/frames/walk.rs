@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{Frame, FrameKind, MAX_FRAMES, Method, Place, Registers, Saved, Stack, Trust, Walker};
+use super::{
+    Entry, Frame, FrameKind, MAX_FRAMES, Method, Place, Registers, Saved, Stack, Trust, Walker,
+};
 use crate::hotspot::code::{Blob, BlobKind, Nmethod, debug_info};
 
 /// A frame as the CPU has it.
@@ -303,6 +305,13 @@ impl Walker<'_> {
             return Next::Broken(format!("the call stub's frame at {:#x} is not there", raw.fp));
         };
         out.wrappers.push((out.frames.len(), wrapper));
+        // The stub has a frame pointer.
+        if let (Some(fp), Some(pc)) = (self.slot(raw.fp, 0), self.slot(raw.fp, 1)) {
+            let saved = self.cpu.call_stub_saved.iter();
+            let saved = saved.filter_map(|(i, at)| Some((*i, self.slot(raw.fp, *at)?))).collect();
+            let (before, sp) = (out.frames.len(), raw.fp.wrapping_add(16));
+            out.entries.push(Entry { before, pc: self.cpu.strip(pc), sp, fp, saved });
+        }
         match self.vm.fields.call_wrapper_anchor.opt() {
             Some(anchor) => self.anchor(wrapper.wrapping_add(anchor)),
             None => Next::Broken("this VM has no JavaCallWrapper::_anchor".into()),
@@ -318,6 +327,10 @@ impl Walker<'_> {
         };
         let data = raw.sp.wrapping_add_signed(i64::from(offset));
         out.wrappers.push((out.frames.len(), 0));
+        if let Next::Frame(Raw { sp, fp, pc, .. }) = self.caller(raw, blob.frame_words) {
+            let (before, saved) = (out.frames.len(), Vec::new());
+            out.entries.push(Entry { before, pc, sp, fp, saved });
+        }
         self.anchor(data.wrapping_add(anchor))
     }
 

@@ -1,31 +1,36 @@
 //! Reads a core's threads.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::frames::{Of, Words};
 use super::{
-    Address, Carried, Object, Stack, Style, Thread, ThreadDump, VirtualThread, VmThread, Waiter,
+    Address, Carried, NativeEnd, NativeFrame, Object, Stack, Style, Thread, ThreadDump,
+    VirtualThread, VmThread, Waiter,
 };
 use crate::corefile::CoreFile;
 use crate::error::Result;
 use crate::heap::{Heap, Object as HeapObject, Visitor, WalkReport, walk};
 use crate::hotspot::Vm;
-use crate::hotspot::frames::{self, Walker};
+use crate::hotspot::frames::{self, FrameKind, NativeRun, Trust, Walker};
 use crate::hotspot::locks::{Locks, Wanted, deadlocks};
 use crate::hotspot::perfdata::{self, Counter};
 use crate::hotspot::roots::jni_counts;
 use crate::hotspot::thread_facts::ThreadFacts;
 use crate::hotspot::threads::{JavaThread, VirtualThreads};
+use crate::native::Unwinder;
 
 /// What to read.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct Options<'u> {
     /// Search the heap: for java.util.concurrent locks and their owners, and for virtual threads.
     pub heap: bool,
     /// Virtual threads without carriers to show, at most.
     pub virtual_threads: usize,
     /// Local variables and expression stacks, too.
     pub values: bool,
+    /// What reads native frames, where they are wanted.
+    pub native: Option<&'u Unwinder<'u>>,
     /// Threads to search with.
     pub workers: usize,
 }
@@ -53,7 +58,10 @@ pub fn collect(
         owned.entry(*owner).or_default().push(*synchronizer);
     }
     let shown = threads.iter().zip(&facts).map(|(t, facts)| {
-        let stack = walker.thread(t);
+        let stack = match options.native {
+            Some(unwinder) => walker.mixed(t, unwinder),
+            None => (walker.thread(t), Vec::new()),
+        };
         let synchronizers = options.heap.then(|| {
             let all = owned.get(&t.object).map_or(&[][..], Vec::as_slice);
             all.iter().map(|o| object(&words, *o)).collect()
@@ -61,14 +69,16 @@ pub fn collect(
         thread(core, &mut words, Of { thread: t, facts }, stack, synchronizers)
     });
     let shown: Vec<Thread> = shown.collect();
+    let mut stacks = Stacks::default();
     let unmounted = found.virtual_threads.iter().map(|t| VirtualThread {
         number: vm.thread_facts(*t).number,
         name: thread_name(vm, *t),
         object: Address(*t),
-        stack: stack(&mut words, walker.continuation(*t), None, |_| true),
+        stack: stacks.get(&mut words, walker.continuation(*t), options.values),
     });
     let unmounted: Vec<VirtualThread> = unmounted.collect();
     let kernel_name = |tid| core.thread_name(tid).map(str::to_owned);
+    let native = |tid| options.native.map(|unwinder| native_stack(&walker, tid, unwinder));
     let vm_threads = vm.vm_threads(threads, kernel_name).into_iter().map(|t| VmThread {
         name: t.name,
         cpu_ms: cpu_ms(core, |n| n.tid == t.tid),
@@ -76,7 +86,22 @@ pub fn collect(
         tid: (t.addr != 0).then_some(Address(t.addr)),
         nid: t.tid as u32,
         os_state: t.state,
+        stack: native(t.tid),
     });
+    let vm_threads: Vec<VmThread> = vm_threads.collect();
+    let known =
+        |tid: u32| threads.iter().any(|t| t.tid == tid) || vm_threads.iter().any(|t| t.nid == tid);
+    let others = core.threads().iter().filter(|n| options.native.is_some() && !known(n.tid as u32));
+    let others = others.map(|n| VmThread {
+        name: kernel_name(n.tid).unwrap_or_else(|| "(no thread of the VM)".into()),
+        cpu_ms: cpu_ms(core, |other| other.tid == n.tid),
+        os_priority: None,
+        tid: None,
+        nid: n.tid as u32,
+        os_state: None,
+        stack: native(n.tid),
+    });
+    let other_threads = others.collect();
     let dump = ThreadDump {
         vm: version(vm),
         taken_ms: vm.taken_ms.or_else(|| {
@@ -86,7 +111,8 @@ pub fn collect(
         list: vm.fields.thread_list.opt().and_then(|l| vm.mem.u64(l).ok()).map(Address),
         deadlocks: find_deadlocks(&words, threads, &facts),
         threads: shown,
-        vm_threads: vm_threads.collect(),
+        vm_threads,
+        other_threads,
         virtual_threads: unmounted,
         virtual_thread_count: found.virtual_thread_count,
         jni_handles: jni_counts(vm),
@@ -103,7 +129,7 @@ fn thread(
     core: &CoreFile,
     words: &mut Words,
     of: Of,
-    frames: frames::Stack,
+    (frames, native): (frames::Stack, Vec<NativeRun>),
     synchronizers: Option<Vec<Object>>,
 ) -> Thread {
     let (vm, t) = (words.walker.vm, of.thread);
@@ -111,12 +137,17 @@ fn thread(
     let broken = frames.broken.clone();
     let mut own = frames.clone();
     own.broken = None;
+    // What the continuation called is the virtual thread's.
+    let enters = frames.frames.iter().position(|f| f.enters_continuation);
+    let enters = enters.filter(|_| t.mounted != 0);
+    let (virtual_runs, runs): (Vec<_>, Vec<_>) =
+        native.into_iter().partition(|run| enters.is_some_and(|at| run.before <= at));
     let carries = (t.mounted != 0).then(|| Carried {
         number: vm.thread_facts(t.mounted).number,
         name: thread_name(vm, t.mounted),
-        stack: stack(words, own, Some(&of), |f| f.in_continuation),
+        stack: stack(words, own, Some(&of), |f| f.in_continuation, &virtual_runs),
     });
-    let mut stack = stack(words, frames, Some(&of), |f| !f.in_continuation);
+    let mut stack = stack(words, frames, Some(&of), |f| !f.in_continuation, &runs);
     stack.broken = broken;
     let state = vm.tables_state(t.state);
     Thread {
@@ -149,10 +180,62 @@ fn stack(
     stack: frames::Stack,
     of: Option<&Of>,
     wanted: impl Fn(&frames::Frame) -> bool,
+    runs: &[NativeRun],
 ) -> Stack {
-    let frames = stack.frames.iter().filter(|f| wanted(f) && !f.enters_continuation);
+    let wanted = |f: &&frames::Frame| wanted(f) && !f.enters_continuation;
+    let frames = stack.frames.iter().filter(wanted);
     let frames = frames.enumerate().map(|(i, f)| words.frame(f, of, i == 0)).collect();
-    Stack { frames, broken: stack.broken }
+    let before = |run: &NativeRun| {
+        let above = &stack.frames[..run.before.min(stack.frames.len())];
+        above.iter().filter(wanted).count()
+    };
+    let mut out = Stack { frames, broken: stack.broken, ..Stack::default() };
+    for run in runs {
+        add_native(&mut out, before(run), run);
+    }
+    out
+}
+
+/// The stacks of virtual threads, each kind once: of a million threads most stand in a few places.
+#[derive(Default)]
+struct Stacks(HashMap<Vec<Place>, Rc<Stack>>);
+
+/// Method, bytecode index, how it runs, how sure it is: all that words depend on.
+type Place = (u64, i32, FrameKind, Trust);
+
+impl Stacks {
+    /// `values` says that frames have values, which are not the same.
+    fn get(&mut self, words: &mut Words, s: frames::Stack, values: bool) -> Rc<Stack> {
+        if values || s.broken.is_some() {
+            return Rc::new(stack(words, s, None, |_| true, &[]));
+        }
+        let place = |f: &frames::Frame| (f.method.addr, f.bci, f.kind, f.trust);
+        let places: Vec<Place> = s.frames.iter().map(place).collect();
+        let new = || Rc::new(stack(words, s, None, |_| true, &[]));
+        self.0.entry(places).or_insert_with(new).clone()
+    }
+}
+
+/// Adds native frames behind as many Java frames.
+fn add_native(stack: &mut Stack, before: usize, run: &NativeRun) {
+    stack.native.extend(run.frames.iter().map(|f| NativeFrame {
+        before,
+        pc: Address(f.pc),
+        library: f.library.as_deref().map(str::to_owned),
+        library_offset: f.library.is_some().then_some(Address(f.offset)),
+        function: f.function.as_ref().map(|f| f.0.clone()),
+        function_offset: f.function.as_ref().map(|f| f.1),
+        trust: if f.guessed { "guessed" } else { "exact" },
+    }));
+    let why = run.broken.clone();
+    stack.native_broken.extend(why.map(|why| NativeEnd { before, why }));
+}
+
+/// The stack of a thread that runs no Java.
+fn native_stack(walker: &Walker, tid: i32, unwinder: &Unwinder) -> Stack {
+    let mut out = Stack::default();
+    add_native(&mut out, 0, &walker.native_only(tid, unwinder));
+    out
 }
 
 fn thread_name(vm: &Vm, thread: u64) -> String {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::rc::Rc;
 
 use serde::Serialize;
 
@@ -23,11 +24,15 @@ pub struct Group<'d> {
     pub broken: Option<&'d str>,
 }
 
-/// Groups all Java threads of a dump, virtual ones too.
-pub fn groups(d: &ThreadDump) -> Vec<Group<'_>> {
-    let mut out: Vec<Group> = Vec::new();
-    let mut by_stack: HashMap<(&str, Vec<Frame>), usize> = HashMap::new();
-    let mut add = |name, state, s: &'_ Stack, broken| {
+#[derive(Default)]
+struct Groups<'d> {
+    all: Vec<Group<'d>>,
+    by_stack: HashMap<(&'d str, Vec<Frame>), usize>,
+}
+
+impl<'d> Groups<'d> {
+    /// The group of a stack.
+    fn find(&mut self, state: &'d str, s: &'d Stack) -> usize {
         let bare = |f: &Frame| Frame {
             locks: Vec::new(),
             values: Vec::new(),
@@ -36,22 +41,38 @@ pub fn groups(d: &ThreadDump) -> Vec<Group<'_>> {
             ..f.clone()
         };
         let frames: Vec<Frame> = s.frames.iter().map(bare).collect();
-        let group = *by_stack.entry((state, frames.clone())).or_insert_with(|| {
-            out.push(Group { count: 0, state, threads: Vec::new(), frames, broken });
-            out.len() - 1
-        });
-        out[group].count += 1;
-        out[group].threads.push(name);
-    };
+        *self.by_stack.entry((state, frames.clone())).or_insert_with(|| {
+            let broken = s.broken.as_deref();
+            self.all.push(Group { count: 0, state, threads: Vec::new(), frames, broken });
+            self.all.len() - 1
+        })
+    }
+
+    fn add(&mut self, group: usize, name: &'d str) {
+        self.all[group].count += 1;
+        self.all[group].threads.push(name);
+    }
+}
+
+/// Groups all Java threads of a dump, virtual ones too.
+pub fn groups(d: &ThreadDump) -> Vec<Group<'_>> {
+    let mut groups = Groups::default();
     for t in &d.threads {
-        add(t.name.as_str(), t.state.unwrap_or("carrier"), &t.stack, t.stack.broken.as_deref());
+        let group = groups.find(t.state.unwrap_or("carrier"), &t.stack);
+        groups.add(group, &t.name);
         if let Some(c) = &t.carries {
-            add(c.name.as_str(), "virtual, mounted", &c.stack, c.stack.broken.as_deref());
+            let group = groups.find("virtual, mounted", &c.stack);
+            groups.add(group, &c.name);
         }
     }
+    // Those that share a stack are looked up by it once.
+    let mut shared: HashMap<*const Stack, usize> = HashMap::new();
     for t in &d.virtual_threads {
-        add(t.name.as_str(), "virtual", &t.stack, t.stack.broken.as_deref());
+        let group = shared.entry(Rc::as_ptr(&t.stack));
+        let group = *group.or_insert_with(|| groups.find("virtual", &t.stack));
+        groups.add(group, &t.name);
     }
+    let mut out = groups.all;
     out.sort_by_key(|g| std::cmp::Reverse(g.count));
     out
 }

@@ -13,6 +13,8 @@ mod values;
 pub use collect::{Options, collect};
 pub use values::Slot;
 
+use std::rc::Rc;
+
 use serde::{Serialize, Serializer};
 
 /// An address, which JSON has as text: its numbers have 53 bits.
@@ -38,6 +40,9 @@ pub struct ThreadDump {
     pub threads: Vec<Thread>,
     /// The VM's own.
     pub vm_threads: Vec<VmThread>,
+    /// Those that HotSpot does not know, where native frames were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_threads: Vec<VmThread>,
     /// Virtual threads without a carrier, those that were asked for.
     pub virtual_threads: Vec<VirtualThread>,
     /// How many of them there are.
@@ -120,8 +125,8 @@ pub struct VirtualThread {
     pub name: String,
     /// The java.lang.VirtualThread.
     pub object: Address,
-    /// Its Java frames.
-    pub stack: Stack,
+    /// Its Java frames: those of the same stack share it.
+    pub stack: Rc<Stack>,
 }
 
 /// A thread of the VM's own.
@@ -139,16 +144,86 @@ pub struct VmThread {
     pub nid: u32,
     /// What it does.
     pub os_state: Option<&'static str>,
+    /// Its native frames, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<Stack>,
 }
 
-/// Java frames, innermost first.
+/// Frames, innermost first.
 #[derive(Debug, Default, Serialize)]
 pub struct Stack {
-    /// The frames.
+    /// The Java frames.
     pub frames: Vec<Frame>,
     /// Why the walk ended before the bottom.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broken: Option<String>,
+    /// The native frames, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub native: Vec<NativeFrame>,
+    /// Where native frames end early.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub native_broken: Vec<NativeEnd>,
+}
+
+/// A native frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NativeFrame {
+    /// How many of the Java frames are above it.
+    pub before: usize,
+    /// Where it goes on.
+    pub pc: Address,
+    /// The path of the library that is mapped there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
+    /// The pc as that library's file counts addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library_offset: Option<Address>,
+    /// The function, as in its source, without parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// Bytes from its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_offset: Option<u64>,
+    /// `exact` or `guessed`.
+    pub trust: &'static str,
+}
+
+/// Where native frames end before Java code or the bottom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NativeEnd {
+    /// How many of the Java frames are above.
+    pub before: usize,
+    /// Why.
+    pub why: String,
+}
+
+/// A part of a stack.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'s> {
+    /// A Java frame.
+    Java(&'s Frame),
+    /// A native one.
+    Native(&'s NativeFrame),
+    /// Native frames that are not known.
+    NativeEnd(&'s NativeEnd),
+}
+
+impl Stack {
+    /// All frames in their order, innermost first.
+    pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        (0..=self.frames.len()).flat_map(move |i| {
+            let native = self.native_at(i).iter().map(Part::Native);
+            let ends = self.native_broken.iter().filter(move |e| e.before == i);
+            let java = self.frames.get(i).map(Part::Java);
+            native.chain(ends.map(Part::NativeEnd)).chain(java)
+        })
+    }
+
+    fn native_at(&self, i: usize) -> &[NativeFrame] {
+        let start = self.native.partition_point(|f| f.before < i);
+        let end = self.native.partition_point(|f| f.before <= i);
+        &self.native[start..end]
+    }
 }
 
 /// A Java frame.
@@ -223,14 +298,22 @@ pub struct Waiter {
 impl ThreadDump {
     /// The notes on stacks whose walk ended before the bottom.
     pub fn broken(&self) -> Vec<String> {
-        let of = |name: &str, stack: &Stack| {
-            stack.broken.as_ref().map(|why| format!("the stack of \"{name}\" ends early: {why}"))
-        };
         let java = self.threads.iter().flat_map(|t| {
-            let carried = t.carries.as_ref().and_then(|c| of(&c.name, &c.stack));
-            [of(&t.name, &t.stack), carried]
+            let carried = t.carries.as_ref().map(|c| (&c.name, &c.stack));
+            [(&t.name, &t.stack)].into_iter().chain(carried)
         });
-        let unmounted = self.virtual_threads.iter().map(|t| of(&t.name, &t.stack));
-        java.chain(unmounted).flatten().collect()
+        let unmounted = self.virtual_threads.iter().map(|t| (&t.name, &*t.stack));
+        let others = self.vm_threads.iter().chain(&self.other_threads);
+        let others = others.filter_map(|t| Some((&t.name, t.stack.as_ref()?)));
+        let of = |(name, stack): (&String, &Stack)| {
+            let java = stack.broken.as_ref();
+            let java = java.map(|why| format!("the stack of \"{name}\" ends early: {why}"));
+            let native = stack
+                .native_broken
+                .iter()
+                .map(|end| format!("the native frames of \"{name}\" end early: {}", end.why));
+            java.into_iter().chain(native).collect::<Vec<_>>()
+        };
+        java.chain(unmounted).chain(others).flat_map(of).collect()
     }
 }

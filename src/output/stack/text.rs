@@ -1,13 +1,19 @@
 //! The text of `jcmd Thread.print -l -e`, line for line where the core tells what is in it.
 
 use std::fmt::Write;
+use std::io;
 
-use super::{Frame, Lock, Stack, Thread, ThreadDump, VirtualThread, VmThread};
-use crate::output::report::utc;
+use super::{Frame, Lock, NativeFrame, Part, Stack, Thread, ThreadDump, VirtualThread, VmThread};
+use crate::output::report::{clean, utc};
 
-/// The whole dump.
-pub fn text(d: &ThreadDump) -> String {
+/// Writes the whole dump, thread by thread: there may be a million of them.
+pub fn text(d: &ThreadDump, to: &mut dyn io::Write) -> io::Result<()> {
     let mut out = String::new();
+    let mut flush = |out: &mut String| {
+        let written = to.write_all(out.as_bytes());
+        out.clear();
+        written
+    };
     if let Some(ms) = d.taken_ms {
         out += &utc(ms).trim_end_matches(" UTC").replace(" (UTC)", "");
         out.push('\n');
@@ -16,16 +22,19 @@ pub fn text(d: &ThreadDump) -> String {
     list(d, &mut out);
     for t in &d.threads {
         thread(t, d, &mut out);
+        flush(&mut out)?;
     }
     for t in &d.virtual_threads {
         virtual_thread(t, &mut out);
+        flush(&mut out)?;
     }
     let left = d.virtual_thread_count - d.virtual_threads.len() as u64;
     if left > 0 {
         let _ = writeln!(out, "({left} more virtual threads; --virtual shows more)\n");
     }
-    for t in &d.vm_threads {
+    for t in d.vm_threads.iter().chain(&d.other_threads) {
         vm_thread(t, d, &mut out);
+        flush(&mut out)?;
     }
     match d.jni_handles {
         Some((all, _)) if d.style.is_8 => {
@@ -37,7 +46,7 @@ pub fn text(d: &ThreadDump) -> String {
         None => {}
     }
     deadlocks(d, &mut out);
-    out
+    flush(&mut out)
 }
 
 /// The VM's list of threads (ThreadsSMRSupport::print_info_on): four in a line.
@@ -131,7 +140,11 @@ fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
     }
     let spaces = if d.style.is_8 { " " } else { "  " };
     let state = t.os_state.map_or(String::new(), |s| format!("{s}{spaces}"));
-    let _ = writeln!(out, "nid={} {state}\n", nid(t.nid, d));
+    let _ = writeln!(out, "nid={} {state}", nid(t.nid, d));
+    if let Some(s) = &t.stack {
+        stack(s, out);
+    }
+    out.push('\n');
 }
 
 fn nid(tid: u32, d: &ThreadDump) -> String {
@@ -140,13 +153,25 @@ fn nid(tid: u32, d: &ThreadDump) -> String {
 
 /// A stack's lines.
 pub(super) fn stack(s: &Stack, out: &mut String) {
-    for f in &s.frames {
-        frame(f, out);
-        for l in &f.locks {
-            lock(l, out);
-        }
-        for v in &f.values {
-            v.text(out);
+    for part in s.parts() {
+        match part {
+            Part::Java(f) => {
+                frame(f, out);
+                for l in &f.locks {
+                    lock(l, out);
+                }
+                for v in &f.values {
+                    v.text(out);
+                }
+            }
+            Part::Native(f) => native(f, out),
+            Part::NativeEnd(end) => {
+                let _ = writeln!(
+                    out,
+                    "\t- (native frames go on, but cannot be read: {})",
+                    clean(&end.why)
+                );
+            }
         }
     }
     if let Some(why) = &s.broken {
@@ -166,6 +191,22 @@ pub(super) fn frame(f: &Frame, out: &mut String) {
         (_, Some(file), None) => writeln!(out, "{file})"),
         (_, None, _) => writeln!(out, "Unknown Source)"),
     };
+}
+
+/// As HotSpot's error files have native frames.
+fn native(f: &NativeFrame, out: &mut String) {
+    *out += "\tat ";
+    if let (Some(name), Some(offset)) = (&f.function, f.function_offset) {
+        let _ = write!(out, "{}+{offset:#x} ", clean(name));
+    }
+    let _ = match (&f.library, f.library_offset) {
+        (Some(path), Some(offset)) => {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            write!(out, "[{}+{:#x}]", clean(name), offset.0)
+        }
+        _ => write!(out, "[{:#x}]", f.pc.0),
+    };
+    *out += if f.trust == "exact" { "\n" } else { " (guessed)\n" };
 }
 
 fn lock(l: &Lock, out: &mut String) {

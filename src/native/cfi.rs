@@ -1,0 +1,175 @@
+//! One step by DWARF's call frame information: a frame's registers to its caller's.
+
+use gimli::{
+    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, Encoding, EndianSlice, EvaluationResult,
+    Expression, Format, LittleEndian, Location, Register, RegisterRule, UnwindContext,
+    UnwindExpression, UnwindSection, UnwindTableRow, Value,
+};
+
+use super::{REGISTERS, Registers, Unwinder};
+
+type Slice<'d> = EndianSlice<'d, LittleEndian>;
+
+/// Steps of one expression: those of compilers and of libc have a few dozen.
+const MAX_STEPS: u32 = 1000;
+const ENCODING: Encoding = Encoding { format: Format::Dwarf32, version: 4, address_size: 8 };
+
+/// What comes below a frame.
+pub(super) enum Step {
+    Caller {
+        registers: Box<Registers>,
+        /// It was interrupted by a signal, rather than that it called.
+        signal: bool,
+    },
+    Bottom,
+    /// No table tells, and why.
+    Unknown(String),
+}
+
+/// .eh_frame_hdr and .eh_frame of a library, and where its file says that they are.
+pub(super) struct Tables<'d> {
+    pub hdr: &'d [u8],
+    pub hdr_at: u64,
+    pub frames: &'d [u8],
+    pub frames_at: u64,
+}
+
+/// Where .eh_frame is, by the header at `hdr_at`.
+pub(super) fn frames_at(hdr: &[u8], hdr_at: u64) -> Option<u64> {
+    let bases = BaseAddresses::default().set_eh_frame_hdr(hdr_at);
+    let parsed = EhFrameHdr::new(hdr, LittleEndian).parse(&bases, 8).ok()?;
+    match parsed.eh_frame_ptr() {
+        gimli::Pointer::Direct(at) => Some(at),
+        gimli::Pointer::Indirect(_) => None,
+    }
+}
+
+impl Tables<'_> {
+    /// The caller of the frame `at`, whose place in the library is `place` as its file counts.
+    pub fn step(&self, unwinder: &Unwinder, place: u64, at: &Registers) -> Step {
+        let unknown = |e: gimli::Error| Step::Unknown(format!("its .eh_frame does not tell: {e}"));
+        let bases =
+            BaseAddresses::default().set_eh_frame_hdr(self.hdr_at).set_eh_frame(self.frames_at);
+        let hdr = match EhFrameHdr::new(self.hdr, LittleEndian).parse(&bases, 8) {
+            Ok(hdr) => hdr,
+            Err(e) => return unknown(e),
+        };
+        let Some(table) = hdr.table() else { return unknown(gimli::Error::NoUnwindInfoForAddress) };
+        let frames = EhFrame::new(self.frames, LittleEndian);
+        let found = table.fde_for_address(&frames, &bases, place, EhFrame::cie_from_offset);
+        let fde = match found {
+            Ok(fde) => fde,
+            Err(e) => return unknown(e),
+        };
+        let mut context = UnwindContext::new();
+        let row = match fde.unwind_info_for_address(&frames, &bases, &mut context, place) {
+            Ok(row) => row,
+            Err(e) => return unknown(e),
+        };
+        let ra = usize::from(fde.cie().return_address_register().0);
+        let frame = Frame { unwinder, frames, at };
+        match frame.caller(row, ra) {
+            Some(Some(registers)) => {
+                let (registers, signal) = (Box::new(registers), fde.is_signal_trampoline());
+                Step::Caller { registers, signal }
+            }
+            Some(None) => Step::Bottom,
+            None => Step::Unknown("what its caller saved is not in the core".into()),
+        }
+    }
+}
+
+struct Frame<'f> {
+    unwinder: &'f Unwinder<'f>,
+    frames: EhFrame<Slice<'f>>,
+    at: &'f Registers,
+}
+
+impl Frame<'_> {
+    fn register(&self, number: usize) -> Option<u64> {
+        let cpu = self.unwinder.cpu;
+        match number {
+            n if n == cpu.sp => Some(self.at.sp),
+            n if n == cpu.fp => self.at.fp,
+            n => self.at.other.get(n).copied().flatten(),
+        }
+    }
+
+    /// None where a value is not known, Some(None) at the bottom.
+    fn caller(&self, row: &UnwindTableRow<usize>, ra: usize) -> Option<Option<Registers>> {
+        let cpu = self.unwinder.cpu;
+        let cfa = match row.cfa() {
+            CfaRule::RegisterAndOffset { register, offset } => {
+                self.register(usize::from(register.0))?.wrapping_add_signed(*offset)
+            }
+            CfaRule::Expression(e) => self.evaluate(e, None)?,
+        };
+        let restored = |number: usize| match row.register(Register(number as u16)) {
+            Some(rule) => self.restore(&rule, number, cfa),
+            // The ABIs' default: callees keep it.
+            None => self.register(number),
+        };
+        let pc = match row.register(Register(ra as u16)) {
+            Some(RegisterRule::Undefined) => return Some(None),
+            // x86-64 has no such register.
+            None if ra == cpu.note.len() => return Some(None),
+            Some(rule) => self.restore(&rule, ra, cfa)?,
+            // A leaf of aarch64. What called something else cannot have left it there.
+            None => self.register(ra)?,
+        };
+        let mut other = [None; REGISTERS];
+        for (number, to) in other.iter_mut().enumerate() {
+            *to = restored(number);
+        }
+        let sp = match row.register(Register(cpu.sp as u16)) {
+            Some(rule) => self.restore(&rule, cpu.sp, cfa)?,
+            None => cfa,
+        };
+        Some(Some(Registers { pc: self.unwinder.code(pc), sp, fp: restored(cpu.fp), other }))
+    }
+
+    fn restore(&self, rule: &RegisterRule<usize>, number: usize, cfa: u64) -> Option<u64> {
+        match rule {
+            RegisterRule::SameValue => self.register(number),
+            RegisterRule::Offset(o) => self.unwinder.word(cfa.wrapping_add_signed(*o)),
+            RegisterRule::ValOffset(o) => Some(cfa.wrapping_add_signed(*o)),
+            RegisterRule::Register(r) => self.register(usize::from(r.0)),
+            RegisterRule::Expression(e) => self.unwinder.word(self.evaluate(e, Some(cfa))?),
+            RegisterRule::ValExpression(e) => self.evaluate(e, Some(cfa)),
+            RegisterRule::Constant(c) => Some(*c),
+            _ => None,
+        }
+    }
+
+    /// An expression's value; `first` is on its stack.
+    fn evaluate(&self, e: &UnwindExpression<usize>, first: Option<u64>) -> Option<u64> {
+        let expression: Expression<Slice> = e.get(&self.frames).ok()?;
+        let mut evaluation = expression.evaluation(ENCODING);
+        evaluation.set_max_iterations(MAX_STEPS);
+        if let Some(first) = first {
+            evaluation.set_initial_value(first);
+        }
+        let mut result = evaluation.evaluate().ok()?;
+        for _ in 0..MAX_STEPS {
+            result = match result {
+                EvaluationResult::Complete => break,
+                EvaluationResult::RequiresRegister { register, .. } => {
+                    let value = self.register(usize::from(register.0))?;
+                    evaluation.resume_with_register(Value::Generic(value)).ok()?
+                }
+                EvaluationResult::RequiresMemory { address, size, .. } => {
+                    let mut bytes = [0; 8];
+                    let part = bytes.get_mut(..usize::from(size))?;
+                    self.unwinder.core.memory().read_into(address, part).ok()?;
+                    let value = Value::Generic(u64::from_le_bytes(bytes));
+                    evaluation.resume_with_memory(value).ok()?
+                }
+                _ => return None,
+            };
+        }
+        match evaluation.as_result().last()?.location {
+            Location::Address { address } => Some(address),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Native frames: from a thread's registers to the bottom of its stack, by the call frame
+//! information (.eh_frame) of the libraries that it runs through.
+//!
+//! Knows ELF, DWARF's call frame information and the CPUs' registers. Knows nothing of HotSpot:
+//! where code without a library begins, which has frames of its own, the caller says.
+
+mod cfi;
+mod module;
+mod names;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::corefile::{CoreFile, EM_AARCH64, Sysroot, ThreadNote};
+use cfi::Step;
+use module::Module;
+
+/// Frames of one run: a stack of 1 GB of the smallest ones has fewer.
+pub const MAX_FRAMES: usize = 1 << 20;
+/// Where a frame pointer is to be believed without any table: a frame is smaller.
+const MAX_GUESSED_FRAME: u64 = 1 << 20;
+/// AT_SYSINFO_EHDR: where the kernel mapped the vDSO.
+const AT_SYSINFO_EHDR: u64 = 33;
+/// DWARF's numbers of general registers: 33 on aarch64.
+const REGISTERS: usize = 33;
+
+/// A CPU's registers: DWARF's numbers, and where NT_PRSTATUS has them.
+#[derive(Debug)]
+struct Cpu {
+    sp: usize,
+    fp: usize,
+    /// By DWARF's number: index in NT_PRSTATUS.
+    note: &'static [usize],
+    note_pc: usize,
+    /// Bits of an address of code: those above may be a signature.
+    address_bits: u32,
+}
+
+const X86_64: Cpu = Cpu {
+    sp: 7,
+    fp: 6,
+    // rax rdx rcx rbx rsi rdi rbp rsp r8-r15 in user_regs_struct.
+    note: &[10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0],
+    note_pc: 16,
+    address_bits: 64,
+};
+
+const AARCH64: Cpu = Cpu {
+    sp: 31,
+    fp: 29,
+    note: &[
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
+        25, 26, 27, 28, 29, 30, 31,
+    ],
+    note_pc: 32,
+    address_bits: 48,
+};
+
+/// What is known of a frame's registers.
+#[derive(Debug, Clone, Copy)]
+pub struct Registers {
+    /// Where it goes on.
+    pub pc: u64,
+    /// Its stack pointer.
+    pub sp: u64,
+    /// Its frame pointer.
+    pub fp: Option<u64>,
+    /// By DWARF's number, without those three.
+    other: [Option<u64>; REGISTERS],
+}
+
+/// A native frame.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Where it goes on.
+    pub pc: u64,
+    /// The library's path; none in memory that no file is mapped to.
+    pub library: Option<Rc<str>>,
+    /// The pc as the library's own file counts addresses.
+    pub offset: u64,
+    /// The function, demangled, and how far in it the pc is.
+    pub function: Option<(String, u64)>,
+    /// Found by a frame pointer alone, or by a file that nothing proves to be the right one.
+    pub guessed: bool,
+}
+
+/// How a run of native frames ends.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// At the stack's bottom.
+    Bottom,
+    /// In the caller's own code.
+    Stopped(Box<Registers>),
+    /// Earlier, and why.
+    Broken(String),
+}
+
+/// A run of native frames, innermost first.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The frames.
+    pub frames: Vec<Frame>,
+    /// What comes after them.
+    pub end: End,
+}
+
+/// Unwinds native frames of one core.
+#[derive(Debug)]
+pub struct Unwinder<'c> {
+    core: &'c CoreFile,
+    sysroot: Sysroot,
+    cpu: &'static Cpu,
+    /// By path; the vDSO has none.
+    modules: RefCell<HashMap<String, Rc<Module>>>,
+    names: RefCell<HashMap<Vec<u8>, String>>,
+}
+
+impl<'c> Unwinder<'c> {
+    /// Files are looked for as for the core itself: see [`CoreFile::lay_backing_files`].
+    pub fn new(core: &'c CoreFile, sysroot: Sysroot) -> Unwinder<'c> {
+        let cpu = if core.machine() == EM_AARCH64 { &AARCH64 } else { &X86_64 };
+        Unwinder { core, sysroot, cpu, modules: RefCell::default(), names: RefCell::default() }
+    }
+
+    /// A thread's registers where it was caught.
+    pub fn caught(&self, note: &ThreadNote) -> Registers {
+        let (_, words) = note.registers();
+        let word = |i: usize| words.get(i).copied();
+        let mut other = [None; REGISTERS];
+        for (to, from) in other.iter_mut().zip(self.cpu.note) {
+            *to = word(*from);
+        }
+        Registers {
+            pc: self.code(word(self.cpu.note_pc).unwrap_or(0)),
+            sp: word(self.cpu.note[self.cpu.sp]).unwrap_or(0),
+            fp: word(self.cpu.note[self.cpu.fp]),
+            other,
+        }
+    }
+
+    /// Those of a frame of which little is known. `saved` has others by DWARF's number.
+    pub fn called(&self, pc: u64, sp: u64, fp: u64, saved: &[(usize, u64)]) -> Registers {
+        let mut other = [None; REGISTERS];
+        for (number, value) in saved {
+            if let Some(to) = other.get_mut(*number) {
+                *to = Some(*value);
+            }
+        }
+        Registers { pc: self.code(pc), sp, fp: Some(fp), other }
+    }
+
+    /// The values of registers by their place in NT_PRSTATUS, those that are known.
+    pub fn known(&self, of: &Registers) -> impl Iterator<Item = (usize, u64)> {
+        let all = self.cpu.note.iter().zip(of.other);
+        all.filter_map(|(note, value)| Some((*note, value?)))
+    }
+
+    /// Walks from `from` until `stop` says that a pc is in the caller's own code. `caught` says
+    /// that the pc is where the thread stands, not where a call returns to.
+    pub fn walk(&self, from: Registers, caught: bool, stop: impl Fn(u64) -> bool) -> Run {
+        let mut frames = Vec::new();
+        let (mut at, mut standing, mut guessed) = (from, caught, false);
+        let end = loop {
+            if stop(at.pc) {
+                break End::Stopped(Box::new(at));
+            }
+            if frames.len() >= MAX_FRAMES {
+                break End::Broken("the stack has no end".into());
+            }
+            if !self.is_code(at.pc) {
+                break End::Broken(format!("{:#x} is in no code", at.pc));
+            }
+            // A call may be the last instruction of its function.
+            let place = if standing { at.pc } else { at.pc.wrapping_sub(1) };
+            let module = self.module_at(place);
+            frames.push(self.frame(module.as_deref(), at.pc, place, guessed));
+            let step = match &module {
+                Some(m) => m.step(self, place, &at),
+                None => Step::Unknown("no library is mapped there".into()),
+            };
+            let innermost = standing;
+            let next = match step {
+                Step::Bottom => break End::Bottom,
+                Step::Caller { registers, signal } => {
+                    guessed |= module.is_some_and(|m| !m.proven);
+                    standing = signal;
+                    *registers
+                }
+                Step::Unknown(why) => match self.by_frame_pointer(&at) {
+                    Some(registers) => {
+                        (guessed, standing) = (true, false);
+                        registers
+                    }
+                    None => break End::Broken(format!("{:#x}: {why}", at.pc)),
+                },
+            };
+            if next.pc == 0 {
+                break End::Bottom;
+            }
+            // A leaf of aarch64 has nothing on the stack.
+            if next.sp < at.sp || next.sp == at.sp && !innermost {
+                break End::Broken(format!("the caller's stack pointer is {:#x}", next.sp));
+            }
+            at = next;
+        };
+        Run { frames, end }
+    }
+
+    fn frame(&self, module: Option<&Module>, pc: u64, place: u64, guessed: bool) -> Frame {
+        let found = module.and_then(|m| m.symbol(place));
+        let function = found.map(|(name, start)| {
+            let mut known = self.names.borrow_mut();
+            let name = known.entry(name.to_vec()).or_insert_with(|| names::demangled(name));
+            (name.clone(), pc.wrapping_sub(start))
+        });
+        Frame {
+            pc,
+            library: module.map(|m| m.path.clone()),
+            offset: module.map_or(0, |m| pc.wrapping_sub(m.bias)),
+            function,
+            guessed,
+        }
+    }
+
+    /// The caller by the frame pointer, which code may use for anything else.
+    fn by_frame_pointer(&self, at: &Registers) -> Option<Registers> {
+        let fp = at
+            .fp
+            .filter(|fp| fp.is_multiple_of(8) && *fp >= at.sp && fp - at.sp < MAX_GUESSED_FRAME)?;
+        let (saved, pc) = (self.word(fp)?, self.code(self.word(fp.checked_add(8)?)?));
+        self.is_code(pc).then(|| self.called(pc, fp.saturating_add(16), saved, &[]))
+    }
+
+    fn word(&self, addr: u64) -> Option<u64> {
+        self.core.memory().u64(addr).ok()
+    }
+
+    /// The address of a code pointer that may be signed.
+    fn code(&self, pc: u64) -> u64 {
+        match self.cpu.address_bits {
+            64.. => pc,
+            bits => pc & ((1 << bits) - 1),
+        }
+    }
+
+    /// Whether the process may run what is at `pc`.
+    fn is_code(&self, pc: u64) -> bool {
+        let segments = self.core.segments();
+        let i = segments.partition_point(|s| s.start <= pc);
+        let segment = i.checked_sub(1).and_then(|i| segments.get(i));
+        let runs = segment.is_some_and(|s| pc - s.start < s.memsz && s.flags & 1 != 0);
+        runs || self.core.mapping_at(pc).is_some()
+    }
+
+    fn module_at(&self, pc: u64) -> Option<Rc<Module>> {
+        let mapping = self.core.mapping_at(pc);
+        let path = mapping.map_or("", |m| m.path.as_str());
+        let mut known = self.modules.borrow_mut();
+        if !known.contains_key(path) {
+            let module = match mapping {
+                Some(mapping) => Module::of_file(self.core, mapping, &self.sysroot),
+                None => {
+                    let vdso = self.core.auxv().iter().find(|a| a.0 == AT_SYSINFO_EHDR)?.1;
+                    Module::in_memory(self.core, "[vdso]", vdso, None)
+                }
+            };
+            known.insert(path.to_owned(), Rc::new(module));
+        }
+        known.get(path).filter(|m| mapping.is_some() || m.holds(pc)).cloned()
+    }
+}
