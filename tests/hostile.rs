@@ -42,6 +42,9 @@ fn code(command: &str, core: &Path, dir: &Scratch, what: &str) -> i32 {
         cmd.stdout(words.try_clone().expect("a second handle"));
     }
     cmd.stderr(words);
+    if command == "stack" {
+        cmd.args(["--mixed", "--locals"]);
+    }
     if command == "dump" {
         cmd.args(["-o", "/dev/null", "--overwrite"]);
     }
@@ -79,7 +82,7 @@ fn flipped(name: &str) {
             bytes[at] = random.next() as u8;
         }
         fs::write(&core, &bytes).expect("the core");
-        for command in ["info", "histo", "dump", "check"] {
+        for command in ["info", "histo", "dump", "check", "stack"] {
             code(command, &core, &dir, &format!("{name}, seed {seed}"));
         }
     }
