@@ -7,8 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it.
-const LAYERS: [&str; 9] =
-    ["error", "capture", "corefile", "symbols", "vmstructs", "hotspot", "heap", "output", "cli"];
+const LAYERS: [&str; 10] = [
+    "error",
+    "capture",
+    "live",
+    "corefile",
+    "symbols",
+    "vmstructs",
+    "hotspot",
+    "heap",
+    "output",
+    "cli",
+];
 /// The roots of the library and of the binary may use all.
 const ROOTS: [&str; 2] = ["lib.rs", "main.rs"];
 

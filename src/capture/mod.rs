@@ -14,12 +14,12 @@ pub mod maps;
 pub mod notes;
 mod pages;
 mod plan;
-mod process;
+pub mod process;
 pub mod ranges;
-mod refusal;
-mod room;
+pub mod refusal;
+pub mod room;
 mod shared;
-mod sys;
+pub(crate) mod sys;
 mod track;
 mod writer;
 mod x86_64;
@@ -37,12 +37,13 @@ use fork::Child;
 use freeze::{Frozen, Patience, Stopped};
 use image::Image;
 use inject::Injector;
-use maps::{Kind, Mapping};
+use maps::{Kind, Mapping, is_libjvm};
 use notes::{Origin, ThreadName, ThreadState};
 use pages::PageMap;
 use plan::{Saved, SharedPlan};
 use process::{Facts, Thread};
 use ranges::Ranges;
+use refusal::Unfit;
 use room::Room;
 use shared::{Object, objects};
 pub use writer::CoreOut;
@@ -54,9 +55,6 @@ const SMALL_SHARED: u64 = 16 << 20;
 const FORK_ROOM: u64 = 10;
 /// And at least so much must be free.
 const LEAST_ROOM: u64 = 64 << 20;
-
-/// PF_KTHREAD, among the flags in proc_pid_stat(5).
-const KERNEL_THREAD: u32 = 0x20_0000;
 
 /// How the snapshot is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -243,30 +241,19 @@ impl<'a> Target<'a> {
             return Err(Error::Capture { pid, what });
         }
         let facts = Facts::read(pid).map_err(denied)?;
-        if facts.status.tgid != pid {
-            let what = format!(
-                "it is a thread of process {0}; give that: rjcore capture {0}",
-                facts.status.tgid
-            );
-            return Err(Error::Capture { pid, what });
-        }
-        if matches!(facts.stat.state, 'Z' | 'X') {
-            let what = "it has ended and is a zombie: its memory is gone";
-            return Err(Error::Capture { pid, what: what.into() });
-        }
-        if facts.stat.flags & KERNEL_THREAD != 0 {
-            let what = format!("\"{}\" is a kernel thread, not a process", facts.stat.comm);
+        if let Some(unfit) = Unfit::of(&facts) {
+            let what = match unfit {
+                Unfit::Thread(of) => format!("{unfit}; give that: rjcore capture {of}"),
+                _ => unfit.to_string(),
+            };
             return Err(Error::Capture { pid, what });
         }
         let maps = maps::read(pid).map_err(denied)?;
         let memory = File::open(format!("/proc/{pid}/mem")).map_err(denied)?;
         let pages = PageMap::open(pid).map_err(denied)?;
         if !maps.iter().any(is_libjvm) {
-            let name = &facts.stat.comm;
-            let what = format!(
-                "\"{name}\" is not a HotSpot JVM: it has no libjvm.so mapped; for another program \
-                 use gdb's gcore"
-            );
+            let what = refusal::no_jvm(&facts.stat.comm);
+            let what = format!("{what}; for another program use gdb's gcore");
             return Err(Error::Capture { pid, what });
         }
         Ok(Target { pid, options, maps, memory, pages, facts, staging: None })
@@ -555,8 +542,4 @@ impl<'a> Target<'a> {
             unreadable: written.bad,
         })
     }
-}
-
-fn is_libjvm(m: &Mapping) -> bool {
-    m.name.strip_suffix(b" (deleted)").unwrap_or(&m.name).ends_with(b"/libjvm.so")
 }
