@@ -6,7 +6,7 @@ use super::{Outcome, print, print_json};
 use crate::error::Result;
 use crate::live::diagnosis::{Reason, Verdict};
 use crate::live::doctor::examine;
-use crate::live::jvm::{self, Jvm, Told};
+use crate::live::jvm::{self, Jvm};
 use crate::output::report::{Table, duration, size};
 
 const EXAMPLES: &str = "\
@@ -44,10 +44,9 @@ impl Args {
             .into_iter()
             .filter_map(|pid| {
                 let examined = examine(pid, false);
-                let target = examined.target.as_ref()?;
                 let diagnosis = &examined.diagnosis;
                 Some(Row {
-                    jvm: Told::of(target).jvm,
+                    jvm: examined.told?.jvm,
                     attach: diagnosis.verdict == Verdict::Attach,
                     reasons: diagnosis.obstacles().map(|f| f.reason).collect(),
                     next: diagnosis.next.clone(),

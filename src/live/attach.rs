@@ -161,7 +161,7 @@ impl Attached {
     fn silent(&self, timeout: Duration) -> Error {
         let pid = self.examined.diagnosis.pid;
         let now = examine(pid, true);
-        let why = now.diagnosis.why().unwrap_or_else(|| {
+        let why = now.diagnosis.suspects().unwrap_or_else(|| {
             "no reason is to be seen: the command may just take longer (--timeout 0 waits for it)"
                 .into()
         });
@@ -189,7 +189,7 @@ impl Attached {
             Closed::System(what, e) => self.failed(&format!("{what}: {e}")),
             Closed::Timeout(after) => {
                 let now = examine(pid, true);
-                let why = now.diagnosis.why().unwrap_or_else(|| {
+                let why = now.diagnosis.suspects().unwrap_or_else(|| {
                     "no reason is to be seen, so a thread of the VM may hang".into()
                 });
                 let what =

@@ -132,14 +132,15 @@ impl Diagnosis {
         self.findings.iter().filter(|f| f.weight == Weight::Obstacle)
     }
 
-    /// Why attach does not work, in one line for an error.
+    /// Why attach does not work, in one line for an error; `None` without an obstacle.
     pub fn why(&self) -> Option<String> {
-        let of = |f: &Finding| match f.evidence.is_empty() {
-            true => f.what.clone(),
-            false => format!("{} ({})", f.what, f.evidence),
-        };
-        let all: Vec<String> = self.obstacles().map(of).collect();
-        (!all.is_empty()).then(|| all.join("; "))
+        in_one_line(self.obstacles())
+    }
+
+    /// What may be why a JVM does not answer: warnings, too.
+    pub fn suspects(&self) -> Option<String> {
+        let room = |f: &&Finding| matches!(f.reason, Reason::Memory | Reason::Disk);
+        in_one_line(self.findings.iter().filter(|f| f.weight != Weight::Note && !room(f)))
     }
 
     /// Lines for people; the last one is the command to run next.
@@ -175,4 +176,13 @@ impl Diagnosis {
         let _ = writeln!(out, "{}", self.next);
         out
     }
+}
+
+fn in_one_line<'f>(findings: impl Iterator<Item = &'f Finding>) -> Option<String> {
+    let of = |f: &Finding| match f.evidence.is_empty() {
+        true => f.what.clone(),
+        false => format!("{} ({})", f.what, f.evidence),
+    };
+    let all: Vec<String> = findings.map(of).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }

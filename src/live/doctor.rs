@@ -29,6 +29,8 @@ pub struct Examined {
     pub diagnosis: Diagnosis,
     /// The process, unless there is none.
     pub target: Option<Target>,
+    /// What it tells of itself, if it is a JVM.
+    pub told: Option<Told>,
     /// Whether SIGQUIT would be handled, and nothing else.
     pub may_signal: bool,
 }
@@ -86,7 +88,7 @@ pub fn examine(pid: i32, watch: bool) -> Examined {
     }
     places(&target, &mut f);
     room(&target, &told, &mut f);
-    conclude(target, f, Some(&told), open, may_signal)
+    conclude(target, f, Some(told), open, may_signal)
 }
 
 /// Nothing of it can be had.
@@ -104,7 +106,7 @@ fn nothing(pid: i32, reason: Reason, what: String, evidence: &str, next: String)
         no_capture: None,
         next,
     };
-    Examined { diagnosis, target: None, may_signal: false }
+    Examined { diagnosis, target: None, told: None, may_signal: false }
 }
 
 fn absent(pid: i32, e: &std::io::Error) -> Examined {
@@ -482,14 +484,14 @@ fn room(target: &Target, told: &Told, f: &mut Findings) {
 fn conclude(
     target: Target,
     mut f: Findings,
-    told: Option<&Told>,
+    told: Option<Told>,
     open: bool,
     may_signal: bool,
 ) -> Examined {
     let pid = target.pid();
     f.0.sort_by_key(|f| f.weight);
     let obstacles: Vec<&Finding> = f.0.iter().filter(|f| f.weight == Weight::Obstacle).collect();
-    let no_capture = told.and_then(|_| refusal::foreseen(pid));
+    let no_capture = told.as_ref().and_then(|_| refusal::foreseen(pid));
     let has = |reason| obstacles.iter().any(|f| f.reason == reason);
     let attach = format!("rjcore attach {pid} heap.hprof");
     let capture = format!("rjcore capture {pid}");
@@ -514,13 +516,13 @@ fn conclude(
     let diagnosis = Diagnosis {
         pid,
         namespace_pid: Some(target.facts.inner),
-        main: told.and_then(|t| t.jvm.main.clone()),
-        version: told.and_then(|t| t.jvm.version.clone()).map(|v| format!("JDK {v}")),
+        main: told.as_ref().and_then(|t| t.jvm.main.clone()),
+        version: told.as_ref().and_then(|t| t.jvm.version.clone()).map(|v| format!("JDK {v}")),
         verdict,
         open,
         no_capture,
         next,
         findings: f.0,
     };
-    Examined { diagnosis, target: Some(target), may_signal }
+    Examined { diagnosis, target: Some(target), told, may_signal }
 }

@@ -21,8 +21,9 @@ const WATCH: Duration = Duration::from_millis(400);
 const LOOKS: u32 = 20;
 /// So many waits of the VM Thread in that time are the polling of a safepoint.
 const POLLS: u64 = 60;
-/// Part of one CPU that a thread uses which holds up a safepoint, on a machine with other work.
-const BUSY: f64 = 0.2;
+/// At every so many of these, it is seen which threads still run: one that holds up a safepoint
+/// does at each, however little of a CPU it gets.
+const RUNS: u32 = 4;
 /// clock ticks a second in /proc (USER_HZ).
 const TICKS: f64 = 100.0;
 
@@ -101,6 +102,11 @@ fn is_internal(name: &str) -> bool {
     BEGINNINGS.iter().any(|b| name.starts_with(b))
 }
 
+/// Whether it runs or waits for a CPU, and may be in Java.
+fn is_computing(t: &Thread) -> bool {
+    t.stat.state == 'R' && !is_internal(&t.name)
+}
+
 /// Watches the threads for [`WATCH`].
 pub fn watch(target: &Target) -> Seen {
     let pid = target.pid();
@@ -111,8 +117,12 @@ pub fn watch(target: &Target) -> Seen {
     let listener = target.thread(ATTACH_LISTENER);
     let (mut waits_on_futex, mut asleep, mut asked) = (0, 0, 0);
     let (mut listener_asked, mut listener_accepts) = (0, 0);
-    for _ in 0..LOOKS {
+    let mut running: Vec<i32> = before.iter().filter(|t| is_computing(t)).map(|t| t.tid).collect();
+    for look in 1..=LOOKS {
         sleep(WATCH / LOOKS);
+        if look % RUNS == 0 {
+            running.retain(|tid| Thread::read(pid, *tid).is_some_and(|t| is_computing(&t)));
+        }
         if let Some(call) = system_call(pid, vm.tid) {
             asked += 1;
             waits_on_futex += u32::from(call == call::FUTEX);
@@ -132,11 +142,11 @@ pub fn watch(target: &Target) -> Seen {
     let sleeps = asked == 0 || (asleep > 0 && waits_on_futex * 4 < asked);
     let mut holders: Vec<Holder> = after
         .iter()
-        .filter(|t| t.stat.state == 'R' && !is_internal(&t.name))
+        .filter(|t| running.contains(&t.tid))
         .filter_map(|t| {
             let used = ticks(t).saturating_sub(ticks(earlier(t)?)) as f64 / TICKS;
             let part = used / elapsed.as_secs_f64();
-            (part >= BUSY).then(|| Holder {
+            Some(Holder {
                 tid: t.tid,
                 inner: t.inner,
                 name: t.name.clone(),
