@@ -352,6 +352,11 @@ fn a_safepoint_that_is_never_reached(version: u32) {
     let mut cmd = rjcore();
     cmd.args(["attach", "--timeout", "1", &pid.to_string(), "stack"]);
     refused(cmd, pid, &["within 1 s", "safepoint", "\"spins\"", "rjcore capture"]);
+    let mut cmd = rjcore();
+    let shown = cmd.args(["doctor", "--stack", &pid.to_string()]).output().expect("rjcore starts");
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("\n\"spins\" ") && shown.contains("\tat Spin.numbers("), "{shown}");
+    assert_eq!(shown.lines().last(), value["next"].as_str(), "{shown}");
 
     // Ctrl-C in the middle leaves nothing either.
     let mut cmd = attach(pid, &["stack"]);

@@ -6,6 +6,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::safepoint::Holder;
+
 /// What may stand between a client and a JVM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -120,6 +122,8 @@ pub struct Diagnosis {
     pub open: bool,
     /// The reasons, the gravest first.
     pub findings: Vec<Finding>,
+    /// Threads that compute while a safepoint is waited for.
+    pub holders: Vec<Holder>,
     /// Why a capture would be refused; null if it would not.
     pub no_capture: Option<String>,
     /// The command to run next.
@@ -143,8 +147,8 @@ impl Diagnosis {
         in_one_line(self.findings.iter().filter(|f| f.weight != Weight::Note && !room(f)))
     }
 
-    /// Lines for people; the last one is the command to run next.
-    pub fn text(&self) -> String {
+    /// Lines for people; the last one is the command to run next. `more` comes before it.
+    pub fn text(&self, more: &str) -> String {
         let mut out = format!("process {}", self.pid);
         if let Some(inner) = self.namespace_pid.filter(|n| *n != self.pid) {
             let _ = write!(out, " ({inner} in its namespace)");
@@ -173,8 +177,37 @@ impl Diagnosis {
         if let Some(why) = self.no_capture.as_ref().filter(|_| self.verdict != Verdict::Attach) {
             let _ = writeln!(out, "! a capture would be refused, too: {why}");
         }
+        out.push_str(more);
         let _ = writeln!(out, "{}", self.next);
         out
+    }
+}
+
+/// Findings as they are collected.
+#[derive(Debug, Default)]
+pub(super) struct Findings(pub Vec<Finding>);
+
+impl Findings {
+    /// One more.
+    pub fn add(
+        &mut self,
+        weight: Weight,
+        reason: Reason,
+        what: String,
+        evidence: String,
+        remedy: String,
+    ) {
+        self.0.push(Finding { reason, weight, what, evidence, remedy });
+    }
+
+    /// One that stands in the way.
+    pub fn obstacle(&mut self, reason: Reason, what: String, evidence: String, remedy: String) {
+        self.add(Weight::Obstacle, reason, what, evidence, remedy);
+    }
+
+    /// Whether this reason is among them.
+    pub fn has(&self, reason: Reason) -> bool {
+        self.0.iter().any(|f| f.reason == reason)
     }
 }
 

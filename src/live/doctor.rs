@@ -4,25 +4,19 @@
 //! signal, opens no connection, makes no file: the JVM notices nothing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use procfs::process::Process;
-
-use super::diagnosis::{Diagnosis, Finding, Reason, Verdict, Weight};
+use super::diagnosis::{Diagnosis, Finding, Findings, Reason, Verdict, Weight};
 use super::door::Socket;
-use super::files::Place;
 use super::identity::Identity;
 use super::jvm::Told;
-use super::safepoint;
+use super::safepoint::{self, Holder};
+use super::surroundings::{frozen, places, room};
 use super::target::{Hotspot, Target};
 use crate::capture::refusal::{self, Unfit};
-use crate::capture::room::Room;
 
 /// SIGQUIT in the masks of proc_pid_status(5).
 const QUIT: u64 = 1 << 2;
-/// Less than this left in its cgroup, and a dump (its buffers, the page cache) may end the JVM.
-const LEAST_MEMORY: u64 = 64 << 20;
-
 /// An examination: the findings, and what they were made from.
 pub struct Examined {
     /// What was found.
@@ -33,30 +27,6 @@ pub struct Examined {
     pub told: Option<Told>,
     /// Whether SIGQUIT would be handled, and nothing else.
     pub may_signal: bool,
-}
-
-#[derive(Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn add(
-        &mut self,
-        weight: Weight,
-        reason: Reason,
-        what: String,
-        evidence: String,
-        remedy: String,
-    ) {
-        self.0.push(Finding { reason, weight, what, evidence, remedy });
-    }
-
-    fn obstacle(&mut self, reason: Reason, what: String, evidence: String, remedy: String) {
-        self.add(Weight::Obstacle, reason, what, evidence, remedy);
-    }
-
-    fn has(&self, reason: Reason) -> bool {
-        self.0.iter().any(|f| f.reason == reason)
-    }
 }
 
 /// Examines a process. `watch` says whether to watch its threads for a moment, too.
@@ -83,12 +53,13 @@ pub fn examine(pid: i32, watch: bool) -> Examined {
     let may_signal = signals(&target, &told, open, &mut f);
     sockets(&target, &socket, may_signal, &mut f);
     states(&target, &mut f);
-    if watch && !f.has(Reason::Stopped) && !f.has(Reason::Traced) && !f.has(Reason::Frozen) {
-        threads(&target, &mut f);
-    }
+    let still = f.has(Reason::Stopped) || f.has(Reason::Traced) || f.has(Reason::Frozen);
+    let holders = if watch && !still { threads(&target, &mut f) } else { Vec::new() };
     places(&target, &mut f);
     room(&target, &told, &mut f);
-    conclude(target, f, Some(told), open, may_signal)
+    let mut examined = conclude(target, f, Some(told), open, may_signal);
+    examined.diagnosis.holders = holders;
+    examined
 }
 
 /// Nothing of it can be had.
@@ -103,6 +74,7 @@ fn nothing(pid: i32, reason: Reason, what: String, evidence: &str, next: String)
         verdict: Verdict::Neither,
         open: false,
         findings: f.0,
+        holders: Vec::new(),
         no_capture: None,
         next,
     };
@@ -351,28 +323,12 @@ fn states(target: &Target, f: &mut Findings) {
     }
 }
 
-/// The file that says that its cgroup, or one above, is frozen.
-fn frozen(pid: i32) -> Option<PathBuf> {
-    let groups = Process::new(pid).and_then(|p| p.cgroups()).ok()?;
-    groups.0.iter().find_map(|g| {
-        let path = g.pathname.trim_start_matches('/');
-        let (file, words) = if g.hierarchy == 0 {
-            (Path::new("/sys/fs/cgroup").join(path).join("cgroup.events"), "frozen 1")
-        } else if g.controllers.iter().any(|c| c == "freezer") {
-            (Path::new("/sys/fs/cgroup/freezer").join(path).join("freezer.state"), "FROZEN")
-        } else {
-            return None;
-        };
-        let text = fs::read_to_string(&file).ok()?;
-        text.lines().any(|l| l == words).then_some(file)
-    })
-}
-
-fn threads(target: &Target, f: &mut Findings) {
+/// What its threads do for a moment; answers who holds up a safepoint.
+fn threads(target: &Target, f: &mut Findings) -> Vec<Holder> {
     let seen = safepoint::watch(target);
     let pid = target.pid();
     if seen.waiting {
-        let name = |h: &safepoint::Holder| {
+        let name = |h: &Holder| {
             format!("thread {} \"{}\" (nid {:#x}), {} % CPU", h.tid, h.name, h.inner, h.cpu_percent)
         };
         let (who, remedy) = match seen.holders.first() {
@@ -413,72 +369,7 @@ fn threads(target: &Target, f: &mut Findings) {
             "wait for the other tool, or end it".into(),
         );
     }
-}
-
-fn places(target: &Target, f: &mut Findings) {
-    let pid = target.pid();
-    if target.shares("pid") == Some(false) {
-        f.add(
-            Weight::Note,
-            Reason::OtherPids,
-            format!("it lives in another PID namespace, where it is {}", target.facts.inner),
-            format!("NSpid in /proc/{pid}/status"),
-            String::new(),
-        );
-    }
-    let tmp = |path: String| {
-        fs::metadata(path).ok().map(|m| {
-            use std::os::unix::fs::MetadataExt;
-            (m.dev(), m.ino())
-        })
-    };
-    let own_tmp = tmp("/tmp".into()) == tmp(format!("/proc/{pid}/root/tmp"));
-    let others = [
-        (target.shares("mnt") == Some(false), "mount namespace"),
-        (target.shares_root() == Some(false), "root"),
-        (!own_tmp, "/tmp"),
-    ];
-    let others: Vec<&str> = others.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
-    if !others.is_empty() {
-        f.add(
-            Weight::Note,
-            Reason::OtherFiles,
-            format!("it has another {}: files that it writes lie there", others.join(", ")),
-            format!("/proc/{pid}/ns/mnt, /proc/{pid}/root"),
-            format!("look for them under /proc/{pid}/root"),
-        );
-    }
-}
-
-fn room(target: &Target, told: &Told, f: &mut Findings) {
-    let pid = target.pid();
-    let room = Room::read(pid);
-    let least = room.target.min(room.machine);
-    if least < LEAST_MEMORY {
-        f.add(
-            Weight::Warning,
-            Reason::Memory,
-            format!("{} MB of memory are left to it: a dump may end it", least >> 20),
-            match room.target < room.machine {
-                true => "the limit of its cgroup".into(),
-                false => "MemAvailable in /proc/meminfo".into(),
-            },
-            "free some first".into(),
-        );
-    }
-    let place = Place::of(target, Path::new("heap.hprof"));
-    let free = place.as_ref().ok().and_then(|p| Some((p.here.parent()?.to_owned(), p.free()?)));
-    if let (Some((directory, free)), Some(used)) = (free, told.jvm.heap_used)
-        && free < used
-    {
-        f.add(
-            Weight::Warning,
-            Reason::Disk,
-            format!("a dump would take some {} MB, and {} MB are free", used >> 20, free >> 20),
-            directory.display().to_string(),
-            "give a file elsewhere".into(),
-        );
-    }
+    if seen.waiting { seen.holders } else { Vec::new() }
 }
 
 fn conclude(
@@ -520,6 +411,7 @@ fn conclude(
         version: told.as_ref().and_then(|t| t.jvm.version.clone()).map(|v| format!("JDK {v}")),
         verdict,
         open,
+        holders: Vec::new(),
         no_capture,
         next,
         findings: f.0,

@@ -17,4 +17,5 @@ pub mod perfdata;
 pub mod protocol;
 pub mod safepoint;
 pub mod sockets;
+mod surroundings;
 pub mod target;

@@ -42,7 +42,7 @@ mod call {
 }
 
 /// A thread that computes while a safepoint is waited for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Holder {
     /// Its id here.
     pub tid: i32,
