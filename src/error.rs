@@ -79,7 +79,7 @@ pub enum Error {
         what: String,
     },
     /// A live JVM does not let rjcore in, or does not answer.
-    #[error("cannot attach to process {pid}: {what}")]
+    #[error("attach to process {pid}: {what}")]
     Attach {
         /// The process's id as the user gave it.
         pid: i32,

@@ -44,7 +44,7 @@ fn doctor(pid: i32) -> Value {
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert_eq!(shown.lines().last(), value["next"].as_str(), "{shown}");
     // It changes nothing: neither a file nor a listener is there because of it.
-    assert_eq!(attach_files(pid), [PathBuf::new(); 0]);
+    assert_eq!(attach_files(pid), Vec::<PathBuf>::new());
     value
 }
 
@@ -80,7 +80,7 @@ fn attach_files(pid: i32) -> Vec<PathBuf> {
 fn answers(pid: i32) {
     let said = text(&mut attach(pid, &["jcmd", "VM.version"]));
     assert!(said.contains("64-Bit Server VM version"), "{said}");
-    assert_eq!(attach_files(pid), [PathBuf::new(); 0]);
+    assert_eq!(attach_files(pid), Vec::<PathBuf>::new());
 }
 
 /// Attach fails, with these words, and leaves nothing.
@@ -90,7 +90,7 @@ fn refused(mut cmd: Command, pid: i32, words: &[&str]) {
     for word in words {
         assert!(said(&answer).contains(word), "no {word:?} in {}", said(&answer));
     }
-    assert_eq!(attach_files(pid), [PathBuf::new(); 0]);
+    assert_eq!(attach_files(pid), Vec::<PathBuf>::new());
 }
 
 fn socket(pid: i32) -> PathBuf {
@@ -367,7 +367,7 @@ fn a_safepoint_that_is_never_reached(version: u32) {
     let answer = child.wait_with_output().expect("its end");
     assert_eq!(answer.status.code(), Some(130), "{}", said(&answer));
     assert!(said(&answer).contains("interrupted"), "{}", said(&answer));
-    assert_eq!(attach_files(pid), [PathBuf::new(); 0]);
+    assert_eq!(attach_files(pid), Vec::<PathBuf>::new());
 }
 
 /// Whether a process has a socket open.

@@ -13,7 +13,7 @@ pub fn read(vm: &Vm) -> BTreeMap<String, Counter> {
         return BTreeMap::new();
     };
     let len = top.saturating_sub(start).min(MAX_SIZE);
-    vm.mem.slice(start, len).map(|all| parse(&all)).unwrap_or_default()
+    vm.mem.slice(start, len).map(parse).unwrap_or_default()
 }
 
 /// When the VM started, in ms since 1970, and how long it had run, in ms. The second comes from a

@@ -64,7 +64,9 @@ impl Attached {
         let timeout = if options.timeout.is_zero() { DAY } else { options.timeout };
         let closed = |c: Closed| self.closed(c);
         let door = Door::find(self.target()?, timeout).map_err(closed)?;
-        let open = || door.open(self.examined.may_signal, options.cancelled).map_err(closed);
+        // A JVM that listens already would print a thread dump to its standard output.
+        let may_signal = self.examined.may_signal && !self.examined.diagnosis.open;
+        let open = || door.open(may_signal, options.cancelled).map_err(closed);
         let mut stream = open()?;
         let bytes = if request.fits_version_1() {
             request.version_1()

@@ -236,7 +236,7 @@ fn sockets(target: &Target, socket: &Socket, may_signal: bool, f: &mut Findings)
             format!("it listens, but {path} is gone: something cleans its /tmp"),
             format!("no {here}; /proc/{}/net/unix has its socket", target.pid()),
             "JDKs from 14 on, and later updates of 8 and 11, make a new one when asked; older ones \
-             do not: take a core"
+             print a thread dump to their standard output instead: take a core"
                 .into(),
         ),
         None => {}

@@ -184,7 +184,7 @@ fn vm_info(image: &[u8]) -> Option<String> {
 fn uptime(target: &Target) -> Option<u64> {
     let now = procfs::Uptime::current().ok()?.uptime;
     let started = target.facts.stat.starttime as f64 / procfs::ticks_per_second() as f64;
-    (now >= started).then(|| ((now - started) * 1000.0) as u64)
+    (now >= started).then_some(((now - started) * 1000.0) as u64)
 }
 
 /// The name that /etc/passwd has for a user, else the number.

@@ -110,7 +110,7 @@ mod tests {
     fn requests() {
         let r = Request::new("printflag", &[b"UseG1GC"]);
         assert_eq!(r.version_1(), b"1\0printflag\0UseG1GC\0\0\0");
-        assert_eq!(r.version_2(), b"2\018\0printflag\0UseG1GC\0");
+        assert_eq!(r.version_2(), b"2\x0018\0printflag\0UseG1GC\0");
         assert!(r.fits_version_1() && r.impossible().is_none());
         assert_eq!(Request::new("properties", &[]).version_1(), b"1\0properties\0\0\0\0");
         assert!(!Request::new("jcmd", &[&[b'a'; 1025]]).fits_version_1());

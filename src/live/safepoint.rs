@@ -107,7 +107,7 @@ fn is_computing(t: &Thread) -> bool {
     t.stat.state == 'R' && !is_internal(&t.name)
 }
 
-/// Watches the threads for [`WATCH`].
+/// Watches the threads for 0.4 s.
 pub fn watch(target: &Target) -> Seen {
     let pid = target.pid();
     let (Some(vm), started) = (target.thread(VM_THREAD), Instant::now()) else {
