@@ -78,6 +78,14 @@ pub enum Error {
         /// Why, and what to do.
         what: String,
     },
+    /// A live JVM does not let rjcore in, or does not answer.
+    #[error("attach to process {pid}: {what}")]
+    Attach {
+        /// The process's id as the user gave it.
+        pid: i32,
+        /// Why, and what to do.
+        what: String,
+    },
     /// Interrupted by the user.
     #[error("interrupted; nothing was written to {0}")]
     Interrupted(PathBuf),

@@ -1,7 +1,8 @@
 //! rjcore reads the ELF core of a HotSpot JVM: heap dumps, histograms and facts, with no JDK.
 //!
 //! The layers, each importing only from those above it:
-//! `error` -> `capture` -> `corefile` -> `symbols` -> `native` -> `vmstructs` -> `hotspot` -> `heap` -> `output` -> `cli`.
+//! `error` -> `capture` -> `live` -> `corefile` -> `symbols` -> `native` -> `vmstructs` -> `hotspot` -> `heap` -> `output` ->
+//! `cli`.
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
@@ -11,6 +12,7 @@ pub mod corefile;
 pub mod error;
 pub mod heap;
 pub mod hotspot;
+pub mod live;
 pub mod native;
 pub mod output;
 pub mod symbols;

@@ -8,9 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::proc::{children, status, until};
+use support::container::{Container, container};
+use support::proc::{status, until};
 use support::stress::{SMALL, Stress, capture, taken};
-use support::{Jvm, Scratch, as_nobody, classes, jdk, rjcore, tool};
+use support::{Jvm, Scratch, as_nobody, jdk, rjcore, tool};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
 
@@ -104,36 +105,9 @@ fn a_user_may_not_capture_a_jvm_of_root() {
     stress.ends_well("refusals");
 }
 
-/// Makes `$1` the root of a world of its own: the system's programs and libraries, the JDK under a name that the
-/// host does not have, the classes, rjcore; then runs the rest in it, as process 1.
-const CONTAINER: &str = r#"
-set -e
-root=$1 jdk=$2 classes=$3 rjcore=$4
-shift 4
-for d in usr etc dev; do mkdir -p "$root/$d"; mount --rbind "/$d" "$root/$d"; done
-for d in bin lib lib64; do [ -L "/$d" ] && ln -sfn "$(readlink "/$d")" "$root/$d"; done
-mkdir -p "$root/proc" "$root/tmp" "$root/opt/hidden-jdk" "$root$classes"
-mount -t proc proc "$root/proc"
-mount -t tmpfs none "$root/tmp"
-mount --bind "$jdk" "$root/opt/hidden-jdk"
-mount --bind "$classes" "$root$classes"
-cp "$rjcore" "$root/rjcore"
-exec chroot "$root" "$@"
-"#;
-
 fn in_a_container(version: u32) {
     let dir = Scratch::new(&format!("elsewhere-container-{version}"));
-    let root = dir.path("root");
-    fs::create_dir(&root).expect("a root");
-    let mut cmd = Command::new(tool("unshare"));
-    cmd.args(["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]);
-    cmd.args(["sh", "-c", CONTAINER, "sh"]).arg(&root);
-    let home = fs::canonicalize(jdk(version)).expect("the JDK");
-    cmd.arg(home).arg(classes()).arg(env!("CARGO_BIN_EXE_rjcore"));
-    let jvm = Jvm::start_by(cmd, Path::new("/opt/hidden-jdk"), &SMALL, "StopStress", &dir);
-    let pid = *children(jvm.pid() as i32).first().expect("a child of unshare");
-    let inner = status(pid, pid).map(|s| s["NSpid"].clone()).unwrap_or_default();
-    assert_eq!(inner.split_whitespace().last(), Some("1"), "it is the first of its namespace");
+    let Container { jvm, pid, root } = container(version, &SMALL, "StopStress", &dir);
     let mut stress = Stress::of_pid(jvm, pid);
     let core = dir.path("core");
     for method in METHODS {

@@ -5,14 +5,14 @@ mod support;
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use support::proc::{children, snapshots, state, status, tasks, traces, until};
-use support::stress::{SMALL, Stress, capture, caught_collecting, names, taken};
-use support::{Jvm, Scratch, jdk, library, rjcore, tool};
+use support::stress::{Stress, capture, caught_collecting, names, taken, when};
+use support::{Jvm, Scratch, jdk, rjcore, tool};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
 
@@ -104,16 +104,6 @@ fn a_jvm_that_refuses_attach() {
         is_a_core(&core);
         stress.is_clean(method);
     }
-}
-
-/// StopStress with a thread that does something once the file is there; `Option` is the file.
-fn when(what: &str, version: u32, dir: &Scratch) -> (Stress, PathBuf) {
-    let file = dir.path("now");
-    let mut env = Command::new("env");
-    env.arg(format!("LD_PRELOAD={}", library("when.c", dir).display()));
-    env.arg(format!("WHEN_FILE={}", file.display())).arg(format!("WHEN_DO={what}"));
-    let jvm = Jvm::start_by(env, &jdk(version), &SMALL, "StopStress", dir);
-    (Stress::of(jvm), file)
 }
 
 /// strace's log of the ptrace calls of a capture that fails.

@@ -225,7 +225,7 @@ fn outputs_are_refused_and_gaps_have_their_exit_code() {
 
 #[test]
 fn help_man_and_completions_come_from_one_definition() {
-    for command in ["dump", "histo", "info", "trim", "check"] {
+    for command in ["dump", "histo", "info", "trim", "check", "ps", "doctor", "attach"] {
         let help = text(rjcore().args([command, "--help"]));
         assert!(help.contains("Examples:"), "{help}");
         assert!(text(rjcore().arg("man")).contains(&format!("rjcore\\-{command}")));

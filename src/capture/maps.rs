@@ -60,7 +60,7 @@ impl Mapping {
     }
 
     /// The name without ` (deleted)`.
-    fn clean(&self) -> &[u8] {
+    pub fn clean(&self) -> &[u8] {
         self.name.strip_suffix(b" (deleted)").unwrap_or(&self.name)
     }
 
@@ -108,8 +108,13 @@ pub fn is_vm_file(path: &str) -> bool {
     name == "libjvm.so" || name.ends_with(".jsa")
 }
 
+/// Whether it is the JVM's own library, which makes a process one.
+pub fn is_libjvm(m: &Mapping) -> bool {
+    m.clean().ends_with(b"/libjvm.so")
+}
+
 /// Whether the file holds the VM's performance counters: its start, its arguments.
-fn is_counters(path: &str) -> bool {
+pub fn is_counters(path: &str) -> bool {
     path.rsplit('/').nth(1).is_some_and(|directory| directory.starts_with("hsperfdata_"))
 }
 

@@ -40,6 +40,8 @@ pub struct Thread {
     pub blocked: u64,
     /// Signals that wait for it.
     pub pending: u64,
+    /// How often it gave the processor away by itself, to wait for something.
+    pub waits: u64,
 }
 
 /// The innermost of the ids of a process or thread.
@@ -81,7 +83,9 @@ impl Thread {
             let task = Process::new(pid)?.task_from_tid(tid)?;
             let (stat, status) = (task.stat()?, task.status()?);
             let (blocked, pending) = (status.sigblk, status.sigpnd);
-            Ok(Thread { tid, inner: inner(&status), stat, name: status.name, blocked, pending })
+            let waits = status.voluntary_ctxt_switches.unwrap_or(0);
+            let inner = inner(&status);
+            Ok(Thread { tid, inner, stat, name: status.name, blocked, pending, waits })
         };
         all().ok()
     }

@@ -3,10 +3,12 @@
 //! Knows the kernel's rules for ptrace (ptrace(2), "Ptrace access mode checking"); changes
 //! nothing.
 
+use std::fmt;
 use std::fs;
 use std::io;
 
 use super::maps::PAGE;
+use super::process::Facts as Process;
 use super::sys;
 use crate::error::Error;
 
@@ -23,6 +25,59 @@ pub fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
         _ => format!("thread {tid} cannot be traced: {e}"),
     };
     Error::Capture { pid, what }
+}
+
+/// PF_KTHREAD, among the flags in proc_pid_stat(5).
+const KERNEL_THREAD: u32 = 0x20_0000;
+
+/// What has an id and is no running process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// A thread of the process with this id.
+    Thread(i32),
+    /// It has ended and was not waited for.
+    Zombie,
+    /// A kernel thread of this name.
+    Kernel(String),
+}
+
+impl Unfit {
+    /// Which of them it is, if any.
+    pub fn of(facts: &Process) -> Option<Unfit> {
+        if facts.status.tgid != facts.pid {
+            Some(Unfit::Thread(facts.status.tgid))
+        } else if matches!(facts.stat.state, 'Z' | 'X') {
+            Some(Unfit::Zombie)
+        } else if facts.stat.flags & KERNEL_THREAD != 0 {
+            Some(Unfit::Kernel(facts.stat.comm.clone()))
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfit::Thread(of) => write!(f, "it is a thread of process {of}"),
+            Unfit::Zombie => f.write_str("it has ended and is a zombie: its memory is gone"),
+            Unfit::Kernel(name) => write!(f, "\"{name}\" is a kernel thread, not a process"),
+        }
+    }
+}
+
+/// What a process named `comm` without a libjvm.so is.
+pub fn no_jvm(comm: &str) -> String {
+    format!("\"{comm}\" is not a HotSpot JVM: it has no libjvm.so mapped")
+}
+
+/// Why a capture of `pid` would be refused; `None` if it would be allowed. Asks for the same right
+/// (PTRACE_MODE_ATTACH) by opening the process's memory, which changes nothing.
+pub fn foreseen(pid: i32) -> Option<String> {
+    let traced = facts(&pid.to_string()).is_some_and(|f| f.tracer != 0);
+    let open = fs::File::open(format!("/proc/{pid}/mem"));
+    let barred = traced || open.is_err() || !sys::ptrace_is_allowed();
+    barred.then(|| reason(pid, pid))
 }
 
 /// Why a machine with such pages is refused: the kernel counts in them where rjcore counts in 4 KB.

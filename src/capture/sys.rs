@@ -116,6 +116,24 @@ pub fn ptrace_is_allowed() -> bool {
     !matches!(detach(own, 0), Err(e) if e.raw_os_error() != Some(libc::ESRCH))
 }
 
+/// SO_PEERCRED of a connected socket: the process that called listen, 0 if it cannot be seen from
+/// here. rustix has no place for the 0.
+pub fn peer_pid(socket: BorrowedFd<'_>) -> io::Result<i32> {
+    let mut cred = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: `cred` and `len` are live, and `len` is the size of `cred`.
+    let n = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut cred).cast(),
+            &mut len,
+        )
+    };
+    check(n.into()).map(|_| cred.pid)
+}
+
 /// What `wait` saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {

@@ -11,18 +11,16 @@ use std::time::{Duration, SystemTime};
 use super::fork::Child;
 use super::freeze::{self, Patience, Stopped};
 use super::image::Image;
-use super::maps::{self, Mapping};
+use super::maps::{self, Mapping, is_libjvm};
 use super::notes::ThreadState;
 use super::pages::PageMap;
 use super::plan::{Holder, Saved};
 use super::process::{Facts, Thread};
 use super::ranges::Ranges;
+use super::refusal::{self, Unfit};
 use super::shared::{Object, objects};
-use super::{Options, refusal, sys, x86_64};
+use super::{Options, sys, x86_64};
 use crate::error::{Error, Result};
-
-/// PF_KTHREAD, among the flags in proc_pid_stat(5).
-pub(super) const KERNEL_THREAD: u32 = 0x20_0000;
 
 /// Shared memory below this (HotSpot's counters, say) is copied within the stop of a fork.
 pub(super) const SMALL_SHARED: u64 = 16 << 20;
@@ -87,30 +85,19 @@ impl<'a> Target<'a> {
             return Err(Error::Capture { pid, what });
         }
         let facts = Facts::read(pid).map_err(denied)?;
-        if facts.status.tgid != pid {
-            let what = format!(
-                "it is a thread of process {0}; give that: rjcore capture {0}",
-                facts.status.tgid
-            );
-            return Err(Error::Capture { pid, what });
-        }
-        if matches!(facts.stat.state, 'Z' | 'X') {
-            let what = "it has ended and is a zombie: its memory is gone";
-            return Err(Error::Capture { pid, what: what.into() });
-        }
-        if facts.stat.flags & KERNEL_THREAD != 0 {
-            let what = format!("\"{}\" is a kernel thread, not a process", facts.stat.comm);
+        if let Some(unfit) = Unfit::of(&facts) {
+            let what = match unfit {
+                Unfit::Thread(of) => format!("{unfit}; give that: rjcore capture {of}"),
+                _ => unfit.to_string(),
+            };
             return Err(Error::Capture { pid, what });
         }
         let maps = maps::read(pid).map_err(denied)?;
         let memory = File::open(format!("/proc/{pid}/mem")).map_err(denied)?;
         let pages = PageMap::open(pid).map_err(denied)?;
         if !maps.iter().any(is_libjvm) {
-            let name = &facts.stat.comm;
-            let what = format!(
-                "\"{name}\" is not a HotSpot JVM: it has no libjvm.so mapped; for another program \
-                 use gdb's gcore"
-            );
+            let what = refusal::no_jvm(&facts.stat.comm);
+            let what = format!("{what}; for another program use gdb's gcore");
             return Err(Error::Capture { pid, what });
         }
         Ok(Target { pid, options, maps, memory, pages, facts, staging: None })
@@ -197,8 +184,4 @@ impl<'a> Target<'a> {
         };
         stopped.iter().filter_map(state).collect()
     }
-}
-
-fn is_libjvm(m: &Mapping) -> bool {
-    m.name.strip_suffix(b" (deleted)").unwrap_or(&m.name).ends_with(b"/libjvm.so")
 }

@@ -94,6 +94,14 @@ pub struct How {
     dirty_limit: u64,
 }
 
+impl Default for How {
+    /// What the options say where none is given.
+    fn default() -> How {
+        let (snapshot, stop_timeout, full) = (Snapshot::Auto, 1000, false);
+        How { snapshot, stop_timeout, full, rounds: 8, dirty_limit: 256 }
+    }
+}
+
 impl How {
     /// Takes a core of `pid`; `directory` has room for a copy that memory has no room for.
     pub fn capture(

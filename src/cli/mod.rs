@@ -2,12 +2,15 @@
 //!
 //! One file per command; what all of them take and how they open a core is in `source`.
 
+mod attach;
 mod capture;
 mod check;
+mod doctor;
 mod dump;
 mod histo;
 mod info;
 pub mod progress;
+mod ps;
 mod source;
 mod stack;
 mod trim;
@@ -39,6 +42,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ps(ps::Args),
+    Doctor(doctor::Args),
+    Attach(attach::Args),
     Capture(capture::Args),
     Dump(dump::Args),
     Histo(histo::Args),
@@ -75,6 +81,9 @@ impl Outcome {
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Ps(args) => args.run(),
+        Command::Doctor(args) => args.run(),
+        Command::Attach(args) => args.run(),
         Command::Capture(args) => args.run(),
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),

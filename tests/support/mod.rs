@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part of it
 
 pub mod compare;
+pub mod container;
 pub mod counts;
 pub mod graph;
 pub mod hprof;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use super::proc::{masks, no_snapshot_lives, snapshots, traces, until};
-use super::{Jvm, Scratch};
+use super::{Jvm, Scratch, jdk, library};
 
 /// Keeps the memory small, and so the captures quick.
 pub const SMALL: [&str; 3] =
@@ -193,4 +193,14 @@ pub fn caught_collecting(said: &str) -> bool {
 pub fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).expect("a directory").flatten();
     entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// StopStress with a thread that does something once a file is there (tests/c/when.c); answers that file.
+pub fn when(what: &str, version: u32, dir: &Scratch) -> (Stress, PathBuf) {
+    let file = dir.path("now");
+    let mut env = Command::new("env");
+    env.arg(format!("LD_PRELOAD={}", library("when.c", dir).display()));
+    env.arg(format!("WHEN_FILE={}", file.display())).arg(format!("WHEN_DO={what}"));
+    let jvm = Jvm::start_by(env, &jdk(version), &SMALL, "StopStress", dir);
+    (Stress::of(jvm), file)
 }

@@ -67,6 +67,13 @@ fn list(d: &ThreadDump, out: &mut String) {
     *out += "}\n\n";
 }
 
+/// The paragraph of one thread.
+pub fn thread_text(t: &Thread, d: &ThreadDump) -> String {
+    let mut out = String::new();
+    thread(t, d, &mut out);
+    out
+}
+
 fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
     let _ = write!(out, "\"{}\" ", t.name);
     if let Some(number) = t.number {

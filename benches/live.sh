@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# The ways to a live JVM side by side: the JDK's tools, gdb's gcore, rjcore. For docs/live.md.
+#   live.sh [--mb N] [--runs N] [--dir DIR] [--rjcore FILE]
+# Default: 200 MB used, JDK 17, G1, medians of 3; jhsdb once, as it takes minutes. Files go to --dir (/tmp).
+# "gap" is the largest gap between two readings of the clock by a thread in the JVM: what its users notice.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mb=200 runs=3 dir=/tmp rjcore=
+while [ $# -gt 0 ]; do
+    case $1 in
+        --mb) mb=$2 ;;
+        --runs) runs=$2 ;;
+        --dir) dir=$2 ;;
+        --rjcore) rjcore=$(realpath "$2") ;;
+        *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
+    esac
+    shift 2
+done
+if [ -z "$rjcore" ]; then
+    cargo build -q --locked --release
+    rjcore=$(realpath "${CARGO_TARGET_DIR:-target}/release/rjcore")
+fi
+work=$(mktemp -d "$dir/rjcore-live.XXXXXX")
+jvm=
+trap '[ -z "$jvm" ] || kill "$jvm" 2> /dev/null || true; rm -rf "$work"' EXIT
+home=/usr/lib/jvm/java-17-openjdk-amd64
+"$home/bin/javac" -encoding UTF-8 --release 17 -d "$work" tests/java/BigHeap.java tests/java/Watched.java
+mkfifo "$work/in"
+out=$work/file
+"$home/bin/java" -XX:+UseG1GC -Xmx$((mb * 3 / 2))m -cp "$work" Watched "$mb" small < "$work/in" >> "$work/out" &
+jvm=$!
+exec 3> "$work/in"
+until grep -q READY "$work/out"; do sleep 0.1; done
+gap() { # the largest since the last call
+    : > "$work/out"
+    echo >&3
+    until grep -q GAP "$work/out"; do sleep 0.01; done
+    sed -n 's/^.*GAP //p' "$work/out"
+}
+middle() { sort -n | awk '{ t[NR] = $1 } END { printf "%.0f", (t[int((NR + 1) / 2)] + t[int(NR / 2) + 1]) / 2 }'; }
+method() { # NAME N CMD...
+    local name=$1 n=$2 i t0
+    shift 2
+    : > "$work/gaps"; : > "$work/walls"
+    for ((i = 0; i < n; i++)); do
+        rm -f "$out"*
+        gap > /dev/null
+        t0=$(date +%s%N)
+        "$@" > "$work/log" 2>&1 || { cat "$work/log" >&2; echo "live: failed: $*" >&2; return 1; }
+        awk -v n=$(($(date +%s%N) - t0)) 'BEGIN { print n / 1e6 }' >> "$work/walls"
+        gap >> "$work/gaps"
+    done
+    printf '%-42s %10s ms gap %10s ms wall\n' "$name" "$(middle < "$work/gaps")" "$(middle < "$work/walls")"
+}
+echo "$(nproc) CPUs, load $(cut -d' ' -f1 /proc/loadavg), $mb MB, JDK 17, G1"
+method "nothing, 1 s" 1 sleep 1
+method "jcmd VM.version" "$runs" "$home/bin/jcmd" "$jvm" VM.version
+method "rjcore attach jcmd VM.version" "$runs" "$rjcore" attach "$jvm" jcmd VM.version
+method "jstack -l" "$runs" "$home/bin/jstack" -l "$jvm"
+method "rjcore attach stack" "$runs" "$rjcore" attach "$jvm" stack
+method "jmap -histo" "$runs" "$home/bin/jmap" -histo "$jvm"
+method "rjcore attach inspectheap" "$runs" "$rjcore" attach "$jvm" inspectheap
+method "jmap -dump" "$runs" "$home/bin/jmap" -dump:format=b,file="$out" "$jvm"
+method "rjcore attach dumpheap" "$runs" "$rjcore" attach "$jvm" dumpheap "$out"
+method "rjcore dump --pid" "$runs" "$rjcore" dump --pid "$jvm" --overwrite -o "$out"
+method "rjcore capture" "$runs" "$rjcore" capture "$jvm" --overwrite -o "$out"
+method "rjcore doctor" "$runs" "$rjcore" doctor "$jvm"
+method "rjcore ps" "$runs" "$rjcore" ps
+method "gcore" "$runs" gcore -o "$out" "$jvm"
+method "jhsdb jstack --pid" 1 "$home/bin/jhsdb" jstack --pid "$jvm"
+method "jhsdb jmap --binaryheap --pid" 1 "$home/bin/jhsdb" jmap --binaryheap --dumpfile "$out" --pid "$jvm"

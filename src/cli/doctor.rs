@@ -1,0 +1,106 @@
+//! `rjcore doctor`: whether a JVM's attach door will open, and why not.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::capture::How;
+use super::source::Opened;
+use super::{Outcome, print, print_json};
+use crate::error::{Error, Result};
+use crate::live::diagnosis::{Diagnosis, Verdict};
+use crate::live::doctor::examine;
+use crate::output::interrupt;
+use crate::output::report::clean;
+use crate::output::sink::Target;
+use crate::output::stack::text::thread_text;
+use crate::output::stack::{Options, collect};
+
+const EXAMPLES: &str = "\
+Examples:
+  rjcore doctor 1234
+  rjcore doctor 1234 --stack
+  rjcore doctor 1234 --json | jq -r '.findings[].reason, .next'
+
+It looks at /proc and the file system only, and watches the threads for half a second: no signal,
+no connection, no file. The last line is the command to run next.
+
+Exit codes:
+  0  attach will work
+  1  it will not
+  2  wrong usage";
+
+/// Say whether jmap, jcmd and rjcore attach can reach a JVM, and if not, exactly why
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The JVM's process id
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pid: i32,
+    /// If a safepoint is not reached, take a snapshot as rjcore capture does, which stops the JVM
+    /// for a moment, and show where the threads are that hold it up
+    #[arg(long)]
+    stack: bool,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'d> {
+    #[serde(flatten)]
+    diagnosis: &'d Diagnosis,
+    /// The stacks of the holders, as a thread dump has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stacks: Option<String>,
+}
+
+impl Args {
+    pub fn run(&self) -> Result<Outcome> {
+        let diagnosis = examine(self.pid, true).diagnosis;
+        let stacks = match self.stack && !diagnosis.holders.is_empty() {
+            true => Some(self.stacks(&diagnosis)?),
+            false => None,
+        };
+        match self.json {
+            true => print_json(&Report { diagnosis: &diagnosis, stacks })?,
+            false => {
+                // What a process calls itself must not steer a terminal.
+                let text = diagnosis.text(&stacks.unwrap_or_default());
+                let lines: Vec<String> = text.lines().map(clean_line).collect();
+                print(format!("{}\n", lines.join("\n")).as_bytes())?;
+            }
+        }
+        Ok(match diagnosis.verdict {
+            Verdict::Attach => Outcome::Whole,
+            _ => Outcome::Failed,
+        })
+    }
+
+    /// The holders' Java stacks, from a snapshot that goes away again.
+    fn stacks(&self, diagnosis: &Diagnosis) -> Result<String> {
+        interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let (file, _) = How::default().capture_unlinked(self.pid, threads, &Target::Stdout)?;
+        let opened = Opened::captured(Path::new("the snapshot"), file)?;
+        opened.with_heap(|heap| {
+            let options = Options {
+                heap: false,
+                virtual_threads: 0,
+                values: false,
+                workers: threads,
+                native: None,
+            };
+            let (dump, _) = collect(&opened.core, heap, options, &|_| ())?;
+            let holds =
+                |nid: u32| diagnosis.holders.iter().any(|h| u32::try_from(h.inner) == Ok(nid));
+            let held = dump.threads.iter().filter(|t| holds(t.nid));
+            Ok(held.map(|t| thread_text(t, &dump)).collect())
+        })
+    }
+}
+
+/// Without control characters, but for the tabs of stacks.
+fn clean_line(line: &str) -> String {
+    line.split('\t').map(clean).collect::<Vec<_>>().join("\t")
+}

@@ -1,0 +1,223 @@
+//! One command through a JVM's attach door, and its answer as it comes.
+//!
+//! Knows the door and the protocol; nothing of what the commands mean.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use super::diagnosis::Verdict;
+use super::doctor::{Examined, examine};
+use super::door::{Closed, Door};
+use super::protocol::{Answer, Request};
+use super::target::Target;
+use crate::error::{Error, Result};
+
+/// How long a read waits before it looks whether the user has enough.
+const LOOK: Duration = Duration::from_millis(50);
+/// So long a door is waited for where nobody sets a limit.
+const DAY: Duration = Duration::from_secs(86_400);
+/// AttachListener's answer to a version that it does not know.
+const BAD_VERSION: i32 = 101;
+
+/// How to go about it.
+pub struct Options<'a> {
+    /// How long the JVM may take to open the door, and then how long it may be silent; zero for
+    /// as long as it likes.
+    pub timeout: Duration,
+    /// Whether the user asked for the end.
+    pub cancelled: &'a dyn Fn() -> bool,
+    /// Whether the silent JVM is seen to work (a file grows).
+    pub at_work: &'a dyn Fn() -> bool,
+}
+
+/// A JVM that has been examined and may be attached to.
+pub struct Attached {
+    examined: Examined,
+}
+
+impl Attached {
+    /// Examines it; an obstacle is an error that names it, and nothing was done to the JVM.
+    pub fn examine(pid: i32) -> Result<Attached> {
+        let examined = examine(pid, false);
+        match examined.diagnosis.why() {
+            None if examined.target.is_some() => Ok(Attached { examined }),
+            why => Err(failed(&examined, &why.unwrap_or_else(|| "it is gone".into()))),
+        }
+    }
+
+    /// The process.
+    pub fn target(&self) -> Result<&Target> {
+        self.examined.target.as_ref().ok_or_else(|| failed(&self.examined, "it is gone"))
+    }
+
+    /// Runs a command; answers its result code. `out` gets the text as it comes.
+    pub fn run(
+        &self,
+        request: &Request,
+        options: &Options<'_>,
+        out: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<i32> {
+        if let Some(what) = request.impossible() {
+            return Err(Error::Usage(what));
+        }
+        let timeout = if options.timeout.is_zero() { DAY } else { options.timeout };
+        let closed = |c: Closed| self.closed(c);
+        let door = Door::find(self.target()?, timeout).map_err(closed)?;
+        // A JVM that listens already would print a thread dump to its standard output.
+        let may_signal = self.examined.may_signal && !self.examined.diagnosis.open;
+        let open = || door.open(may_signal, options.cancelled).map_err(closed);
+        let mut stream = open()?;
+        let bytes = if request.fits_version_1() {
+            request.version_1()
+        } else {
+            // Only such requests need version 2; a JVM that does not know the question says so.
+            let mut said: Vec<u8> = Vec::new();
+            let question = Request::new("getversion", &[]).version_1();
+            let code = self.talk(stream, &question, options, &mut |p| {
+                said.extend(&p[..p.len().min(16)]);
+                Ok(())
+            })?;
+            let newest = said.first().is_some_and(|b| *b >= b'2' && b.is_ascii_digit());
+            if code != 0 || !newest {
+                return Err(Error::Usage(
+                    "the command is too long for this JVM: before JDK 24 it takes 3 arguments of \
+                     1024 bytes"
+                        .into(),
+                ));
+            }
+            stream = open()?;
+            request.version_2()
+        };
+        let code = self.talk(stream, &bytes, options, out)?;
+        if code == BAD_VERSION {
+            return Err(self.failed("it does not know this version of the attach protocol"));
+        }
+        Ok(code)
+    }
+
+    /// Sends a request and takes the answer.
+    fn talk(
+        &self,
+        mut stream: UnixStream,
+        request: &[u8],
+        options: &Options<'_>,
+        out: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<i32> {
+        let system = |e: io::Error| self.failed(&format!("its socket: {e}"));
+        let timeout = (!options.timeout.is_zero()).then_some(options.timeout);
+        stream.set_read_timeout(Some(LOOK)).map_err(system)?;
+        stream.set_write_timeout(timeout).map_err(system)?;
+        // A JVM that refuses the ids closes at once; the answer, none, tells.
+        let sent = stream.write_all(request);
+        let mut answer = Answer::default();
+        let mut buffer = vec![0; 64 << 10];
+        let mut heard = Instant::now();
+        loop {
+            if (options.cancelled)() {
+                return Err(self.closed(Closed::Cancelled));
+            }
+            match stream.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => {
+                    heard = Instant::now();
+                    let text = answer.take(&buffer[..n]);
+                    let text = text.map_err(|said| {
+                        self.failed(&format!("it answered {said:?}, which is no result code"))
+                    })?;
+                    out(text)?;
+                }
+                Err(e)
+                    if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
+                {
+                    if (options.at_work)() {
+                        heard = Instant::now();
+                    }
+                    if timeout.is_some_and(|t| heard.elapsed() >= t) {
+                        return Err(self.silent(options.timeout));
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // The JVM closes with bytes of ours unread.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionReset => break,
+                Err(e) => return Err(system(e)),
+            }
+        }
+        match (answer.code, sent) {
+            (Some(code), _) => Ok(code),
+            (None, Err(e)) if e.kind() != io::ErrorKind::BrokenPipe => Err(system(e)),
+            (None, _) => {
+                let target = self.target()?;
+                Err(match target.is_same() {
+                    true => self.failed(
+                        "it closed the connection without an answer: it takes no request of this \
+                         user and group",
+                    ),
+                    false => self.failed("it ended"),
+                })
+            }
+        }
+    }
+
+    /// It took the command and said nothing: look again, with an eye on the threads.
+    fn silent(&self, timeout: Duration) -> Error {
+        let pid = self.examined.diagnosis.pid;
+        let now = examine(pid, true);
+        let why = now.diagnosis.suspects().unwrap_or_else(|| {
+            "no reason is to be seen: the command may just take longer (--timeout 0 waits for it)"
+                .into()
+        });
+        let what = format!(
+            "no answer within {} s: {why}. The JVM may still do what it was asked",
+            timeout.as_secs()
+        );
+        failed(&now, &what)
+    }
+
+    fn closed(&self, closed: Closed) -> Error {
+        let pid = self.examined.diagnosis.pid;
+        match closed {
+            Closed::Cancelled => Error::Attach {
+                pid,
+                what: "interrupted; a command that the JVM took already it still does".into(),
+            },
+            Closed::Ended => Error::Attach { pid, what: "it has ended".into() },
+            Closed::Foreign(who) => {
+                self.failed(&format!("{who} listens at its socket: two containers share this /tmp"))
+            }
+            Closed::Busy => self.failed(
+                "it takes no more connections: its Attach Listener has been busy with others'",
+            ),
+            Closed::System(what, e) => self.failed(&format!("{what}: {e}")),
+            Closed::Timeout(after) => {
+                let now = examine(pid, true);
+                let why = now.diagnosis.suspects().unwrap_or_else(|| {
+                    "no reason is to be seen, so a thread of the VM may hang".into()
+                });
+                let what =
+                    format!("it did not open its socket within {} s: {why}", after.as_secs());
+                failed(&now, &what)
+            }
+        }
+    }
+
+    fn failed(&self, what: &str) -> Error {
+        failed(&self.examined, what)
+    }
+}
+
+/// The error, with what to run instead.
+fn failed(examined: &Examined, what: &str) -> Error {
+    let diagnosis = &examined.diagnosis;
+    let pid = diagnosis.pid;
+    let next = match diagnosis.verdict {
+        // Something else went wrong than what can be seen.
+        Verdict::Attach => format!("take a core: rjcore capture {pid}"),
+        Verdict::Capture => format!("take a core: {}", diagnosis.next),
+        Verdict::Mend if diagnosis.no_capture.is_none() => {
+            format!("mend that: {}; or take a core: rjcore capture {pid}", diagnosis.next)
+        }
+        Verdict::Mend | Verdict::Neither => format!("next: {}", diagnosis.next),
+    };
+    Error::Attach { pid, what: format!("{what}; {next}") }
+}

@@ -1,0 +1,221 @@
+//! What doctor found: reasons with their evidence and remedy, a verdict, and what to run next.
+//!
+//! Plain data and its text; knows nothing of how it is found.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::safepoint::Holder;
+
+/// What may stand between a client and a JVM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// There is no such process.
+    NoProcess,
+    /// The id is a thread's.
+    Thread,
+    /// It has ended and was not waited for.
+    Zombie,
+    /// A thread of the kernel.
+    KernelThread,
+    /// It has no libjvm.so.
+    NotAJvm,
+    /// It may not be looked at.
+    Hidden,
+    /// Another effective user or group.
+    OtherUser,
+    /// -XX:+DisableAttachMechanism.
+    Disabled,
+    /// SIGQUIT is not handled: -Xrs.
+    ReducedSignals,
+    /// SIGQUIT is not handled: the VM has not come that far, or someone took the handler away.
+    NoHandler,
+    /// SIGQUIT is ignored.
+    Ignored,
+    /// SIGQUIT is blocked in all threads.
+    Blocked,
+    /// Another mount namespace, root or /tmp.
+    OtherFiles,
+    /// Another PID namespace.
+    OtherPids,
+    /// A socket file that nobody listens at.
+    StaleSocket,
+    /// The file is no socket, or another user's.
+    ForeignSocket,
+    /// The JVM listens, but its file is gone.
+    LostSocket,
+    /// Stopped by a signal.
+    Stopped,
+    /// Stopped by a debugger.
+    Traced,
+    /// Threads in uninterruptible sleep.
+    Uninterruptible,
+    /// Frozen by its cgroup (docker pause).
+    Frozen,
+    /// A safepoint that is not reached.
+    Safepoint,
+    /// The Attach Listener works at another request.
+    Busy,
+    /// Too little memory.
+    Memory,
+    /// Too little room for the dump.
+    Disk,
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weight {
+    /// Attach will not work.
+    Obstacle,
+    /// It may fail, or not give all.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// One reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which.
+    pub reason: Reason,
+    /// How much it matters.
+    pub weight: Weight,
+    /// In words.
+    pub what: String,
+    /// Where it was seen.
+    pub evidence: String,
+    /// What to do; empty where nothing is to be done.
+    pub remedy: String,
+}
+
+/// What follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Attach will work.
+    Attach,
+    /// It will once what stands in the way is mended.
+    Mend,
+    /// It will not, a capture will.
+    Capture,
+    /// Neither.
+    Neither,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// The id that was asked for.
+    pub pid: i32,
+    /// Its id in its own namespace.
+    pub namespace_pid: Option<i32>,
+    /// Main class or jar.
+    pub main: Option<String>,
+    /// The JDK.
+    pub version: Option<String>,
+    /// What follows.
+    pub verdict: Verdict,
+    /// Whether the JVM listens already.
+    pub open: bool,
+    /// The reasons, the gravest first.
+    pub findings: Vec<Finding>,
+    /// Threads that compute while a safepoint is waited for.
+    pub holders: Vec<Holder>,
+    /// Why a capture would be refused; null if it would not.
+    pub no_capture: Option<String>,
+    /// The command to run next.
+    pub next: String,
+}
+
+impl Diagnosis {
+    /// The obstacles.
+    pub fn obstacles(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|f| f.weight == Weight::Obstacle)
+    }
+
+    /// Why attach does not work, in one line for an error; `None` without an obstacle.
+    pub fn why(&self) -> Option<String> {
+        in_one_line(self.obstacles())
+    }
+
+    /// What may be why a JVM does not answer: warnings, too.
+    pub fn suspects(&self) -> Option<String> {
+        let room = |f: &&Finding| matches!(f.reason, Reason::Memory | Reason::Disk);
+        in_one_line(self.findings.iter().filter(|f| f.weight != Weight::Note && !room(f)))
+    }
+
+    /// Lines for people; the last one is the command to run next. `more` comes before it.
+    pub fn text(&self, more: &str) -> String {
+        let mut out = format!("process {}", self.pid);
+        if let Some(inner) = self.namespace_pid.filter(|n| *n != self.pid) {
+            let _ = write!(out, " ({inner} in its namespace)");
+        }
+        for part in [&self.main, &self.version].into_iter().flatten() {
+            let _ = write!(out, ", {part}");
+        }
+        out.push_str(match (self.verdict, self.open) {
+            (Verdict::Attach, true) => ": attach will work, it listens already\n",
+            (Verdict::Attach, false) => ": attach will work\n",
+            (Verdict::Mend | Verdict::Capture | Verdict::Neither, _) => ": attach will not work\n",
+        });
+        for f in &self.findings {
+            let mark = match f.weight {
+                Weight::Obstacle => "x",
+                Weight::Warning => "!",
+                Weight::Note => "-",
+            };
+            let _ = writeln!(out, "{mark} {}", f.what);
+            for (name, text) in [("seen", &f.evidence), ("do", &f.remedy)] {
+                if !text.is_empty() {
+                    let _ = writeln!(out, "    {name}: {text}");
+                }
+            }
+        }
+        if let Some(why) = self.no_capture.as_ref().filter(|_| self.verdict != Verdict::Attach) {
+            let _ = writeln!(out, "! a capture would be refused, too: {why}");
+        }
+        out.push_str(more);
+        let _ = writeln!(out, "{}", self.next);
+        out
+    }
+}
+
+/// Findings as they are collected.
+#[derive(Debug, Default)]
+pub(super) struct Findings(pub Vec<Finding>);
+
+impl Findings {
+    /// One more.
+    pub fn add(
+        &mut self,
+        weight: Weight,
+        reason: Reason,
+        what: String,
+        evidence: String,
+        remedy: String,
+    ) {
+        self.0.push(Finding { reason, weight, what, evidence, remedy });
+    }
+
+    /// One that stands in the way.
+    pub fn obstacle(&mut self, reason: Reason, what: String, evidence: String, remedy: String) {
+        self.add(Weight::Obstacle, reason, what, evidence, remedy);
+    }
+
+    /// Whether this reason is among them.
+    pub fn has(&self, reason: Reason) -> bool {
+        self.0.iter().any(|f| f.reason == reason)
+    }
+}
+
+fn in_one_line<'f>(findings: impl Iterator<Item = &'f Finding>) -> Option<String> {
+    let of = |f: &Finding| match f.evidence.is_empty() {
+        true => f.what.clone(),
+        false => format!("{} ({})", f.what, f.evidence),
+    };
+    let all: Vec<String> = findings.map(of).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}

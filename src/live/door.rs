@@ -1,0 +1,279 @@
+//! HotSpot's attach door: its socket in /tmp, how it is opened, and a connection through it.
+//!
+//! Facts from attachListener_posix.cpp (os/linux in JDK 8) and the attach provider's
+//! VirtualMachineImpl.java: a file `.attach_pidN` in the JVM's working directory or /tmp and a
+//! SIGQUIT make the JVM listen at `/tmp/.java_pidN`. N is its id in its own namespace.
+//! Knows nothing of what is said through the door.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat, unlinkat};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::identity::Identity;
+use super::sockets;
+use super::target::Target;
+use crate::capture::sys;
+
+/// How often the door is tried.
+const STEP: Duration = Duration::from_millis(10);
+
+/// What /proc and the file system say of a JVM's socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket {
+    /// Its file, as the JVM sees it.
+    pub path: String,
+    /// Where it is seen from here.
+    pub here: PathBuf,
+    /// The file's owner and whether it is a socket; `None` without a file.
+    pub file: Option<(u32, bool)>,
+    /// Whether the file could be looked for.
+    pub seen: bool,
+    /// Whether the JVM itself listens at a socket of that name; `None` if that is not to be seen.
+    pub listens: Option<bool>,
+    /// Whether anyone in its network namespace listens at one.
+    pub anyone: bool,
+}
+
+impl Socket {
+    /// Looks, without a touch.
+    pub fn of(target: &Target) -> Socket {
+        let pid = target.pid();
+        let path = format!("/tmp/.java_pid{}", target.facts.inner);
+        let here = PathBuf::from(format!("/proc/{pid}/root{path}"));
+        let stat = rustix::fs::lstat(&here);
+        let seen = !matches!(stat, Err(e) if e != Errno::NOENT);
+        let is_socket = |mode| FileType::from_raw_mode(mode) == FileType::Socket;
+        let file = stat.ok().map(|s| (s.st_uid, is_socket(s.st_mode)));
+        // It is bound as `.tmp` and then renamed.
+        let temporary = format!("{path}.tmp");
+        let of_that_name = |l: &sockets::Listener| l.path == temporary || l.path == path;
+        let (listens, anyone) = match sockets::listening(pid) {
+            Ok(all) => {
+                let mut all = all.into_iter().filter(of_that_name).peekable();
+                let anyone = all.peek().is_some();
+                let holds = all.map(|l| sockets::holds(pid, l.inode));
+                // No socket of that name: nobody's right to look is needed.
+                (
+                    holds.reduce(|a, b| if a == Some(true) { a } else { b }).unwrap_or(Some(false)),
+                    anyone,
+                )
+            }
+            Err(_) => (None, false),
+        };
+        Socket { path, here, file, seen, listens, anyone }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum Closed {
+    /// The JVM did not open the door in time.
+    Timeout(Duration),
+    /// It listens, but takes no connections: its backlog is full.
+    Busy,
+    /// The user asked for the end.
+    Cancelled,
+    /// The process ended.
+    Ended,
+    /// This one listens there instead.
+    Foreign(String),
+    /// The system refused something.
+    System(String, io::Error),
+}
+
+/// The way to one JVM's door.
+#[derive(Debug)]
+pub struct Door<'t> {
+    target: &'t Target,
+    process: OwnedFd,
+    tmp: OwnedFd,
+    cwd: Option<OwnedFd>,
+    socket: String,
+    signal: String,
+    /// How long to wait for the door.
+    pub timeout: Duration,
+}
+
+fn system(what: &str) -> impl FnOnce(Errno) -> Closed + '_ {
+    move |e| Closed::System(what.into(), e.into())
+}
+
+impl<'t> Door<'t> {
+    /// Finds the places; changes nothing yet.
+    pub fn find(target: &'t Target, timeout: Duration) -> Result<Door<'t>, Closed> {
+        let pid = target.pid();
+        let id = Pid::from_raw(pid).ok_or(Closed::Ended)?;
+        let process = pidfd_open(id, PidfdFlags::empty()).map_err(|_| Closed::Ended)?;
+        // From here on the descriptors name the process that was looked at, or none.
+        if !target.is_same() {
+            return Err(Closed::Ended);
+        }
+        let directory = |path: &str| {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            rustix::fs::open(path, flags, Mode::empty())
+        };
+        let tmp = directory(&format!("/proc/{pid}/root/tmp"));
+        let tmp = tmp.map_err(system("the JVM's /tmp"))?;
+        let cwd = directory(&format!("/proc/{pid}/cwd")).ok();
+        let inner = target.facts.inner;
+        let (socket, signal) = (format!(".java_pid{inner}"), format!(".attach_pid{inner}"));
+        Ok(Door { target, process, tmp, cwd, socket, signal, timeout })
+    }
+
+    /// Connects, and makes the JVM open the door first where it is closed. `may_signal` says
+    /// whether SIGQUIT would be handled.
+    pub fn open(
+        &self,
+        may_signal: bool,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<UnixStream, Closed> {
+        if let Some(stream) = self.try_connect()? {
+            return Ok(stream);
+        }
+        let deadline = Instant::now() + self.timeout;
+        let half = Instant::now() + self.timeout / 2;
+        let mut knocked = match may_signal {
+            true => Some(self.knock()?),
+            false => None,
+        };
+        let mut again = false;
+        loop {
+            // A sleep, not a wait for a signal: Ctrl-C is seen within a step.
+            thread::sleep(STEP);
+            if cancelled() {
+                return Err(Closed::Cancelled);
+            }
+            if let Some(stream) = self.try_connect()? {
+                drop(knocked.take());
+                return Ok(stream);
+            }
+            if self.has_ended() {
+                return Err(Closed::Ended);
+            }
+            if Instant::now() >= deadline {
+                let busy = matches!(self.connect_once(), Err(Errno::AGAIN));
+                return Err(if busy { Closed::Busy } else { Closed::Timeout(self.timeout) });
+            }
+            if !again && knocked.is_some() && Instant::now() >= half {
+                // As the JDK's own tools do: a second chance.
+                self.signal()?;
+                again = true;
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        !self.target.is_same()
+    }
+
+    /// A connection, or `None` if nobody listens yet.
+    fn try_connect(&self) -> Result<Option<UnixStream>, Closed> {
+        match self.connect_once() {
+            Ok(stream) => self.check_peer(stream).map(Some),
+            // A file without a listener is left over from another JVM; the backlog is full.
+            Err(Errno::NOENT | Errno::CONNREFUSED | Errno::AGAIN) => Ok(None),
+            Err(e) => Err(Closed::System(format!("the socket {}", self.socket), e.into())),
+        }
+    }
+
+    fn connect_once(&self) -> rustix::io::Result<UnixStream> {
+        // Through a descriptor: the path of a deep root may be longer than an address holds.
+        let path = format!("/proc/self/fd/{}/{}", self.tmp.as_raw_fd(), self.socket);
+        let uid = self.target.effective.uid;
+        let connected = self.target.effective.run(|| {
+            let stat = statat(&self.tmp, &self.socket, AtFlags::SYMLINK_NOFOLLOW)?;
+            let socket = FileType::from_raw_mode(stat.st_mode) == FileType::Socket;
+            // Anyone may have made it; HotSpot's belongs to the JVM's user (or to root, where
+            // root has made the JVM give up its rights since).
+            if !socket || (stat.st_uid != uid && stat.st_uid != 0) {
+                return Err(Errno::CONNREFUSED);
+            }
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+            connect(&socket, &SocketAddrUnix::new(path.as_str())?)?;
+            Ok(socket)
+        });
+        let socket = connected.map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::PERM))??;
+        rustix::io::ioctl_fionbio(&socket, false)?;
+        Ok(UnixStream::from(socket))
+    }
+
+    /// The listener is the JVM itself: another container's may have the same id and share /tmp.
+    fn check_peer(&self, stream: UnixStream) -> Result<UnixStream, Closed> {
+        let peer = sys::peer_pid(stream.as_fd());
+        match peer.map_err(|e| Closed::System("SO_PEERCRED".into(), e))? {
+            pid if pid == self.target.pid() => Ok(stream),
+            0 => Err(Closed::Foreign("a process that is not to be seen from here".into())),
+            pid => Err(Closed::Foreign(format!("process {pid}"))),
+        }
+    }
+
+    fn signal(&self) -> Result<(), Closed> {
+        match pidfd_send_signal(&self.process, Signal::QUIT) {
+            Err(Errno::SRCH) => Err(Closed::Ended),
+            other => other.map_err(system("SIGQUIT")),
+        }
+    }
+
+    /// Leaves the file that the JVM looks for, and sends SIGQUIT.
+    fn knock(&self) -> Result<AttachFile<'_>, Closed> {
+        let mut last = Errno::NOENT;
+        for directory in self.cwd.iter().chain([&self.tmp]) {
+            match self.leave(directory.as_fd()) {
+                Ok(file) => return self.signal().map(|()| file),
+                Err(e) => last = e,
+            }
+        }
+        Err(Closed::System(
+            format!("{} in the JVM's working directory and /tmp", self.signal),
+            last.into(),
+        ))
+    }
+
+    fn leave<'d>(&'d self, directory: BorrowedFd<'d>) -> rustix::io::Result<AttachFile<'d>> {
+        let identity = self.target.effective;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let made = identity.run(|| {
+            match openat(
+                directory,
+                &self.signal,
+                flags | OFlags::NOFOLLOW,
+                Mode::from_raw_mode(0o660),
+            ) {
+                // Left by a tool that was killed: as good as ours if the JVM trusts its owner.
+                Err(Errno::EXIST) => {
+                    let stat = statat(directory, &self.signal, AtFlags::SYMLINK_NOFOLLOW)?;
+                    if stat.st_uid == identity.uid { Ok(()) } else { Err(Errno::EXIST) }
+                }
+                other => other.map(drop),
+            }
+        });
+        made.map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::PERM))??;
+        Ok(AttachFile { directory, name: &self.signal, identity })
+    }
+}
+
+/// The `.attach_pidN` file; removed when dropped.
+#[derive(Debug)]
+struct AttachFile<'d> {
+    directory: BorrowedFd<'d>,
+    name: &'d str,
+    identity: Identity,
+}
+
+impl Drop for AttachFile<'_> {
+    fn drop(&mut self) {
+        let removed = self.identity.run(|| unlinkat(self.directory, self.name, AtFlags::empty()));
+        if !matches!(removed, Ok(Ok(()))) {
+            let _ = unlinkat(self.directory, self.name, AtFlags::empty());
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Live JVMs, without a core: which run here, whether they open HotSpot's attach door and why not,
+//! and the talk through it.
+//!
+//! Knows processes, /proc, and what HotSpot shows to other processes: files in /tmp, signals,
+//! names of threads, counters, the attach protocol. Knows nothing of cores, nor of what lies in a
+//! JVM's memory.
+
+pub mod attach;
+pub mod diagnosis;
+pub mod doctor;
+pub mod door;
+pub mod files;
+pub mod identity;
+pub mod jvm;
+pub mod options;
+pub mod perfdata;
+pub mod protocol;
+pub mod safepoint;
+pub mod sockets;
+mod surroundings;
+pub mod target;
