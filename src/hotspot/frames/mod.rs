@@ -7,6 +7,7 @@ mod cpu;
 mod mixed;
 mod oop_map;
 mod oop_mask;
+mod signal;
 mod start;
 mod values;
 mod walk;

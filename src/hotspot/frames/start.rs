@@ -89,25 +89,32 @@ impl Walker<'_> {
 
     /// From registers.
     fn caught(&self, note: &ThreadNote, bounds: Bounds) -> Stack {
-        let (_, words) = note.registers();
+        let raw = self.raw(&note.registers().1);
+        if self.code.contains(raw.pc) {
+            return self.walk(raw, bounds, true);
+        }
+        if let Some(words) = self.interrupted(raw.sp, bounds) {
+            return self.walk(self.raw(&words), bounds, true);
+        }
+        // A leaf of the VM or of libc: it returns to Java code somewhere above.
+        match self.search(&raw, bounds) {
+            Next::Frame(found) => self.walk(found, bounds, false),
+            _ => Stack {
+                broken: Some(format!("no Java frame was found above {:#x}", raw.pc)),
+                ..Stack::default()
+            },
+        }
+    }
+
+    /// A frame by registers in the order of NT_PRSTATUS.
+    fn raw(&self, words: &[u64]) -> Raw {
         let reg = |i: usize| words.get(i).copied().unwrap_or(0);
         let mut registers = Registers::default();
         for (i, index) in self.cpu.general.iter().enumerate() {
             registers.set(i, Saved::Value(reg(*index)));
         }
         let (sp, fp, pc) = (reg(self.cpu.reg_sp), reg(self.cpu.reg_fp), reg(self.cpu.reg_pc));
-        let raw = Raw { sp, fp, pc, trust: Trust::Near, registers };
-        if self.code.contains(pc) {
-            return self.walk(raw, bounds, true);
-        }
-        // A leaf of the VM or of libc: it returns to Java code somewhere above.
-        match self.search(&raw, bounds) {
-            Next::Frame(found) => self.walk(found, bounds, false),
-            _ => Stack {
-                broken: Some(format!("no Java frame was found above {pc:#x}")),
-                ..Stack::default()
-            },
-        }
+        Raw { sp, fp, pc, trust: Trust::Near, registers }
     }
 
     /// Whether a frame may return to `pc`, whose stack pointer is then `sp`.
