@@ -73,7 +73,7 @@ impl Walker<'_> {
     }
 
     /// Whether the thread is in Java code, as far as it says: then the anchor is empty.
-    fn runs_java(&self, t: &JavaThread) -> bool {
+    pub fn runs_java(&self, t: &JavaThread) -> bool {
         let is = |name: &str| self.vm.tables.constant(name) == Some(i64::from(t.state));
         is("_thread_in_Java") || is("_thread_in_Java_trans")
     }
@@ -174,7 +174,7 @@ impl Walker<'_> {
     }
 
     /// The caller of a compiled frame that was caught anywhere in its code.
-    pub(super) fn caller_of_caught(&self, raw: &Raw, blob: &Blob) -> Next {
+    pub(super) fn caller_of_caught(&self, raw: &Raw, blob: &Blob, bounds: Bounds) -> Next {
         let whole = || {
             self.behind_frame_pointer(
                 raw,
@@ -206,7 +206,10 @@ impl Walker<'_> {
         });
         match found {
             Some(next) => Next::Frame(next),
-            None => self.caller(raw, blob.frame_words),
+            None => match self.search(raw, bounds) {
+                Next::Frame(next) => Next::Frame(next),
+                _ => self.caller(raw, blob.frame_words),
+            },
         }
     }
 

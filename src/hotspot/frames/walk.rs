@@ -93,7 +93,7 @@ impl Walker<'_> {
             return Next::Broken(format!("{:#x} is in no code of the VM", raw.pc));
         };
         match blob.kind {
-            BlobKind::Nmethod => self.compiled(raw, &blob, top, out),
+            BlobKind::Nmethod => self.compiled(raw, &blob, top, stack, out),
             BlobKind::Upcall => self.upcall(raw, &blob, out),
             BlobKind::Runtime if blob.frame_words > 1 && !top => {
                 // What it saved are its caller's registers.
@@ -171,7 +171,14 @@ impl Walker<'_> {
         Some(raw.registers.get(i))
     }
 
-    fn compiled(&self, raw: &mut Raw, blob: &Blob, top: bool, out: &mut Stack) -> Next {
+    fn compiled(
+        &self,
+        raw: &mut Raw,
+        blob: &Blob,
+        top: bool,
+        stack: Bounds,
+        out: &mut Stack,
+    ) -> Next {
         let Some(nm) = self.nmethod(blob) else {
             return Next::Broken(format!("the nmethod at {:#x} cannot be read", blob.addr));
         };
@@ -185,7 +192,7 @@ impl Walker<'_> {
             return Next::Broken(why);
         }
         match top {
-            true => self.caller_of_caught(raw, blob),
+            true => self.caller_of_caught(raw, blob, stack),
             false => self.caller(raw, blob.frame_words),
         }
     }

@@ -54,6 +54,9 @@ pub struct Check {
     pub heap: Option<HeapCheck>,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
+    /// Stacks of running threads that rjcore cannot walk to their bottom, in words. No gap: the
+    /// core has all of them.
+    pub restless: Vec<String>,
     /// libjvm.so and the CDS archives.
     pub files: Vec<FileCheck>,
     /// The files that have to be taken along with the core: those of them that it needs.
@@ -107,6 +110,7 @@ impl Check {
                 });
                 check.heap = Some(reading.heap);
                 check.damaged = reading.damaged;
+                check.restless = reading.restless;
                 let whole = check.damaged.is_empty() && check.absent() == 0;
                 check.verdict = match (whole, check.take_along.is_empty()) {
                     (false, _) => Verdict::Gaps,
@@ -137,6 +141,7 @@ impl Check {
             vm: None,
             heap: None,
             damaged: Vec::new(),
+            restless: Vec::new(),
             files,
             take_along: Vec::new(),
         }

@@ -62,6 +62,7 @@ pub(super) struct Reading {
     pub roots: u64,
     pub heap: HeapCheck,
     pub damaged: Vec<String>,
+    pub restless: Vec<String>,
 }
 
 impl Reading {
@@ -87,6 +88,7 @@ impl Reading {
             roots: summary.roots,
             heap: check,
             damaged: summary.damaged,
+            restless: summary.restless,
         })
     }
 

@@ -61,10 +61,11 @@ impl Check {
                 }
             }
         }
-        let damaged = self.damaged.iter().cloned();
-        let damaged = first_lines(damaged, self.damaged.len() as u64);
-        for (i, text) in damaged.into_iter().enumerate() {
-            line(if i == 0 { "damaged" } else { "" }, text);
+        for (label, all) in [("damaged", &self.damaged), ("running", &self.restless)] {
+            let texts = first_lines(all.iter().cloned(), all.len() as u64);
+            for (i, text) in texts.into_iter().enumerate() {
+                line(if i == 0 { label } else { "" }, text);
+            }
         }
         out.push('\n');
         for text in wrap(self.line.split(' ').map(String::from), WIDTH) {

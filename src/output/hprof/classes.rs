@@ -40,7 +40,7 @@ pub fn write<'h>(
         })
         .collect();
     let mut threads = Threads::new(Walker::new(vm)?, traced, &classes);
-    let dumped = threads.collect(heap, &mut summary.damaged);
+    let dumped = threads.collect(heap, summary);
     let mut symbols = named(heap, &facts);
     symbols.extend(threads.symbols(&dumped));
     threads.wrote(symbols.iter().copied());

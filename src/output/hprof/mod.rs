@@ -37,6 +37,9 @@ pub struct DumpSummary {
     pub walk: WalkReport,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
+    /// Stacks that end early of threads that ran Java code, where frames are not always to be
+    /// told: nothing is missing in the core.
+    pub restless: Vec<String>,
 }
 
 /// How many threads a dump has named, and what names more.
@@ -121,6 +124,7 @@ pub fn write_dump(
     for fault in &faults {
         summary.damaged.push(format!("part of a large array is written as zeroes: {fault}"));
     }
+    summary.damaged.append(&mut summary.restless);
     buffer.clear();
     buffer.append(&mut traces);
     buffer.record(tag::HEAP_DUMP_END, 0);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::DumpSummary;
 use super::records::{EMPTY_TRACE, Put, sub, tag};
 use crate::heap::{Heap, Traced};
 use crate::hotspot::frames::{Frame, Stack, Value, Walker};
@@ -58,14 +59,18 @@ impl<'v> Threads<'v> {
     }
 
     /// The visible threads, a mounted virtual one before its carrier. Stacks that end early are
-    /// told to `damaged`.
-    pub fn collect(&self, heap: &Heap, damaged: &mut Vec<String>) -> Vec<Dumped> {
+    /// told to `summary`.
+    pub fn collect(&self, heap: &Heap, summary: &mut DumpSummary) -> Vec<Dumped> {
         let vm = heap.vm;
         let mut out = Vec::new();
         for t in heap.threads.iter().filter(|t| t.visible) {
             let stack = self.walker.thread(t);
             if let Some(why) = &stack.broken {
-                damaged.push(format!("the stack of \"{}\" ends early: {why}", t.name));
+                let told = match self.walker.runs_java(t) {
+                    true => &mut summary.restless,
+                    false => &mut summary.damaged,
+                };
+                told.push(format!("the stack of \"{}\" ends early: {why}", t.name));
             }
             let entry = stack.frames.iter().position(|f| f.enters_continuation);
             let own = entry.map_or(0, |e| e + 1);
