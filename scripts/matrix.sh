@@ -88,7 +88,8 @@ $builds."
 wrong() { # FIELD: what the cells say that did not pass
     [ "$bad" != 0 ] || return 0
     printf '\n## What did not pass\n\n'
-    lines | awk -F '\t' -v f="$1" '$4 != "passed" { gsub(/`/, "", $f); printf "- %s %s %s: `%s`\n", $1, $2, $3, substr($f, 1, 300) }'
+    lines | awk -F '\t' -v f="$1" '$4 != "passed" { gsub(/`/, "", $f); printf "- %s %s %s: `%s`\n", $1, $2, $3, substr($f, 1, 300) }' |
+        sed "s|$PWD/||g" # no machine's paths
 }
 matrix() {
     cat << END
