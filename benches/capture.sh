@@ -7,6 +7,7 @@
 # "gap" is the largest gap between two readings of the clock by a thread in the JVM: what its users notice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source benches/common.sh
 sizes=() gc=G1 jdk=17 pages=() runs=5 dir=/tmp rjcore=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -16,7 +17,7 @@ while [ $# -gt 0 ]; do
         --pages) pages+=("$2") ;;
         --runs) runs=$2 ;;
         --dir) dir=$2 ;;
-        --rjcore) rjcore=$(realpath "$2") ;;
+        --rjcore) rjcore=$2 ;;
         *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
     esac
     shift 2
@@ -25,13 +26,8 @@ done
 [ ${#pages[@]} -gt 0 ] || pages=(small huge)
 few=$((runs < 3 ? runs : 3))
 scripts/setup.sh --quick > /dev/null
-if [ -z "$rjcore" ]; then
-    cargo build -q --locked --release
-    rjcore=$(realpath "${CARGO_TARGET_DIR:-target}/release/rjcore")
-fi
-work=$(mktemp -d "$dir/rjcore-capture.XXXXXX")
-jvm=
-trap '[ -z "$jvm" ] || kill "$jvm" 2> /dev/null || true; rm -rf "$work"' EXIT
+rjcore=$(rjcore_binary "$rjcore")
+workplace "$dir" capture
 jdk17=/usr/lib/jvm/java-17-openjdk-amd64
 "$jdk17/bin/javac" -encoding UTF-8 --release 17 -d "$work" tests/java/BigHeap.java tests/java/Watched.java
 cc -O1 -Wall -Werror -o "$work/fork" benches/fork.c

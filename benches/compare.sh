@@ -7,6 +7,7 @@
 # (/tmp). jhsdb takes minutes: it reads a core of --jhsdb MB (100; 0 leaves it out) once, and its time is scaled up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source benches/common.sh
 sizes=() gcs=() jdks=() shapes=() runs=5 dir=/tmp jhsdb=100 rjcore=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -17,7 +18,7 @@ while [ $# -gt 0 ]; do
         --runs) runs=${2:?} ;;
         --dir) dir=${2:?} ;;
         --jhsdb) jhsdb=${2:?} ;;
-        --rjcore) rjcore=$(realpath "${2:?}") ;;
+        --rjcore) rjcore=${2:?} ;;
         *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
     esac
     shift 2
@@ -29,13 +30,10 @@ done
 few=$((runs < 3 ? runs : 3))
 scripts/setup.sh --quick > /dev/null
 scripts/setup-jdks.sh "${jdks[@]}" > /dev/null
-if [ -z "$rjcore" ]; then
-    cargo build -q --locked --release
-    rjcore=$(realpath "${CARGO_TARGET_DIR:-target}/release/rjcore")
-fi
-disk=$(mktemp -d "$dir/rjcore-bench.XXXXXX")
-shm=$(mktemp -d /dev/shm/rjcore-bench.XXXXXX)
-jvm=
+rjcore=$(rjcore_binary "$rjcore")
+workplace "$dir" disk
+disk=$work
+shm=$(mktemp -d /dev/shm/rjcore-shm.XXXXXX)
 trap '[ -z "$jvm" ] || kill "$jvm" 2> /dev/null || true; rm -rf "$disk" "$shm"' EXIT
 jdk17=/usr/lib/jvm/java-17-openjdk-amd64
 "$jdk17/bin/javac" -encoding UTF-8 --release 17 -d "$disk" tests/java/BigHeap.java

@@ -5,24 +5,20 @@
 # "gap" is the largest gap between two readings of the clock by a thread in the JVM: what its users notice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source benches/common.sh
 mb=200 runs=3 dir=/tmp rjcore=
 while [ $# -gt 0 ]; do
     case $1 in
         --mb) mb=$2 ;;
         --runs) runs=$2 ;;
         --dir) dir=$2 ;;
-        --rjcore) rjcore=$(realpath "$2") ;;
+        --rjcore) rjcore=$2 ;;
         *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
     esac
     shift 2
 done
-if [ -z "$rjcore" ]; then
-    cargo build -q --locked --release
-    rjcore=$(realpath "${CARGO_TARGET_DIR:-target}/release/rjcore")
-fi
-work=$(mktemp -d "$dir/rjcore-live.XXXXXX")
-jvm=
-trap '[ -z "$jvm" ] || kill "$jvm" 2> /dev/null || true; rm -rf "$work"' EXIT
+rjcore=$(rjcore_binary "$rjcore")
+workplace "$dir" live
 home=/usr/lib/jvm/java-17-openjdk-amd64
 "$home/bin/javac" -encoding UTF-8 --release 17 -d "$work" tests/java/BigHeap.java tests/java/Watched.java
 mkfifo "$work/in"

@@ -11,7 +11,7 @@ use std::process::Command;
 use support::compare::compare;
 use support::hprof::Dump;
 use support::threads::same;
-use support::{Jvm, Scratch, jdks, rjcore, run, text};
+use support::{Jvm, Scratch, jdks, rjcore, run, text, tool};
 
 const FLAGS: [&str; 2] = ["-Xmx64m", "-XX:ReservedCodeCacheSize=32m"];
 
@@ -227,4 +227,41 @@ fn a_cut_off_core_ends_stacks_not_the_command() {
         .expect("rjcore");
     assert!(matches!(out.status.code(), Some(1 | 3)), "{out:?}");
     assert!(String::from_utf8_lossy(&out.stderr).contains("cut off"));
+}
+
+/// gdb stops a JVM as its signal handler begins, on a stack that is full: the frames are those of the
+/// Java code that the signal met, down to the thread's bottom. JDK 17.
+#[test]
+fn in_a_signal_handler() {
+    let dir = Scratch::new("stack-signal");
+    // Compiled code fails at the stack's banging, in whatever method.
+    let jvm = Jvm::start(17, &["-Xmx64m", "-XX:ReservedCodeCacheSize=32m"], "Overflows", &dir);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let core = dir.path("core");
+    let mut gdb = Command::new(tool("gdb"));
+    gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-p", &jvm.pid().to_string()]);
+    for command in
+        ["handle SIGSEGV nostop noprint pass", "break JVM_handle_linux_signal", "continue"]
+    {
+        gdb.args(["-ex", command]);
+    }
+    let said = text(gdb.arg("-ex").arg(format!("gcore {}", core.display())).args(["-ex", "kill"]));
+    assert!(said.contains("Saved corefile"), "{said}");
+    drop(jvm);
+    let json = text(rjcore().arg("stack").arg(&core).args(["--json", "--no-heap"]));
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let threads = json["threads"].as_array().expect("threads");
+    let t = threads.iter().find(|t| t["name"] == "overflowing").expect("the thread");
+    assert_eq!(t["vm_state"], "thread_in_Java", "{said}");
+    assert_eq!(t["stack"]["broken"], Value::Null);
+    let frames = t["stack"]["frames"].as_array().expect("frames");
+    let methods: Vec<&str> = frames.iter().map(|f| f["method"].as_str().expect("a name")).collect();
+    let deep = methods.iter().take_while(|m| **m == "depth").count();
+    assert!(deep > 1000, "{deep} of {}", methods.len());
+    assert_eq!(methods[deep..], ["overflowing", "run", "run"]);
+    // What is inlined where it was met stands near it; no caller is less than sure.
+    let trust: Vec<&str> = frames.iter().map(|f| f["trust"].as_str().expect("a word")).collect();
+    let near = trust.iter().take_while(|t| **t == "near").count();
+    assert!((1..20).contains(&near), "{near}");
+    assert!(trust[near..].iter().all(|t| *t == "exact"), "{:?}", &trust[..near + 20]);
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::process::ids;
 use super::refusal;
 use super::sys::{self, Status};
 use crate::error::{Error, Result};
@@ -184,8 +185,7 @@ impl Drop for Frozen {
 
 /// The threads of a process.
 pub fn tasks(pid: i32) -> io::Result<Vec<i32>> {
-    let names = fs::read_dir(format!("/proc/{pid}/task"))?.flatten().map(|e| e.file_name());
-    Ok(names.filter_map(|n| n.to_str()?.parse().ok()).collect())
+    ids(&format!("/proc/{pid}/task"))
 }
 
 /// The state letter of a thread, proc_pid_stat(5).

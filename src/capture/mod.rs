@@ -284,6 +284,7 @@ impl Target<'_> {
                 m.start
             )));
         }
+        let bad = objects.iter().flat_map(|o| o.failed_addresses(&maps)).collect();
         let wiped = child.wiped();
         let mut kept = Vec::with_capacity(maps.len());
         for m in maps {
@@ -301,8 +302,6 @@ impl Target<'_> {
             let saved = plan::saved(&m, &present, self.options.full, end);
             kept.push((m, saved, plan::Holder::Memory));
         }
-        let inherited: Vec<Mapping> = kept.iter().map(|(m, ..)| m.clone()).collect();
-        let bad = objects.iter().flat_map(|o| o.failed_addresses(&inherited)).collect();
         Ok(Snapshot {
             at,
             pause,

@@ -44,6 +44,12 @@ pub struct Thread {
     pub waits: u64,
 }
 
+/// The ids of processes, or of a process's threads, in a directory of /proc; in no order.
+pub fn ids(directory: &str) -> io::Result<Vec<i32>> {
+    let names = fs::read_dir(directory)?.flatten().map(|e| e.file_name());
+    Ok(names.filter_map(|n| n.to_str()?.parse().ok()).collect())
+}
+
 /// The innermost of the ids of a process or thread.
 fn inner(status: &Status) -> i32 {
     status.nspid.as_ref().and_then(|ids| ids.last().copied()).unwrap_or(status.pid)

@@ -72,6 +72,11 @@ pub struct Args {
     how: How,
 }
 
+/// Defaults of the options below.
+const STOP_TIMEOUT: u64 = 1000;
+const ROUNDS: u32 = 8;
+const DIRTY_LIMIT: u64 = 256;
+
 /// How the snapshot is taken: shared with `dump --pid`.
 #[derive(Debug, clap::Args)]
 pub struct How {
@@ -79,26 +84,31 @@ pub struct How {
     #[arg(long, value_enum, default_value_t = Snapshot::Auto, help_heading = "Capture")]
     snapshot: Snapshot,
     /// Give up if the JVM's threads do not stop within so many ms
-    #[arg(long, value_name = "MS", default_value_t = 1000, help_heading = "Capture")]
+    #[arg(long, value_name = "MS", default_value_t = STOP_TIMEOUT, help_heading = "Capture")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
     stop_timeout: u64,
     /// Save the pages of all mapped files, also those that no reader needs
     #[arg(long, help_heading = "Capture")]
     full: bool,
     /// Most rounds of copying before the stop, for precopy
-    #[arg(long, value_name = "N", default_value_t = 8, help_heading = "Capture")]
+    #[arg(long, value_name = "N", default_value_t = ROUNDS, help_heading = "Capture")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Refuse precopy where a fork would do if the JVM writes to more MB than this in a round
-    #[arg(long, value_name = "MB", default_value_t = 256, help_heading = "Capture")]
+    #[arg(long, value_name = "MB", default_value_t = DIRTY_LIMIT, help_heading = "Capture")]
     dirty_limit: u64,
 }
 
 impl Default for How {
     /// What the options say where none is given.
     fn default() -> How {
-        let (snapshot, stop_timeout, full) = (Snapshot::Auto, 1000, false);
-        How { snapshot, stop_timeout, full, rounds: 8, dirty_limit: 256 }
+        How {
+            snapshot: Snapshot::Auto,
+            stop_timeout: STOP_TIMEOUT,
+            full: false,
+            rounds: ROUNDS,
+            dirty_limit: DIRTY_LIMIT,
+        }
     }
 }
 

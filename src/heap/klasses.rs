@@ -2,7 +2,6 @@
 
 use crate::hotspot::Vm;
 use crate::hotspot::klass::{Kind, Size, shape};
-use crate::hotspot::pointers::Pointers;
 
 /// The number of no klass.
 pub const NO_KLASS: u32 = u32::MAX;
@@ -81,32 +80,4 @@ impl KlassTable {
             (_, size) => Some(size),
         }
     }
-}
-
-/// Bytes of the object whose header starts `head`, rounded up to the object alignment; none
-/// where `head` is too short to tell or the object overruns what an address space holds.
-#[inline(always)]
-pub fn object_size(p: &Pointers, size: Size, head: &[u8]) -> Option<u64> {
-    let word = |at: u64| {
-        let at = at as usize;
-        Some(u64::from(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?)))
-    };
-    let bytes = match size {
-        Size::Fixed(bytes) => bytes,
-        Size::Array { header, log2 } => header + (word(p.array_length)? << log2),
-        Size::Mirror { base, size_offset } => {
-            let bytes = word(size_offset)? * 8;
-            if bytes < base {
-                return None;
-            }
-            bytes
-        }
-        Size::StackChunk { base, size_offset } => {
-            let words = word(size_offset)?;
-            // stackChunkOop.inline.hpp: one bit per word, two where oops are narrow.
-            let bits = words * if p.narrow_oops { 2 } else { 1 };
-            base + (words + bits.div_ceil(64)) * 8
-        }
-    };
-    (bytes >= p.header_size()).then(|| p.align(bytes))
 }

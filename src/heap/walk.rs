@@ -5,12 +5,11 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::Heap;
 use super::chunks::{Chunk, cut, cut_marked};
-use super::klasses::{NO_KLASS, object_size};
+use super::klasses::NO_KLASS;
 use super::live::Live;
 use super::report::{Damage, DamageKind, WalkReport};
 use crate::error::{Error, Result};
 use crate::hotspot::gc::{MarkBitmap, Space};
-use crate::hotspot::klass::Size;
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
 const PROOF: usize = 24;
@@ -329,7 +328,7 @@ pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
             None => return Found::Nothing(DamageKind::UnknownKlass),
         }
     };
-    match size_of(p, rule, head) {
+    match rule.bytes(p, head) {
         Some(size) if size <= end - at => match number {
             NO_KLASS => Found::Dormant(size),
             number => Found::Object(number, size),
@@ -355,11 +354,6 @@ pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
         Found::Object(_, size) | Found::Dormant(size) => Some(size),
         Found::Skip(_) | Found::Nothing(_) => None,
     }
-}
-
-#[inline(always)]
-fn size_of(p: &crate::hotspot::pointers::Pointers, rule: Size, head: &[u8]) -> Option<u64> {
-    object_size(p, rule, head).filter(|size| *size > 0)
 }
 
 /// Walks the objects that start in `start..chunk.limit`. Returns what it saw, and where the

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Reader;
 use super::field_layout::{FieldInfo, FieldReader, is_reference};
+use super::pointers::Pointers;
 use super::unexported::{CLD_IS_ANONYMOUS, CLD_KLASSES, LH_TAG_FLAT, LH_TAG_SHIFT};
 use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
@@ -40,6 +41,36 @@ pub enum Size {
         /// log2 of the element size.
         log2: u32,
     },
+}
+
+impl Size {
+    /// Bytes of the object whose header starts `head`, rounded up to the object alignment; none
+    /// where `head` is too short to tell or the object has less than a header.
+    #[inline(always)]
+    pub fn bytes(self, p: &Pointers, head: &[u8]) -> Option<u64> {
+        let word = |at: u64| {
+            let at = at as usize;
+            Some(u64::from(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?)))
+        };
+        let bytes = match self {
+            Size::Fixed(bytes) => bytes,
+            Size::Array { header, log2 } => header + (word(p.array_length)? << log2),
+            Size::Mirror { base, size_offset } => {
+                let bytes = word(size_offset)? * 8;
+                if bytes < base {
+                    return None;
+                }
+                bytes
+            }
+            Size::StackChunk { base, size_offset } => {
+                let words = word(size_offset)?;
+                // stackChunkOop.inline.hpp: one bit per word, two where oops are narrow.
+                let bits = words * if p.narrow_oops { 2 } else { 1 };
+                base + (words + bits.div_ceil(64)) * 8
+            }
+        };
+        (bytes >= p.header_size()).then(|| p.align(bytes))
+    }
 }
 
 /// What a klass describes.

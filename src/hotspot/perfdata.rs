@@ -19,10 +19,7 @@ pub fn read(vm: &Vm) -> BTreeMap<String, Counter> {
 /// When the VM started, in ms since 1970, and how long it had run, in ms. The second comes from a
 /// sampled counter that a VM whose periodic sampling is off (25's default) does not have.
 pub fn times(counters: &BTreeMap<String, Counter>) -> Option<(u64, Option<u64>)> {
-    let long = |name: &str| match counters.get(name)? {
-        Counter::Long(v) => u64::try_from(*v).ok(),
-        Counter::Text(_) => None,
-    };
+    let long = |name: &str| counters.get(name)?.number();
     let uptime = || {
         let ticks = long("sun.os.hrt.ticks")?;
         let frequency = long("sun.os.hrt.frequency").filter(|f| *f > 0)?;

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::options::{self, Options};
 use super::perfdata::{self, Counter};
-use super::target::{Hotspot, Target, ids};
+use super::target::{Hotspot, Target};
+use crate::capture::process::ids;
 
 /// One JVM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,7 +50,10 @@ pub struct Told {
 /// The ids of all JVMs that may be seen from here: processes with a libjvm.so, or with threads
 /// that are called as HotSpot's.
 pub fn all() -> Vec<i32> {
-    ids("/proc").into_iter().filter(|pid| is_jvm(*pid)).collect()
+    let mut all = ids("/proc").unwrap_or_default();
+    all.retain(|pid| is_jvm(*pid));
+    all.sort_unstable();
+    all
 }
 
 fn is_jvm(pid: i32) -> bool {

@@ -1,13 +1,13 @@
 //! A process as the other modules see it: what /proc says, its threads, and whether it is a JVM.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::identity::Identity;
 use crate::capture::maps::{self, Mapping};
-use crate::capture::process::{Facts, Thread};
+use crate::capture::process::{Facts, Thread, ids};
 
 /// What makes a process a JVM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub struct Target {
     /// Its user as it started, in case that it changed.
     pub effective: Identity,
 }
+
+/// The largest libjvm.so, one with debug information, has 500 MB.
+const MAX_FILE: u64 = 1 << 30;
 
 /// Names of threads that each HotSpot from 8 on has once it runs, as long as the kernel lets them
 /// be (15 characters).
@@ -100,7 +103,10 @@ impl Target {
     /// The bytes of a file that it has mapped, if it is still the one that a path leads to.
     pub fn open(&self, m: &Mapping) -> Option<Vec<u8>> {
         let right = |path: &PathBuf| fs::metadata(path).is_ok_and(|d| d.ino() == m.file.1);
-        self.paths(m).into_iter().find(right).and_then(|path| fs::read(path).ok())
+        let file = fs::File::open(self.paths(m).into_iter().find(right)?).ok()?;
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
     }
 
     /// Where a file that it has mapped may be found from here: by the kernel's own link, which
@@ -137,17 +143,10 @@ fn strings(bytes: &[u8]) -> Vec<String> {
     bytes.split(|b| *b == 0).map(|s| String::from_utf8_lossy(s).into_owned()).collect()
 }
 
-/// All ids of processes, or of a process's threads, in a directory of /proc.
-pub fn ids(directory: &str) -> Vec<i32> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut ids: Vec<i32> = entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
-    ids.sort_unstable();
-    ids
-}
-
 /// The threads of a process that still run.
 pub fn threads(pid: i32) -> Vec<Thread> {
-    let tids = ids(&format!("/proc/{pid}/task"));
+    let mut tids = ids(&format!("/proc/{pid}/task")).unwrap_or_default();
+    tids.sort_unstable();
     tids.into_iter().filter_map(|tid| Thread::read(pid, tid)).collect()
 }
 

@@ -150,7 +150,8 @@ impl Frame<'_> {
             evaluation.set_initial_value(first);
         }
         let mut result = evaluation.evaluate().ok()?;
-        for _ in 0..MAX_STEPS {
+        // Ends by the most iterations: each answer is one.
+        loop {
             result = match result {
                 EvaluationResult::Complete => break,
                 EvaluationResult::RequiresRegister { register, .. } => {
@@ -171,5 +172,37 @@ impl Frame<'_> {
             Location::Address { address } => Some(address),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corefile::{CoreFile, Sysroot};
+    use std::path::Path;
+
+    /// DW_OP_breg0 with offset 0: pushes a register.
+    const PUSH: [u8; 2] = [0x70, 0];
+
+    /// More questions than any expression asks are no answer, whatever number they stop at.
+    #[test]
+    fn an_expression_that_never_ends() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = root.join("testdata/cores/jdk17-serial.core.zst");
+        let core = CoreFile::open(&path, &Default::default()).expect("a core");
+        let unwinder = Unwinder::new(&core, Sysroot::default());
+        let at = unwinder.called(0, 0, 0, &[(0, 7)]);
+        let value = |pushes: usize| {
+            let bytes = PUSH.repeat(pushes);
+            let frame =
+                Frame { unwinder: &unwinder, frames: EhFrame::new(&bytes, LittleEndian), at: &at };
+            frame.evaluate(&UnwindExpression { offset: 0, length: bytes.len() }, None)
+        };
+        assert_eq!(value(1), Some(7));
+        for pushes in MAX_STEPS as usize - 2..MAX_STEPS as usize + 4 {
+            let end = value(pushes);
+            assert!(end.is_none() || end == Some(7), "{pushes}: {end:?}");
+        }
+        assert_eq!(value(MAX_STEPS as usize * 2), None);
     }
 }

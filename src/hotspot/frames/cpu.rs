@@ -22,6 +22,9 @@ pub struct Cpu {
     /// Where the call stub keeps its caller's registers: by DWARF's number, in words. Of aarch64
     /// none: native frames there need the frame pointer only.
     pub call_stub_saved: &'static [(usize, i64)],
+    /// `struct sigcontext` (asm/sigcontext.h) up to the program counter: each register's index in
+    /// NT_PRSTATUS. Of aarch64 none: a thread in a signal handler is searched there.
+    pub signal_saved: &'static [usize],
     /// Index in NT_PRSTATUS of the stack pointer.
     pub reg_sp: usize,
     /// Of the frame pointer.
@@ -49,6 +52,8 @@ pub const X86_64: Cpu = Cpu {
     call_wrapper: -6,
     // stubGenerator_x86_64: rbx, r12 to r15.
     call_stub_saved: &[(3, -7), (12, -8), (13, -9), (14, -10), (15, -11)],
+    // r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip.
+    signal_saved: &[9, 8, 7, 6, 3, 2, 1, 0, 14, 13, 4, 5, 12, 10, 11, 19, 16],
     reg_sp: 19,
     reg_fp: 4,
     reg_pc: 16,
@@ -72,6 +77,7 @@ pub const AARCH64: Cpu = Cpu {
     monitors: -10,
     call_wrapper: -8,
     call_stub_saved: &[],
+    signal_saved: &[],
     reg_sp: 31,
     reg_fp: 29,
     reg_pc: 32,

@@ -9,7 +9,6 @@ mod forwarding;
 use super::super::Vm;
 use super::super::barrier::Barrier;
 use super::super::flags::Flags;
-use super::super::klass::Size;
 use super::super::unexported::z as facts;
 use super::{MarkBitmap, Region, Space, region};
 use crate::corefile::memory::Memory;
@@ -202,7 +201,7 @@ pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>
         };
         let base = z.colours.base();
         if page.kind == facts::PAGE_LARGE {
-            let bytes = array_bytes(vm, base | page.start).unwrap_or(u64::MAX);
+            let bytes = only_object(vm, base | page.start).unwrap_or(u64::MAX);
             page.top = page.top.min(page.start.saturating_add(bytes));
         }
         out.push(region(base | page.start, base | page.top, base | page.end, space)?);
@@ -210,18 +209,14 @@ pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>
     Ok((out, None))
 }
 
-/// Bytes of the array at `addr`, a large page's one object. The page's top is its end, and what
-/// lies between was perhaps never written to. 0 before the array has a class.
-fn array_bytes(vm: &Vm, addr: u64) -> Option<u64> {
-    let p = &vm.pointers;
-    let mut header = [0; 16];
-    vm.mem.read_into(addr, &mut header).ok()?;
-    let length = vm.mem.u32(addr.wrapping_add(p.array_length)).ok()?;
-    match p.klass_of(&header)? {
+/// Bytes of a large page's one object, an array. The page's top is its end, and what lies between
+/// was perhaps never written to. 0 before it has a class.
+fn only_object(vm: &Vm, addr: u64) -> Option<u64> {
+    // Mark, klass and an array's length.
+    let mut head = [0; 24];
+    vm.mem.read_into(addr, &mut head).ok()?;
+    match vm.pointers.klass_of(&head)? {
         0 => Some(0),
-        klass => match vm.classes.get(klass)?.size {
-            Size::Array { header, log2 } => Some(p.align(header + (u64::from(length) << log2))),
-            _ => None,
-        },
+        klass => vm.classes.get(klass)?.size.bytes(&vm.pointers, &head),
     }
 }
