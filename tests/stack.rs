@@ -75,6 +75,7 @@ fn faithful(version: u32, jvm: Jvm, dir: &Scratch, flags: &[&str]) {
     let also =
         |name: &str| name.starts_with("ForkJoinPool") && version == 21 || is_8 && name == "JNI";
     let equal = same(&theirs, &printed, &also);
+    println!("{version}: {equal} threads equal");
     assert!(equal > 30, "{equal} threads compared");
     assert_eq!(printed.matches("\nFound one Java-level deadlock:\n").count(), 2);
     let json: Value = serde_json::from_str(&stack(&["--json"])).expect("JSON");
