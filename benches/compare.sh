@@ -4,7 +4,7 @@
 #              [--jhsdb MB] [--rjcore FILE]
 # Default: 1000 and 4000 MB used, G1 and Parallel, JDK 17 and 25, both shapes, medians of 5. Prints tables in Markdown.
 # Cores and dumps lie in /dev/shm, so that the disk's noise stays out; rows that say so write to or read from --dir
-# (/tmp). jhsdb takes minutes: it reads a core of --jhsdb MB (100; 0 leaves it out) once, and its time is scaled up.
+# (/tmp). Each run writes a new file, and the one before is removed first, untimed. jhsdb takes minutes: it reads a core of --jhsdb MB (100; 0 leaves it out) once, and its time is scaled up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benches/common.sh
@@ -44,6 +44,7 @@ jdk_tool() { scripts/jdk.sh -b "$disk" "$version" "$@"; }
 # once CMD...: seconds of one run
 once() {
     local t0 t1
+    rm -f "$shm"/{ours,copy,jcmd}.hprof "$disk/ours.hprof"
     t0=$(date +%s%N)
     "$@" > "$disk/log" 2>&1 || { cat "$disk/log" >&2; echo "compare: failed: $*" >&2; return 1; }
     t1=$(date +%s%N)
@@ -59,6 +60,7 @@ median() {
 # anonymous PROGRAM ARGUMENTS...: the most anonymous memory of one run, in MB
 anonymous() {
     local pid most=0 now
+    rm -f "$shm/ours.hprof"
     "$@" > /dev/null 2>&1 &
     pid=$!
     while now=$(sed -n 's/^RssAnon:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status" 2> /dev/null) && [ -n "$now" ]; do
@@ -96,46 +98,43 @@ dump() { "${dumping[@]}" "$@"; }
 
 compare() { # one JDK, collector, shape and size
     local live more=() core=$shm/core cp histo
-    local dumping=("$rjcore" dump "$core" -o "$shm/ours.hprof" --overwrite)
+    local dumping=("$rjcore" dump "$core" -o "$shm/ours.hprof")
     start "$mb" $((mb * 3 / 2)) # a third over the live data, the least that fills without collecting all the time
-    jcmd_dump() { jdk_tool jcmd "$jvm" GC.heap_dump -all "$@" "$shm/jcmd.hprof"; }
-    one_jcmd() { rm -f "$shm/jcmd.hprof"; jcmd_dump "$@"; }
-    live=$(median "$few" one_jcmd)
+    by_jcmd() { jdk_tool jcmd "$jvm" GC.heap_dump -all "$@" "$shm/jcmd.hprof"; }
+    live=$(median "$few" by_jcmd)
     [ "$version" -lt 22 ] || more=("-parallel=$(nproc)") # JDK-8306441
-    [ ${#more[@]} -eq 0 ] || parallel=$(median "$few" one_jcmd "${more[@]}")
+    [ ${#more[@]} -eq 0 ] || parallel=$(median "$few" by_jcmd "${more[@]}")
+    mv "$shm/jcmd.hprof" "$shm/hprof"
     captured=$(once "$rjcore" capture "$jvm" -o "$core")
     stop
     printf '\n### JDK %s, %s, %s MB used, %s\n\n' "$version" "$gc" "$mb" "$shape"
-    printf 'HPROF %s; core %s, of which %s are there; captured in %s s.\n\n' "$(stat -c %s "$shm/jcmd.hprof" | numfmt --to=si)" \
+    printf 'HPROF %s; core %s, of which %s are there; captured in %s s.\n\n' "$(stat -c %s "$shm/hprof" | numfmt --to=si)" \
         "$(stat -c %s "$core" | numfmt --to=si)" "$(du -B1 "$core" | cut -f1 | numfmt --to=si)" "$captured"
     echo "| what | median, s | least to most | times cp | anonymous, MB |"
     echo "|---|---|---|---|---|"
-    copies=$(median "$runs" cp "$shm/jcmd.hprof" "$shm/copy.hprof")
+    copies=$(median "$runs" cp "$shm/hprof" "$shm/copy.hprof")
     cp=${copies%% *}
     row "\`cp\` of the HPROF" "$copies" ""
-    rm -f "$shm/copy.hprof" "$shm/jcmd.hprof"
+    rm -f "$shm/hprof"
     row "\`cat\` of the core" "$(median "$runs" by_cat)" ""
     row "\`jcmd GC.heap_dump -all\`, in the JVM" "$live" ""
     [ ${#more[@]} -eq 0 ] || row "the same with \`${more[*]}\`" "$parallel" ""
     row "\`rjcore dump\`" "$(median "$runs" dump)" "$(anonymous "${dumping[@]}")"
     row "\`rjcore dump --threads 1\`" "$(median "$runs" dump --threads 1)" ""
     row "\`rjcore dump --gz\`" "$(median "$few" dump --gz)" "$(anonymous "${dumping[@]}" --gz)"
-    rm -f "$shm/ours.hprof"
     row "\`rjcore histo\`" "$(median "$runs" "$rjcore" histo "$core")" "$(anonymous "$rjcore" histo "$core")"
     # On the disk beside it.
     cp --sparse=always "$core" "$disk/core"
     rm -f "$core"
     core=$disk/core
     dumping[2]=$core
-    to_disk() { "$rjcore" dump "$core" -o "$disk/ours.hprof" --overwrite; }
+    to_disk() { "$rjcore" dump "$core" -o "$disk/ours.hprof"; }
     row "\`rjcore dump\` to the disk" "$(median "$few" to_disk)" ""
-    rm -f "$disk/ours.hprof"
     if [ -w /proc/sys/vm/drop_caches ]; then
         row "cold: \`cat\` of the core" "$(median "$few" cold by_cat)" ""
         row "cold: \`rjcore dump\`" "$(median "$few" cold dump)" ""
-        rm -f "$shm/ours.hprof"
     fi
-    rm -f "$core"
+    rm -f "$core" "$shm/ours.hprof" "$disk/ours.hprof"
     if [ "$jhsdb" != 0 ]; then
         start "$jhsdb" $((jhsdb * 3 / 2))
         "$rjcore" capture "$jvm" -o "$disk/small" > "$disk/log" 2>&1

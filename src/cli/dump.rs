@@ -132,7 +132,8 @@ impl Args {
         let mut sink = Sink::open(target, true)?;
         let threads = self.files.threads();
         let progress = Progress::new("dumping", heap.used());
-        let run = |out: &mut dyn Write| write_dump(heap, threads, out, &|n| progress.add(n));
+        let run =
+            |out: &mut (dyn Write + Send)| write_dump(heap, threads, out, &|n| progress.add(n));
         let summary = match self.gz {
             None => run(&mut sink)?,
             Some(level) => {

@@ -8,7 +8,7 @@ use crate::hotspot::gc::{Region, Space};
 
 /// Bytes of heap that one piece of work takes: small enough to spread, large enough that a
 /// hand-over costs nothing. Fixed, so that the output does not depend on the threads.
-pub const CHUNK: u64 = 4 << 20;
+pub const CHUNK: u64 = 512 << 10;
 
 /// A piece of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod refs;
 mod report;
 mod starts;
 mod trace;
+mod turns;
 mod walk;
 
 pub use klasses::{KlassTable, NO_KLASS};

@@ -1,13 +1,13 @@
 //! One pass over all objects by all cores, with the results in address order.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::Mutex;
 
 use super::Heap;
 use super::chunks::{Chunk, cut, cut_marked};
 use super::klasses::NO_KLASS;
 use super::live::Live;
 use super::report::{Damage, DamageKind, WalkReport};
+use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::hotspot::gc::{MarkBitmap, Space};
 
@@ -40,13 +40,13 @@ pub trait Visitor: Send {
     fn clear(&mut self);
 }
 
-/// Walks the heap on `threads` threads. `emit` gets each chunk's visitor in address order, and
-/// what was walked; the visitors are recycled.
+/// Walks the heap on `threads` threads. `emit` gets each chunk's visitor in address order, from one thread at a time,
+/// and what was walked; the visitors are used again.
 pub fn walk<V: Visitor>(
     heap: &Heap,
     threads: usize,
     make: impl Fn() -> V + Sync,
-    mut emit: impl FnMut(&mut V, u64) -> Result<()>,
+    emit: impl FnMut(&mut V, u64) -> Result<()> + Send,
 ) -> Result<WalkReport> {
     let traced = heap.traced(threads)?;
     let chunks = match traced {
@@ -66,32 +66,36 @@ pub fn walk<V: Visitor>(
         .num_threads(threads)
         .build()
         .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
-    let queue = Queue::new(&chunks, threads * 2 + 1);
     let mut report = WalkReport::default();
     traced.iter().flat_map(|t| &t.damage).for_each(|d| report.add_damage(*d));
-    let result = pool.in_place_scope(|scope| {
-        let _stop = StopOnDrop(&queue);
+    let spare = Mutex::new(Vec::new());
+    let spares = || spare.lock().unwrap_or_else(|e| e.into_inner());
+    let work = |i: usize| {
+        let chunk = &chunks[i];
+        let spare = spares().pop();
+        let mut visitor = spare.unwrap_or_else(&make);
+        let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk) };
+        let (report, end) = match start {
+            Some(start) => walk_chunk(heap, marks, chunk, start, &mut visitor),
+            None => (WalkReport::default(), 0),
+        };
+        Done { visitor, report, start, end }
+    };
+    let emitted = Mutex::new(Emitted { emit, report, next: 0, failed: None });
+    let pass = |i: usize, mut done: Done<V>| {
+        let mut emitted = emitted.lock().unwrap_or_else(|e| e.into_inner());
+        let go_on = emitted.pass(heap, marks, &chunks[i], &mut done);
+        spares().push(done.visitor);
+        go_on
+    };
+    let turns = Turns::new(chunks.len(), threads);
+    pool.in_place_scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|_| work(heap, marks, &queue, &make));
+            scope.spawn(|_| turns.take_part(work, pass));
         }
-        let mut next = 0;
-        for (i, chunk) in chunks.iter().enumerate() {
-            let mut done = queue.take(i)?;
-            let start = if chunk.first { chunk.start } else { next };
-            // The guess was wrong, or the chunk lies inside one object: walk it as it is.
-            if done.start != Some(start) {
-                done.visitor.clear();
-                (done.report, done.end) = walk_chunk(heap, marks, chunk, start, &mut done.visitor);
-            }
-            next = done.end;
-            report.merge(&done.report);
-            emit(&mut done.visitor, chunk.limit - chunk.start)?;
-            done.visitor.clear();
-            queue.recycle(done.visitor);
-        }
-        Ok(())
     });
-    result.map(|()| report)
+    let emitted = emitted.into_inner().unwrap_or_else(|e| e.into_inner());
+    emitted.failed.map_or(Ok(emitted.report), Err)
 }
 
 /// A chunk that was walked.
@@ -104,124 +108,38 @@ struct Done<V> {
     end: u64,
 }
 
-/// Hands chunks to workers and their results, in order, to the consumer.
-struct Queue<'c, V> {
-    chunks: &'c [Chunk],
-    next: AtomicUsize,
-    stop: AtomicBool,
-    window: usize,
-    state: Mutex<State<V>>,
-    changed: Condvar,
+/// All chunks so far.
+struct Emitted<E> {
+    emit: E,
+    report: WalkReport,
+    /// Where the next chunk's first object is.
+    next: u64,
+    failed: Option<Error>,
 }
 
-struct State<V> {
-    /// Results by chunk number modulo the window.
-    ready: Vec<Option<Done<V>>>,
-    /// Chunks below this number have been consumed.
-    consumed: usize,
-    spare: Vec<V>,
-    panicked: bool,
-}
-
-impl<'c, V> Queue<'c, V> {
-    fn new(chunks: &'c [Chunk], window: usize) -> Self {
-        Queue {
-            chunks,
-            next: AtomicUsize::new(0),
-            stop: AtomicBool::new(false),
-            window,
-            state: Mutex::new(State {
-                ready: (0..window).map(|_| None).collect(),
-                consumed: 0,
-                spare: Vec::new(),
-                panicked: false,
-            }),
-            changed: Condvar::new(),
+impl<E> Emitted<E> {
+    /// Takes the next chunk. Whether to go on.
+    fn pass<V: Visitor>(
+        &mut self,
+        heap: &Heap,
+        marks: Marks,
+        chunk: &Chunk,
+        done: &mut Done<V>,
+    ) -> bool
+    where
+        E: FnMut(&mut V, u64) -> Result<()>,
+    {
+        let start = if chunk.first { chunk.start } else { self.next };
+        // The guess was wrong, or the chunk lies inside one object: walk it as it is.
+        if done.start != Some(start) {
+            done.visitor.clear();
+            (done.report, done.end) = walk_chunk(heap, marks, chunk, start, &mut done.visitor);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<V>> {
-        self.state.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
-    fn wait<'g>(&self, guard: MutexGuard<'g, State<V>>) -> MutexGuard<'g, State<V>> {
-        self.changed.wait(guard).unwrap_or_else(|e| e.into_inner())
-    }
-
-    /// The next chunk to walk, as soon as the window has room for its result.
-    fn claim(&self, make: &impl Fn() -> V) -> Option<(usize, V)> {
-        let i = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut state = self.lock();
-        while i >= state.consumed + self.window && !self.stop.load(Ordering::Relaxed) {
-            state = self.wait(state);
-        }
-        if i >= self.chunks.len() || self.stop.load(Ordering::Relaxed) {
-            return None;
-        }
-        let spare = state.spare.pop();
-        drop(state);
-        Some((i, spare.unwrap_or_else(make)))
-    }
-
-    fn put(&self, i: usize, done: Done<V>) {
-        self.lock().ready[i % self.window] = Some(done);
-        self.changed.notify_all();
-    }
-
-    fn take(&self, i: usize) -> Result<Done<V>> {
-        let mut state = self.lock();
-        loop {
-            if let Some(done) = state.ready[i % self.window].take() {
-                return Ok(done);
-            }
-            if state.panicked {
-                return Err(Error::Corrupt("a worker of the heap walk died; please report".into()));
-            }
-            state = self.wait(state);
-        }
-    }
-
-    fn recycle(&self, visitor: V) {
-        let mut state = self.lock();
-        state.spare.push(visitor);
-        state.consumed += 1;
-        self.changed.notify_all();
-    }
-}
-
-/// Ends the workers when the consumer leaves, whichever way.
-struct StopOnDrop<'q, 'c, V>(&'q Queue<'c, V>);
-
-impl<V> Drop for StopOnDrop<'_, '_, V> {
-    fn drop(&mut self) {
-        let _state = self.0.lock();
-        self.0.stop.store(true, Ordering::Relaxed);
-        self.0.changed.notify_all();
-    }
-}
-
-/// Tells the consumer when a worker panics, lest it waits for ever.
-struct PanicGuard<'q, 'c, V>(&'q Queue<'c, V>);
-
-impl<V> Drop for PanicGuard<'_, '_, V> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.lock().panicked = true;
-            self.0.changed.notify_all();
-        }
-    }
-}
-
-fn work<V: Visitor>(heap: &Heap, marks: Marks, queue: &Queue<V>, make: &impl Fn() -> V) {
-    let _guard = PanicGuard(queue);
-    while let Some((i, mut visitor)) = queue.claim(make) {
-        let chunk = &queue.chunks[i];
-        let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk) };
-        let (report, end) = match start {
-            Some(start) => walk_chunk(heap, marks, chunk, start, &mut visitor),
-            None => (WalkReport::default(), 0),
-        };
-        queue.put(i, Done { visitor, report, start, end });
+        self.next = done.end;
+        self.report.merge(&done.report);
+        self.failed = (self.emit)(&mut done.visitor, chunk.limit - chunk.start).err();
+        done.visitor.clear();
+        self.failed.is_none()
     }
 }
 
@@ -368,6 +286,10 @@ fn walk_chunk<V: Visitor>(
     let mem = heap.vm.mem;
     let mut report = WalkReport::default();
     let space = chunk.space;
+    let near = match marks {
+        Marks::InCore(bitmap) => Some(bitmap.near(mem, start, chunk.limit)),
+        Marks::None | Marks::Traced(_) => None,
+    };
     let mut straddling = Vec::new();
     let mut at = start;
     while at < chunk.limit {
@@ -387,10 +309,10 @@ fn walk_chunk<V: Visitor>(
                 break None;
             }
             if at < chunk.marked_below {
-                let next = match marks {
-                    Marks::None => at,
-                    Marks::InCore(bitmap) => bitmap.next(mem, at, chunk.marked_below),
-                    Marks::Traced(live) => live.next(at, chunk.marked_below),
+                let next = match (&near, marks) {
+                    (Some(near), _) => near.next(at, chunk.marked_below),
+                    (None, Marks::Traced(live)) => live.next(at, chunk.marked_below),
+                    (None, _) => at,
                 };
                 if next != at {
                     at = next; // dead, and perhaps of a class that is gone

@@ -40,19 +40,30 @@ pub struct Row {
 
 const SPACES: usize = Space::ALL.len();
 
+/// One chunk's counts. A chunk lies in one space, and most classes are not in it.
 #[derive(Debug)]
-struct Counter(Vec<[Count; SPACES]>);
+struct Counter {
+    space: Space,
+    /// By klass.
+    counts: Vec<Count>,
+    /// Whose counts are not 0.
+    met: Vec<u32>,
+}
 
 impl Visitor for Counter {
     #[inline(always)]
     fn object(&mut self, object: Object) {
-        let count = &mut self.0[object.klass as usize][object.space as usize];
+        let count = &mut self.counts[object.klass as usize];
+        if count.instances == 0 {
+            self.met.push(object.klass);
+            self.space = object.space;
+        }
         count.instances += 1;
         count.bytes += object.bytes.len() as u64;
     }
 
     fn clear(&mut self) {
-        self.0.fill(Default::default());
+        self.met.drain(..).for_each(|k| self.counts[k as usize] = Count::default());
     }
 }
 
@@ -60,14 +71,18 @@ impl Visitor for Counter {
 pub fn histogram(
     heap: &Heap,
     threads: usize,
-    progress: &dyn Fn(u64),
+    progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Vec<Row>, WalkReport)> {
     let classes = heap.vm.classes.all();
     let mut total = vec![[Count::default(); SPACES]; classes.len()];
-    let make = || Counter(vec![[Count::default(); SPACES]; classes.len()]);
+    let make = || Counter {
+        space: Space::Eden,
+        counts: vec![Count::default(); classes.len()],
+        met: Vec::new(),
+    };
     let report = walk(heap, threads, make, |counter, bytes| {
-        for (sum, part) in total.as_flattened_mut().iter_mut().zip(counter.0.as_flattened()) {
-            sum.add(part);
+        for &klass in &counter.met {
+            total[klass as usize][counter.space as usize].add(&counter.counts[klass as usize]);
         }
         progress(bytes);
         Ok(())

@@ -17,7 +17,7 @@ pub use values::{Monitor, Value};
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Vm;
 use super::code::{CodeCache, Method, Nmethod, Scope};
@@ -83,7 +83,7 @@ impl Registers {
 }
 
 /// Which slots hold references, by method and bytecode index.
-type Masks = HashMap<(u64, i32), Option<Rc<Vec<bool>>>>;
+type Masks = HashMap<(u64, i32), Option<Arc<Vec<bool>>>>;
 
 /// What a frame's values are read from.
 #[derive(Debug, Clone)]
@@ -100,7 +100,7 @@ pub enum Place {
     /// A scope of a compiled frame.
     Compiled {
         /// The code.
-        nmethod: Rc<Nmethod>,
+        nmethod: Arc<Nmethod>,
         /// What the frame stands for.
         scope: Scope,
         /// The frame's stack pointer.
@@ -119,7 +119,7 @@ pub enum Place {
 #[derive(Debug, Clone)]
 pub struct Frame {
     /// Its method.
-    pub method: Rc<Method>,
+    pub method: Arc<Method>,
     /// Bytecode index.
     pub bci: i32,
     /// How it runs.
@@ -183,8 +183,8 @@ pub struct Walker<'v> {
     /// Its code.
     pub code: CodeCache<'v>,
     cpu: Cpu,
-    methods: RefCell<HashMap<u64, Option<Rc<Method>>>>,
-    nmethods: RefCell<HashMap<u64, Option<Rc<Nmethod>>>>,
+    methods: RefCell<HashMap<u64, Option<Arc<Method>>>>,
+    nmethods: RefCell<HashMap<u64, Option<Arc<Nmethod>>>>,
     masks: RefCell<Masks>,
 }
 
@@ -212,14 +212,14 @@ impl<'v> Walker<'v> {
     }
 
     /// The Method at `addr`, read once.
-    pub fn method(&self, addr: u64) -> Option<Rc<Method>> {
+    pub fn method(&self, addr: u64) -> Option<Arc<Method>> {
         let mut known = self.methods.borrow_mut();
-        known.entry(addr).or_insert_with(|| Method::read(self.vm, addr).map(Rc::new)).clone()
+        known.entry(addr).or_insert_with(|| Method::read(self.vm, addr).map(Arc::new)).clone()
     }
 
-    fn nmethod(&self, blob: &super::code::Blob) -> Option<Rc<Nmethod>> {
+    fn nmethod(&self, blob: &super::code::Blob) -> Option<Arc<Nmethod>> {
         let mut known = self.nmethods.borrow_mut();
-        let read = || Nmethod::read(self.vm, blob).ok().map(Rc::new);
+        let read = || Nmethod::read(self.vm, blob).ok().map(Arc::new);
         known.entry(blob.addr).or_insert_with(read).clone()
     }
 

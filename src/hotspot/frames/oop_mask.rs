@@ -3,7 +3,7 @@
 //! StackMapTable that javac wrote says what is there (JVMS 4.7.4).
 
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Walker;
 use crate::hotspot::code::Method;
@@ -29,9 +29,9 @@ type Slots = Vec<Slot>;
 impl Walker<'_> {
     /// Whether each local variable is a reference at `bci`. None where the code does not add up,
     /// or has subroutines (`jsr`).
-    pub(super) fn reference_locals(&self, method: &Method, bci: i32) -> Option<Rc<Vec<bool>>> {
+    pub(super) fn reference_locals(&self, method: &Method, bci: i32) -> Option<Arc<Vec<bool>>> {
         let mut known = self.masks.borrow_mut();
-        let find = || self.find_references(method, bci).map(Rc::new);
+        let find = || self.find_references(method, bci).map(Arc::new);
         known.entry((method.addr, bci)).or_insert_with(find).clone()
     }
 

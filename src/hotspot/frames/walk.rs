@@ -1,6 +1,6 @@
 //! From frame to frame.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{
     Entry, Frame, FrameKind, MAX_FRAMES, Method, Place, Registers, Saved, Stack, Trust, Walker,
@@ -197,7 +197,7 @@ impl Walker<'_> {
         }
     }
 
-    fn native(&self, raw: &Raw, method: Rc<Method>) -> Frame {
+    fn native(&self, raw: &Raw, method: Arc<Method>) -> Frame {
         let vm = self.vm;
         let holder = vm.classes.get(method.holder).map_or("", |k| k.name.as_str());
         let enters_continuation = holder == "jdk/internal/vm/Continuation"
@@ -219,8 +219,8 @@ impl Walker<'_> {
     fn scopes(
         &self,
         raw: &Raw,
-        nm: &Rc<Nmethod>,
-        method: Rc<Method>,
+        nm: &Arc<Nmethod>,
+        method: Arc<Method>,
         top: bool,
         out: &mut Stack,
     ) -> Result<(), String> {
@@ -255,7 +255,7 @@ impl Walker<'_> {
         for scope in scopes {
             let method = match self.method(scope.method.addr) {
                 Some(m) => m,
-                None => Rc::new(scope.method.clone()),
+                None => Arc::new(scope.method.clone()),
             };
             out.frames.push(Frame {
                 method,

@@ -78,18 +78,48 @@ pub struct MarkBitmap {
 }
 
 impl MarkBitmap {
+    /// The words for the addresses `start..end`, to be looked at again and again.
+    pub fn near<'m>(&self, mem: &'m Memory, start: u64, end: u64) -> Near<'m> {
+        let word = |addr: u64| (addr.saturating_sub(self.start) >> self.shift) / 64;
+        let (first, last) = (word(start), word(end));
+        let at = self.map.wrapping_add(first * 8);
+        let words = mem.slice(at, last.saturating_sub(first) * 8).unwrap_or(&[]);
+        Near { bitmap: *self, mem, first, words: words.as_chunks().0 }
+    }
+}
+
+/// A stretch of a [`MarkBitmap`].
+#[derive(Debug, Clone, Copy)]
+pub struct Near<'m> {
+    bitmap: MarkBitmap,
+    mem: &'m Memory,
+    first: u64,
+    /// The words from `first` on; none where they do not lie in one piece.
+    words: &'m [[u8; 8]],
+}
+
+impl Near<'_> {
     /// The first marked address from `at` on, or `limit`. Where the bitmap itself is not
     /// saved, everything counts as marked.
-    pub fn next(&self, mem: &Memory, at: u64, limit: u64) -> u64 {
-        let mut bit = at.saturating_sub(self.start) >> self.shift;
-        let end = limit.saturating_sub(self.start) >> self.shift;
+    #[inline(always)]
+    pub fn next(&self, at: u64, limit: u64) -> u64 {
+        let MarkBitmap { start, map, shift } = self.bitmap;
+        let mut bit = at.saturating_sub(start) >> shift;
+        let end = limit.saturating_sub(start) >> shift;
         while bit < end {
-            let Ok(word) = mem.u64(self.map.wrapping_add(bit / 64 * 8)) else { return at };
+            let word = bit / 64;
+            let word = match self.words.get(word.wrapping_sub(self.first) as usize) {
+                Some(word) => u64::from_le_bytes(*word),
+                None => match self.mem.u64(map.wrapping_add(word * 8)) {
+                    Ok(word) => word,
+                    Err(_) => return at,
+                },
+            };
             match word >> (bit % 64) {
                 0 => bit = (bit / 64 + 1) * 64,
                 rest => {
                     bit += u64::from(rest.trailing_zeros());
-                    return (self.start + (bit << self.shift)).min(limit);
+                    return (start + (bit << shift)).min(limit);
                 }
             }
         }

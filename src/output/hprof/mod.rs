@@ -69,8 +69,8 @@ pub fn head<'h>(
 pub fn write_dump(
     heap: &Heap,
     threads: usize,
-    out: &mut dyn Write,
-    progress: &dyn Fn(u64),
+    out: &mut (dyn Write + Send),
+    progress: &(dyn Fn(u64) + Sync),
 ) -> Result<DumpSummary> {
     let vm = heap.vm;
     let traced = heap.traced(threads)?;
@@ -87,7 +87,8 @@ pub fn write_dump(
         Barrier::Shenandoah(..) | Barrier::Forwarded(_) if traced.is_none_or(|t| t.forwarded) => {
             plan::Copy::Barrier
         }
-        _ => plan::Copy::Ref,
+        _ if vm.pointers.narrow_oops => plan::Copy::Narrow,
+        _ => plan::Copy::Swap8,
     };
     let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k, reference)).collect();
     let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);

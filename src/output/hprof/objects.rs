@@ -10,7 +10,7 @@ use crate::heap::{Heap, Object, Visitor};
 /// Arrays of more bytes than this do not go through the chunk's buffer.
 const LARGE: u64 = 1 << 20;
 /// Bytes of a large array that are copied at a time.
-const BLOCK: usize = 1 << 20;
+const BLOCK: usize = 256 << 10;
 /// Sub-record headers: tag, id, trace, then class and length, or length and class or type.
 const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
 const OBJ_ARRAY_HEADER: usize = 1 + 8 + 4 + 4 + 8;
@@ -158,7 +158,7 @@ impl Visitor for Records<'_> {
         let plans = self.plans;
         let plan = &plans[object.klass as usize];
         match plan {
-            Plan::Instance { class_id, len, object_len, runs, special } => {
+            Plan::Instance { class_id, len, object_len, fields, special } => {
                 if object.bytes.len() < *object_len as usize {
                     self.misfits += 1; // a super class larger than its sub: damaged metadata
                     return;
@@ -189,10 +189,8 @@ impl Visitor for Records<'_> {
                 head[9..13].copy_from_slice(&EMPTY_TRACE.to_be_bytes());
                 head[13..21].copy_from_slice(&class_id.to_be_bytes());
                 head[21..25].copy_from_slice(&len.to_be_bytes());
-                for run in runs {
-                    let (to, rest) = values.split_at_mut(run.dump_len as usize);
-                    run.copy.run(vm, &object.bytes[run.offset as usize..], to);
-                    values = rest;
+                for field in fields {
+                    values = field.run(vm, object.bytes, values);
                 }
             }
             Plan::Array { header, copy, .. } => {

@@ -11,9 +11,9 @@ use super::records::{double_bits, float_bits};
 /// How a run of values is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Copy {
-    /// References: widened where narrow, 8 bytes each.
-    Ref,
-    /// The same where a reference is more than an address: the collector's barrier tells.
+    /// Narrow references, widened to 8 bytes each. Wide ones are swapped like longs.
+    Narrow,
+    /// References that are more than an address: the collector's barrier tells.
     Barrier,
     /// A value object that lies in its holder (JEP 401): null stands for it.
     Flat,
@@ -48,7 +48,8 @@ impl Copy {
     /// Bytes that one value takes in the heap.
     pub fn heap_size(self, p: &Pointers) -> u64 {
         match self {
-            Copy::Ref | Copy::Barrier => p.oop_size(),
+            Copy::Narrow => 4,
+            Copy::Barrier => p.oop_size(),
             Copy::Flat => 0, // not looked at
             _ => self.dump_size(),
         }
@@ -60,7 +61,7 @@ impl Copy {
             Copy::Bytes1 => 1,
             Copy::Swap2 => 2,
             Copy::Swap4 | Copy::Float => 4,
-            Copy::Ref | Copy::Barrier | Copy::Flat | Copy::Swap8 | Copy::Double => 8,
+            Copy::Narrow | Copy::Barrier | Copy::Flat | Copy::Swap8 | Copy::Double => 8,
         }
     }
 
@@ -85,15 +86,13 @@ impl Copy {
             }
         }
         match self {
-            Copy::Ref if p.narrow_oops => {
-                map(from, to, |b| p.widen(u32::from_le_bytes(b)).to_be_bytes());
-            }
+            Copy::Narrow => map(from, to, |b| p.widen(u32::from_le_bytes(b)).to_be_bytes()),
             Copy::Flat => to.fill(0),
             Copy::Bytes1 => to.copy_from_slice(&from[..to.len()]),
             Copy::Swap2 => map(from, to, |b| u16::from_le_bytes(b).to_be_bytes()),
             Copy::Swap4 => map(from, to, |b| u32::from_le_bytes(b).to_be_bytes()),
-            Copy::Ref | Copy::Barrier | Copy::Swap8 => {
-                map(from, to, |b| u64::from_le_bytes(b).to_be_bytes())
+            Copy::Barrier | Copy::Swap8 => {
+                map(from, to, |b| u64::from_le_bytes(b).to_be_bytes());
             }
             Copy::Float => map(from, to, |b| float_bits(u32::from_le_bytes(b)).to_be_bytes()),
             Copy::Double => map(from, to, |b| double_bits(u64::from_le_bytes(b)).to_be_bytes()),
@@ -113,15 +112,49 @@ fn through_barrier(vm: &Vm, from: &[u8], to: &mut [u8]) {
     }
 }
 
-/// Neighbouring fields that are copied alike.
+/// One field: most objects have so few that a loop over like ones would cost more than it saves.
 #[derive(Debug, Clone, Copy)]
-pub struct Run {
-    /// Offset of the first in the object.
+pub struct Field {
+    /// Its offset in the object.
     pub offset: u32,
-    /// How many bytes of the dump they take.
-    pub dump_len: u32,
-    /// How they are copied.
+    /// How it is copied.
     pub copy: Copy,
+}
+
+impl Field {
+    /// Copies it from `object` to the start of `to`; answers what follows there.
+    #[inline(always)]
+    pub fn run<'t>(self, vm: &Vm, object: &[u8], to: &'t mut [u8]) -> &'t mut [u8] {
+        #[inline(always)]
+        fn map<'t, const N: usize, const M: usize>(
+            from: &[u8],
+            to: &'t mut [u8],
+            f: impl Fn([u8; N]) -> [u8; M],
+        ) -> &'t mut [u8] {
+            match (from.first_chunk(), to.split_first_chunk_mut()) {
+                (Some(from), Some((to, rest))) => {
+                    *to = f(*from);
+                    rest
+                }
+                _ => &mut [], // Plan::Instance's lengths rule it out
+            }
+        }
+        let from = object.get(self.offset as usize..).unwrap_or(&[]);
+        match self.copy {
+            Copy::Narrow => {
+                map(from, to, |b| vm.pointers.widen(u32::from_le_bytes(b)).to_be_bytes())
+            }
+            Copy::Bytes1 => map(from, to, |b: [u8; 1]| b),
+            Copy::Swap2 => map(from, to, |b| u16::from_le_bytes(b).to_be_bytes()),
+            Copy::Swap4 => map(from, to, |b| u32::from_le_bytes(b).to_be_bytes()),
+            Copy::Swap8 => map(from, to, |b| u64::from_le_bytes(b).to_be_bytes()),
+            Copy::Barrier | Copy::Flat | Copy::Float | Copy::Double => {
+                let (to, rest) = to.split_at_mut(self.copy.dump_size() as usize);
+                self.copy.run(vm, from, to);
+                rest
+            }
+        }
+    }
 }
 
 /// Classes some of whose objects HotSpot treats apart.
@@ -166,8 +199,8 @@ pub enum Plan {
         len: u32,
         /// Bytes that an object must have for the values to lie in it.
         object_len: u32,
-        /// The values.
-        runs: Box<[Run]>,
+        /// The fields, in the record's order.
+        fields: Box<[Field]>,
         /// What is peculiar to the class.
         special: Special,
     },
@@ -203,32 +236,19 @@ impl Plan {
     }
 
     fn instance(vm: &Vm, klass: &Klass, reference: Copy) -> Plan {
-        let mut runs: Vec<Run> = Vec::new();
-        let p = &vm.pointers;
+        let mut fields: Vec<Field> = Vec::new();
         for k in vm.classes.with_supers(klass) {
             for i in vm.dumped_fields(k).filter(|i| !i.is_static) {
                 let copy = if i.is_flat { Copy::Flat } else { Copy::of(i.kind, reference) };
-                let size = copy.dump_size() as u32;
-                if let Some(last) = runs.last_mut() {
-                    let values = u64::from(last.dump_len) / last.copy.dump_size();
-                    let end = u64::from(last.offset) + values * last.copy.heap_size(p);
-                    if last.copy == copy && end == u64::from(i.offset) {
-                        last.dump_len += size;
-                        continue;
-                    }
-                }
-                runs.push(Run { offset: i.offset, dump_len: size, copy });
+                fields.push(Field { offset: i.offset, copy });
             }
         }
-        let end = |r: &Run| {
-            let values = u64::from(r.dump_len) / r.copy.dump_size();
-            r.offset + (values * r.copy.heap_size(p)) as u32
-        };
+        let end = |f: &Field| f.offset + f.copy.heap_size(&vm.pointers) as u32;
         Plan::Instance {
             class_id: klass.mirror,
-            object_len: runs.iter().map(end).max().unwrap_or(0),
-            len: runs.iter().map(|r| r.dump_len).sum(),
-            runs: runs.into(),
+            object_len: fields.iter().map(end).max().unwrap_or(0),
+            len: fields.iter().map(|f| f.copy.dump_size() as u32).sum(),
+            fields: fields.into(),
             special: Special::of(vm, klass),
         }
     }
@@ -256,7 +276,7 @@ mod tests {
     fn references_are_widened_and_null_stays_null() {
         let mut to = [0xff; 16];
         let from = [0, 0, 0, 0, 2, 0, 0, 0];
-        Copy::Ref.run_plain(&pointers(true), &from, &mut to);
+        Copy::Narrow.run_plain(&pointers(true), &from, &mut to);
         assert_eq!(to, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0x10]);
     }
 

@@ -41,7 +41,7 @@ pub fn collect(
     core: &CoreFile,
     heap: &Heap,
     options: Options,
-    progress: &dyn Fn(u64),
+    progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(ThreadDump, WalkReport)> {
     let vm = heap.vm;
     let walker = Walker::new(vm)?;
@@ -347,7 +347,11 @@ impl Visitor for Searcher<'_> {
     }
 }
 
-fn search(heap: &Heap, options: Options, progress: &dyn Fn(u64)) -> Result<(Found, WalkReport)> {
+fn search(
+    heap: &Heap,
+    options: Options,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(Found, WalkReport)> {
     let vm = heap.vm;
     let base = vm.classes.named("java/util/concurrent/locks/AbstractOwnableSynchronizer");
     let owner = base.and_then(|k| vm.classes.field(&vm.reader(), k, "exclusiveOwnerThread"));
