@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # The ways to a live JVM side by side: the JDK's tools, gdb's gcore, rjcore. For docs/live.md.
-#   live.sh [--mb N] [--runs N] [--dir DIR] [--rjcore FILE]
+#   live.sh [--mb N] [--runs N] [--dir DIR] [--rjcore FILE] [--jattach FILE]
 # Default: 200 MB used, JDK 17, G1, medians of 3; jhsdb once, as it takes minutes. Files go to --dir (/tmp).
 # "gap" is the largest gap between two readings of the clock by a thread in the JVM: what its users notice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benches/common.sh
-mb=200 runs=3 dir=/tmp rjcore=
+mb=200 runs=3 dir=/tmp rjcore= jattach=
 while [ $# -gt 0 ]; do
     case $1 in
         --mb) mb=$2 ;;
         --runs) runs=$2 ;;
         --dir) dir=$2 ;;
         --rjcore) rjcore=$2 ;;
+        --jattach) jattach=$(realpath "$2") ;;
         *) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
     esac
     shift 2
@@ -52,11 +53,14 @@ echo "$(nproc) CPUs, load $(cut -d' ' -f1 /proc/loadavg), $mb MB, JDK 17, G1"
 method "nothing, 1 s" 1 sleep 1
 method "jcmd VM.version" "$runs" "$home/bin/jcmd" "$jvm" VM.version
 method "rjcore attach jcmd VM.version" "$runs" "$rjcore" attach "$jvm" jcmd VM.version
+[ -z "$jattach" ] || method "jattach jcmd VM.version" "$runs" "$jattach" "$jvm" jcmd VM.version
 method "jstack -l" "$runs" "$home/bin/jstack" -l "$jvm"
 method "rjcore attach stack" "$runs" "$rjcore" attach "$jvm" stack
+[ -z "$jattach" ] || method "jattach threaddump -l" "$runs" "$jattach" "$jvm" threaddump -l
 method "jmap -histo" "$runs" "$home/bin/jmap" -histo "$jvm"
 method "rjcore attach inspectheap" "$runs" "$rjcore" attach "$jvm" inspectheap
 method "jmap -dump" "$runs" "$home/bin/jmap" -dump:format=b,file="$out" "$jvm"
+[ -z "$jattach" ] || method "jattach dumpheap" "$runs" "$jattach" "$jvm" dumpheap "$out"
 method "rjcore attach dumpheap" "$runs" "$rjcore" attach "$jvm" dumpheap "$out"
 method "rjcore dump --pid" "$runs" "$rjcore" dump --pid "$jvm" --overwrite -o "$out"
 method "rjcore capture" "$runs" "$rjcore" capture "$jvm" --overwrite -o "$out"

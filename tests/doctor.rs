@@ -13,6 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use support::cgroup::Group;
 use support::container::{Container, container};
 use support::proc::{self, until};
 use support::stress::{SMALL, when};
@@ -206,6 +207,106 @@ fn a_debugger_has_it() {
     gdb.wait().expect("its end");
     until("a free JVM", || proc::state(pid) != Some('t'));
     answers(pid);
+}
+
+/// gdb has the JVM call signal(2), as its own program could by a library.
+#[test]
+fn its_handler_is_gone() {
+    for (disposition, reason, words) in
+        [(0, "no-handler", "handles no SIGQUIT"), (1, "ignored", "ignores SIGQUIT")]
+    {
+        let dir = Scratch::new(&format!("doctor-{reason}"));
+        let (_jvm, pid) = sample(&[], &dir);
+        let call = format!("call ((void *(*)(int, long)) signal)(3, {disposition})");
+        let mut gdb = Command::new(tool("gdb"));
+        text(gdb.args(["-q", "-nx", "-batch", "-p", &pid.to_string(), "-ex", &call]));
+        let value = doctor(pid);
+        assert_eq!(obstacles(&value), [reason]);
+        finding(&value, reason, "obstacle");
+        assert_eq!(value["next"], format!("rjcore capture {pid}"));
+        refused(attach(pid, &["stack"]), pid, &[words, "rjcore capture"]);
+        assert_eq!(proc::state(pid).map(|s| "SR".contains(s)), Some(true), "it is dead");
+    }
+}
+
+#[test]
+fn its_cgroup_is_frozen() {
+    let dir = Scratch::new("doctor-frozen");
+    let (_jvm, pid) = sample(&[], &dir);
+    let group = Group::new(&dir, "freezer");
+    group.write("cgroup.procs", &pid.to_string());
+    let (file, frozen, thawed) = match group.unified {
+        true => ("cgroup.freeze", "1", "0"),
+        false => ("freezer.state", "FROZEN", "THAWED"),
+    };
+    group.write(file, frozen);
+    until("it is frozen", || {
+        let all = ["cgroup.events", "freezer.state"].map(|f| group.read(f));
+        all.iter().any(|t| t.contains("frozen 1") || t.contains("FROZEN"))
+    });
+    let value = doctor(pid);
+    assert_eq!(obstacles(&value), ["frozen"]);
+    let next = value["next"].as_str().expect("a command").to_owned();
+    let told = format!("{file}  # then: rjcore attach {pid} heap.hprof");
+    assert!(next.starts_with(&format!("echo {thawed} > ")) && next.ends_with(&told), "{next}");
+    let words = ["is frozen with its cgroup", &format!("echo {thawed} > ")];
+    refused(attach(pid, &["stack"]), pid, &words);
+    let mut capture = rjcore();
+    capture.args(["capture", &pid.to_string(), "-o"]).arg(dir.path("core"));
+    refused(capture, pid, &words);
+    assert!(!dir.path("core").exists());
+    group.write(file, thawed);
+    answers(pid);
+}
+
+#[test]
+fn its_cgroup_has_little_memory_left() {
+    let dir = Scratch::new("doctor-memory");
+    let (_jvm, pid) = sample(&[], &dir);
+    let group = Group::new(&dir, "memory");
+    group.write("cgroup.procs", &pid.to_string());
+    group.write(if group.unified { "memory.max" } else { "memory.limit_in_bytes" }, "50000000");
+    let value = doctor(pid);
+    let found = finding(&value, "memory", "warning");
+    assert!(found["what"].as_str().is_some_and(|w| w.contains("MB of memory are left")));
+    assert_eq!(found["evidence"], "the limit of its cgroup");
+    // It may do, and here it does.
+    answers(pid);
+}
+
+#[test]
+fn it_may_not_be_looked_at() {
+    let (_open, path) = open_to_all();
+    // Another user's process, of which nothing says that it is a JVM.
+    let mut nobody = as_nobody();
+    nobody.arg(&path);
+    let own = std::process::id() as i32;
+    let value = told(nobody, own);
+    assert_eq!(obstacles(&value), ["hidden"]);
+    assert_eq!(value["next"], format!("sudo rjcore doctor {own}"));
+    // A /proc that shows nobody another user's files.
+    let mut nobody = Command::new(tool("unshare"));
+    let mount = "mount -t proc -o hidepid=noaccess proc /proc && exec \"$0\" \"$@\"";
+    nobody.args(["--mount", "--propagation", "private", "sh", "-c", mount]);
+    nobody.arg(tool("setpriv")).args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    nobody.args(["--inh-caps=-all", "--bounding-set=-all"]).arg(&path);
+    let value = told(nobody, own);
+    assert_eq!(obstacles(&value), ["hidden"]);
+    assert_eq!(value["next"], "rjcore ps");
+}
+
+#[test]
+fn a_kernel_thread() {
+    let of_kernel = |pid: &i32| {
+        let status = proc::status(*pid, *pid).unwrap_or_default();
+        status.get("Kthread").is_some_and(|k| k.trim() == "1")
+            || status.get("PPid").is_some_and(|p| p.trim() == "2")
+    };
+    let all = fs::read_dir("/proc").expect("/proc").flatten();
+    let mut all = all.filter_map(|e| e.file_name().to_str()?.parse().ok());
+    let pid = all.find(of_kernel).expect("a kernel thread: not in a container");
+    assert_eq!(obstacles(&doctor(pid)), ["kernel-thread"]);
+    refused(attach(pid, &["stack"]), pid, &["kernel"]);
 }
 
 /// rjcore where another user can run it.

@@ -5,12 +5,13 @@
 
 mod support;
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use support::compare::{compare, everything, tlab_fillers};
 use support::counts::jcmd_histogram;
-use support::{Jvm, Scratch, jdks, rjcore, run, text};
+use support::{Jvm, Scratch, jdks, library, rjcore, run, text};
 
 /// An idle JVM whose threads stay the same.
 const FLAGS: [&str; 5] = [
@@ -133,9 +134,25 @@ fn answers(version: u32) {
     assert!(String::from_utf8_lossy(&unknown.stdout).contains("Unknown diagnostic command"));
     let agent = attach(pid, &["load", "no_such_agent"]).output().expect("rjcore starts");
     assert_eq!(agent.status.code(), Some(1), "{}", said(&agent));
+    agents(pid, &dir);
     long_commands(version, pid);
     listed(version, pid);
     tidy(pid);
+}
+
+/// One that is loaded with its options, and says no to others.
+fn agents(pid: u32, dir: &Scratch) {
+    let (agent, word) = (library("agent.c", dir), dir.path("word"));
+    let load = |options: &Path| {
+        let mut cmd = attach(pid, &["load"]);
+        cmd.arg(&agent).arg(options);
+        cmd
+    };
+    run(&mut load(&word));
+    assert_eq!(fs::read_to_string(&word).expect("the agent's word"), "attached");
+    let refused = load(Path::new("/no/such/directory/word")).output().expect("rjcore starts");
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    assert!(String::from_utf8_lossy(&refused.stdout).contains('7'), "{refused:?}");
 }
 
 /// More than version 1 of the protocol takes: version 2 has come with 24.

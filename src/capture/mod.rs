@@ -3,6 +3,7 @@
 //! Knows Linux: threads, memory maps, page tables, ELF notes. Knows nothing of Java beyond the
 //! names of the files that a reader of the core needs.
 
+pub mod cgroup;
 mod copy;
 pub mod elf;
 mod fork;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 
+use super::cgroup::frozen;
 use super::maps::PAGE;
 use super::process::Facts as Process;
 use super::sys;
@@ -71,9 +72,15 @@ pub fn no_jvm(comm: &str) -> String {
     format!("\"{comm}\" is not a HotSpot JVM: it has no libjvm.so mapped")
 }
 
+/// Why a JVM that is frozen cannot be reached. ptrace would wait for it until it is thawed.
+pub const FROZEN: &str = "it is frozen with its cgroup, as docker pause does";
+
 /// Why a capture of `pid` would be refused; `None` if it would be allowed. Asks for the same right
 /// (PTRACE_MODE_ATTACH) by opening the process's memory, which changes nothing.
 pub fn foreseen(pid: i32) -> Option<String> {
+    if frozen(pid).is_some() {
+        return Some(FROZEN.into());
+    }
     let traced = facts(&pid.to_string()).is_some_and(|f| f.tracer != 0);
     let open = fs::File::open(format!("/proc/{pid}/mem"));
     let barred = traced || open.is_err() || !sys::ptrace_is_allowed();

@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use procfs::process::Process;
 use procfs::{Current, Meminfo};
+
+use super::cgroup::groups;
 
 /// Room in bytes; `u64::MAX` where nothing limits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,19 +37,9 @@ impl Room {
 
 /// The least that the memory cgroup of `pid` and those above it have left.
 fn cgroup_room(pid: i32) -> u64 {
-    let Ok(groups) = Process::new(pid).and_then(|p| p.cgroups()) else { return u64::MAX };
-    let groups = groups.0.iter().filter_map(|g| {
-        // Version 2 has one hierarchy with no controllers named.
-        let (root, files) = if g.controllers.iter().any(|c| c == "memory") {
-            (Path::new("/sys/fs/cgroup/memory"), V1)
-        } else if g.hierarchy == 0 {
-            (Path::new("/sys/fs/cgroup"), V2)
-        } else {
-            return None;
-        };
-        Some(least(root, &root.join(g.pathname.trim_start_matches('/')), files))
-    });
-    groups.min().unwrap_or(u64::MAX)
+    let groups = groups(pid, "memory").into_iter();
+    let least = groups.map(|g| least(&g.root, &g.dir, if g.unified { V2 } else { V1 }));
+    least.min().unwrap_or(u64::MAX)
 }
 
 /// Limit, usage, and what of the usage is page cache that can be dropped (a key of memory.stat).

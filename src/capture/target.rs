@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::cgroup::frozen;
 use super::fork::Child;
 use super::freeze::{self, Patience, Stopped};
 use super::image::Image;
@@ -90,6 +91,11 @@ impl<'a> Target<'a> {
                 Unfit::Thread(of) => format!("{unfit}; give that: rjcore capture {of}"),
                 _ => unfit.to_string(),
             };
+            return Err(Error::Capture { pid, what });
+        }
+        if let Some(frozen) = frozen(pid) {
+            let what =
+                format!("{}; thaw it first: docker unpause, or {}", refusal::FROZEN, frozen.thaw);
             return Err(Error::Capture { pid, what });
         }
         let maps = maps::read(pid).map_err(denied)?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::Mmap;
+use memmap2::{Advice, Mmap};
 
 use crate::error::Fault;
 
@@ -163,6 +163,17 @@ impl Memory {
             .iter()
             .take_while(move |p| p.start < end)
             .map(move |p| (p.start.max(start), p.end.min(end)))
+    }
+
+    /// Has the kernel begin to read `start..end` from the disk, where it is not in memory yet.
+    pub fn will_need(&self, start: u64, end: u64) {
+        for (from, to) in self.present(start, end) {
+            if let Some(p) = self.piece(from) {
+                let offset = p.offset + (from - p.start) as usize;
+                // Advice: where it is not taken, the pages come when they are touched.
+                let _ = p.file.advise_range(Advice::WillNeed, offset, (to - from) as usize);
+            }
+        }
     }
 
     /// Fills `out` from `addr` on, across pieces.

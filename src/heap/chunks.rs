@@ -1,12 +1,12 @@
 //! Cuts regions into pieces of work: spans between gaps, and chunks of long spans.
 //!
-//! Where a span is long, later chunks start at a guess. The walk's consumer checks each guess
-//! against the end of the chunk before, so that the result is always that of one walk from
-//! the span's start, at any number of threads.
+//! Where a span is long, later chunks start at a guess. The walk checks each guess against the
+//! end of the chunk before, so that the result is always that of one walk from the span's start,
+//! at any number of threads.
 
 use crate::hotspot::gc::{Region, Space};
 
-/// Bytes of heap that one piece of work takes: small enough to spread, large enough that a
+/// Bytes of heap that one piece of work takes: with its records it fits into a core's cache, and a
 /// hand-over costs nothing. Fixed, so that the output does not depend on the threads.
 pub const CHUNK: u64 = 512 << 10;
 

@@ -68,6 +68,9 @@ impl<T> Turns<T> {
     fn leave_or_keep(&self, i: usize, result: T) -> Option<T> {
         // A turn that is about to come is waited for: better than to move the bytes to another core.
         let mut state = self.wait_while(|s| s.passing && s.turn + 1 == i);
+        if state.stopped {
+            return None;
+        }
         if state.turn == i && !state.passing {
             state.passing = true;
             return Some(result);
@@ -163,6 +166,6 @@ mod tests {
             }
         });
         assert!(turns.lock().stopped);
-        assert_eq!(turns.lock().turn, 300);
+        assert!(turns.lock().turn <= 300);
     }
 }

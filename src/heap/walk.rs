@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::Heap;
-use super::chunks::{Chunk, cut, cut_marked};
+use super::chunks::{CHUNK, Chunk, cut, cut_marked};
 use super::klasses::NO_KLASS;
 use super::live::Live;
 use super::report::{Damage, DamageKind, WalkReport};
@@ -13,6 +13,9 @@ use crate::hotspot::gc::{MarkBitmap, Space};
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
 const PROOF: usize = 24;
+/// So many chunks are asked of the disk before they are walked: without that, a core that is not in memory comes in
+/// pieces of 128 KB (read_ahead_kb) while all threads wait.
+const AHEAD: usize = 64;
 /// An object's length is within this many bytes of its start.
 pub(super) const HEAD: u64 = 512;
 /// The longest header: mark, klass, an array's length.
@@ -33,6 +36,8 @@ pub struct Object<'b> {
 
 /// Takes the objects of a chunk in address order.
 pub trait Visitor: Send {
+    /// Whether it reads the objects' contents. Their bytes are then asked of the disk before.
+    const READS: bool = false;
     /// One object. Called for every loaded object once, in a chunk that counts or one that
     /// will be cleared.
     fn object(&mut self, object: Object);
@@ -70,7 +75,16 @@ pub fn walk<V: Visitor>(
     traced.iter().flat_map(|t| &t.damage).for_each(|d| report.add_damage(*d));
     let spare = Mutex::new(Vec::new());
     let spares = || spare.lock().unwrap_or_else(|e| e.into_inner());
+    let will_need = |i: usize| {
+        if let Some(chunk) = chunks.get(i).filter(|_| V::READS) {
+            // A humongous object is its visitor's own matter, but for its beginning.
+            let least = chunk.span_end.min(chunk.start.saturating_add(CHUNK));
+            heap.vm.mem.will_need(chunk.start, chunk.limit.max(least));
+        }
+    };
+    (0..AHEAD).for_each(will_need);
     let work = |i: usize| {
+        will_need(i + AHEAD);
         let chunk = &chunks[i];
         let spare = spares().pop();
         let mut visitor = spare.unwrap_or_else(&make);

@@ -11,8 +11,9 @@ use super::door::Socket;
 use super::identity::Identity;
 use super::jvm::Told;
 use super::safepoint::{self, Holder};
-use super::surroundings::{frozen, places, room};
+use super::surroundings::{places, room};
 use super::target::{Hotspot, Target};
+use crate::capture::cgroup::frozen;
 use crate::capture::refusal::{self, Unfit};
 
 /// SIGQUIT in the masks of proc_pid_status(5).
@@ -282,12 +283,12 @@ fn sockets(target: &Target, socket: &Socket, may_signal: bool, f: &mut Findings)
 
 fn states(target: &Target, f: &mut Findings) {
     let (pid, state) = (target.pid(), target.facts.stat.state);
-    if let Some(group) = frozen(pid) {
+    if let Some(frozen) = frozen(pid) {
         f.obstacle(
             Reason::Frozen,
-            "it is frozen with its cgroup, as docker pause does".into(),
-            group.display().to_string(),
-            "thaw it (docker unpause)".into(),
+            refusal::FROZEN.into(),
+            frozen.file.display().to_string(),
+            format!("thaw it: docker unpause, or {}", frozen.thaw),
         );
     }
     let tracer = target.facts.status.tracerpid;
@@ -395,6 +396,8 @@ fn conclude(
     } else if has(Reason::Traced) {
         let tracer = target.facts.status.tracerpid;
         (Verdict::Mend, format!("kill {tracer}  # then: {attach}"))
+    } else if let Some(frozen) = frozen(pid) {
+        (Verdict::Mend, format!("{}  # then: {attach}", frozen.thaw))
     } else if obstacles.iter().all(|f| f.reason == Reason::Stopped) {
         (Verdict::Mend, format!("kill -CONT {pid} && {attach}"))
     } else if obstacles.iter().all(|f| f.reason == Reason::OtherUser) {

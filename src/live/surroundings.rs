@@ -2,9 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-
-use procfs::process::Process;
+use std::path::Path;
 
 use super::diagnosis::{Findings, Reason, Weight};
 use super::files::Place;
@@ -14,23 +12,6 @@ use crate::capture::room::Room;
 
 /// Less than this left in its cgroup, and a dump (its buffers, the page cache) may end the JVM.
 const LEAST_MEMORY: u64 = 64 << 20;
-
-/// The file that says that its cgroup, or one above, is frozen.
-pub(super) fn frozen(pid: i32) -> Option<PathBuf> {
-    let groups = Process::new(pid).and_then(|p| p.cgroups()).ok()?;
-    groups.0.iter().find_map(|g| {
-        let path = g.pathname.trim_start_matches('/');
-        let (file, words) = if g.hierarchy == 0 {
-            (Path::new("/sys/fs/cgroup").join(path).join("cgroup.events"), "frozen 1")
-        } else if g.controllers.iter().any(|c| c == "freezer") {
-            (Path::new("/sys/fs/cgroup/freezer").join(path).join("freezer.state"), "FROZEN")
-        } else {
-            return None;
-        };
-        let text = fs::read_to_string(&file).ok()?;
-        text.lines().any(|l| l == words).then_some(file)
-    })
-}
 
 /// Other process ids, and other files under the same names.
 pub(super) fn places(target: &Target, f: &mut Findings) {

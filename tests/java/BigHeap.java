@@ -58,9 +58,17 @@ public class BigHeap {
         KEEP.add(new Object[] {map, list, head, new byte[40_000], new char[20_000], new int[10_000], new long[8_000]});
     }
 
-    /** 1 MB in a few arrays. */
+    /** 1 MB in a few arrays, none of them zeros: those take no room in a core. */
     static void arrays(int round) {
-        KEEP.add(new Object[] {new byte[400_000], new int[50_000], new long[30_000], new double[20_000]});
+        byte[] bytes = new byte[400_000];
+        new Random(round).nextBytes(bytes);
+        int[] ints = new int[50_000];
+        long[] longs = new long[30_000];
+        double[] doubles = new double[20_000];
+        Arrays.setAll(ints, i -> round + i);
+        Arrays.setAll(longs, i -> (long) round << 32 | i);
+        Arrays.setAll(doubles, i -> round + i / 3.0);
+        KEEP.add(new Object[] {bytes, ints, longs, doubles});
     }
 
     /** Everything made here stays, so the growth of the used heap is live data. */

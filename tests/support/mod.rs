@@ -1,6 +1,7 @@
 //! What the tests on live JVMs share: JDKs, launched programs, jcmd, gcore, rjcore, scratch directories.
 #![allow(dead_code)] // each test binary uses its own part of it
 
+pub mod cgroup;
 pub mod compare;
 pub mod container;
 pub mod counts;

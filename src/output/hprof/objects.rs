@@ -11,6 +11,8 @@ use crate::heap::{Heap, Object, Visitor};
 const LARGE: u64 = 1 << 20;
 /// Bytes of a large array that are copied at a time.
 const BLOCK: usize = 256 << 10;
+/// So many bytes of a large array are asked of the disk before they are needed.
+const AHEAD: u64 = 8 << 20;
 /// Sub-record headers: tag, id, trace, then class and length, or length and class or type.
 const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
 const OBJ_ARRAY_HEADER: usize = 1 + 8 + 4 + 4 + 8;
@@ -139,6 +141,8 @@ impl<'h> Records<'h> {
             let n = step.min(length - done);
             let bytes = (n * copy.heap_size(p)) as usize;
             let at = array.addr + u64::from(header) + done * copy.heap_size(p);
+            let ahead = at.saturating_add(AHEAD);
+            heap.vm.mem.will_need(ahead, ahead.saturating_add(bytes as u64));
             if let Err(fault) = heap.read(at, &mut from[..bytes]) {
                 from.fill(0);
                 self.faults.push(fault);
@@ -153,6 +157,8 @@ impl<'h> Records<'h> {
 }
 
 impl Visitor for Records<'_> {
+    const READS: bool = true;
+
     #[inline(always)]
     fn object(&mut self, object: Object) {
         let plans = self.plans;
