@@ -85,6 +85,8 @@ builds=$(sed -n 's/^openjdk-\([0-9]*\)-jdk-headless_\(.*\)_[a-z0-9]*\.deb$/\1 (\
     sed 's/%3a/:/g' | sort -n | paste -sd ',' | sed 's/,/, /g')
 head="Written by \`scripts/matrix.sh\` on $(date -u +%F), at $(git describe --always), with Debian's builds
 $builds."
+[ -z "$resume" ] || head+="
+What had passed before was kept (--resume), and is of the builds of that time."
 wrong() { # FIELD: what the cells say that did not pass
     [ "$bad" != 0 ] || return 0
     printf '\n## What did not pass\n\n'
