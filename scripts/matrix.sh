@@ -26,7 +26,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 scripts/setup.sh --quick
-scripts/setup-jdks.sh --all
+scripts/setup-jdks.sh
 newest=$(cat .test-deps/jdks/newest)
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 results=$target/matrix/$mode

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
 # Install JDKs of Debian's unstable suite for the tests, on a Debian machine, into .test-deps/jdks/root.
-#   setup-jdks.sh [--all | VERSION...] [--update]
-# Without a version: those that `cargo test` needs; --all: those of scripts/matrix.sh, too. A VERSION is a
-# number or "newest". What is there already stays as it is, unless --update asks for the suite's current builds.
+#   setup-jdks.sh [VERSION...] [--update]
+# A VERSION is a number or "newest"; without one: all that `cargo test` and scripts/matrix.sh need. What is there
+# already stays as it is, unless --update asks for the suite's current builds.
 # They need a newer C library than Debian 12 has, so they live in a root of their own: scripts/jdk.sh runs them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-for_tests=(8 11 21 26 newest)
-for_matrix=(8 11 17 21 25 26 newest)
+all=(8 11 17 21 25 26 newest)
 # What java, jcmd, jhsdb and a shell with cat need to run; the rest of their dependencies is for desktops.
 base=(libc6 libc-bin libgcc-s1 libstdc++6 zlib1g dash coreutils libselinux1 libacl1 libattr1 libgmp10 libpcre2-8-0
     libssl3t64 libsystemd0)
@@ -20,13 +19,12 @@ die() { say "$*" >&2; exit 1; }
 update= versions=()
 for arg; do
     case $arg in
-        --all) versions+=("${for_matrix[@]}") ;;
         --update) update=1 ;;
         newest | [0-9] | [0-9][0-9]) versions+=("$arg") ;;
-        *) sed -n '3,6s/^# *//p' "$0" >&2; exit 2 ;;
+        *) sed -n '3,5s/^# *//p' "$0" >&2; exit 2 ;;
     esac
 done
-[ ${#versions[@]} -gt 0 ] || versions=("${for_tests[@]}")
+[ ${#versions[@]} -gt 0 ] || versions=("${all[@]}")
 mkdir -p "$jdks"
 exec 9> "$jdks/.lock"
 flock 9
