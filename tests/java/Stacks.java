@@ -143,23 +143,36 @@ public class Stacks {
 
     static void meet(CountDownLatch l) throws InterruptedException { l.countDown(); l.await(); }
 
-    /** By reflection: the class runs on JDKs that have none. */
+    /** By reflection: the class runs on JDKs that have none. The last two keep their carriers: two may be all. */
     static void virtual() throws Exception {
         Method start = Thread.class.getMethod("startVirtualThread", Runnable.class);
-        final Semaphore ready = new Semaphore(0);
         for (int i = 0; i < 5; i++) {
-            start.invoke(null, (Runnable) () -> { ready.release(); deepPark(8); });
+            await((Thread) start.invoke(null, (Runnable) () -> deepPark(8)), Thread.State.WAITING);
         }
-        start.invoke(null, (Runnable) () -> {
+        // It parks again in a second StackChunk: the first has no room for so many frames.
+        Thread twice = (Thread) start.invoke(null, (Runnable) Stacks::parkTwice);
+        await(twice, Thread.State.WAITING);
+        LockSupport.unpark(twice);
+        while (!again) Thread.sleep(1);
+        await(twice, Thread.State.WAITING);
+        await((Thread) start.invoke(null, (Runnable) () -> {
             Thread.currentThread().setName("pinned");
-            synchronized (new Object()) { ready.release(); sink = Pins.value; }
-        });
+            synchronized (new Object()) { sink = Pins.value; }
+        }), Thread.State.WAITING);
+        final Semaphore ready = new Semaphore(0);
         start.invoke(null, (Runnable) () -> {
             Thread.currentThread().setName("mounted");
             ready.release();
             while (true) sink = spin(1_000_000);
         });
-        ready.acquire(7);
+        ready.acquire();
+    }
+    static volatile boolean again;
+    static void parkTwice() { Thread.currentThread().setName("two chunks"); parkTwice(8, new Object()); }
+    static void parkTwice(int n, Object held) {
+        if (n == 0 || n == 6) LockSupport.park(PARK);
+        again |= n == 6;
+        if (n > 0) parkTwice(n - 1, held);
     }
     static void deepPark(int n) { if (n > 0) deepPark(n - 1); else LockSupport.park(PARK); }
     /** The VM calls its initialiser: no continuation yields across that. */

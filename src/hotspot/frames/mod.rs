@@ -175,6 +175,20 @@ pub struct Stack {
     pub broken: Option<String>,
 }
 
+impl Stack {
+    /// Puts frames that were walked apart, in a chunk of their own, where they belong: the
+    /// innermost one of them called the frame before `at`.
+    fn insert(&mut self, at: usize, mut frames: Vec<Frame>) {
+        let callee = at.checked_sub(1).and_then(|i| self.frames.get(i));
+        if let (Some(callee), Some(caller)) = (callee, frames.first_mut())
+            && let Place::Interpreted { arguments, .. } = &mut caller.place
+        {
+            *arguments = callee.method.parameters;
+        }
+        self.frames.splice(at..at, frames);
+    }
+}
+
 /// Walks stacks: facts that are the same for all threads, and what was read before.
 #[derive(Debug)]
 pub struct Walker<'v> {

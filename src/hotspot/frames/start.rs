@@ -332,7 +332,7 @@ impl Walker<'_> {
         if let Some(at) = stack.barrier {
             let rest = self.continuation(t.mounted);
             let (broken, more) = (rest.broken, rest.frames.len());
-            stack.frames.splice(at..at, rest.frames);
+            stack.insert(at, rest.frames);
             let wrappers = stack.wrappers.iter_mut().map(|w| &mut w.0);
             let entries = stack.entries.iter_mut().map(|e| &mut e.before);
             for before in wrappers.chain(entries).filter(|b| **b > at) {
@@ -401,7 +401,7 @@ impl Walker<'_> {
             let packed = Packed { start, bitmap: word(size) };
             more.frames.iter_mut().for_each(|f| f.packed = Some(packed));
         }
-        out.frames.extend(more.frames);
+        out.insert(out.frames.len(), more.frames);
         out.broken = more.broken;
         Ok(())
     }
