@@ -4,7 +4,8 @@
 #              [--jhsdb MB] [--rjcore FILE]
 # Default: 1000 and 4000 MB used, G1 and Parallel, JDK 17 and 25, both shapes, medians of 5. Prints tables in Markdown.
 # Cores and dumps lie in /dev/shm, so that the disk's noise stays out; rows that say so write to or read from --dir
-# (/tmp). Each run writes a new file, and the one before is removed first, untimed. jhsdb takes minutes: it reads a core of --jhsdb MB (100; 0 leaves it out) once, and its time is scaled up.
+# (/tmp). Each run writes a new file, and the one before is removed first, untimed. jhsdb takes minutes: it reads a core
+# of --jhsdb MB (100; 0 leaves it out) once, and its time is scaled up.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benches/common.sh
@@ -19,7 +20,7 @@ while [ $# -gt 0 ]; do
         --dir) dir=${2:?} ;;
         --jhsdb) jhsdb=${2:?} ;;
         --rjcore) rjcore=${2:?} ;;
-        *) sed -n '2,7s/^# //p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,8s/^# //p' "$0" >&2; exit 2 ;;
     esac
     shift 2
 done

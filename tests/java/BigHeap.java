@@ -1,8 +1,9 @@
+import java.io.File;
 import java.util.*;
 
 /**
  * Fills the heap for the benchmarks: BigHeap MB [small|arrays]. "small" is an application's mix (maps of
- * beans, strings, lists, linked nodes; about 24 million objects per GB), "arrays" is mostly large arrays.
+ * beans, strings, lists, linked nodes; about 24 million objects per GB), "arrays" is a few arrays of 2.5 to 6.4 MB.
  * Prints "READY pid" and then sits still.
  */
 public class BigHeap {
@@ -58,13 +59,13 @@ public class BigHeap {
         KEEP.add(new Object[] {map, list, head, new byte[40_000], new char[20_000], new int[10_000], new long[8_000]});
     }
 
-    /** 1 MB in a few arrays, none of them zeros: those take no room in a core. */
+    /** 16 MB in four arrays, none of them zeros: those take no room in a core. */
     static void arrays(int round) {
-        byte[] bytes = new byte[400_000];
+        byte[] bytes = new byte[6_400_000];
         new Random(round).nextBytes(bytes);
-        int[] ints = new int[50_000];
-        long[] longs = new long[30_000];
-        double[] doubles = new double[20_000];
+        int[] ints = new int[800_000];
+        long[] longs = new long[480_000];
+        double[] doubles = new double[320_000];
         Arrays.setAll(ints, i -> round + i);
         Arrays.setAll(longs, i -> (long) round << 32 | i);
         Arrays.setAll(doubles, i -> round + i / 3.0);
@@ -81,7 +82,7 @@ public class BigHeap {
 
     public static void main(String[] args) throws Exception {
         fill(args.length > 0 ? Long.parseLong(args[0]) : 1000, args.length < 2 || args[1].equals("small"));
-        System.out.println("READY " + ProcessHandle.current().pid());
+        System.out.println("READY " + new File("/proc/self").getCanonicalFile().getName());
         System.out.flush();
         while (System.in.read() >= 0) {}
     }

@@ -1,3 +1,5 @@
+import java.io.File;
+
 /**
  * BigHeap with a thread that watches the clock: what stops the JVM shows as a gap between two readings.
  * On each line of standard input prints "GAP ms", the largest since the last line, and starts anew.
@@ -20,7 +22,7 @@ public class Watched {
         BigHeap.fill(Long.parseLong(args[0]), args.length < 2 || args[1].equals("small"));
         System.gc();
         watcher.start();
-        System.out.println("READY " + ProcessHandle.current().pid());
+        System.out.println("READY " + new File("/proc/self").getCanonicalFile().getName());
         System.out.flush();
         for (int c; (c = System.in.read()) >= 0; ) {
             if (c != '\n') continue;
