@@ -60,18 +60,25 @@ if [[ " ${versions[*]} " == *" newest "* ]]; then
     versions=("${versions[@]/newest/$(cat "$jdks/newest")}")
 fi
 
+packages() { # PART: sets them
+    case $1 in
+        base) packages=("${base[@]}") ;;
+        # Without the symbols of its libjvm.so, 8's jmap and jstack open no core and no process by force.
+        8) packages=(openjdk-8-{jre-headless,jdk-headless,dbg}) ;;
+        *) packages=("openjdk-$1-"{jre,jdk}-headless) ;;
+    esac
+}
+
 # Stamps hold packages' versions; a part without one was interrupted.
 want=() parts=()
-part() { # NAME PACKAGES...
-    local name=$1
-    shift
-    if [ -n "$update" ] || [ ! -s "$jdks/$name.stamp" ]; then
-        parts+=("$name") want+=("$@")
-    fi
-}
-part base "${base[@]}"
-for v in $(printf '%s\n' "${versions[@]}" | sort -nu); do
-    part "$v" "openjdk-$v-jre-headless" "openjdk-$v-jdk-headless"
+for part in base $(printf '%s\n' "${versions[@]}" | sort -nu); do
+    packages "$part"
+    for p in "${packages[@]}"; do
+        if [ -n "$update" ] || ! grep -qs "^${p}_" "$jdks/$part.stamp"; then
+            parts+=("$part") want+=("${packages[@]}")
+            break
+        fi
+    done
 done
 if [ ${#want[@]} -eq 0 ]; then
     say "all there: JDK $(printf '%s\n' "${versions[@]}" | sort -nu | tr '\n' ' ')in $root"
@@ -100,13 +107,12 @@ find "$debs" -name '*.deb' -print0 | xargs -0 -P "$(nproc)" -I{} sh -euc '
         --exclude="./usr/share/locale/*" -xf -' sh {} "$root"
 # What is missing shows here and not in a test.
 for p in "${parts[@]}"; do
-    packages=("${base[@]}")
-    [ "$p" = base ] || packages=("openjdk-$p-jdk-headless")
     if [ "$p" != base ]; then
         said=$(as_root scripts/jdk.sh "$p" java -version 2>&1) || die "JDK $p does not run: $said"
         as_root scripts/jdk.sh "$p" jcmd -l > /dev/null || die "jcmd of JDK $p does not run"
         say "JDK $p: $(sed -n 2p <<< "$said")"
     fi
+    packages "$p"
     for f in "${packages[@]}"; do
         f=$(cd "$debs" && echo "${f}"_*.deb)
         echo "$f"
