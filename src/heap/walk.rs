@@ -1,6 +1,7 @@
 //! One pass over all objects by all cores, with the results in address order.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Heap;
 use super::chunks::{CHUNK, Chunk, cut, cut_marked};
@@ -16,6 +17,9 @@ const PROOF: usize = 24;
 /// So many chunks are asked of the disk before they are walked: without that, a core that is not in memory comes in
 /// pieces of 128 KB (read_ahead_kb) while all threads wait.
 const AHEAD: usize = 64;
+/// A search looks so often for what the thread on the chunk before has found: chunks that lie inside of a large array
+/// are searched in vain.
+const LOOK: u64 = 4 << 10;
 /// An object's length is within this many bytes of its start.
 pub(super) const HEAD: u64 = 512;
 /// The longest header: mark, klass, an array's length.
@@ -83,14 +87,15 @@ pub fn walk<V: Visitor>(
         }
     };
     (0..AHEAD).for_each(will_need);
+    let ends: Vec<AtomicU64> = chunks.iter().map(|_| AtomicU64::new(0)).collect();
     let work = |i: usize| {
         will_need(i + AHEAD);
         let chunk = &chunks[i];
         let spare = spares().pop();
         let mut visitor = spare.unwrap_or_else(&make);
-        let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk) };
+        let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk, &ends[i - 1]) };
         let (report, end) = match start {
-            Some(start) => walk_chunk(heap, marks, chunk, start, &mut visitor),
+            Some(start) => walk_chunk(heap, marks, chunk, start, &ends[i], &mut visitor),
             None => (WalkReport::default(), 0),
         };
         Done { visitor, report, start, end }
@@ -98,7 +103,7 @@ pub fn walk<V: Visitor>(
     let emitted = Mutex::new(Emitted { emit, report, next: 0, failed: None });
     let pass = |i: usize, mut done: Done<V>| {
         let mut emitted = emitted.lock().unwrap_or_else(|e| e.into_inner());
-        let go_on = emitted.pass(heap, marks, &chunks[i], &mut done);
+        let go_on = emitted.pass(heap, marks, &chunks[i], &ends[i], &mut done);
         spares().push(done.visitor);
         go_on
     };
@@ -138,6 +143,7 @@ impl<E> Emitted<E> {
         heap: &Heap,
         marks: Marks,
         chunk: &Chunk,
+        end: &AtomicU64,
         done: &mut Done<V>,
     ) -> bool
     where
@@ -147,7 +153,7 @@ impl<E> Emitted<E> {
         // The guess was wrong, or the chunk lies inside one object: walk it as it is.
         if done.start != Some(start) {
             done.visitor.clear();
-            (done.report, done.end) = walk_chunk(heap, marks, chunk, start, &mut done.visitor);
+            (done.report, done.end) = walk_chunk(heap, marks, chunk, start, end, &mut done.visitor);
         }
         self.next = done.end;
         self.report.merge(&done.report);
@@ -157,8 +163,9 @@ impl<E> Emitted<E> {
     }
 }
 
-/// Looks for an address in the chunk from where `PROOF` objects follow one another.
-fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
+/// Where the chunk's first object is: by the `end` of the chunk before, as soon as that is known;
+/// else the address in the chunk from where `PROOF` objects follow one another.
+fn guess(heap: &Heap, chunk: &Chunk, end: &AtomicU64) -> Option<u64> {
     let p = &heap.vm.pointers;
     let step = p.alignment;
     let mut at = chunk.start.next_multiple_of(step);
@@ -167,6 +174,11 @@ fn guess(heap: &Heap, chunk: &Chunk) -> Option<u64> {
     let run = heap.vm.mem.slice(at, run).unwrap_or(&[]);
     let base = at;
     while at < chunk.limit {
+        if (at - base).is_multiple_of(LOOK)
+            && let known @ 1.. = end.load(Ordering::Relaxed)
+        {
+            return Some(known);
+        }
         let head = run.get((at - base) as usize..).filter(|h| h.len() >= 16);
         let klass = head.and_then(|h| p.klass_of(h));
         let free = |head: &[u8]| heap.collected.free_chunks.size(head).is_some();
@@ -289,12 +301,13 @@ pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
 }
 
 /// Walks the objects that start in `start..chunk.limit`. Returns what it saw, and where the
-/// first object of the next chunk is.
+/// first object of the next chunk is, which `end` gets as soon as it is known.
 fn walk_chunk<V: Visitor>(
     heap: &Heap,
     marks: Marks,
     chunk: &Chunk,
     start: u64,
+    end: &AtomicU64,
     visitor: &mut V,
 ) -> (WalkReport, u64) {
     let mem = heap.vm.mem;
@@ -337,6 +350,9 @@ fn walk_chunk<V: Visitor>(
             match probe_head(heap, at, chunk.span_end, head) {
                 Found::Object(klass, size) => {
                     let Some(bytes) = head.get(..size as usize) else { break Some(None) };
+                    if size > chunk.limit - at {
+                        end.store(behind(heap, at, size, chunk.span_end), Ordering::Relaxed);
+                    }
                     visitor.object(Object { addr: at, klass, bytes, space });
                     counts.objects += 1;
                     counts.bytes += size;
@@ -384,6 +400,7 @@ fn walk_chunk<V: Visitor>(
             },
         }
     }
+    end.store(at, Ordering::Relaxed);
     (report, at)
 }
 

@@ -2,14 +2,14 @@
 
 use std::io::Write;
 
-use super::plan::{Plan, Special};
+use super::plan::{Copy, Plan, Special};
 use super::records::{EMPTY_TRACE, RECORD_HEADER, sub, tag};
 use crate::error::{Fault, Result};
 use crate::heap::{Heap, Object, Visitor};
 
 /// Arrays of more bytes than this do not go through the chunk's buffer.
 const LARGE: u64 = 1 << 20;
-/// Bytes of a large array that are copied at a time.
+/// Bytes of a large array's record that are made at a time.
 const BLOCK: usize = 256 << 10;
 /// So many bytes of a large array are asked of the disk before they are needed.
 const AHEAD: u64 = 8 << 20;
@@ -37,6 +37,8 @@ pub struct Records<'h> {
     buffer: Vec<u8>,
     len: usize,
     large: Vec<Large>,
+    /// What is at hand of a large array's record.
+    block: Vec<u8>,
     /// Unmounted virtual threads that were met.
     pub virtual_threads: Vec<u64>,
     /// Objects written.
@@ -58,6 +60,7 @@ impl<'h> Records<'h> {
             buffer: Vec::new(),
             len: RECORD_HEADER,
             large: Vec::new(),
+            block: Vec::new(),
             virtual_threads: Vec::new(),
             objects: 0,
             truncated: 0,
@@ -133,23 +136,34 @@ impl<'h> Records<'h> {
         let total = head.as_slice().len() as u64 + length * copy.dump_size();
         out.write_all(&segment_header(total as u32))?;
         out.write_all(head.as_slice())?;
-        let mut from = vec![0; BLOCK];
-        let mut to = vec![0; BLOCK * 2];
+        self.block.resize(BLOCK, 0);
+        let mut apart = Vec::new();
         let step = BLOCK as u64 / copy.dump_size().max(copy.heap_size(p));
         let mut done = 0;
         while done < length {
             let n = step.min(length - done);
-            let bytes = (n * copy.heap_size(p)) as usize;
+            let bytes = n * copy.heap_size(p);
             let at = array.addr + u64::from(header) + done * copy.heap_size(p);
             let ahead = at.saturating_add(AHEAD);
-            heap.vm.mem.will_need(ahead, ahead.saturating_add(bytes as u64));
-            if let Err(fault) = heap.read(at, &mut from[..bytes]) {
-                from.fill(0);
-                self.faults.push(fault);
+            heap.vm.mem.will_need(ahead, ahead.saturating_add(bytes));
+            let from = match heap.vm.mem.slice(at, bytes) {
+                Ok(from) => from,
+                Err(_) => {
+                    apart.resize(bytes as usize, 0);
+                    if let Err(fault) = heap.read(at, &mut apart) {
+                        apart.fill(0);
+                        self.faults.push(fault);
+                    }
+                    &apart
+                }
+            };
+            if copy == Copy::Bytes1 {
+                out.write_all(from)?;
+            } else {
+                let to = &mut self.block[..(n * copy.dump_size()) as usize];
+                copy.run(heap.vm, from, to);
+                out.write_all(to)?;
             }
-            let to = &mut to[..(n * copy.dump_size()) as usize];
-            copy.run(heap.vm, &from[..bytes], to);
-            out.write_all(to)?;
             done += n;
         }
         Ok(())
