@@ -15,9 +15,10 @@ root=$1 jdk=$2 classes=$3 rjcore=$4
 shift 4
 for d in usr etc dev; do mkdir -p "$root/$d"; mount --rbind "/$d" "$root/$d"; done
 for d in bin lib lib64; do [ -L "/$d" ] && ln -sfn "$(readlink "/$d")" "$root/$d"; done
-mkdir -p "$root/proc" "$root/tmp" "$root/opt/hidden-jdk" "$root$classes"
+mkdir -p "$root/proc" "$root/tmp" "$root/opt/hidden-jdk"
 mount -t proc proc "$root/proc"
 mount -t tmpfs none "$root/tmp"
+mkdir -p "$root$classes" # below /tmp, perhaps
 mount --bind "$jdk" "$root/opt/hidden-jdk"
 mount --bind "$classes" "$root$classes"
 cp "$rjcore" "$root/rjcore"
