@@ -91,6 +91,34 @@ fn the_bytes_depend_on_neither_threads_nor_pieces() {
     }
 }
 
+#[test]
+fn what_does_not_shrink_is_stored_and_what_half_shrinks_is_packed() {
+    let mut x = 0x2545_f491_4f6c_dd1d_u64;
+    let mut noise = |n: usize| -> Vec<u8> {
+        let next = |x: &mut u64| {
+            *x ^= *x << 13;
+            *x ^= *x >> 7;
+            *x ^= *x << 17;
+            x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 56
+        };
+        (0..n).map(|_| next(&mut x) as u8).collect()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.gz");
+    let zeros = || vec![0; BLOCK / 2];
+    let blocks = [noise(BLOCK), [noise(BLOCK / 2), zeros()].concat(), noise(BLOCK * 3 / 4)];
+    for level in [1, 9] {
+        fs::write(&path, gz(&blocks.concat(), level, 2, usize::MAX)).unwrap();
+        assert!(run(Command::new("gzip").arg("-dc").arg(&path)) == blocks.concat());
+        // A stored block of deflate has 5 bytes in front of at most 65,535 (RFC 1951, 3.2.4).
+        let stored = |n: usize| n + n.div_ceil(65_535) * 5 + 18;
+        for (block, most) in blocks.iter().zip([BLOCK, BLOCK / 2 + BLOCK / 50, BLOCK * 3 / 4]) {
+            let len = gz(block, level, 1, usize::MAX).len() - "HPROF BLOCKSIZE=1048576\0".len();
+            assert!(len <= stored(most), "{len} bytes of {} at level {level}", block.len());
+        }
+    }
+}
+
 /// Fails once it has taken `0` bytes.
 struct Full(usize);
 
