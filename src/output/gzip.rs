@@ -39,8 +39,8 @@ struct Block {
 type Answer = io::Result<Block>;
 type Pack = fn(&mut Packer, &mut Block) -> io::Result<()>;
 
-/// A sample of a block: so many pieces of so many bytes. Deflate's own search takes 8 ns a byte
-/// over random bytes, and gains nothing.
+/// A block's sample: so many pieces of so many bytes. To search random bytes for repeats takes
+/// 8 ns each and gains nothing.
 const SAMPLES: usize = 4;
 const SAMPLE: usize = 4 << 10;
 
@@ -286,6 +286,29 @@ mod tests {
         assert!(e.to_string().contains("panicked"), "{e}");
         assert!(gz.write_all(b"more").is_err());
         assert!(gz.finish().is_err());
+    }
+
+    #[test]
+    fn only_a_block_that_nowhere_shrinks_is_dense() {
+        let mut x = 1_u64;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (x >> 56) as u8
+        })
+        .take(BLOCK)
+        .collect();
+        let mut room = vec![0; BLOCK];
+        for level in [1, 6, 9] {
+            let mut packer = Packer::new(level).unwrap();
+            assert!(packer.is_dense(&noise, &mut room), "noise at level {level}");
+            for quarter in 0..4 {
+                let mut mixed = noise.clone();
+                mixed[quarter * BLOCK / 4..][..BLOCK / 4].fill(7);
+                assert!(!packer.is_dense(&mixed, &mut room), "{quarter} at level {level}");
+            }
+            // Too short to take a sample of.
+            assert!(!packer.is_dense(&noise[..BLOCK / 2 - 1], &mut room));
+        }
     }
 
     #[test]
