@@ -173,18 +173,16 @@ pub enum Special {
 
 impl Special {
     fn of(vm: &Vm, klass: &Klass) -> Special {
-        if let Some(threads) = VirtualThreads::new(vm).filter(|v| v.klass == klass.addr) {
-            return Special::VirtualThread(threads);
+        if !klass.is_boot {
+            return Special::None;
         }
-        match (klass.is_boot, klass.name.as_str()) {
-            (true, "java/lang/Class") => {
-                vm.mirror_klass_offset().map_or(Special::None, Special::Mirror)
-            }
-            (true, "java/lang/Object") => {
-                vm.deleted_handle().map_or(Special::None, Special::Hidden)
-            }
-            _ => Special::None,
-        }
+        let special = match klass.name.as_str() {
+            "java/lang/Class" => vm.mirror_klass_offset().map(Special::Mirror),
+            "java/lang/Object" => vm.deleted_handle().map(Special::Hidden),
+            "java/lang/VirtualThread" => VirtualThreads::new(vm).map(Special::VirtualThread),
+            _ => None,
+        };
+        special.unwrap_or(Special::None)
     }
 }
 
