@@ -32,7 +32,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The core: gcore's or the kernel's, also zstd-compressed, or a bundle (.tar, .tar.zst)
+    /// The core: gcore's or the kernel's, plain or compressed (zstd, gzip, xz, lz4, bzip2), or a
+    /// bundle with it (tar, also compressed, or zip); `-` is standard input
     #[arg(value_name = "CORE", required_unless_present = "pid")]
     core: Option<PathBuf>,
     /// Dump a live JVM: take a snapshot of it, dump that, keep no core
