@@ -75,7 +75,7 @@ impl KlassTable {
         if !(base..top).contains(&name) {
             return None;
         }
-        match shape(helper, &r.symbol(name)?)? {
+        match shape(&r.pointers, helper, &r.symbol(name)?)? {
             (Kind::Instance, Size::Fixed(0)) => None,
             (_, size) => Some(size),
         }

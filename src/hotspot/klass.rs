@@ -328,7 +328,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         .ok_or_else(|| Error::Corrupt(format!("the Klass at {addr:#x} has no readable name")))?;
     let super_klass = r.mem.u64(at(f.klass_super.get()?)).map_err(fault())?;
     let mirror = r.object(addr, f.klass_mirror)?;
-    let (kind, size) = shape(layout_helper, &name)
+    let (kind, size) = shape(&r.pointers, layout_helper, &name)
         .ok_or_else(|| Error::Corrupt(format!("{name} has layout helper {layout_helper:#x}")))?;
     let (mut init_state, mut own, mut bottom) = (1, Vec::new(), None);
     match kind {
@@ -379,8 +379,9 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
 }
 
 /// Takes a layout helper apart (klass.hpp, "layout helper"). An array's negative one holds the
-/// tag, the header's bytes, and log2 of the element's.
-pub fn shape(layout_helper: i32, name: &str) -> Option<(Kind, Size)> {
+/// tag, the header's bytes, and log2 of the element's. None where it contradicts the name or the heap's form: whoever
+/// reads elements by the kind may rely on the size.
+pub fn shape(p: &Pointers, layout_helper: i32, name: &str) -> Option<(Kind, Size)> {
     if layout_helper >= 0 {
         // The lowest bit says "slow path", the size is in bytes.
         return Some((Kind::Instance, Size::Fixed(u64::from(layout_helper as u32 & !7))));
@@ -388,7 +389,7 @@ pub fn shape(layout_helper: i32, name: &str) -> Option<(Kind, Size)> {
     let header = u64::from(layout_helper as u32 >> 16 & 0xff);
     let log2 = layout_helper as u32 & 0x3f;
     let flat = layout_helper as u32 >> LH_TAG_SHIFT == LH_TAG_FLAT;
-    if log2 > if flat { 6 } else { 3 } || !(8..=64).contains(&header) {
+    if header < p.array_length + 4 || header > 64 {
         return None;
     }
     let kind = match name.as_bytes() {
@@ -399,5 +400,11 @@ pub fn shape(layout_helper: i32, name: &str) -> Option<(Kind, Size)> {
         [b'[', ..] => Kind::ObjArray,
         _ => return None,
     };
-    Some((kind, Size::Array { header, log2 }))
+    let element = match kind {
+        Kind::TypeArray(c) => u64::from(super::field_layout::hprof_size(c)),
+        Kind::ObjArray => p.oop_size(),
+        // Of any size, up to the largest that HotSpot flattens.
+        Kind::Instance | Kind::FlatArray => 1 << log2.min(6),
+    };
+    (1 << log2 == element).then_some((kind, Size::Array { header, log2 }))
 }

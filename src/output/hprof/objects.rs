@@ -45,7 +45,7 @@ pub struct Records<'h> {
     pub objects: u64,
     /// Arrays cut short because a record cannot hold them.
     pub truncated: u64,
-    /// Objects smaller than their fields.
+    /// Objects smaller than their fields or elements.
     pub misfits: u64,
     /// Arrays that stopped being readable while they were written: zeroes stand for the rest.
     pub faults: Vec<Fault>,
@@ -214,18 +214,21 @@ impl Visitor for Records<'_> {
                 }
             }
             Plan::Array { header, copy, .. } => {
-                self.objects += 1;
                 let p = &self.heap.vm.pointers;
                 let at = p.array_length as usize;
                 let length: [u8; 4] = object.bytes[at..at + 4].try_into().unwrap_or_default();
                 let length = u64::from(u32::from_le_bytes(length));
+                let end = u64::from(*header) + length * copy.heap_size(p);
+                let Some(elements) = object.bytes.get(*header as usize..end as usize) else {
+                    self.misfits += 1;
+                    return;
+                };
+                self.objects += 1;
                 if object.bytes.len() as u64 > LARGE {
                     let (at, addr, klass) = (self.len, object.addr, object.klass);
                     self.large.push(Large { at, addr, klass, len: length });
                     return;
                 }
-                let end = u64::from(*header) + length * copy.heap_size(p);
-                let elements = &object.bytes[*header as usize..end as usize];
                 self.array(object, plan, elements, length);
             }
         }
