@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 use super::Reader;
 use super::field_layout::{FieldInfo, FieldReader, is_reference};
 use super::pointers::Pointers;
-use super::unexported::{CLD_IS_ANONYMOUS, CLD_KLASSES, LH_TAG_FLAT, LH_TAG_SHIFT};
+use super::unexported::{
+    BASIC_TYPES, CLD_IS_ANONYMOUS, CLD_KLASSES, FILLER, LH_TAG_FLAT, LH_TAG_SHIFT, LH_TAG_TYPE,
+    LH_TAG_TYPE_SHIFT, T_BOOLEAN,
+};
 use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
 
@@ -118,6 +121,13 @@ pub struct Klass {
     pub is_refined: bool,
     /// Fields that the class itself declares, in order.
     pub fields: Vec<FieldInfo>,
+}
+
+impl Klass {
+    /// What HotSpot fills the ends of buffers with: nobody's object.
+    pub fn is_filler(&self) -> bool {
+        self.is_boot && self.name.contains(FILLER)
+    }
 }
 
 /// All loaded classes.
@@ -328,7 +338,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         .ok_or_else(|| Error::Corrupt(format!("the Klass at {addr:#x} has no readable name")))?;
     let super_klass = r.mem.u64(at(f.klass_super.get()?)).map_err(fault())?;
     let mirror = r.object(addr, f.klass_mirror)?;
-    let (kind, size) = shape(layout_helper, &name)
+    let (kind, size) = shape(layout_helper)
         .ok_or_else(|| Error::Corrupt(format!("{name} has layout helper {layout_helper:#x}")))?;
     let (mut init_state, mut own, mut bottom) = (1, Vec::new(), None);
     match kind {
@@ -379,25 +389,50 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
 }
 
 /// Takes a layout helper apart (klass.hpp, "layout helper"). An array's negative one holds the
-/// tag, the header's bytes, and log2 of the element's.
-pub fn shape(layout_helper: i32, name: &str) -> Option<(Kind, Size)> {
+/// tag, the header's bytes, the element's BasicType, and log2 of its bytes. Names tell nothing:
+/// what HotSpot fills gaps with is an int[] that each release has called something else.
+pub fn shape(layout_helper: i32) -> Option<(Kind, Size)> {
+    let bits = layout_helper as u32;
     if layout_helper >= 0 {
         // The lowest bit says "slow path", the size is in bytes.
-        return Some((Kind::Instance, Size::Fixed(u64::from(layout_helper as u32 & !7))));
+        return Some((Kind::Instance, Size::Fixed(u64::from(bits & !7))));
     }
-    let header = u64::from(layout_helper as u32 >> 16 & 0xff);
-    let log2 = layout_helper as u32 & 0x3f;
-    let flat = layout_helper as u32 >> LH_TAG_SHIFT == LH_TAG_FLAT;
-    if log2 > if flat { 6 } else { 3 } || !(8..=64).contains(&header) {
+    let header = u64::from(bits >> 16 & 0xff);
+    let log2 = bits & 0x3f;
+    let kind = match bits >> LH_TAG_SHIFT {
+        LH_TAG_FLAT => Kind::FlatArray,
+        tag if tag >> LH_TAG_TYPE_SHIFT == LH_TAG_TYPE => {
+            let element = usize::try_from(bits >> 8 & 0xff).ok()?.checked_sub(T_BOOLEAN)?;
+            Kind::TypeArray(*BASIC_TYPES.get(element)?)
+        }
+        _ => Kind::ObjArray,
+    };
+    if log2 > if kind == Kind::FlatArray { 6 } else { 3 } || !(8..=64).contains(&header) {
         return None;
     }
-    let kind = match name.as_bytes() {
-        [b'[', c @ (b'Z' | b'B' | b'C' | b'S' | b'I' | b'J' | b'F' | b'D')] => Kind::TypeArray(*c),
-        // An int[] in all but name: fillers of 21 and later.
-        _ if name == "[Ljdk/internal/vm/FillerElement;" => Kind::TypeArray(b'I'),
-        [b'[', ..] if flat => Kind::FlatArray,
-        [b'[', ..] => Kind::ObjArray,
-        _ => return None,
-    };
     Some((kind, Size::Array { header, log2 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_told_by_their_layout_helpers() {
+        let array = |header, log2| Size::Array { header, log2 };
+        // As HotSpot has them: 17's int[], Object[] and long[], 28's byte[] and Object[].
+        for (helper, kind, size) in [
+            (0xc010_0a02_u32, Kind::TypeArray(b'I'), array(16, 2)),
+            (0x8010_0c02, Kind::ObjArray, array(16, 2)),
+            (0xc010_0b03, Kind::TypeArray(b'J'), array(16, 3)),
+            (0xc00c_0800, Kind::TypeArray(b'B'), array(12, 0)),
+            (0x800c_0c02, Kind::ObjArray, array(12, 2)),
+            (0x0000_0019, Kind::Instance, Size::Fixed(24)),
+        ] {
+            assert_eq!(shape(helper as i32), Some((kind, size)), "{helper:#x}");
+        }
+        for no in [0xc010_0302_u32, 0xc010_0c02, 0xc0ff_0a02, 0xc010_0a07] {
+            assert_eq!(shape(no as i32), None, "{no:#x}");
+        }
+    }
 }
