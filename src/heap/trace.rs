@@ -31,9 +31,6 @@ const MAX_DOUBTED: usize = 20_000;
 /// Rounds of looking at the stacks of virtual threads that other stacks led to.
 const MAX_ROUNDS: usize = 1000;
 
-/// In the names of FillerObject, and of FillerElement's array.
-const FILLER: &str = "jdk/internal/vm/Filler";
-
 /// What the search found.
 #[derive(Debug)]
 pub struct Traced {
@@ -359,8 +356,7 @@ impl<'h> Tracer<'h> {
             }
         };
         let first = object(addr).ok()??;
-        // What HotSpot fills the ends of buffers with is nobody's object.
-        if self.heap.vm.classes.all()[first.klass as usize].name.contains(FILLER) {
+        if self.heap.vm.classes.all()[first.klass as usize].is_filler() {
             return None;
         }
         let (mut targets, mut scratch, mut finds) = (Vec::new(), Vec::new(), Finds::default());

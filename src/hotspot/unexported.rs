@@ -42,6 +42,19 @@ pub const BLOCK_BITMASK: u64 = 512;
 pub const LH_TAG_SHIFT: u32 = 28;
 /// `_lh_array_tag_flat_value`.
 pub const LH_TAG_FLAT: u32 = 0xa;
+/// From the tag's four bits to the two that tell an array of primitives in all JDKs.
+pub const LH_TAG_TYPE_SHIFT: u32 = 2;
+/// `_lh_array_tag_type_value`, those two bits.
+pub const LH_TAG_TYPE: u32 = 3;
+/// `globalDefinitions.hpp`: the first BasicType that an array of primitives can have.
+pub const T_BOOLEAN: usize = 4;
+/// From there on, by their signatures.
+pub const BASIC_TYPES: [u8; 8] = *b"ZCFDBSIJ";
+/// `vmSymbols.hpp`, `universe.cpp`: in the names of the classes that dead memory is filled with.
+/// 19: `java/internal/vm/FillerObject`, `Ljava/internal/vm/FillerArray;`; 20 to 21.0.3 and 22.0.1:
+/// `jdk/internal/vm/FillerObject`, `Ljdk/internal/vm/FillerArray;`; then
+/// `[Ljdk/internal/vm/FillerElement;` (JDK-8319548).
+pub const FILLER: &str = "/internal/vm/Filler";
 
 /// `markOop.hpp` (8): the bits that tell a lock, here with that of a bias.
 pub const LOCK_MASK: u64 = 7;
@@ -293,8 +306,9 @@ pub mod threads {
         "sleeping",
         "zombie",
     ];
-    /// `enum ThreadState`: in Object.wait(), or in a wait for a class to be initialised.
-    pub const OBJECT_WAIT: u32 = 5;
+    /// `enum ThreadState`, CONDVAR_WAIT and OBJECT_WAIT: how a thread waits for a class to be
+    /// initialised by another, the first in 21.0.0 to 21.0.2 (JDK-8288064), the second elsewhere.
+    pub const CLASS_WAITS: [u32; 2] = [4, 5];
     /// `javaThreadStatus.hpp`, and how `java_lang_Thread::thread_status_name` words it.
     pub const STATUS: [(i32, &str); 9] = [
         (0, "NEW"),
@@ -313,8 +327,9 @@ pub mod threads {
     pub const MONITOR: u64 = 2;
     /// `objectMonitor.hpp`: owned, by a thread that has the object on its lock stack.
     pub const ANONYMOUS_OWNER: u64 = 1;
-    /// `instanceKlass.hpp`: `being_initialized`.
-    pub const BEING_INITIALIZED: u8 = 3;
+    /// `instanceKlass.hpp`: `being_initialized` comes right before `fully_initialized`, whose
+    /// number is 4, or 5 in those of 21 that have `being_linked`.
+    pub const BEING_BEFORE_FULLY_INITIALIZED: u8 = 1;
 }
 
 /// `jniHandles.hpp`: JNIHandleBlock has `_next`, `_last`, `_pop_frame_link` one behind the other.
