@@ -3,6 +3,7 @@
 //! Their frames come with the threads issue; a JavaThread's address is all that it needs.
 
 use super::Vm;
+use super::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
 use super::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
 use crate::error::{Error, Result};
 
@@ -41,9 +42,13 @@ pub struct VirtualThreads {
 }
 
 impl VirtualThreads {
-    /// Finds the class's fields; none before 21.
+    /// Finds the class's fields; none before 19, and none where no virtual thread was ever made.
     pub fn new(vm: &Vm) -> Option<VirtualThreads> {
         let klass = vm.classes.named("java/lang/VirtualThread")?;
+        let object = vm.classes.named("java/lang/Object")?;
+        if klass.init_state + BEING_BEFORE_FULLY_INITIALIZED < object.init_state {
+            return None;
+        }
         let offset = |name| Some(vm.classes.field(&vm.reader(), klass, name)?.offset as usize);
         Some(VirtualThreads {
             klass: klass.addr,

@@ -41,8 +41,6 @@ pub struct Records<'h> {
     large: Vec<Large>,
     /// What is at hand of a large array's record.
     block: Vec<u8>,
-    /// Unmounted virtual threads that were met.
-    pub virtual_threads: Vec<u64>,
     /// Objects written.
     pub objects: u64,
     /// Arrays cut short because a record cannot hold them.
@@ -63,7 +61,6 @@ impl<'h> Records<'h> {
             len: RECORD_HEADER,
             large: Vec::new(),
             block: Vec::new(),
-            virtual_threads: Vec::new(),
             objects: 0,
             truncated: 0,
             misfits: 0,
@@ -191,11 +188,6 @@ impl Visitor for Records<'_> {
                             return;
                         }
                     }
-                    Special::VirtualThread(threads) => {
-                        if threads.is_unmounted(self.heap.vm, object.bytes) {
-                            self.virtual_threads.push(object.addr);
-                        }
-                    }
                     Special::Hidden(addr) if *addr == object.addr => return,
                     Special::Hidden(_) => {}
                 }
@@ -233,7 +225,6 @@ impl Visitor for Records<'_> {
     fn clear(&mut self) {
         self.len = RECORD_HEADER;
         self.large.clear();
-        self.virtual_threads.clear();
         self.faults.clear();
         (self.objects, self.truncated, self.misfits) = (0, 0, 0);
         if self.buffer.is_empty() {

@@ -14,6 +14,9 @@ const UNKNOWN_LINE: u32 = -1i32 as u32;
 /// The frame of a root of a thread that has none (heapDumper.cpp, JNILocalsDumper).
 const NO_FRAME: u32 = -1i32 as u32;
 
+/// Bytes of each of a thread's root sub-records: tag, object, and two numbers.
+pub const ROOT: usize = 1 + 8 + 4 + 4;
+
 /// A thread as the dump has it.
 #[derive(Debug)]
 pub struct Dumped {
@@ -211,7 +214,7 @@ impl Dumped {
 
     /// Calls `each` with the bytes of each root's sub-record.
     pub fn roots(&self, serial: u32, mut each: impl FnMut(&[u8])) {
-        let mut bytes = Vec::with_capacity(17);
+        let mut bytes = Vec::with_capacity(ROOT);
         bytes.u1(sub::ROOT_THREAD_OBJ);
         bytes.u8(self.object);
         bytes.u4(serial);
