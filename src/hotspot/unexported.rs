@@ -88,15 +88,20 @@ pub const ACC_FIELD_GENERIC: u16 = 0x800;
 pub const ACC_STATIC: u32 = 8;
 
 /// Threads that `JavaThread::is_hidden_from_external_view` hides and HotSpot leaves out of
-/// dumps (`heapDumper.cpp`). By name: the C++ class shows only in a vtable.
+/// dumps (`heapDumper.cpp`), by name: ServiceThread, MonitorDeflationThread,
+/// CodeCacheSweeperThread (until 20), SurrogateLockerThread (8), StringDedupThread (from 18: a
+/// Java thread), TrainingReplayThread (25), AOTThread (26), CompilerThread.
 pub fn is_hidden_thread(name: &str) -> bool {
     matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
-        || name == "Surrogate Locker Thread (Concurrent GC)" // CMS and G1 of 8
-        || name == "Training replay thread" // trainingData.cpp, 25 and later with an AOT cache
+        || matches!(name, "StringDedupThread" | "Training replay thread" | "AOTThread")
+        || name == "Surrogate Locker Thread (Concurrent GC)"
         || name.starts_with("C1 CompilerThread")
         || name.starts_with("C2 CompilerThread")
         || name.starts_with("JVMCI CompilerThread")
 }
+/// A thread that is a plain JavaThread in all JDKs. Its first word is the vtable of those; hidden
+/// ones are of other classes, whatever a program calls its own threads.
+pub const PLAIN_THREAD: &str = "Reference Handler";
 
 /// `VirtualThread.java`: the states in which one has no stack, NEW and TERMINATED; HotSpot dumps
 /// neither (heapDumper.cpp, `should_dump_vthread`).
@@ -334,8 +339,24 @@ pub mod threads {
 
 /// `jniHandles.hpp`: JNIHandleBlock has `_next`, `_last`, `_pop_frame_link` one behind the other.
 pub const POP_FRAME_LINK_AFTER_NEXT: u64 = 16;
+/// `synchronizer.cpp` until 15: to what ObjectMonitors side by side in a block are padded. Not at
+/// all in 8, then to DEFAULT_CACHE_LINE_SIZE, which differs from CPU to CPU.
+pub const MONITOR_PADDING: [u64; 3] = [8, 64, 128];
+/// `handles.hpp`: `HandleMark {Thread* _thread; HandleArea* _area; ...}`; a Thread has pointers to
+/// its area and to its last mark.
+pub const HANDLE_MARK_AREA: u64 = 8;
+/// `arena.hpp`: in an Arena's first words come, one behind the other, `Chunk* _first`, `Chunk*
+/// _chunk`, `char* _hwm`, `char* _max`; before them the memory type, and from 21 the size.
+pub const ARENA_WORDS: u64 = 8;
+/// `Chunk {Chunk* _next; size_t _len; ...}`, its memory behind that.
+pub const ARENA_CHUNK_LENGTH: u64 = 8;
+/// Sizeof(Chunk), rounded up to 16, at most.
+pub const ARENA_CHUNK_HEADER: u64 = 32;
 /// `javaCalls.hpp`: `JavaCallWrapper {JavaThread* _thread; JNIHandleBlock* _handles; ...}`.
 pub const WRAPPER_HANDLES: u64 = 8;
+/// `codeBlob.hpp`: `UpcallStub::FrameData {JavaFrameAnchor jfa; JavaThread* thread;
+/// JNIHandleBlock* old_handles; ...}`.
+pub const FRAME_DATA_HANDLES_AFTER_ANCHOR: u64 = 8;
 
 /// `bytecodes.hpp`: the VM's own bytecodes start at 203, in all JDKs in the same order. A VM with
 /// value classes (28) has two more, here and at `FAST_VPUTFIELD`.

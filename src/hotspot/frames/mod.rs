@@ -167,6 +167,9 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// JavaCallWrappers on the way, innermost first, each with the number of frames above it.
     pub wrappers: Vec<(usize, u64)>,
+    /// The JNIHandleBlocks of all native callers on the way: what they hold stays alive, whether a
+    /// dump names it or not.
+    pub callers_handles: Vec<u64>,
     /// Native code that called Java, innermost first.
     entries: Vec<Entry>,
     /// Where frames of a continuation that are still on the heap belong.

@@ -312,6 +312,7 @@ impl Walker<'_> {
             return Next::Broken(format!("the call stub's frame at {:#x} is not there", raw.fp));
         };
         out.wrappers.push((out.frames.len(), wrapper));
+        out.callers_handles.extend(self.vm.wrapper_handles(wrapper));
         // The stub has a frame pointer.
         if let (Some(fp), Some(pc)) = (self.slot(raw.fp, 0), self.slot(raw.fp, 1)) {
             let saved = self.cpu.call_stub_saved.iter();
@@ -334,6 +335,7 @@ impl Walker<'_> {
         };
         let data = raw.sp.wrapping_add_signed(i64::from(offset));
         out.wrappers.push((out.frames.len(), 0));
+        out.callers_handles.extend(self.vm.upcall_handles(data));
         if let Next::Frame(Raw { sp, fp, pc, .. }) = self.caller(raw, blob.frame_words) {
             let (before, saved) = (out.frames.len(), Vec::new());
             out.entries.push(Entry { before, pc, sp, fp, saved });

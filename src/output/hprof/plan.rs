@@ -4,7 +4,6 @@ use crate::hotspot::Vm;
 use crate::hotspot::field_layout::{hprof_size, is_reference};
 use crate::hotspot::klass::{Kind, Klass, Size};
 use crate::hotspot::pointers::Pointers;
-use crate::hotspot::threads::VirtualThreads;
 
 use super::records::{double_bits, float_bits};
 
@@ -165,17 +164,12 @@ pub enum Special {
     /// java.lang.Class, and where the klass is: only mirrors of primitive types, which have
     /// none, are dumped as objects.
     Mirror(u32),
-    /// java.lang.VirtualThread: which of them are threads to the dump.
-    VirtualThread(VirtualThreads),
     /// The class of the one object that stands for deleted handles, which is left out (8).
     Hidden(u64),
 }
 
 impl Special {
     fn of(vm: &Vm, klass: &Klass) -> Special {
-        if let Some(threads) = VirtualThreads::new(vm).filter(|v| v.klass == klass.addr) {
-            return Special::VirtualThread(threads);
-        }
         match (klass.is_boot, klass.name.as_str()) {
             (true, "java/lang/Class") => {
                 vm.mirror_klass_offset().map_or(Special::None, Special::Mirror)
