@@ -111,6 +111,11 @@ pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
 /// tells which slots hold references, and these are of the form that fields have.
 pub const CHUNK_HAS_BITMAP: u8 = 1 << 4;
 
+/// `continuationEntry.hpp` (21 to 28): `ContinuationEntry::_parent`; the tables have it from 28 on.
+pub const CONTINUATION_ENTRY_PARENT: u64 = 8;
+/// `ContinuationEntry::_cont`, an oop.
+pub const CONTINUATION_ENTRY_CONT: u64 = 16;
+
 /// CMS' old space. `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
 pub mod cms {
     /// `freeChunk.hpp`: sizeof(FreeChunk), the least that a block of the old space takes.

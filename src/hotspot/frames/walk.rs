@@ -31,8 +31,14 @@ pub(super) fn relative(from: u64, word: u64) -> u64 {
     }
 }
 
-/// Memory that a stack lies in: start, end, and whether it is the chunk of a continuation.
-pub(super) type Bounds = (u64, u64, bool);
+/// Memory that a stack lies in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub low: u64,
+    pub high: u64,
+    /// JavaThread*; 0 where it is the chunk of a continuation.
+    pub thread: u64,
+}
 
 /// What comes below a frame.
 pub(super) enum Next {
@@ -65,11 +71,13 @@ impl Walker<'_> {
                     return out;
                 }
                 // The last frame of a chunk ends with it.
-                Next::Frame(next) if stack.2 && next.sp.saturating_add(16) >= stack.1 => {
+                Next::Frame(next)
+                    if stack.thread == 0 && next.sp.saturating_add(16) >= stack.high =>
+                {
                     return out;
                 }
                 Next::Frame(next) => {
-                    if next.sp <= raw.sp || !(stack.0..=stack.1).contains(&next.sp) {
+                    if next.sp <= raw.sp || !(stack.low..=stack.high).contains(&next.sp) {
                         let sp = next.sp;
                         out.broken = Some(format!("the caller's stack pointer is {sp:#x}"));
                         return out;
@@ -106,7 +114,13 @@ impl Walker<'_> {
                 }
             }
             _ if top => self.out_of_stub(raw, &blob, stack),
-            _ => self.return_barrier(raw, stack, out),
+            _ => match self.return_barrier(raw, stack, out) {
+                Ok((entry, blob)) => {
+                    *raw = entry;
+                    self.compiled(raw, &blob, false, stack, out)
+                }
+                Err(why) => Next::Broken(why),
+            },
         }
     }
 

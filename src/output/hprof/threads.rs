@@ -81,10 +81,12 @@ impl<'v> Threads<'v> {
             let own = entry.map_or(0, |e| e + 1);
             let own = if t.mounted == 0 { 0 } else { own };
             let handles = vm.fields.thread_active_handles.opt();
-            let handles = handles.and_then(|o| vm.mem.u64(t.addr.wrapping_add(o)).ok());
+            let mut handles = handles.and_then(|o| vm.mem.u64(t.addr.wrapping_add(o)).ok());
             if t.mounted != 0 {
                 let upper = &stack.frames[..entry.unwrap_or(0)];
-                out.push(self.dumped(t.mounted, upper, 0, &stack, handles));
+                // They are those of the innermost frame, whosoever it is.
+                let own = if upper.is_empty() { None } else { handles.take() };
+                out.push(self.dumped(t.mounted, upper, 0, &stack, own));
             }
             out.push(self.dumped(t.object, &stack.frames[own..], own, &stack, handles));
         }
