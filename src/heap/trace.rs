@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::Scope;
 
 use super::Heap;
+use super::chunks::CHUNK;
 use super::live::{Live, Mark};
 use super::refs::{RefMap, Refs};
 use super::report::{Damage, DamageKind};
@@ -89,8 +90,9 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
             heap.used()
         )));
     }
+    let threads = threads.clamp(1, heap.used().div_ceil(CHUNK).max(1) as usize);
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
+        .num_threads(threads)
         .build()
         .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
     let mut damaged = Vec::new();

@@ -209,12 +209,10 @@ impl Held {
             low = if (low..base).contains(&last) { last & !7 } else { base };
         } else {
             // The kernel's thread ids may be those of another namespace; the stack pointer is not.
-            for note in vm.notes {
+            for note in vm.notes.within(low, base) {
                 let (sp, registers) = note.registers();
-                if (low..base).contains(&sp) {
-                    low = sp & !7;
-                    self.words.extend(registers);
-                }
+                low = sp & !7;
+                self.words.extend(registers);
             }
         }
         self.memory.push((low, base));

@@ -1,5 +1,6 @@
 //! Klasses: what the metadata says of every loaded class, read once, and found by address.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::Reader;
@@ -133,6 +134,8 @@ impl Klass {
 pub struct Classes {
     all: Vec<Klass>,
     by_addr: HashMap<u64, u32>,
+    /// The boot loader's, by name: the first of each.
+    boot: HashMap<String, u32>,
 }
 
 impl Classes {
@@ -221,9 +224,12 @@ impl Classes {
 
     fn push(&mut self, klass: Klass) {
         let index = self.all.len() as u32;
-        if self.by_addr.insert(klass.addr, index).is_none() {
-            self.all.push(klass);
+        let Entry::Vacant(place) = self.by_addr.entry(klass.addr) else { return };
+        place.insert(index);
+        if klass.is_boot {
+            self.boot.entry(klass.name.clone()).or_insert(index);
         }
+        self.all.push(klass);
     }
 
     /// java.lang.Class and StackChunk instances differ in size one from another.
@@ -268,9 +274,14 @@ impl Classes {
         self.by_addr.get(&addr).map(|&i| &self.all[i as usize])
     }
 
+    /// Its place in [`Classes::all`].
+    pub fn number(&self, addr: u64) -> Option<u32> {
+        self.by_addr.get(&addr).copied()
+    }
+
     /// The boot loader's class of this name.
     pub fn named(&self, name: &str) -> Option<&Klass> {
-        self.all.iter().find(|k| k.is_boot && k.name == name)
+        self.boot.get(name).map(|&i| &self.all[i as usize])
     }
 
     /// The class and its supers, nearest first.

@@ -1,5 +1,7 @@
 //! What a thread dump says of a thread beside its stack.
 
+use std::collections::HashSet;
+
 use super::Vm;
 use super::klass::Kind;
 use super::threads::JavaThread;
@@ -178,13 +180,15 @@ impl Vm<'_> {
         threads: &[JavaThread],
         kernel_name: impl Fn(i32) -> Option<String>,
     ) -> Vec<VmThread> {
-        let java = |n: &&ThreadNote| threads.iter().any(|t| t.tid == n.tid as u32);
+        let ids: HashSet<u32> = threads.iter().map(|t| t.tid).collect();
+        let java: HashSet<u64> = threads.iter().map(|t| t.addr).collect();
         let mut out: Vec<VmThread> = self
             .notes
+            .all()
             .iter()
-            .filter(|n| !java(n))
+            .filter(|n| !ids.contains(&(n.tid as u32)))
             .filter_map(|n| self.vm_thread(n, kernel_name(n.tid)))
-            .filter(|t| t.addr == 0 || !threads.iter().any(|j| j.addr == t.addr))
+            .filter(|t| t.addr == 0 || !java.contains(&t.addr))
             .collect();
         // The thread that started the process only waits for the VM's end: it is no Thread.
         if out.iter().any(|t| t.addr != 0) {

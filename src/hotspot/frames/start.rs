@@ -78,10 +78,9 @@ impl Walker<'_> {
     /// The registers of a thread: those whose stack pointer is in its stack, or else those with its
     /// id, which may be that of another namespace.
     pub(super) fn note(&self, t: &JavaThread, bounds: Bounds) -> Option<&ThreadNote> {
-        let mut notes = self.vm.notes.iter();
-        let inside = |n: &&ThreadNote| (bounds.low..bounds.high).contains(&n.registers().0);
-        let by_id = || self.vm.notes.iter().find(|n| n.tid as u32 == t.tid && t.tid != 0);
-        notes.find(inside).or_else(by_id)
+        let notes = &self.vm.notes;
+        let by_id = || notes.with_id(t.tid as i32).filter(|_| t.tid != 0);
+        notes.within(bounds.low, bounds.high).next().or_else(by_id)
     }
 
     /// From registers.

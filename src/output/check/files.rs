@@ -1,5 +1,7 @@
 //! Where the pages of libjvm.so and of the CDS archives come from: the core, a file, nowhere.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::corefile::{Backing, CoreFile, FileMapping, Missing, backing};
@@ -39,8 +41,13 @@ pub struct Source {
 /// All of them, by address; `alone` is the core without the files beside it.
 pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<FileCheck> {
     let mut out: Vec<FileCheck> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut laid: HashMap<u64, Vec<&Backing>> = HashMap::new();
+    core.backing().iter().for_each(|b| laid.entry(b.start).or_default().push(b));
+    let mut lacking: HashMap<u64, Vec<&Missing>> = HashMap::new();
+    missing.iter().for_each(|l| lacking.entry(l.mapping.start).or_default().push(l));
     for m in core.mappings().iter().filter(|m| backing::matters(m)) {
-        let at = out.iter().position(|f| f.path == m.path).unwrap_or_else(|| {
+        let at = *places.entry(&m.path).or_insert_with(|| {
             out.push(FileCheck {
                 path: m.path.clone(),
                 mapped: 0,
@@ -53,11 +60,11 @@ pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<
             out.len() - 1
         });
         let file = &mut out[at];
-        let from: Vec<&Backing> = core.backing().iter().filter(|b| b.start == m.start).collect();
+        let from = laid.get(&m.start).map_or(&[][..], Vec::as_slice);
         let bundled: u64 = from.iter().filter(|b| b.bundled).map(|b| b.bytes).sum();
         file.mapped = file.mapped.saturating_add(m.end - m.start);
         file.in_core += saved(alone, m).saturating_sub(bundled);
-        for b in from.into_iter().filter(|b| b.bytes > 0) {
+        for b in from.iter().filter(|b| b.bytes > 0) {
             let source = file.source.get_or_insert_with(|| Source {
                 file: b.file.display().to_string(),
                 bytes: 0,
@@ -66,7 +73,7 @@ pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<
             });
             source.bytes += b.bytes;
         }
-        for lack in missing.iter().filter(|l| l.mapping == *m) {
+        for lack in lacking.get(&m.start).into_iter().flatten().filter(|l| l.mapping == *m) {
             file.missing += lack.missing_bytes;
             file.why = Some(lack.why.clone());
             file.tried = lack.tried.iter().map(|p| p.display().to_string()).collect();

@@ -170,15 +170,15 @@ pub enum Special {
 
 impl Special {
     fn of(vm: &Vm, klass: &Klass) -> Special {
-        match (klass.is_boot, klass.name.as_str()) {
-            (true, "java/lang/Class") => {
-                vm.mirror_klass_offset().map_or(Special::None, Special::Mirror)
-            }
-            (true, "java/lang/Object") => {
-                vm.deleted_handle().map_or(Special::None, Special::Hidden)
-            }
-            _ => Special::None,
+        if !klass.is_boot {
+            return Special::None;
         }
+        let special = match klass.name.as_str() {
+            "java/lang/Class" => vm.mirror_klass_offset().map(Special::Mirror),
+            "java/lang/Object" => vm.deleted_handle().map(Special::Hidden),
+            _ => None,
+        };
+        special.unwrap_or(Special::None)
     }
 }
 

@@ -112,17 +112,14 @@ impl<'v> Threads<'v> {
         let vm = self.walker.vm;
         let mut roots = Vec::new();
         let is_8 = vm.fields.klass_mirror.is_oop();
+        let wrappers: HashMap<usize, u64> = stack.wrappers.iter().rev().copied().collect();
         for (i, frame) in frames.iter().enumerate() {
             let number = i as u32;
             let jni = |object| Root { tag: sub::ROOT_JNI_LOCAL, object, frame: number };
             if frame.method.is_native {
                 let block = match i {
                     0 => handles,
-                    _ => stack
-                        .wrappers
-                        .iter()
-                        .find(|w| w.0 == i + offset)
-                        .and_then(|w| vm.wrapper_handles(w.1)),
+                    _ => wrappers.get(&(i + offset)).and_then(|w| vm.wrapper_handles(*w)),
                 };
                 roots.extend(
                     block.map(|b| vm.local_handles(b)).unwrap_or_default().into_iter().map(jni),
