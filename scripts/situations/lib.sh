@@ -103,7 +103,8 @@ ready() { grep -qs "^READY" "$1"; }
 launch() {
     local name=$1
     shift
-    "$@" > "$S/$name.log" 2>&1 < /dev/null &
+    # What runs in the background ignores these otherwise.
+    env --default-signal=INT,QUIT "$@" > "$S/$name.log" 2>&1 < /dev/null &
     pid=$!
     ours "$pid"
     until_true 60 ready_or_gone "$S/$name.log" "$pid"
@@ -120,10 +121,10 @@ jvm() {
     case $version in
         17) launch jvm "${before[@]}" "${as[@]}" "$java17/java" -cp "$work/classes" "$@" ;;
         *.*) launch jvm "${before[@]}" "$(update "$version")/bin/java" -cp "$work/classes" "$@" ;;
-        *) launch jvm "${before[@]}" "$repo/scripts/jdk.sh" -b "$work" "$version" java -cp "$work/classes" "$@" ;;
+        *) launch jvm "${before[@]}" "$repo/scripts/jdk.sh" -b "$work" "${binds[@]}" "$version" java -cp "$work/classes" "$@" ;;
     esac
 }
-before=()
+before=() binds=()
 update() {
     local dir=$deps/updates/$1
     [ -x "$dir/bin/java" ] || fail "no $dir" "scripts/setup.sh to have installed it"
@@ -178,8 +179,12 @@ capture() { # a whole core of $pid in $S/core
     code 0
 }
 
-# world: a mount namespace's work as a script for `unshare --mount`: programs of the host in a root $1 that may be
-# changed; then runs the rest in it
+kernel_cores() { # or the end of the situation
+    [ "$(cat /proc/sys/kernel/core_pattern)" = core ] || cannot "kernel.core_pattern is not \"core\""
+}
+
+# world: a script for `unshare --mount`: a root $1 with the programs of the host, and the classes ($2/classes) in /classes;
+# does $3, then runs the rest in it
 # shellcheck disable=SC2016 # a script of its own
 world='
 set -e
@@ -187,9 +192,9 @@ root=$1 work=$2
 mount -t tmpfs none "$root"
 for d in usr etc dev; do mkdir -p "$root/$d"; mount --rbind "/$d" "$root/$d"; done
 for d in bin lib lib64; do ln -sfn "$(readlink "/$d")" "$root/$d"; done
-mkdir -p "$root/proc" "$root/run" "$root$work"
+mkdir -p "$root/proc" "$root/run" "$root/classes"
 mount --rbind /proc "$root/proc"
-mount --bind "$work" "$root$work"
+mount --bind "$work/classes" "$root/classes"
 eval "$3"
 shift 3
 exec chroot "$root" "$@"'
