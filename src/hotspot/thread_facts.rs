@@ -143,12 +143,12 @@ impl Vm<'_> {
     /// name `JavaThread::_class_to_be_initialized`: it is the one word of the JavaThread that is
     /// such a class.
     pub fn awaited_class(&self, t: &JavaThread) -> Option<&super::klass::Klass> {
-        if !CLASS_WAITS.contains(&self.os_state(t.addr)?) {
-            return None;
-        }
         // Object is initialised in all VMs that have run a thread.
         let object = self.classes.named("java/lang/Object")?.init_state;
         let being_initialized = object.checked_sub(BEING_BEFORE_FULLY_INITIALIZED)?;
+        if !CLASS_WAITS.contains(&(being_initialized, self.os_state(t.addr)?)) {
+            return None;
+        }
         let size = self.tables.size_of("JavaThread")?.min(MAX_THREAD);
         let words = (0..size / 8).filter_map(|i| self.mem.u64(t.addr.wrapping_add(i * 8)).ok());
         let mut found = words.filter_map(|w| self.classes.get(w));

@@ -316,9 +316,10 @@ pub mod threads {
         "sleeping",
         "zombie",
     ];
-    /// `enum ThreadState`, CONDVAR_WAIT and OBJECT_WAIT: how a thread waits for a class to be
-    /// initialised by another, the first in 21.0.0 to 21.0.2 (JDK-8288064), the second elsewhere.
-    pub const CLASS_WAITS: [u32; 2] = [4, 5];
+    /// `instanceKlass.hpp`: the number of `being_initialized`, which comes right before
+    /// `fully_initialized`; and how a thread waits for a class in that state (`enum ThreadState`):
+    /// OBJECT_WAIT, but CONDVAR_WAIT in those of 21 that have `being_linked` (JDK-8288064).
+    pub const CLASS_WAITS: [(u8, u32); 2] = [(3, 5), (4, 4)];
     /// `javaThreadStatus.hpp`, and how `java_lang_Thread::thread_status_name` words it.
     pub const STATUS: [(i32, &str); 9] = [
         (0, "NEW"),
