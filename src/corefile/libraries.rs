@@ -11,7 +11,7 @@ use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
-use super::backing::{Candidate, Sysroot, map};
+use super::backing::{Candidate, Sysroot, absent, map};
 use super::linkmap::{Library, MAX_DYNAMIC, MAX_PROGRAM_HEADERS, PHDR, walk};
 use super::{CoreFile, FileMapping, Memory, Segment};
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ struct Load {
     offset: u64,
     vaddr: u64,
     filesz: u64,
+    memsz: u64,
+    flags: u32,
 }
 
 impl CoreFile {
@@ -45,6 +47,40 @@ impl CoreFile {
         self.mappings.extend(places.into_values().flatten());
         self.mappings.sort_by_key(|m| m.start);
         self.libraries = Some(found);
+    }
+
+    /// libjvm's data, zeroed data included, as (start, end); empty where its headers are nowhere.
+    pub fn libjvm_data(&self) -> Vec<(u64, u64)> {
+        let base = self.libjvm_base().unwrap_or(0);
+        let loads = loads_in_memory(&self.memory, base).unwrap_or_default();
+        let place = |l: &Load| {
+            let start = base.wrapping_add(l.vaddr);
+            (start & !(self.page_size() - 1), start.saturating_add(l.memsz))
+        };
+        loads.iter().filter(|l| l.flags & 2 != 0).map(place).collect()
+    }
+
+    /// What the core lacks of libjvm's data, which no file has, in words; none where all is there.
+    pub fn lost_libjvm_data(&self) -> Option<String> {
+        let data = self.libjvm_data();
+        let all: u64 = data.iter().map(|d| d.1 - d.0).sum();
+        let lost: u64 = data.iter().map(|d| absent(&self.memory, d.0, d.1)).sum();
+        let what = format!("{lost} of the {all} bytes of libjvm's data");
+        let alike = "no file has them, libjvm.so holds what they were before the JVM started";
+        (lost > 0).then(|| match self.truncation() {
+            Some(_) => format!(
+                "{what}, through which all of the VM is found, lie in the part of the core that \
+                 is cut off, and {alike}; copy the core again if its source is whole, else take \
+                 another one with room for all of it (ulimit -c unlimited; ProcessSizeMax and \
+                 ExternalSizeMax in systemd's coredump.conf), or with rjcore capture, which puts \
+                 them first"
+            ),
+            None => format!(
+                "{what}, through which all of the VM is found, were not saved, and {alike}; the \
+                 kernel saves them where bits 0 and 1 of /proc/PID/coredump_filter are set, \
+                 rjcore capture always does"
+            ),
+        })
     }
 
     /// Lists the file's mappings as ld.so makes them of its PT_LOADs, instead of those of the
@@ -249,7 +285,13 @@ fn loads_in_memory(mem: &Memory, bias: u64) -> Option<Vec<Load>> {
 fn loads(phdrs: &[ProgramHeader64<LE>]) -> Option<Vec<Load>> {
     let loads = phdrs.iter().filter(|p| p.p_type(LE) == elf::PT_LOAD);
     let out: Vec<Load> = loads
-        .map(|p| Load { offset: p.p_offset(LE), vaddr: p.p_vaddr(LE), filesz: p.p_filesz(LE) })
+        .map(|p| Load {
+            offset: p.p_offset(LE),
+            vaddr: p.p_vaddr(LE),
+            filesz: p.p_filesz(LE),
+            memsz: p.p_memsz(LE),
+            flags: p.p_flags(LE).0,
+        })
         .take(MAX_PROGRAM_HEADERS as usize)
         .collect();
     let sane = |l: &Load| {

@@ -132,9 +132,12 @@ impl<'a> Vm<'a> {
                 core.path().display()
             ))
         })?;
-        let library = Library::read(mem, base.start, "gHotSpotVM")?;
-        let tables = Tables::read(mem, &library)?;
-        Ok((library, tables))
+        let read = || {
+            let library = Library::read(mem, base.start, "gHotSpotVM")?;
+            let tables = Tables::read(mem, &library)?;
+            Ok((library, tables))
+        };
+        read().map_err(|e| core.lost_libjvm_data().map_or(e, Error::NoJvm))
     }
 
     /// Finds libjvm in the core and reads the VM's metadata.

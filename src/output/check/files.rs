@@ -19,6 +19,8 @@ pub struct FileCheck {
     pub source: Option<Source>,
     /// Those that are nowhere.
     pub missing: u64,
+    /// Whether the process had perhaps changed them: then no file has them.
+    pub changed: bool,
     /// Why they are not, where some are.
     pub why: Option<String>,
     /// The files that were looked at for them.
@@ -54,6 +56,7 @@ pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<
                 in_core: 0,
                 source: None,
                 missing: 0,
+                changed: false,
                 why: None,
                 tried: Vec::new(),
             });
@@ -75,6 +78,7 @@ pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<
         }
         for lack in lacking.get(&m.start).into_iter().flatten().filter(|l| l.mapping == *m) {
             file.missing += lack.missing_bytes;
+            file.changed |= lack.changed;
             file.why = Some(lack.why.clone());
             file.tried = lack.tried.iter().map(|p| p.display().to_string()).collect();
         }
