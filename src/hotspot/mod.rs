@@ -24,6 +24,7 @@ pub mod strings;
 pub mod thread_facts;
 pub mod threads;
 mod unexported;
+pub mod values;
 pub mod version;
 
 use crate::corefile::memory::Memory;
