@@ -168,6 +168,7 @@ cpu() {
 # json EXPRESSION: Python's, of the JSON `d` in $S/out
 json() { python3 "$repo/scripts/situations/json_of.py" "$1" < "$S/out"; }
 hprof() { limit 60 python3 "$repo/scripts/situations/hprof.py" "$@"; }
+elf() { limit 60 python3 "$repo/scripts/situations/elf.py" "$@"; }
 # bytes_of CLASS: by the histogram in $S/out
 bytes_of() { json "sum(c['bytes'] for c in d['classes'] if c['name'] == '$1')"; }
 
@@ -179,6 +180,7 @@ capture() { # a whole core of $pid in $S/core
     code 0
 }
 
+core_written() { [ -s "$S/core" ] && { [ ! -e "/proc/$pid/stat" ] || [[ $(cut -d ' ' -f 3 "/proc/$pid/stat") = Z ]]; }; }
 kernel_cores() { # or the end of the situation
     [ "$(cat /proc/sys/kernel/core_pattern)" = core ] || cannot "kernel.core_pattern is not \"core\""
 }

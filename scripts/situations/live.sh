@@ -229,6 +229,7 @@ ps_lists_no_rjcore() {
     kernel_cores
     jvm 17 -Xmx32m -XX:+UseSerialGC Situation idle
     prlimit --core=unlimited -p "$pid"
+    echo 0x13 > "/proc/$pid/coredump_filter"
     kill -ABRT "$pid" # a core without libjvm's pages
     until_true 30 core_written
     jvm 17 -Xmx32m -XX:+UseSerialGC Situation idle
@@ -246,7 +247,6 @@ ps_lists_no_rjcore() {
     shows "^ *$pid .*Situation" "the JVM"
 }
 situation 18 "ps lists no rjcore that reads a core" ps_lists_no_rjcore
-core_written() { [ -s core ] && { [ ! -e "/proc/$pid/stat" ] || [[ $(cut -d ' ' -f 3 "/proc/$pid/stat") = Z ]]; }; }
 main_of_javac() {
     cat > P.java << 'END'
 import javax.annotation.processing.*;
