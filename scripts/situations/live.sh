@@ -227,8 +227,8 @@ mode_666() {
 situation 18 "a socket of mode 666, which jcmd refuses: doctor says so" mode_666
 ps_lists_no_rjcore() {
     kernel_cores
+    before=(prlimit --core=unlimited)
     jvm 17 -Xmx32m -XX:+UseSerialGC Situation idle
-    prlimit --core=unlimited -p "$pid"
     echo 0x13 > "/proc/$pid/coredump_filter"
     kill -ABRT "$pid" # a core without libjvm's pages
     until_true 30 core_written

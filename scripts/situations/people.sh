@@ -4,9 +4,9 @@
 # --- 33
 sender() { # VERSION
     kernel_cores
+    before=(prlimit --core=unlimited)
     jvm "$1" -Xmx32m -XX:+UseSerialGC Situation idle
     local uid=1000
-    prlimit --core=unlimited -p "$pid"
     until_true 5 test -e "/proc/$pid"
     # Another user's process may not signal root's: a user 0 with a known PID does.
     bash -c 'echo $$ > killer; kill -ABRT "$1"; sleep 1' bash "$pid" &
@@ -22,10 +22,10 @@ sender() { # VERSION
 situation 33 "17: who sent the SIGABRT" sender 17
 sent_by_its_user() {
     kernel_cores
+    before=(prlimit --core=unlimited)
     chmod 777 "$S"
     as=("${user[@]}")
     jvm 17 -Xmx32m -XX:+UseSerialGC Situation idle
-    prlimit --core=unlimited -p "$pid"
     "${user[@]}" bash -c 'echo $$ > killer; kill -ABRT "$1"' bash "$pid"
     until_true 30 core_written || cannot "the kernel writes no core of another user's here"
     rj info core
@@ -36,6 +36,7 @@ sent_by_its_user() {
 situation 33 "17: a SIGABRT that a user sent" sent_by_its_user
 oom_then_abort() {
     kernel_cores
+    before=(prlimit --core=unlimited)
     (ulimit -c unlimited && limit 60 "$java17/java" -cp "$work/classes" -Xmx24m -XX:+UseSerialGC \
         '-XX:OnOutOfMemoryError=kill -ABRT %p' Situation oom > jvm.log 2>&1)
     until_true 10 test -s core || fail "no core: $(tail -n 2 jvm.log)" "one"
