@@ -69,13 +69,6 @@ impl VirtualThreads {
     }
 }
 
-impl Vm<'_> {
-    /// The Thread that HotSpot's own error handler was called on (VMError::_thread).
-    pub fn crashed_thread(&self) -> Option<u64> {
-        self.mem.u64(self.fields.error_thread.opt()?).ok().filter(|t| *t != 0)
-    }
-}
-
 /// All Java threads in the list's order. Unreadable ones are told to `damaged`.
 pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
     let reader = ThreadReader {

@@ -103,6 +103,10 @@ pub fn is_hidden_thread(name: &str) -> bool {
 /// ones are of other classes, whatever a program calls its own threads.
 pub const PLAIN_THREAD: &str = "Reference Handler";
 
+/// `debug.cpp`, `report_java_out_of_memory`: how the text starts that a JVM aborts with for an
+/// OutOfMemoryError (8 to 28).
+pub const OUT_OF_MEMORY: &[u8] = b"OutOfMemory encountered: ";
+
 /// `VirtualThread.java`: the states in which one has no stack, NEW and TERMINATED; HotSpot dumps
 /// neither (heapDumper.cpp, `should_dump_vthread`).
 pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
@@ -237,6 +241,12 @@ pub mod z {
     pub const PAGE_GENERATION_ID: u64 = 1;
     /// `zGenerationId.hpp`, `ZGenerationId::young`.
     pub const YOUNG: u8 = 0;
+    /// `zPage.hpp` (generational): `_age` follows the generation's id.
+    pub const PAGE_AGE: u64 = 2;
+    /// `zPageAge.hpp`: eden.
+    pub const EDEN: u8 = 0;
+    /// `zPageType.hpp`, in its order.
+    pub const PAGE_KINDS: [&str; 3] = ["small", "medium", "large"];
     /// `zAddress.hpp` (generational): the four remapped bits of a reference.
     pub const REMAPPED_SHIFT: u32 = 12;
     /// The same: both set where an old object refers to an old one.
@@ -260,6 +270,42 @@ pub mod z {
     pub const GENERATION_FORWARDING_TABLE: u64 = 32;
 }
 
+/// `memoryManager.hpp`: `GCMemoryManager {vtable; MemoryPool* _pools[10]; int _num_pools; const char*
+/// _name; handle; ...; size_t _num_collections; two words of a timer and a bool; GCStatInfo*
+/// _last_gc_stat; ...}` (11 to 28; read off cores of each).
+pub mod memory_managers {
+    /// The heaps that have theirs inside.
+    pub const HEAPS: [&str; 4] =
+        ["ZCollectedHeap", "XCollectedHeap", "ShenandoahHeap", "ShenandoahGenerationalHeap"];
+    /// The names of all.
+    pub const NAMES: [&str; 9] = [
+        "ZGC",
+        "ZGC Cycles",
+        "ZGC Pauses",
+        "ZGC Minor Cycles",
+        "ZGC Minor Pauses",
+        "ZGC Major Cycles",
+        "ZGC Major Pauses",
+        "Shenandoah Cycles",
+        "Shenandoah Pauses",
+    ];
+    /// Those that count whole collections.
+    pub const CYCLES: [&str; 5] =
+        ["ZGC", "ZGC Cycles", "ZGC Minor Cycles", "ZGC Major Cycles", "Shenandoah Cycles"];
+    /// Bytes of the longest name, and more.
+    pub const MAX_NAME: u64 = 64;
+    /// `max_num_pools`.
+    pub const MAX_POOLS: u32 = 10;
+    /// `_num_pools` stands before `_name`.
+    pub const NUM_POOLS_BEFORE_NAME: u64 = 8;
+    /// From `_name` to `_num_collections` (until 24).
+    pub const COUNT: u64 = 16;
+    /// The same where a flag says whether the handle is set (25 and later).
+    pub const NEWER_COUNT: u64 = 24;
+    /// From `_name` to `_last_gc_stat`, a pointer; with that flag the timer's bool is there.
+    pub const LAST_STAT_AFTER_NAME: u64 = 48;
+}
+
 /// What Shenandoah's part of vmStructs leaves out in 11, `shenandoahHeap.hpp` and
 /// `shenandoahHeapRegion.hpp`; that regions lie side by side proves it.
 pub mod shenandoah {
@@ -273,6 +319,15 @@ pub mod shenandoah {
     pub const STATE: u64 = 40;
     /// `ShenandoahHeapRegion::_top`.
     pub const TOP: u64 = 48;
+    /// `shenandoahHeap.hpp` (24 and later): `_affiliations`, a byte for each region, follows
+    /// `_regions`.
+    pub const AFFILIATIONS_AFTER_REGIONS: u64 = 8;
+    /// `shenandoahAffiliation.hpp`: FREE.
+    pub const FREE: u8 = 0;
+    /// YOUNG_GENERATION.
+    pub const YOUNG: u8 = 1;
+    /// OLD_GENERATION.
+    pub const OLD: u8 = 2;
     /// `ShenandoahHeapRegion::RegionState`, in its order.
     pub const STATES: [&str; 10] = [
         "empty_uncommitted",

@@ -15,7 +15,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::error::{Error, Fault, Result};
-use crate::heap::{Heap, Traced, WalkReport, walk};
+use crate::heap::{Caught, Heap, Traced, WalkReport, walk};
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::perfdata;
 
@@ -36,6 +36,8 @@ pub struct DumpSummary {
     pub truncated_arrays: u64,
     /// The walk's own report.
     pub walk: WalkReport,
+    /// A garbage collection that was under way.
+    pub caught: Option<Caught>,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
     /// Stacks that end early of threads that ran Java code, where frames are not always to be
@@ -102,6 +104,7 @@ pub fn write_dump(
         progress(bytes);
         Ok(())
     })?;
+    summary.caught = heap.caught(&summary.walk);
     if misfits > 0 {
         summary.damaged.push(format!("{misfits} objects are smaller than their fields"));
     }
