@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2034,SC2015,SC2016 # variables are those of lib.sh; scripts in quotes are of other shells
 # Captures: 1, 19 to 23, 28, 32.
 
 # --- 1: a hole that is a loss
@@ -42,7 +43,6 @@ situation 1 "huge pages (hugetlbfs), G1: stop and copy" huge G1 stop
 tight() { # sets pid: a JVM that has 130 MB, writes to 96 of them all the time, and may have 75 MB more
     memory_group
     # The wrapper joins the group before the JVM is there.
-    # shellcheck disable=SC2016
     before=(sh -c 'echo $$ > "$0/cgroup.procs" && exec "$@"' "$group")
     jvm 17 -XX:+UseSerialGC -Xms140m -Xmx140m -XX:NewSize=8m -XX:MaxNewSize=8m Situation arrays 96 262144
     before=()

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # most of these variables are for the files of situations
+# shellcheck disable=SC2154,SC2034,SC2015,SC2016 # most of these variables are for the files of situations
 # What the situations share. A situation is a function that runs in a subshell of its own, in a directory $S of its own;
 # it ends by `fail`, by `cannot`, or well. All that it makes is noted by `undo` first and undone whatever happens.
 # Every command has a limit, every wait too.
@@ -142,7 +142,7 @@ rj() {
     echo "+ rjcore $* -> $rc"
     head -c 3000 "$S/out" "$S/err"
 }
-said() { cat "$S/err" "$S/out" | head -c "${1:-350}"; }
+said() { cat "$S/err" "$S/out" | head -c 350; }
 # code N...: rc must be one of them; why: what for
 code() {
     local n
@@ -187,7 +187,6 @@ kernel_cores() { # or the end of the situation
 
 # world: a script for `unshare --mount`: a root $1 with the programs of the host, and the classes ($2/classes) in /classes;
 # does $3, then runs the rest in it
-# shellcheck disable=SC2016 # a script of its own
 world='
 set -e
 root=$1 work=$2

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2034,SC2015,SC2016 # variables are those of lib.sh; scripts in quotes are of other shells
 # What attach does, and what people type: 15 to 18.
 
 # --- 15: exit codes
 refuses() { # COMMAND...: attach must exit 1, and say why
     rj attach "$pid" "$@"
-    [ "$rc" = 1 ] || fail "exit $rc of attach $*: $(said 200)" "1"
+    [ "$rc" = 1 ] || fail "exit $rc of attach $*: $(said)" "1"
 }
 wrong_files() { # VERSION
     mkdir -m 777 "$work/files$1"

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2034,SC2015,SC2016 # variables are those of lib.sh; scripts in quotes are of other shells
 # What people read at three in the morning: 33, 34 (its locals are in stacks.sh).
 
 # --- 33
