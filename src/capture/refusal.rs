@@ -9,7 +9,7 @@ use std::io;
 
 use super::cgroup::frozen;
 use super::maps::PAGE;
-use super::process::Facts as Process;
+use super::process::{EXITING, Facts as Process};
 use super::sys;
 use crate::error::Error;
 
@@ -38,6 +38,8 @@ pub enum Unfit {
     Thread(i32),
     /// It has ended and was not waited for.
     Zombie,
+    /// It was killed or is exiting: its memory is gone, or goes any moment.
+    Ending,
     /// A kernel thread of this name.
     Kernel(String),
 }
@@ -51,6 +53,8 @@ impl Unfit {
             Some(Unfit::Zombie)
         } else if facts.stat.flags & KERNEL_THREAD != 0 {
             Some(Unfit::Kernel(facts.stat.comm.clone()))
+        } else if facts.stat.flags & EXITING != 0 || facts.status.vmsize.is_none() {
+            Some(Unfit::Ending)
         } else {
             None
         }
@@ -62,6 +66,7 @@ impl fmt::Display for Unfit {
         match self {
             Unfit::Thread(of) => write!(f, "it is a thread of process {of}"),
             Unfit::Zombie => f.write_str("it has ended and is a zombie: its memory is gone"),
+            Unfit::Ending => f.write_str("it is ending: its memory is gone already"),
             Unfit::Kernel(name) => write!(f, "\"{name}\" is a kernel thread, not a process"),
         }
     }

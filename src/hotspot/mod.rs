@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod barrier;
 pub mod class_facts;
 pub mod code;
+pub mod collecting;
 pub mod crash;
 mod external_name;
 pub mod field_layout;

@@ -99,7 +99,7 @@ fn absent(pid: i32, e: &std::io::Error) -> Examined {
 fn unfit_for(pid: i32, unfit: &Unfit) -> Examined {
     let (reason, next) = match unfit {
         Unfit::Thread(of) => (Reason::Thread, format!("rjcore doctor {of}")),
-        Unfit::Zombie => (Reason::Zombie, "rjcore ps".into()),
+        Unfit::Zombie | Unfit::Ending => (Reason::Zombie, "rjcore ps".into()),
         Unfit::Kernel(_) => (Reason::KernelThread, "rjcore ps".into()),
     };
     nothing(pid, reason, unfit.to_string(), &format!("/proc/{pid}/status"), next)
