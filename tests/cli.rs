@@ -162,7 +162,9 @@ fn crashed(version: u32) {
     let info = json(rjcore().arg("info").arg(&core).arg("--json"));
     assert_eq!(info["core"]["killed_by"]["name"], "SIGABRT");
     assert_eq!(info["core"]["killed_by"]["thread"], "crasher");
-    assert_eq!(info["vm"]["crashed_thread"], "crasher");
+    assert_eq!(info["vm"]["crashed_thread"]["name"], "crasher");
+    assert_eq!(info["core"]["killed_by"]["sender"]["is_itself"], true);
+    assert_eq!(info["core"]["out_of_memory"], serde_json::Value::Null);
     assert!(info["vm"]["started_ms"].as_u64().is_some_and(|ms| ms > 1_600_000_000_000), "{info}");
 }
 

@@ -148,6 +148,7 @@ pub struct Report {
     /// Bytes of huge pages that stayed split.
     pub huge_split: u64,
     /// Stretches of memory that could not be read: (first address, first after it).
+    #[serde(serialize_with = "crate::address::ranges")]
     pub unreadable: Vec<(u64, u64)>,
 }
 

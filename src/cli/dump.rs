@@ -14,6 +14,7 @@ use super::{Outcome, print_json, tell};
 use crate::capture::Report;
 use crate::error::{Error, Result};
 use crate::heap::Heap;
+use crate::output::collection::Answer;
 use crate::output::gzip::GzWriter;
 use crate::output::hprof::{DumpSummary, write_dump};
 use crate::output::interrupt;
@@ -88,7 +89,8 @@ impl Args {
         let (opened, capture) = self.open(&target)?;
         let (summary, bytes_written) = opened.with_heap(|heap| self.write(heap, &target))?;
         let (core, missing) = (&opened.core, &opened.missing);
-        let gaps = Gaps::new(&summary.walk, &summary.damaged, core.truncation(), missing);
+        let gaps = Gaps::new(&summary.walk, &summary.damaged, core.truncation(), missing)
+            .caught(summary.caught, Answer::Objects);
         let captured_whole = capture.as_ref().is_none_or(|r| r.unreadable.is_empty());
         let summary = Summary {
             capture,

@@ -8,6 +8,7 @@ use super::source::Source;
 use super::{Outcome, print, print_json, tell};
 use crate::error::Result;
 use crate::hotspot::gc::Space;
+use crate::output::collection::Answer;
 use crate::output::histo::{Count, Row, histogram};
 use crate::output::report::{Gaps, Table};
 
@@ -26,7 +27,7 @@ pub struct Args {
     /// Show the N classes with the most bytes only
     #[arg(long, value_name = "N")]
     top: Option<usize>,
-    /// Count each space by itself: eden, survivor, old, humongous, archive
+    /// Count each space by itself: eden, survivor, young, old, regular, humongous, archive
     #[arg(long)]
     by_space: bool,
     /// Write JSON
@@ -50,12 +51,14 @@ struct Report {
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
         let opened = self.source.open()?;
-        let (rows, walk, metadata) = opened.with_heap(|heap| {
+        let (rows, walk, metadata, caught) = opened.with_heap(|heap| {
             let progress = Progress::new("counting", heap.used());
             let (rows, walk) = histogram(heap, self.source.threads(), &|n| progress.add(n))?;
-            Ok((rows, walk, heap.all_damaged()))
+            let caught = heap.caught(&walk);
+            Ok((rows, walk, heap.all_damaged(), caught))
         })?;
-        let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing);
+        let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing)
+            .caught(caught, Answer::Counts);
         let mut total = Row {
             class: "Total".into(),
             class_id: 0,

@@ -101,6 +101,14 @@ impl Flags {
         }
     }
 
+    /// The text of a string flag that has one.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match &self.0.get(name)?.value {
+            FlagValue::Text(text) => text.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether this VM knows the flag.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::address::hex;
 use crate::error::Result;
 use crate::heap::{Heap, Object, Visitor, WalkReport, walk};
 use crate::hotspot::gc::Space;
@@ -29,6 +30,7 @@ pub struct Row {
     /// As `jmap -histo` prints it: `[B`, `java.lang.String`.
     pub class: String,
     /// Address of the class's mirror: several classes can share a name.
+    #[serde(serialize_with = "hex")]
     pub class_id: u64,
     /// The counts.
     #[serde(flatten)]
