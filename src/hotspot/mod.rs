@@ -17,6 +17,7 @@ pub mod held;
 pub mod klass;
 mod local_handles;
 pub mod locks;
+pub mod modules;
 pub mod perfdata;
 pub mod pointers;
 pub mod properties;
