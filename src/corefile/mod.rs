@@ -13,6 +13,7 @@ pub mod memory;
 mod unpack;
 pub mod write;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek};
@@ -366,10 +367,10 @@ impl CoreFile {
         self.origin.as_ref()
     }
 
-    /// The kernel's name of a thread, by its id in NT_PRSTATUS, where rjcore took the core.
-    pub fn thread_name(&self, tid: i32) -> Option<&str> {
-        let threads = &self.origin.as_ref()?.threads;
-        threads.iter().find(|t| t.tid == tid).map(|t| t.name.as_str())
+    /// The kernel's names of threads, by their ids in NT_PRSTATUS, where rjcore took the core.
+    pub fn thread_names(&self) -> HashMap<i32, &str> {
+        let threads = self.origin.iter().flat_map(|o| &o.threads);
+        threads.map(|t| (t.tid, t.name.as_str())).collect()
     }
 
     /// The bytes of each PT_NOTE, to be copied verbatim.

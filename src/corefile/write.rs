@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::memory::PAGE;
 use super::{CoreFile, Segment};
-use crate::capture::elf::{Load, aligned, front, front_len};
+use crate::capture::elf::{Load, Need, aligned, front, front_len};
 use crate::capture::ranges::union;
 use crate::error::{Error, Result};
 
@@ -92,6 +92,13 @@ fn files(source: &CoreFile) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// A core may lose its end: as in one that was captured, what leads to all else comes first.
+fn need(source: &CoreFile, data: &[(u64, u64)], load: &Load) -> Need {
+    let is_data = data.iter().any(|d| d.0 <= load.start && load.start < d.1);
+    let mapping = source.mapping_at(load.start);
+    Need::of(is_data || mapping.is_some_and(|m| m.file_name() == "libjvm.so"), load.flags)
+}
+
 struct Counted<W> {
     out: W,
     at: u64,
@@ -124,7 +131,11 @@ fn body<W: Write>(out: &mut Counted<W>, source: &CoreFile, mut loads: Vec<Load>)
         places.push((at, note.len() as u64));
         at += note.len() as u64;
     }
-    for load in &mut loads {
+    let mut order: Vec<usize> = (0..loads.len()).collect();
+    let data = source.libjvm_data();
+    order.sort_by_key(|&i| (need(source, &data, &loads[i]), loads[i].memsz));
+    for &i in &order {
+        let load = &mut loads[i];
         load.offset = aligned(at, load.start, page);
         load.filesz = load.memsz;
         at = load.offset + load.filesz;
@@ -134,7 +145,7 @@ fn body<W: Write>(out: &mut Counted<W>, source: &CoreFile, mut loads: Vec<Load>)
         out.pad_to(place.0)?;
         out.put(note)?;
     }
-    for load in loads {
+    for load in order.into_iter().map(|i| loads[i]) {
         out.pad_to(load.offset)?;
         for (from, to) in source.memory().present(load.start, load.start + load.memsz) {
             let bytes = source.memory().slice(from, to - from).map_err(io::Error::other)?;

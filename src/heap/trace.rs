@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::Scope;
 
 use super::Heap;
+use super::chunks::CHUNK;
 use super::live::{Live, Mark};
 use super::refs::{RefMap, Refs};
 use super::report::{Damage, DamageKind};
@@ -30,9 +31,6 @@ const MAX_DANGLING: usize = 100_000;
 const MAX_DOUBTED: usize = 20_000;
 /// Rounds of looking at the stacks of virtual threads that other stacks led to.
 const MAX_ROUNDS: usize = 1000;
-
-/// In the names of FillerObject, and of FillerElement's array.
-const FILLER: &str = "jdk/internal/vm/Filler";
 
 /// What the search found.
 #[derive(Debug)]
@@ -92,8 +90,9 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
             heap.used()
         )));
     }
+    let threads = threads.clamp(1, heap.used().div_ceil(CHUNK).max(1) as usize);
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.max(1))
+        .num_threads(threads)
         .build()
         .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
     let mut damaged = Vec::new();
@@ -359,8 +358,7 @@ impl<'h> Tracer<'h> {
             }
         };
         let first = object(addr).ok()??;
-        // What HotSpot fills the ends of buffers with is nobody's object.
-        if self.heap.vm.classes.all()[first.klass as usize].name.contains(FILLER) {
+        if self.heap.vm.classes.all()[first.klass as usize].is_filler() {
             return None;
         }
         let (mut targets, mut scratch, mut finds) = (Vec::new(), Vec::new(), Finds::default());

@@ -9,15 +9,17 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 /// Turns of the pieces 0, 1, 2, ... `count - 1`, with results of type `T`.
 pub(super) struct Turns<T> {
     count: usize,
-    /// Results that exist at most, those being made included.
-    window: usize,
     next: AtomicUsize,
     state: Mutex<State<T>>,
-    changed: Condvar,
+    /// Wakes whoever waits for room for its piece, by number modulo the window: that one alone.
+    room: Vec<Condvar>,
+    /// Wakes whoever waits for its turn.
+    turn: Condvar,
 }
 
 struct State<T> {
-    /// Results that were left by their threads, by number modulo the window.
+    /// Results that were left by their threads, by number modulo the window. There are no more
+    /// than those, the ones being made included.
     left: Vec<Option<T>>,
     /// The piece whose turn it is.
     turn: usize,
@@ -33,8 +35,13 @@ impl<T> Turns<T> {
         let window = threads * 2;
         let left = (0..window).map(|_| None).collect();
         let state = State { left, turn: 0, passing: false, stopped: false };
-        let (next, changed) = (AtomicUsize::new(0), Condvar::new());
-        Turns { count, window, next, state: Mutex::new(state), changed }
+        Turns {
+            count,
+            next: AtomicUsize::new(0),
+            state: Mutex::new(state),
+            room: (0..window).map(|_| Condvar::new()).collect(),
+            turn: Condvar::new(),
+        }
     }
 
     /// One thread's part: does pieces with `work` and passes on with `pass`, which is never called twice at a time,
@@ -52,22 +59,30 @@ impl<T> Turns<T> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn wait_while(&self, unless: impl Fn(&State<T>) -> bool) -> MutexGuard<'_, State<T>> {
-        let waited = self.changed.wait_while(self.lock(), |s| !s.stopped && unless(s));
+    fn wait_while(
+        &self,
+        changed: &Condvar,
+        unless: impl Fn(&State<T>) -> bool,
+    ) -> MutexGuard<'_, State<T>> {
+        let waited = changed.wait_while(self.lock(), |s| !s.stopped && unless(s));
         waited.unwrap_or_else(|e| e.into_inner())
     }
 
     /// The next piece, as soon as the window has room for its result.
     fn claim(&self) -> Option<usize> {
         let i = self.next.fetch_add(1, Ordering::Relaxed);
-        let stopped = i >= self.count || self.wait_while(|s| i >= s.turn + self.window).stopped;
-        (!stopped).then_some(i)
+        if i >= self.count {
+            return None;
+        }
+        let window = self.room.len();
+        let state = self.wait_while(&self.room[i % window], |s| i >= s.turn + window);
+        (!state.stopped).then_some(i)
     }
 
     /// Answers the result if its turn has come. Otherwise who passes on the piece before it will find it.
     fn leave_or_keep(&self, i: usize, result: T) -> Option<T> {
         // A turn that is about to come is waited for: better than to move the bytes to another core.
-        let mut state = self.wait_while(|s| s.passing && s.turn + 1 == i);
+        let mut state = self.wait_while(&self.turn, |s| s.passing && s.turn + 1 == i);
         if state.stopped {
             return None;
         }
@@ -75,27 +90,40 @@ impl<T> Turns<T> {
             state.passing = true;
             return Some(result);
         }
-        state.left[i % self.window] = Some(result);
+        let window = state.left.len();
+        state.left[i % window] = Some(result);
         None
     }
 
     /// Passes on piece `i`, and those behind it that were left.
     fn pass_on(&self, mut i: usize, mut result: T, pass: &mut impl FnMut(usize, T) -> bool) {
+        let window = self.room.len();
         loop {
             let go_on = pass(i, result);
             let mut state = self.lock();
             state.turn += 1;
             state.stopped |= !go_on;
-            i = state.turn;
-            let left = state.left[i % self.window].take().filter(|_| !state.stopped);
+            let passed = std::mem::replace(&mut i, state.turn);
+            let stopped = state.stopped;
+            let left = state.left[i % window].take().filter(|_| !stopped);
             state.passing = left.is_some();
             drop(state);
-            self.changed.notify_all();
+            if stopped {
+                self.wake_all();
+            } else {
+                self.turn.notify_all();
+                self.room[passed % window].notify_all();
+            }
             match left {
                 Some(left) => result = left,
                 None => return,
             }
         }
+    }
+
+    fn wake_all(&self) {
+        self.turn.notify_all();
+        self.room.iter().for_each(Condvar::notify_all);
     }
 }
 
@@ -106,7 +134,7 @@ impl<T> Drop for StopOnPanic<'_, T> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.lock().stopped = true;
-            self.0.changed.notify_all();
+            self.0.wake_all();
         }
     }
 }

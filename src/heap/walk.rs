@@ -72,7 +72,7 @@ pub fn walk<V: Visitor>(
         (None, Some(bitmap)) => Marks::InCore(bitmap),
         (None, None) => Marks::None,
     };
-    let threads = threads.max(1);
+    let threads = threads.clamp(1, chunks.len().max(1));
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()

@@ -21,7 +21,7 @@ impl Vm<'_> {
     pub fn reported_out_of_memory(&self) -> Option<String> {
         let statics = self.fields.error_thread.opt();
         let statics = statics.map(|at| (at.saturating_sub(STATICS), at.saturating_add(STATICS)));
-        let stack = self.notes.first().map(|note| {
+        let stack = self.notes.all().first().map(|note| {
             let (sp, _) = note.registers();
             (sp, sp.saturating_add(STACK))
         });

@@ -30,23 +30,25 @@ pub struct ObjectMonitor {
 pub struct Locks<'v> {
     vm: &'v Vm<'v>,
     by_object: HashMap<u64, ObjectMonitor>,
-    /// Per thread: its stack, its id as an owner, and the objects that it has locked lightly.
-    threads: Vec<Owner>,
+    owners: Owners,
 }
 
-#[derive(Debug)]
-struct Owner {
-    addr: u64,
-    stack: (u64, u64),
-    id: Option<u64>,
-    lock_stack: Vec<u64>,
+/// Threads by what an ObjectMonitor says of its owner; by their numbers in the list of threads.
+#[derive(Debug, Default)]
+struct Owners {
+    by_addr: HashMap<u64, usize>,
+    by_id: HashMap<u64, usize>,
+    /// By the objects that they have locked lightly.
+    by_locked: HashMap<u64, usize>,
+    /// Stacks by their ends: start, end, thread.
+    stacks: Vec<(u64, u64, usize)>,
 }
 
 impl<'v> Locks<'v> {
     /// Reads all monitors and the threads' lock stacks.
     pub fn read(vm: &'v Vm<'v>, threads: &[JavaThread]) -> Locks<'v> {
-        let owners = threads.iter().map(|t| owner(vm, t)).collect();
-        let mut locks = Locks { vm, by_object: HashMap::new(), threads: owners };
+        let owners = Owners::read(vm, threads);
+        let mut locks = Locks { vm, by_object: HashMap::new(), owners };
         for addr in monitors(vm) {
             if let Some(m) = locks.monitor_at(addr).filter(|m| m.object != 0) {
                 locks.by_object.insert(m.object, m);
@@ -83,7 +85,7 @@ impl<'v> Locks<'v> {
 
     /// Whether the JavaThread at `thread` owns a monitor.
     pub fn is_owner(&self, m: &ObjectMonitor, thread: u64) -> bool {
-        self.owner(m).is_some_and(|i| self.threads.get(i).is_some_and(|t| t.addr == thread))
+        self.owner(m).is_some_and(|i| self.owners.by_addr.get(&thread) == Some(&i))
     }
 
     /// The thread that owns a monitor: its number in the list of threads.
@@ -91,28 +93,42 @@ impl<'v> Locks<'v> {
         if m.owner == 0 {
             return None;
         }
-        let by_id = self.vm.fields.thread_owner_id.opt().is_some();
-        let find = |f: &dyn Fn(&Owner) -> bool| self.threads.iter().position(f);
+        let owners = &self.owners;
         if m.owner == ANONYMOUS_OWNER {
-            return find(&|t| t.lock_stack.contains(&m.object));
+            return owners.by_locked.get(&m.object).copied();
         }
-        match by_id {
-            true => find(&|t| t.id == Some(m.owner)),
-            false => find(&|t| t.addr == m.owner || (t.stack.0..t.stack.1).contains(&m.owner)),
+        match self.vm.fields.thread_owner_id.opt() {
+            Some(_) => owners.by_id.get(&m.owner).copied(),
+            None => owners.by_addr.get(&m.owner).copied().or_else(|| owners.by_stack(m.owner)),
         }
     }
 }
 
-fn owner(vm: &Vm, t: &JavaThread) -> Owner {
-    let f = &vm.fields;
-    let word = |field: Field| vm.mem.u64(t.addr.wrapping_add(field.opt()?)).ok();
-    let base = word(f.thread_stack_base).unwrap_or(0);
-    let size = word(f.thread_stack_size).unwrap_or(0).min(MAX_STACK);
-    Owner {
-        addr: t.addr,
-        stack: (base.saturating_sub(size), base),
-        id: word(f.thread_owner_id),
-        lock_stack: lock_stack(vm, t).unwrap_or_default(),
+impl Owners {
+    fn read(vm: &Vm, threads: &[JavaThread]) -> Owners {
+        let f = &vm.fields;
+        let mut out = Owners::default();
+        for (i, t) in threads.iter().enumerate() {
+            let word = |field: Field| vm.mem.u64(t.addr.wrapping_add(field.opt()?)).ok();
+            out.by_addr.entry(t.addr).or_insert(i);
+            if let Some(id) = word(f.thread_owner_id) {
+                out.by_id.entry(id).or_insert(i);
+            }
+            for object in lock_stack(vm, t).unwrap_or_default() {
+                out.by_locked.entry(object).or_insert(i);
+            }
+            let base = word(f.thread_stack_base).unwrap_or(0);
+            let size = word(f.thread_stack_size).unwrap_or(0).min(MAX_STACK);
+            out.stacks.push((base.saturating_sub(size), base, i));
+        }
+        out.stacks.sort_unstable_by_key(|s| (s.1, s.2));
+        out
+    }
+
+    /// The thread in whose stack an address is: stacks are disjoint.
+    fn by_stack(&self, addr: u64) -> Option<usize> {
+        let i = self.stacks.partition_point(|s| s.1 <= addr);
+        self.stacks.get(i).filter(|s| s.0 <= addr).map(|s| s.2)
     }
 }
 

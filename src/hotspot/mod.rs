@@ -24,12 +24,13 @@ pub mod properties;
 pub mod roots;
 pub mod strings;
 pub mod thread_facts;
+mod thread_notes;
 pub mod threads;
 mod unexported;
 pub mod version;
 
+use crate::corefile::CoreFile;
 use crate::corefile::memory::Memory;
-use crate::corefile::{CoreFile, ThreadNote};
 use crate::error::{Error, Fault, Result};
 use crate::symbols::Library;
 use crate::vmstructs::{Field, Fields, Tables};
@@ -37,6 +38,7 @@ use barrier::Barrier;
 use flags::Flags;
 use klass::{Classes, Klass};
 use pointers::Pointers;
+use thread_notes::ThreadNotes;
 use version::Version;
 
 /// What every reader of the VM's structures needs.
@@ -110,7 +112,7 @@ pub struct Vm<'a> {
     /// `e_machine` of the core.
     pub machine: u16,
     /// The threads' registers.
-    pub notes: &'a [ThreadNote],
+    pub notes: ThreadNotes<'a>,
     /// Loaded classes.
     pub classes: Classes,
     /// Bounds of the CDS archive's metadata, where one is mapped.
@@ -132,9 +134,12 @@ impl<'a> Vm<'a> {
                 core.path().display()
             ))
         })?;
-        let library = Library::read(mem, base.start, "gHotSpotVM")?;
-        let tables = Tables::read(mem, &library)?;
-        Ok((library, tables))
+        let read = || {
+            let library = Library::read(mem, base.start, "gHotSpotVM")?;
+            let tables = Tables::read(mem, &library)?;
+            Ok((library, tables))
+        };
+        read().map_err(|e| core.lost_libjvm_data().map_or(e, Error::NoJvm))
     }
 
     /// Finds libjvm in the core and reads the VM's metadata.
@@ -172,7 +177,7 @@ impl<'a> Vm<'a> {
             pointers,
             barrier,
             machine: core.machine(),
-            notes: core.threads(),
+            notes: ThreadNotes::new(core.threads()),
             classes,
             archive,
             taken_ms,

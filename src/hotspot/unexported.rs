@@ -42,6 +42,19 @@ pub const BLOCK_BITMASK: u64 = 512;
 pub const LH_TAG_SHIFT: u32 = 28;
 /// `_lh_array_tag_flat_value`.
 pub const LH_TAG_FLAT: u32 = 0xa;
+/// From the tag's four bits to the two that tell an array of primitives in all JDKs.
+pub const LH_TAG_TYPE_SHIFT: u32 = 2;
+/// `_lh_array_tag_type_value`, those two bits.
+pub const LH_TAG_TYPE: u32 = 3;
+/// `globalDefinitions.hpp`: the first BasicType that an array of primitives can have.
+pub const T_BOOLEAN: usize = 4;
+/// From there on, by their signatures.
+pub const BASIC_TYPES: [u8; 8] = *b"ZCFDBSIJ";
+/// `vmSymbols.hpp`, `universe.cpp`: in the names of the classes that dead memory is filled with.
+/// 19: `java/internal/vm/FillerObject`, `Ljava/internal/vm/FillerArray;`; 20 to 21.0.3 and 22.0.1:
+/// `jdk/internal/vm/FillerObject`, `Ljdk/internal/vm/FillerArray;`; then
+/// `[Ljdk/internal/vm/FillerElement;` (JDK-8319548).
+pub const FILLER: &str = "/internal/vm/Filler";
 
 /// `markOop.hpp` (8): the bits that tell a lock, here with that of a bias.
 pub const LOCK_MASK: u64 = 7;
@@ -75,15 +88,20 @@ pub const ACC_FIELD_GENERIC: u16 = 0x800;
 pub const ACC_STATIC: u32 = 8;
 
 /// Threads that `JavaThread::is_hidden_from_external_view` hides and HotSpot leaves out of
-/// dumps (`heapDumper.cpp`). By name: the C++ class shows only in a vtable.
+/// dumps (`heapDumper.cpp`), by name: ServiceThread, MonitorDeflationThread,
+/// CodeCacheSweeperThread (until 20), SurrogateLockerThread (8), StringDedupThread (from 18: a
+/// Java thread), TrainingReplayThread (25), AOTThread (26), CompilerThread.
 pub fn is_hidden_thread(name: &str) -> bool {
     matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
-        || name == "Surrogate Locker Thread (Concurrent GC)" // CMS and G1 of 8
-        || name == "Training replay thread" // trainingData.cpp, 25 and later with an AOT cache
+        || matches!(name, "StringDedupThread" | "Training replay thread" | "AOTThread")
+        || name == "Surrogate Locker Thread (Concurrent GC)"
         || name.starts_with("C1 CompilerThread")
         || name.starts_with("C2 CompilerThread")
         || name.starts_with("JVMCI CompilerThread")
 }
+/// A thread that is a plain JavaThread in all JDKs. Its first word is the vtable of those; hidden
+/// ones are of other classes, whatever a program calls its own threads.
+pub const PLAIN_THREAD: &str = "Reference Handler";
 
 /// `debug.cpp`, `report_java_out_of_memory`: how the text starts that a JVM aborts with for an
 /// OutOfMemoryError (8 to 28).
@@ -96,6 +114,11 @@ pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
 /// `stackChunkOop.hpp`: FLAG_HAS_BITMAP. A collector has been here: the bitmap behind the stack
 /// tells which slots hold references, and these are of the form that fields have.
 pub const CHUNK_HAS_BITMAP: u8 = 1 << 4;
+
+/// `continuationEntry.hpp` (21 to 28): `ContinuationEntry::_parent`; the tables have it from 28 on.
+pub const CONTINUATION_ENTRY_PARENT: u64 = 8;
+/// `ContinuationEntry::_cont`, an oop.
+pub const CONTINUATION_ENTRY_CONT: u64 = 16;
 
 /// CMS' old space. `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
 pub mod cms {
@@ -348,8 +371,10 @@ pub mod threads {
         "sleeping",
         "zombie",
     ];
-    /// `enum ThreadState`: in Object.wait(), or in a wait for a class to be initialised.
-    pub const OBJECT_WAIT: u32 = 5;
+    /// `instanceKlass.hpp`: the number of `being_initialized`, which comes right before
+    /// `fully_initialized`; and how a thread waits for a class in that state (`enum ThreadState`):
+    /// OBJECT_WAIT, but CONDVAR_WAIT in those of 21 that have `being_linked` (JDK-8288064).
+    pub const CLASS_WAITS: [(u8, u32); 2] = [(3, 5), (4, 4)];
     /// `javaThreadStatus.hpp`, and how `java_lang_Thread::thread_status_name` words it.
     pub const STATUS: [(i32, &str); 9] = [
         (0, "NEW"),
@@ -368,14 +393,31 @@ pub mod threads {
     pub const MONITOR: u64 = 2;
     /// `objectMonitor.hpp`: owned, by a thread that has the object on its lock stack.
     pub const ANONYMOUS_OWNER: u64 = 1;
-    /// `instanceKlass.hpp`: `being_initialized`.
-    pub const BEING_INITIALIZED: u8 = 3;
+    /// `instanceKlass.hpp`: `being_initialized` comes right before `fully_initialized`, whose
+    /// number is 4, or 5 in those of 21 that have `being_linked`.
+    pub const BEING_BEFORE_FULLY_INITIALIZED: u8 = 1;
 }
 
 /// `jniHandles.hpp`: JNIHandleBlock has `_next`, `_last`, `_pop_frame_link` one behind the other.
 pub const POP_FRAME_LINK_AFTER_NEXT: u64 = 16;
+/// `synchronizer.cpp` until 15: to what ObjectMonitors side by side in a block are padded. Not at
+/// all in 8, then to DEFAULT_CACHE_LINE_SIZE, which differs from CPU to CPU.
+pub const MONITOR_PADDING: [u64; 3] = [8, 64, 128];
+/// `handles.hpp`: `HandleMark {Thread* _thread; HandleArea* _area; ...}`; a Thread has pointers to
+/// its area and to its last mark.
+pub const HANDLE_MARK_AREA: u64 = 8;
+/// `arena.hpp`: in an Arena's first words come, one behind the other, `Chunk* _first`, `Chunk*
+/// _chunk`, `char* _hwm`, `char* _max`; before them the memory type, and from 21 the size.
+pub const ARENA_WORDS: u64 = 8;
+/// `Chunk {Chunk* _next; size_t _len; ...}`, its memory behind that.
+pub const ARENA_CHUNK_LENGTH: u64 = 8;
+/// Sizeof(Chunk), rounded up to 16, at most.
+pub const ARENA_CHUNK_HEADER: u64 = 32;
 /// `javaCalls.hpp`: `JavaCallWrapper {JavaThread* _thread; JNIHandleBlock* _handles; ...}`.
 pub const WRAPPER_HANDLES: u64 = 8;
+/// `codeBlob.hpp`: `UpcallStub::FrameData {JavaFrameAnchor jfa; JavaThread* thread;
+/// JNIHandleBlock* old_handles; ...}`.
+pub const FRAME_DATA_HANDLES_AFTER_ANCHOR: u64 = 8;
 
 /// `bytecodes.hpp`: the VM's own bytecodes start at 203, in all JDKs in the same order. A VM with
 /// value classes (28) has two more, here and at `FAST_VPUTFIELD`.

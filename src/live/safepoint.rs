@@ -6,6 +6,7 @@
 //! on a futex. A thread that does not come to the safepoint meanwhile computes. So both are seen
 //! in /proc, and nothing is stopped. Knows nothing of the threads' stacks.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -135,7 +136,9 @@ pub fn watch(target: &Target) -> Seen {
     }
     let after = threads(pid);
     let elapsed = started.elapsed();
-    let earlier = |t: &Thread| before.iter().find(|b| b.tid == t.tid);
+    let by_tid: HashMap<i32, &Thread> = before.iter().map(|b| (b.tid, b)).collect();
+    let earlier = |t: &Thread| by_tid.get(&t.tid).copied();
+    let running: HashSet<i32> = running.into_iter().collect();
     let vm_waits = |all: &[Thread]| all.iter().find(|t| t.tid == vm.tid).map_or(0, |t| t.waits);
     let polls = vm_waits(&after).saturating_sub(vm_waits(&before));
     // Where the calls are not to be seen, so many waits are all there is to go by.

@@ -181,6 +181,8 @@ pub struct MissingFile {
     pub missing_bytes: u64,
     /// Why no file filled them.
     pub why: String,
+    /// The right file was found, but the process had perhaps changed them: no file has them.
+    pub changed: bool,
     /// The files that were looked at.
     pub tried: Vec<String>,
 }
@@ -193,6 +195,7 @@ impl From<&Missing> for MissingFile {
             end: m.mapping.end,
             missing_bytes: m.missing_bytes,
             why: m.why.clone(),
+            changed: m.changed,
             tried: m.tried.iter().map(|p| p.display().to_string()).collect(),
         }
     }

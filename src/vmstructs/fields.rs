@@ -306,6 +306,7 @@ fields! {
     // Methods.
     method_const = "Method::_constMethod";
     method_access = "Method::_access_flags";
+    method_compiled = "Method::_code";
     const_constants = "ConstMethod::_constants";
     const_flags = "ConstMethod::_flags" | "ConstMethod::_flags._flags";
     const_stackmap = "ConstMethod::_stackmap_data";
@@ -317,6 +318,7 @@ fields! {
     const_parameters = "ConstMethod::_size_of_parameters";
     pool_holder = "ConstantPool::_pool_holder";
     pool_source_file = "ConstantPool::_source_file_name_index"; // from 13
+    ik_methods = "InstanceKlass::_methods";
     ik_source_file = "InstanceKlass::_source_file_name_index";
     // Frames and locks.
     anchor_pc = "JavaFrameAnchor::_last_Java_pc";
@@ -325,6 +327,7 @@ fields! {
     upcall_frame_data = "UpcallStub::_frame_data_offset"; // from 25
     upcall_anchor = "UpcallStub::FrameData::jfa";
     thread_cont_entry = "JavaThread::_cont_entry"; // from 25
+    cont_entry_parent = "ContinuationEntry::_parent"; // from 28
     thread_lock_stack = "JavaThread::_lock_stack"; // from 21
     thread_owner_id = "JavaThread::_monitor_owner_id"; // from 24
     thread_pending_monitor = "JavaThread::_current_pending_monitor" | "Thread::_current_pending_monitor";

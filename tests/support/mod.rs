@@ -62,10 +62,11 @@ pub fn rjcore() -> Command {
 }
 
 /// The programs that run on JDK 8, too.
-const FOR_8: [&str; 6] = [
+const FOR_8: [&str; 7] = [
     "Collected.java",
     "Everything.java",
     "Exhausted.java",
+    "Roots.java",
     "Sample.java",
     "Stacks.java",
     "StopStress.java",

@@ -59,7 +59,7 @@ impl Walker<'_> {
 
     /// The native frames of a thread that runs no Java: of its Thread's own, or of none.
     pub fn native_only(&self, tid: i32, unwinder: &Unwinder) -> NativeRun {
-        let note = self.vm.notes.iter().find(|n| n.tid == tid);
+        let note = self.vm.notes.with_id(tid);
         let run =
             note.map(|n| unwinder.walk(unwinder.caught(n), true, |pc| self.code.contains(pc)));
         match run {

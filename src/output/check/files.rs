@@ -1,5 +1,7 @@
 //! Where the pages of libjvm.so and of the CDS archives come from: the core, a file, nowhere.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::corefile::{Backing, CoreFile, FileMapping, Missing, backing};
@@ -17,6 +19,8 @@ pub struct FileCheck {
     pub source: Option<Source>,
     /// Those that are nowhere.
     pub missing: u64,
+    /// Whether the process had perhaps changed them: then no file has them.
+    pub changed: bool,
     /// Why they are not, where some are.
     pub why: Option<String>,
     /// The files that were looked at for them.
@@ -39,25 +43,31 @@ pub struct Source {
 /// All of them, by address; `alone` is the core without the files beside it.
 pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<FileCheck> {
     let mut out: Vec<FileCheck> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut laid: HashMap<u64, Vec<&Backing>> = HashMap::new();
+    core.backing().iter().for_each(|b| laid.entry(b.start).or_default().push(b));
+    let mut lacking: HashMap<u64, Vec<&Missing>> = HashMap::new();
+    missing.iter().for_each(|l| lacking.entry(l.mapping.start).or_default().push(l));
     for m in core.mappings().iter().filter(|m| backing::matters(m)) {
-        let at = out.iter().position(|f| f.path == m.path).unwrap_or_else(|| {
+        let at = *places.entry(&m.path).or_insert_with(|| {
             out.push(FileCheck {
                 path: m.path.clone(),
                 mapped: 0,
                 in_core: 0,
                 source: None,
                 missing: 0,
+                changed: false,
                 why: None,
                 tried: Vec::new(),
             });
             out.len() - 1
         });
         let file = &mut out[at];
-        let from: Vec<&Backing> = core.backing().iter().filter(|b| b.start == m.start).collect();
+        let from = laid.get(&m.start).map_or(&[][..], Vec::as_slice);
         let bundled: u64 = from.iter().filter(|b| b.bundled).map(|b| b.bytes).sum();
         file.mapped = file.mapped.saturating_add(m.end - m.start);
         file.in_core += saved(alone, m).saturating_sub(bundled);
-        for b in from.into_iter().filter(|b| b.bytes > 0) {
+        for b in from.iter().filter(|b| b.bytes > 0) {
             let source = file.source.get_or_insert_with(|| Source {
                 file: b.file.display().to_string(),
                 bytes: 0,
@@ -66,8 +76,9 @@ pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<
             });
             source.bytes += b.bytes;
         }
-        for lack in missing.iter().filter(|l| l.mapping == *m) {
+        for lack in lacking.get(&m.start).into_iter().flatten().filter(|l| l.mapping == *m) {
             file.missing += lack.missing_bytes;
+            file.changed |= lack.changed;
             file.why = Some(lack.why.clone());
             file.tried = lack.tried.iter().map(|p| p.display().to_string()).collect();
         }

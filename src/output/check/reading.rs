@@ -76,7 +76,7 @@ impl Reading {
     pub fn of(core: &CoreFile, threads: usize) -> Result<Reading> {
         let vm = Vm::open(core)?;
         let heap = Heap::open(&vm)?;
-        let (head, _, summary) = hprof::head(&heap, None)?;
+        let (head, summary) = hprof::head(&heap, None, &[])?;
         let mut check = bytes(core, &heap);
         if check.absent > 0 && core.truncation().is_none() && !loses_objects(&heap, threads)? {
             check.forgive();

@@ -178,9 +178,9 @@ impl Check {
         self.heap.as_ref().is_none_or(|h| h.absent == 0) || from.any(|f| f == Some(&file.path))
     }
 
-    /// The first file of which something is nowhere; libjvm.so before archives.
+    /// The first file of which something is nowhere that it would bring; libjvm.so before archives.
     fn lacking(&self) -> Option<&FileCheck> {
-        let lacking = || self.files.iter().filter(|f| f.missing > 0);
+        let lacking = || self.files.iter().filter(|f| f.missing > 0 && !f.changed);
         lacking().find(|f| f.path.contains("libjvm.so")).or_else(|| lacking().next())
     }
 }

@@ -8,6 +8,7 @@ mod objects;
 pub mod plan;
 mod records;
 mod threads;
+mod unmounted;
 
 use std::io::Write;
 
@@ -44,15 +45,13 @@ pub struct DumpSummary {
     pub restless: Vec<String>,
 }
 
-/// How many threads a dump has named, and what names more.
-pub type Named<'h> = (u32, threads::Threads<'h>);
-
-/// The dump up to its first object: all that it holds of the metadata. Also answers how many
-/// threads it names, and its summary so far. `traced` tells which objects stacks may hold.
-pub fn head<'h>(
-    heap: &'h Heap,
-    traced: Option<&'h Traced>,
-) -> Result<(Vec<u8>, Named<'h>, DumpSummary)> {
+/// The dump up to its first object, and its summary so far: all that it holds of the metadata, and
+/// of the unmounted virtual threads named. `traced` tells which objects stacks may hold.
+pub fn head(
+    heap: &Heap,
+    traced: Option<&Traced>,
+    unmounted: &[u64],
+) -> Result<(Vec<u8>, DumpSummary)> {
     let vm = heap.vm;
     let mut summary = DumpSummary { damaged: heap.damaged.clone(), ..DumpSummary::default() };
     let mut out = Vec::new();
@@ -63,8 +62,8 @@ pub fn head<'h>(
     let times = perfdata::times(&perfdata::read(vm));
     let known = times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0)));
     out.u8(vm.taken_ms.unwrap_or(known));
-    let threads = classes::write(heap, traced, &mut out, &mut summary)?;
-    Ok((out, threads, summary))
+    classes::write(heap, traced, unmounted, &mut out, &mut summary)?;
+    Ok((out, summary))
 }
 
 /// Writes the whole dump. `progress` gets the bytes of heap as they are done.
@@ -76,13 +75,10 @@ pub fn write_dump(
 ) -> Result<DumpSummary> {
     let vm = heap.vm;
     let traced = heap.traced(threads)?;
-    let (head, (threads_named, mut named), mut summary) = head(heap, traced)?;
+    let unmounted = unmounted::find(heap, threads)?;
+    let (head, mut summary) = head(heap, traced, &unmounted)?;
     out.write_all(&head).map_err(Error::from_write)?;
     drop(head);
-    let (mut buffer, mut traces) = (Vec::new(), Vec::new());
-    let first_virtual = threads_named + 1;
-    let mut thread = first_virtual;
-
     summary.damaged.extend(traced.iter().flat_map(|t| t.damaged.iter().cloned()));
     let reference = match &vm.barrier {
         Barrier::Z(_) => plan::Copy::Barrier,
@@ -101,19 +97,6 @@ pub fn write_dump(
     };
     summary.walk = walk(heap, threads, make, |records, bytes| {
         records.write(out).map_err(Error::from_write)?;
-        if !records.virtual_threads.is_empty() {
-            buffer.clear();
-            let met: Vec<_> = records.virtual_threads.iter().map(|t| named.unmounted(*t)).collect();
-            classes::virtual_threads(&met, thread, &mut buffer);
-            out.write_all(&buffer).map_err(Error::from_write)?;
-            // Not beside their roots: VisualVM wants one segment right behind the other.
-            classes::utf8(heap, &named.symbols(&met), &mut traces);
-            for t in &met {
-                named.trace(t, thread, &mut traces);
-                thread += 1;
-                summary.roots += t.root_count() as u64;
-            }
-        }
         summary.objects += records.objects;
         summary.truncated_arrays += records.truncated;
         misfits += records.misfits;
@@ -129,10 +112,9 @@ pub fn write_dump(
         summary.damaged.push(format!("part of a large array is written as zeroes: {fault}"));
     }
     summary.damaged.append(&mut summary.restless);
-    buffer.clear();
-    buffer.append(&mut traces);
-    buffer.record(tag::HEAP_DUMP_END, 0);
-    out.write_all(&buffer).map_err(Error::from_write)?;
+    let mut end = Vec::new();
+    end.record(tag::HEAP_DUMP_END, 0);
+    out.write_all(&end).map_err(Error::from_write)?;
     out.flush().map_err(Error::from_write)?;
     Ok(summary)
 }

@@ -17,6 +17,8 @@ const AHEAD: u64 = 8 << 20;
 const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
 const OBJ_ARRAY_HEADER: usize = 1 + 8 + 4 + 4 + 8;
 const PRIM_ARRAY_HEADER: usize = 1 + 8 + 4 + 4 + 1;
+/// The value type of references.
+const OBJECTS: u8 = 2;
 
 /// A large array, written when its turn comes.
 #[derive(Debug)]
@@ -39,13 +41,11 @@ pub struct Records<'h> {
     large: Vec<Large>,
     /// What is at hand of a large array's record.
     block: Vec<u8>,
-    /// Unmounted virtual threads that were met.
-    pub virtual_threads: Vec<u64>,
     /// Objects written.
     pub objects: u64,
     /// Arrays cut short because a record cannot hold them.
     pub truncated: u64,
-    /// Objects smaller than their fields.
+    /// Objects smaller than their fields or elements.
     pub misfits: u64,
     /// Arrays that stopped being readable while they were written: zeroes stand for the rest.
     pub faults: Vec<Fault>,
@@ -61,7 +61,6 @@ impl<'h> Records<'h> {
             len: RECORD_HEADER,
             large: Vec::new(),
             block: Vec::new(),
-            virtual_threads: Vec::new(),
             objects: 0,
             truncated: 0,
             misfits: 0,
@@ -127,10 +126,7 @@ impl<'h> Records<'h> {
             return Ok(());
         };
         let p = &heap.vm.pointers;
-        // A record's length has 32 bits. HotSpot cuts such arrays too (heapDumper.cpp,
-        // calculate_array_max_length).
-        let most = (u64::from(u32::MAX) - OBJ_ARRAY_HEADER as u64) / copy.dump_size();
-        let length = array.len.min(most);
+        let length = array.len.min(most_elements(value_type, copy));
         self.truncated += u64::from(length < array.len);
         let head = array_header(array.addr, length as u32, class_id, value_type);
         let total = head.as_slice().len() as u64 + length * copy.dump_size();
@@ -192,11 +188,6 @@ impl Visitor for Records<'_> {
                             return;
                         }
                     }
-                    Special::VirtualThread(threads) => {
-                        if threads.is_unmounted(self.heap.vm, object.bytes) {
-                            self.virtual_threads.push(object.addr);
-                        }
-                    }
                     Special::Hidden(addr) if *addr == object.addr => return,
                     Special::Hidden(_) => {}
                 }
@@ -214,18 +205,21 @@ impl Visitor for Records<'_> {
                 }
             }
             Plan::Array { header, copy, .. } => {
-                self.objects += 1;
                 let p = &self.heap.vm.pointers;
                 let at = p.array_length as usize;
                 let length: [u8; 4] = object.bytes[at..at + 4].try_into().unwrap_or_default();
                 let length = u64::from(u32::from_le_bytes(length));
+                let end = u64::from(*header) + length * copy.heap_size(p);
+                let Some(elements) = object.bytes.get(*header as usize..end as usize) else {
+                    self.misfits += 1;
+                    return;
+                };
+                self.objects += 1;
                 if object.bytes.len() as u64 > LARGE {
                     let (at, addr, klass) = (self.len, object.addr, object.klass);
                     self.large.push(Large { at, addr, klass, len: length });
                     return;
                 }
-                let end = u64::from(*header) + length * copy.heap_size(p);
-                let elements = &object.bytes[*header as usize..end as usize];
                 self.array(object, plan, elements, length);
             }
         }
@@ -234,7 +228,6 @@ impl Visitor for Records<'_> {
     fn clear(&mut self) {
         self.len = RECORD_HEADER;
         self.large.clear();
-        self.virtual_threads.clear();
         self.faults.clear();
         (self.objects, self.truncated, self.misfits) = (0, 0, 0);
         if self.buffer.is_empty() {
@@ -250,6 +243,13 @@ fn segment_header(length: u32) -> [u8; RECORD_HEADER] {
     head
 }
 
+/// How many elements fit into a record, whose length has 32 bits and counts the record's own
+/// header. HotSpot cuts longer arrays too (heapDumper.cpp, calculate_array_max_length).
+fn most_elements(value_type: u8, copy: Copy) -> u64 {
+    let header = if value_type == OBJECTS { OBJ_ARRAY_HEADER } else { PRIM_ARRAY_HEADER };
+    (u64::from(u32::MAX) - header as u64) / copy.dump_size()
+}
+
 struct ArrayHeader([u8; OBJ_ARRAY_HEADER], usize);
 
 impl ArrayHeader {
@@ -261,7 +261,7 @@ impl ArrayHeader {
 #[inline(always)]
 fn array_header(addr: u64, length: u32, class_id: u64, value_type: u8) -> ArrayHeader {
     let mut head = [0; OBJ_ARRAY_HEADER];
-    let objects = value_type == 2;
+    let objects = value_type == OBJECTS;
     head[0] = if objects { sub::OBJ_ARRAY_DUMP } else { sub::PRIM_ARRAY_DUMP };
     head[1..9].copy_from_slice(&addr.to_be_bytes());
     head[9..13].copy_from_slice(&EMPTY_TRACE.to_be_bytes());
@@ -272,5 +272,34 @@ fn array_header(addr: u64, length: u32, class_id: u64, value_type: u8) -> ArrayH
     } else {
         head[17] = value_type;
         ArrayHeader(head, PRIM_ARRAY_HEADER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::records::value_type;
+    use super::*;
+
+    #[test]
+    fn arrays_are_cut_where_hotspot_cuts_them() {
+        // Its own words: "cannot dump array of type long[] with length 600000000; truncating to
+        // length 536870909". The others by its source.
+        for (kind, most) in [
+            (b'J', 536_870_909),
+            (b'D', 536_870_909),
+            (b'I', 1_073_741_819),
+            (b'F', 1_073_741_819),
+            (b'C', 2_147_483_638),
+            (b'S', 2_147_483_638),
+            (b'L', 536_870_908),
+        ] {
+            let copy = Copy::of(kind, Copy::Narrow);
+            assert_eq!(most_elements(value_type(kind), copy), most, "{}", char::from(kind));
+        }
+        // No Java array of bytes is too long.
+        for kind in [b'B', b'Z'] {
+            let copy = Copy::of(kind, Copy::Narrow);
+            assert!(most_elements(value_type(kind), copy) > i32::MAX as u64);
+        }
     }
 }

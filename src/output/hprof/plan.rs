@@ -4,7 +4,6 @@ use crate::hotspot::Vm;
 use crate::hotspot::field_layout::{hprof_size, is_reference};
 use crate::hotspot::klass::{Kind, Klass, Size};
 use crate::hotspot::pointers::Pointers;
-use crate::hotspot::threads::VirtualThreads;
 
 use super::records::{double_bits, float_bits};
 
@@ -165,26 +164,21 @@ pub enum Special {
     /// java.lang.Class, and where the klass is: only mirrors of primitive types, which have
     /// none, are dumped as objects.
     Mirror(u32),
-    /// java.lang.VirtualThread: which of them are threads to the dump.
-    VirtualThread(VirtualThreads),
     /// The class of the one object that stands for deleted handles, which is left out (8).
     Hidden(u64),
 }
 
 impl Special {
     fn of(vm: &Vm, klass: &Klass) -> Special {
-        if let Some(threads) = VirtualThreads::new(vm).filter(|v| v.klass == klass.addr) {
-            return Special::VirtualThread(threads);
+        if !klass.is_boot {
+            return Special::None;
         }
-        match (klass.is_boot, klass.name.as_str()) {
-            (true, "java/lang/Class") => {
-                vm.mirror_klass_offset().map_or(Special::None, Special::Mirror)
-            }
-            (true, "java/lang/Object") => {
-                vm.deleted_handle().map_or(Special::None, Special::Hidden)
-            }
-            _ => Special::None,
-        }
+        let special = match klass.name.as_str() {
+            "java/lang/Class" => vm.mirror_klass_offset().map(Special::Mirror),
+            "java/lang/Object" => vm.deleted_handle().map(Special::Hidden),
+            _ => None,
+        };
+        special.unwrap_or(Special::None)
     }
 }
 

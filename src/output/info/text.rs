@@ -146,6 +146,10 @@ impl Info {
     fn cost(&self, missing: &MissingFile) -> &'static str {
         let jvm = missing.path.contains("libjvm.so");
         match (&self.vm, jvm) {
+            (None, true) if missing.changed => {
+                "nothing of the VM can be read without it, and no file has it: copy the core \
+                 again, or take a new one"
+            }
             (None, true) => {
                 "without its symbols nothing of the VM can be read; give it with --jvm or --sysroot"
             }

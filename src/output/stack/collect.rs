@@ -1,6 +1,6 @@
 //! Reads a core's threads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::frames::{Of, Words};
@@ -66,7 +66,7 @@ pub fn collect(
             let all = owned.get(&t.object).map_or(&[][..], Vec::as_slice);
             all.iter().map(|o| object(&words, *o)).collect()
         });
-        thread(core, &mut words, Of { thread: t, facts }, stack, synchronizers)
+        thread(&mut words, Of { thread: t, facts }, stack, synchronizers)
     });
     let shown: Vec<Thread> = shown.collect();
     let mut stacks = Stacks::default();
@@ -77,11 +77,12 @@ pub fn collect(
         stack: stacks.get(&mut words, walker.continuation(*t), options.values),
     });
     let unmounted: Vec<VirtualThread> = unmounted.collect();
-    let kernel_name = |tid| core.thread_name(tid).map(str::to_owned);
+    let kernel_names = core.thread_names();
+    let kernel_name = |tid| kernel_names.get(&tid).map(|name| (*name).to_owned());
     let native = |tid| options.native.map(|unwinder| native_stack(&walker, tid, unwinder));
     let vm_threads = vm.vm_threads(threads, kernel_name).into_iter().map(|t| VmThread {
         name: t.name,
-        cpu_ms: cpu_ms(core, |n| n.tid == t.tid),
+        cpu_ms: vm.notes.cpu_ms(t.tid),
         os_priority: os_priority(vm),
         tid: (t.addr != 0).then_some(Address(t.addr)),
         nid: t.tid as u32,
@@ -89,12 +90,13 @@ pub fn collect(
         stack: native(t.tid),
     });
     let vm_threads: Vec<VmThread> = vm_threads.collect();
-    let known =
-        |tid: u32| threads.iter().any(|t| t.tid == tid) || vm_threads.iter().any(|t| t.nid == tid);
-    let others = core.threads().iter().filter(|n| options.native.is_some() && !known(n.tid as u32));
+    let known: HashSet<u32> =
+        threads.iter().map(|t| t.tid).chain(vm_threads.iter().map(|t| t.nid)).collect();
+    let others = vm.notes.all().iter();
+    let others = others.filter(|n| options.native.is_some() && !known.contains(&(n.tid as u32)));
     let others = others.map(|n| VmThread {
         name: kernel_name(n.tid).unwrap_or_else(|| "(no thread of the VM)".into()),
-        cpu_ms: cpu_ms(core, |other| other.tid == n.tid),
+        cpu_ms: vm.notes.cpu_ms(n.tid),
         os_priority: None,
         tid: None,
         nid: n.tid as u32,
@@ -126,7 +128,6 @@ pub fn collect(
 }
 
 fn thread(
-    core: &CoreFile,
     words: &mut Words,
     of: Of,
     (frames, native): (frames::Stack, Vec<NativeRun>),
@@ -160,7 +161,7 @@ fn thread(
         daemon: of.facts.daemon,
         priority: of.facts.priority,
         os_priority: os_priority(vm),
-        cpu_ms: cpu_ms(core, |n| n.tid as u32 == t.tid && t.tid != 0),
+        cpu_ms: vm.notes.cpu_ms(t.tid as i32).filter(|_| t.tid != 0),
         allocated: vm.allocated_bytes(t),
         tid: Address(t.addr),
         nid: t.tid,
@@ -251,13 +252,6 @@ fn os_priority(vm: &Vm) -> Option<i32> {
     (vm.flags.int("ThreadPriorityPolicy") == Some(0)).then_some(0)
 }
 
-fn cpu_ms(core: &CoreFile, is: impl Fn(&crate::corefile::ThreadNote) -> bool) -> Option<f64> {
-    // gdb writes zeros.
-    let known = core.threads().iter().any(|n| n.cpu_us != 0);
-    let note = core.threads().iter().find(|n| is(n)).filter(|_| known)?;
-    Some(note.cpu_us as f64 / 1000.0)
-}
-
 fn version(vm: &Vm) -> String {
     let counters = perfdata::read(vm);
     let text = |name: &str| match counters.get(&format!("java.property.java.vm.{name}")) {
@@ -276,6 +270,8 @@ fn find_deadlocks(
     facts: &[ThreadFacts],
 ) -> Vec<Vec<Waiter>> {
     let (vm, locks) = (words.walker.vm, words.locks);
+    let by_object: HashMap<u64, usize> =
+        threads.iter().enumerate().map(|(i, t)| (t.object, i)).rev().collect();
     let wanted = |i: usize| {
         let t: &JavaThread = threads.get(i)?;
         let pending = vm.fields.thread_pending_monitor.opt()?;
@@ -285,7 +281,7 @@ fn find_deadlocks(
         }
         let blocker = facts.get(i)?.park_blocker;
         let owner = vm.oop_field(blocker, "exclusiveOwnerThread").filter(|o| *o != 0)?;
-        let owner = threads.iter().position(|t| t.object == owner)?;
+        let owner = *by_object.get(&owner)?;
         Some((Wanted::Synchronizer(blocker), Some(owner)))
     };
     let waiter = |(i, what, owner): (usize, Wanted, Option<usize>)| {
@@ -361,10 +357,7 @@ fn search(
         .iter()
         .map(|k| base.is_some_and(|b| vm.classes.with_supers(k).any(|s| s.addr == b.addr)))
         .collect();
-    let virtuals = VirtualThreads::new(vm).and_then(|v| {
-        let number = vm.classes.all().iter().position(|k| k.addr == v.klass)?;
-        Some((number as u32, v))
-    });
+    let virtuals = VirtualThreads::new(vm).and_then(|v| Some((vm.classes.number(v.klass)?, v)));
     let make = || Searcher {
         vm,
         ownable: &ownable,
