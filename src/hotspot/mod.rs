@@ -18,6 +18,7 @@ pub mod held;
 pub mod klass;
 mod local_handles;
 pub mod locks;
+pub mod modules;
 pub mod perfdata;
 pub mod pointers;
 pub mod properties;
