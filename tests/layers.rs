@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it.
-const LAYERS: [&str; 11] = [
+const LAYERS: [&str; 12] = [
+    "address",
     "error",
     "capture",
     "live",

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use support::hprof::{Dump, Kind};
-use support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text};
+use support::{Jvm, Scratch, classes, dep, jdk, jdks, rjcore, run, text};
 
 const SMALL: [&str; 3] =
     ["-Xmx64m", "-XX:CompressedClassSpaceSize=16m", "-XX:ReservedCodeCacheSize=32m"];
@@ -107,6 +107,41 @@ fn others_open_it(version: u32, gc: &str) {
     let dump = dumped(version, gc, &dir);
     visualvm(&dump, &dir.path("ours.hprof"));
     slurp(&dump, &dir.path("ours.hprof"));
+}
+
+/// The readers that docs/hprof.md names, and whether they take a file: VisualVM, hprof-slurp, jhat of JDK 8.
+fn who_opens(file: &Path) -> [bool; 3] {
+    let jar = dep(".test-deps/visualvm/org-graalvm-visualvm-lib-jfluid-heap.jar");
+    let path = std::env::join_paths([classes(), jar]).expect("a class path");
+    let mut visualvm = Command::new(jdk(17).join("bin/java"));
+    visualvm.arg("-cp").arg(path).arg("VisualVmCount").arg(file).arg("java.lang.String");
+    let mut slurp = Command::new(dep(".test-deps/bin/hprof-slurp"));
+    let mut jhat = jdks::command(8, "jhat");
+    let commands = [&mut visualvm, slurp.arg(file), jhat.args(["-parseonly", "true"]).arg(file)];
+    commands.map(|cmd| {
+        let out = cmd.output().unwrap_or_else(|e| panic!("{cmd:?}: {e}"));
+        println!("{cmd:?}: {}", String::from_utf8_lossy(&out.stderr));
+        out.status.success()
+    })
+}
+
+/// What --help and docs/hprof.md say of --gz: these readers open no gzipped dump, be it HotSpot's or ours, and
+/// what gunzip makes of ours they all do.
+#[test]
+fn gzipped_dumps_are_unpacked_first() {
+    let dir = Scratch::new("readers-gz");
+    let jvm = Jvm::start(17, &SMALL, "Sample", &dir);
+    let (theirs, ours) = (dir.path("theirs.hprof.gz"), dir.path("ours.hprof.gz"));
+    jvm.jcmd(&["GC.heap_dump", "-all", "-gz=1", theirs.to_str().expect("UTF-8")]);
+    let core = dir.path("core");
+    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    drop(jvm);
+    run(rjcore().arg("dump").arg(&core).arg("--gz").arg("-o").arg(&ours));
+    assert_eq!([who_opens(&theirs), who_opens(&ours)], [[false; 3]; 2]);
+    run(Command::new("gunzip").arg("-k").arg(&ours));
+    assert_eq!(who_opens(&dir.path("ours.hprof")), [true; 3]);
+    let help = text(rjcore().args(["dump", "--help"]));
+    assert!(help.contains("gunzip"), "{help}");
 }
 
 #[test]
@@ -261,4 +296,24 @@ fn visualvm_shows_the_stacks_of_jdk17() {
 #[test]
 fn visualvm_shows_the_stacks_of_jdk25() {
     stacks_in_visualvm(25);
+}
+
+/// JDK 8's jhat reads a file once, from its start to its end, and says what it could not look up.
+#[test]
+fn jhat_finds_the_stacks_of_unmounted_virtual_threads() {
+    let dir = Scratch::new("readers-jhat");
+    let jvm = Jvm::start(25, &SMALL, "Stacks virtual", &dir);
+    let (core, ours) = (dir.path("core"), dir.path("ours.hprof"));
+    run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+    drop(jvm);
+    run(rjcore().arg("dump").arg(&core).arg("-o").arg(&ours));
+    let dump = Dump::open(&ours);
+    let is_virtual = |id: &&u64| dump.class_name(&dump.objects[id]) == "java/lang/VirtualThread";
+    assert!(dump.threads().keys().filter(is_virtual).count() > 6);
+    assert_eq!(dump.problems, Vec::<String>::new());
+    let out = run(jdks::command(8, "jhat").args(["-J-Xmx512m", "-parseonly", "true"]).arg(&ours));
+    let said = String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned();
+    assert!(said.contains("Snapshot resolved."), "{said}");
+    let warnings: Vec<&str> = said.lines().filter(|l| l.contains("WARNING")).take(5).collect();
+    assert!(warnings.is_empty(), "{warnings:#?}");
 }

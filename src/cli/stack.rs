@@ -9,6 +9,7 @@ use super::source::{Source, check_output};
 use super::{Outcome, print, print_by, print_json, tell};
 use crate::error::Result;
 use crate::native::Unwinder;
+use crate::output::collection::Answer;
 use crate::output::report::Gaps;
 use crate::output::sink::{Sink, Target};
 use crate::output::stack::group::{Group, group_text, groups};
@@ -73,7 +74,7 @@ impl Args {
         }
         let opened = self.source.open()?;
         let unwinder = self.mixed.then(|| Unwinder::new(&opened.core, self.source.files.sysroot()));
-        let (dump, walk, metadata) = opened.with_heap(|heap| {
+        let (dump, walk, metadata, caught) = opened.with_heap(|heap| {
             let used = if self.no_heap { 0 } else { heap.used() };
             let progress = Progress::new("searching", used);
             let options = Options {
@@ -86,14 +87,16 @@ impl Args {
             let (dump, walk) = collect(&opened.core, heap, options, &|n| progress.add(n))?;
             let mut metadata = heap.all_damaged();
             metadata.extend(dump.broken());
-            Ok((dump, walk, metadata))
+            let caught = heap.caught(&walk);
+            Ok((dump, walk, metadata, caught))
         })?;
         if let Some(target) = &flame {
             let mut sink = Sink::open(target, false)?;
             flame::write(&dump, &mut sink)?;
             sink.finish()?;
         }
-        let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing);
+        let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing)
+            .caught(caught, if self.no_heap { Answer::Frames } else { Answer::Threads });
         let whole = gaps.is_whole();
         match (self.json, self.group) {
             (true, group) => print_json(&Report {

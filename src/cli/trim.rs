@@ -9,6 +9,7 @@ use super::source::{Opened, Source, check_output};
 use super::{Outcome, tell};
 use crate::corefile::{CoreFile, EM_X86_64, Segment, write_core};
 use crate::error::{Error, Result};
+use crate::output::collection::Answer;
 use crate::output::hprof::write_dump;
 use crate::output::info::Info;
 use crate::output::interrupt;
@@ -95,7 +96,8 @@ impl Args {
                 workers: threads,
             };
             collect(core, heap, options, &|_| ())?;
-            Ok(Gaps::new(&dump.walk, &dump.damaged, core.truncation(), &opened.missing))
+            let gaps = Gaps::new(&dump.walk, &dump.damaged, core.truncation(), &opened.missing);
+            Ok(gaps.caught(dump.caught, Answer::Memory))
         })
     }
 

@@ -75,7 +75,8 @@ impl KlassTable {
         if !(base..top).contains(&name) {
             return None;
         }
-        match shape(helper, &r.symbol(name)?)? {
+        r.symbol(name)?;
+        match shape(&r.pointers, helper)? {
             (Kind::Instance, Size::Fixed(0)) => None,
             (_, size) => Some(size),
         }

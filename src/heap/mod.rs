@@ -14,7 +14,7 @@ mod walk;
 
 pub use klasses::{KlassTable, NO_KLASS};
 pub use live::Live;
-pub use report::{Damage, DamageKind, SpaceCount, WalkReport};
+pub use report::{Caught, Damage, DamageKind, SpaceCount, WalkReport};
 pub use trace::Traced;
 pub use walk::{Object, Visitor, walk};
 
@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 
 use crate::error::{Fault, Result};
 use crate::hotspot::Vm;
-use crate::hotspot::gc::{self, CollectedHeap, Region};
+use crate::hotspot::gc::{self, CollectedHeap, Moves, Region};
 use crate::hotspot::threads::{self, JavaThread};
 
 /// Everything that a walk needs to know.
@@ -40,6 +40,8 @@ pub struct Heap<'a> {
     pub damaged: Vec<String>,
     /// A collection was moving objects: the old copies are not objects of their own.
     moving: bool,
+    /// A collection may have been moving objects, and their headers tell.
+    watched: bool,
     /// What can be reached, once it was looked for.
     traced: OnceLock<Traced>,
 }
@@ -50,16 +52,23 @@ impl<'a> Heap<'a> {
         let collected = gc::open(vm)?;
         let mut damaged = vm.damaged.clone();
         let threads = threads::read(vm, &mut damaged)?;
-        if collected.collecting {
-            damaged.push(
-                "the process stopped in the middle of a garbage collection: \
-                 objects that were being moved may be missing or half moved"
-                    .into(),
-            );
-        }
         let klasses = KlassTable::new(vm);
         let moving = collected.collecting && !collected.reachable_only;
-        Ok(Heap { vm, moving, collected, threads, klasses, damaged, traced: OnceLock::new() })
+        let watched = collected.collecting && collected.moves != Moves::Never;
+        let traced = OnceLock::new();
+        Ok(Heap { vm, moving, watched, collected, threads, klasses, damaged, traced })
+    }
+
+    /// Whether the process stopped in the middle of a garbage collection, and if so whether a walk
+    /// with this report may have met objects that were being moved.
+    pub fn caught(&self, report: &WalkReport) -> Option<Caught> {
+        let moving = match self.collected.moves {
+            Moves::Never => false,
+            // The old copies stay until all is moved and no reference leads to them any more.
+            Moves::InHeaders => report.moving > 0 || report.damaged > 0,
+            Moves::Untold => true,
+        };
+        self.collected.collecting.then_some(Caught { moving })
     }
 
     /// The objects that can be reached, looked for by `threads` threads the first time. None

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::address::hex;
 use crate::hotspot::gc::Space;
 
 /// Damage entries that are kept one by one; all are counted.
@@ -41,8 +42,10 @@ pub struct Damage {
     /// In what space.
     pub space: Space,
     /// Where it starts.
+    #[serde(serialize_with = "hex")]
     pub start: u64,
     /// Where objects start again, or the region ends.
+    #[serde(serialize_with = "hex")]
     pub end: u64,
 }
 
@@ -68,6 +71,15 @@ pub struct WalkReport {
     pub damaged: u64,
     /// Their bytes.
     pub damaged_bytes: u64,
+    /// Objects whose headers say that a collection under way marked or moved them.
+    pub moving: u64,
+}
+
+/// The process stopped in the middle of a garbage collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Caught {
+    /// Objects were being moved, or nothing rules it out.
+    pub moving: bool,
 }
 
 impl WalkReport {
@@ -100,6 +112,7 @@ impl WalkReport {
         self.dormant.bytes += other.dormant.bytes;
         self.damaged += other.damaged;
         self.damaged_bytes += other.damaged_bytes;
+        self.moving += other.moving;
         let room = MAX_KEPT - self.damage.len();
         self.damage.extend(other.damage.iter().take(room));
     }

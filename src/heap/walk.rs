@@ -22,6 +22,8 @@ const AHEAD: usize = 64;
 const LOOK: u64 = 4 << 10;
 /// An object's length is within this many bytes of its start.
 pub(super) const HEAD: u64 = 512;
+/// `markWord.hpp`: the two bits that tell a lock, here a collection's mark.
+const MARKED: u8 = 3;
 /// The longest header: mark, klass, an array's length.
 const HEADER: u64 = 24;
 
@@ -347,6 +349,9 @@ fn walk_chunk<V: Visitor>(
                 }
             }
             let head = &run[(at - base) as usize..];
+            if heap.watched && is_marked(head) && heap.collected.free_chunks.size(head).is_none() {
+                report.moving += 1;
+            }
             match probe_head(heap, at, chunk.span_end, head) {
                 Found::Object(klass, size) => {
                     let Some(bytes) = head.get(..size as usize) else { break Some(None) };
@@ -402,6 +407,11 @@ fn walk_chunk<V: Visitor>(
     }
     end.store(at, Ordering::Relaxed);
     (report, at)
+}
+
+/// `markWord.hpp`: the header of an object that a collection has marked or moved.
+fn is_marked(head: &[u8]) -> bool {
+    head.first().is_some_and(|bits| bits & MARKED == MARKED)
 }
 
 fn saved(heap: &Heap, at: u64, size: u64) -> bool {

@@ -6,13 +6,15 @@
 use std::collections::BTreeSet;
 
 use super::Vm;
-use super::roots::{data_pointers, handle_blocks, jni_globals, read_storage};
+use super::frames::Walker;
+use super::roots::{data_pointers, jni_globals, read_monitors, read_storage, tell};
 use super::threads::JavaThread;
 use super::unexported::{
-    ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_OWNER, CLD_HANDLES, HANDLE_CHUNK_NEXT,
-    HANDLE_CHUNK_OOPS, HANDLE_CHUNK_SIZE, OOP_STORAGE_ARRAY, OOP_STORAGE_NAME,
+    ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, ARENA_CHUNK_HEADER, ARENA_CHUNK_LENGTH, ARENA_WORDS,
+    BLOCK_OWNER, CLD_HANDLES, HANDLE_CHUNK_NEXT, HANDLE_CHUNK_OOPS, HANDLE_CHUNK_SIZE,
+    HANDLE_MARK_AREA, OOP_STORAGE_ARRAY, OOP_STORAGE_NAME,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// More chunks of 32 handles than any loader or thread has: the list runs in a circle.
 const MAX_CHUNKS: usize = 1 << 24;
@@ -45,10 +47,16 @@ impl Held {
             held.memory.extend(&vm.library.data);
         }
         held.objects.extend(jni_globals(vm, &mut Vec::new())?.iter().map(|h| h.object));
+        let walker = Walker::new(vm)?;
         for t in threads {
             held.objects.extend([t.object, t.mounted]);
-            held.local_handles(vm, t, damaged)?;
-            held.stack(vm, t)?;
+            let bounds = held.stack(vm, t)?;
+            held.local_handles(&walker, t, bounds)?;
+            held.handle_area(vm, t);
+        }
+        // Until 15 a monitor keeps its object; later it is weakly held, in an OopStorage.
+        if vm.fields.monitor_blocks.opt().is_some() {
+            tell(read_monitors(vm, &mut held.words), damaged)?;
         }
         held.objects.retain(|o| *o != 0);
         held.objects.sort_unstable();
@@ -131,28 +139,63 @@ impl Held {
         self.objects.extend(handles.iter().map(|h| h.object));
     }
 
-    /// JNI local handles: JavaThread::_active_handles and the blocks behind it. Freed ones are
-    /// links of a list: so they are no more than words.
-    fn local_handles(&mut self, vm: &Vm, t: &JavaThread, damaged: &mut Vec<String>) -> Result<()> {
-        let first = vm.mem.u64(t.addr.wrapping_add(vm.fields.thread_active_handles.get()?));
-        let what = Error::unreadable("JavaThread::_active_handles");
-        match first.map_err(what).and_then(|first| handle_blocks(vm, first)) {
-            Ok(runs) => {
-                let end = |(start, count): (u64, u64)| (start, start.wrapping_add(count * 8));
-                self.memory.extend(runs.into_iter().map(end));
-                Ok(())
+    /// JNI local handles: those of the thread's innermost native frame, and of each native caller
+    /// of Java further down its stack.
+    fn local_handles(&mut self, walker: &Walker, t: &JavaThread, bounds: (u64, u64)) -> Result<()> {
+        let vm = walker.vm;
+        let active = vm.fields.thread_active_handles.get()?;
+        let stack = walker.thread(t);
+        let mut blocks = stack.callers_handles;
+        blocks.extend(vm.mem.u64(t.addr.wrapping_add(active)).ok());
+        if stack.broken.is_some() {
+            // JavaCallWrapper and the FrameData of an upcall both have the thread, then the block.
+            blocks.extend(words_behind(vm, bounds, t.addr).filter(|b| vm.is_handle_block(*b)));
+        }
+        blocks.sort_unstable();
+        blocks.dedup();
+        self.objects.extend(blocks.into_iter().flat_map(|b| vm.local_handles(b)));
+        Ok(())
+    }
+
+    /// The VM's own handles of a thread (HandleArea), and where they lie: an Arena's chunks. The
+    /// tables do not name `Thread::_handle_area`; the thread's last HandleMark proves it, which has
+    /// the thread and the area.
+    fn handle_area(&mut self, vm: &Vm, t: &JavaThread) {
+        let (mem, words) = (vm.mem, words_of(vm, t));
+        let area = words.iter().find_map(|mark| {
+            (mem.u64(*mark).ok()? == t.addr).then_some(())?;
+            let area = mem.u64(mark.wrapping_add(HANDLE_MARK_AREA)).ok()?;
+            words.contains(&area).then_some(area)
+        });
+        let Some(area) = area else { return };
+        // First chunk, last chunk, end of use, end of the last chunk: in all JDKs in this order.
+        let arena: Vec<u64> =
+            (0..ARENA_WORDS).filter_map(|i| mem.u64(area.wrapping_add(i * 8)).ok()).collect();
+        let found = arena.windows(4).find_map(|w| {
+            let &[first, chunk, used, max] = w else { return None };
+            let len = mem.u64(chunk.wrapping_add(ARENA_CHUNK_LENGTH)).ok()?;
+            let room = chunk..chunk.saturating_add(len).saturating_add(ARENA_CHUNK_HEADER);
+            let chunks = first > 0x1000 && first.is_multiple_of(8) && used > chunk;
+            (chunks && used <= max && room.contains(&used) && max <= room.end)
+                .then_some((first, chunk, used))
+        });
+        let Some((mut at, last, used)) = found else { return };
+        for _ in 0..MAX_CHUNKS {
+            if at == last || at == 0 {
+                break;
             }
-            Err(e @ Error::MissingField { .. }) => Err(e),
-            Err(e) => {
-                damaged.push(format!("the JNI local handles of \"{}\": {e}", t.name));
-                Ok(())
-            }
+            let len = mem.u64(at.wrapping_add(ARENA_CHUNK_LENGTH)).unwrap_or(0).min(MAX_STACK);
+            self.memory.push((at, at.saturating_add(len)));
+            at = mem.u64(at).unwrap_or(0);
+        }
+        if at == last {
+            self.memory.push((last, used));
         }
     }
 
     /// The thread's stack as far as Java frames or HotSpot's own may have references there, and
     /// the JavaThread itself.
-    fn stack(&mut self, vm: &Vm, t: &JavaThread) -> Result<()> {
+    fn stack(&mut self, vm: &Vm, t: &JavaThread) -> Result<(u64, u64)> {
         let f = &vm.fields;
         let field = |offset: u64| vm.mem.u64(t.addr.wrapping_add(offset)).unwrap_or(0);
         let (base, size) = (field(f.thread_stack_base.get()?), field(f.thread_stack_size.get()?));
@@ -175,8 +218,29 @@ impl Held {
         self.memory.push((low, base));
         let size = vm.tables.size_of("JavaThread").unwrap_or(0).min(MAX_THREAD);
         self.memory.push((t.addr, t.addr.wrapping_add(size)));
-        Ok(())
+        Ok((low, base))
     }
+}
+
+/// The words of a JavaThread.
+fn words_of(vm: &Vm, t: &JavaThread) -> Vec<u64> {
+    let size = vm.tables.size_of("JavaThread").unwrap_or(0).min(MAX_THREAD);
+    let words = (0..size / 8).filter_map(|i| vm.mem.u64(t.addr.wrapping_add(i * 8)).ok());
+    words.filter(|w| *w > 0x1000 && w.is_multiple_of(8)).collect()
+}
+
+/// What follows each word `word` of a stack.
+fn words_behind<'v>(
+    vm: &'v Vm,
+    (start, end): (u64, u64),
+    word: u64,
+) -> impl Iterator<Item = u64> + 'v {
+    let pages = vm.mem.present(start, end).flat_map(move |(from, to)| {
+        let from = from.next_multiple_of(8);
+        vm.mem.slice(from, to.saturating_sub(from)).unwrap_or(&[]).as_chunks::<8>().0.windows(2)
+    });
+    let words = pages.map(|w| [u64::from_le_bytes(w[0]), u64::from_le_bytes(w[1])]);
+    words.filter(move |w| w[0] == word).map(|w| w[1])
 }
 
 /// The chunks of a ChunkedHandleList.

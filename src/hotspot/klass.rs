@@ -6,12 +6,14 @@ use std::collections::{HashMap, HashSet};
 use super::Reader;
 use super::field_layout::{FieldInfo, FieldReader, is_reference};
 use super::pointers::Pointers;
-use super::unexported::{CLD_IS_ANONYMOUS, CLD_KLASSES, LH_TAG_FLAT, LH_TAG_SHIFT};
+use super::unexported::{
+    BASIC_TYPES, CLD_IS_ANONYMOUS, CLD_KLASSES, FILLER, LH_TAG_FLAT, LH_TAG_SHIFT, LH_TAG_TYPE,
+    LH_TAG_TYPE_SHIFT, T_BOOLEAN,
+};
+use super::values::{FlatElements, ValueLayout};
 use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
 
-/// More class loaders or classes than any JVM has: the list runs in a circle.
-const MAX_CLASSES: usize = 20_000_000;
 /// A class's supers; javac and the JVM allow far fewer in practice.
 const MAX_DEPTH: usize = 10_000;
 
@@ -117,8 +119,19 @@ pub struct Klass {
     /// An array class that another klass stands for already: 28 has several klasses ("refined"
     /// ones) for one array class, with one mirror.
     pub is_refined: bool,
+    /// Of a value class: where its values lie (JEP 401).
+    pub value: Option<ValueLayout>,
+    /// Of a flat array: what its elements are.
+    pub flat_elements: Option<FlatElements>,
     /// Fields that the class itself declares, in order.
     pub fields: Vec<FieldInfo>,
+}
+
+impl Klass {
+    /// What HotSpot fills the ends of buffers with: nobody's object.
+    pub fn is_filler(&self) -> bool {
+        self.is_boot && self.name.contains(FILLER)
+    }
 }
 
 /// All loaded classes.
@@ -140,8 +153,12 @@ impl Classes {
         let cld_next = f.cld_next.get()?;
         let unreadable = || Error::unreadable("ClassLoaderDataGraph::_head");
         let mut cld = r.mem.u64(f.cld_head.get()?).map_err(unreadable())?;
-        let mut seen = 0;
+        let mut met = HashSet::new();
         while cld != 0 {
+            if !met.insert(cld) {
+                damaged.push(format!("the list of class loaders runs in a circle at {cld:#x}"));
+                break;
+            }
             let loader = match r.object(cld, f.cld_class_loader) {
                 Err(e @ Error::MissingField { .. }) => return Err(e),
                 loader => loader.unwrap_or(0),
@@ -149,11 +166,15 @@ impl Classes {
             let held = r.mem.u8(cld.wrapping_add(links.held)).unwrap_or(0) != 0;
             let mut klass = r.mem.u64(cld.wrapping_add(links.klasses)).unwrap_or(0);
             while klass != 0 {
+                if !met.insert(klass) {
+                    damaged.push(format!("the class list of the loader at {cld:#x} leads astray"));
+                    break;
+                }
                 if links.derived && r.mem.u64(klass.wrapping_add(links.back)) != Ok(cld) {
                     damaged.push(format!("the class list of the loader at {cld:#x} leads astray"));
                     break;
                 }
-                match read_klass(r, &readers, klass) {
+                match read_klass(r, &readers, tables, klass) {
                     Ok(Some(k)) => {
                         let is_boot = loader == 0 && !held;
                         out.push(Klass { loader, is_boot, has_own_loader_data: held, ..k });
@@ -169,10 +190,6 @@ impl Classes {
                         0
                     }
                 };
-                seen += 1;
-                if seen > MAX_CLASSES {
-                    return Err(Error::Corrupt("the class loaders' lists have no end".into()));
-                }
             }
             cld = match r.mem.u64(cld.wrapping_add(cld_next)) {
                 Ok(next) => next,
@@ -181,10 +198,6 @@ impl Classes {
                     0
                 }
             };
-            seen += 1;
-            if seen > MAX_CLASSES {
-                return Err(Error::Corrupt("the list of class loaders has no end".into()));
-            }
         }
         if out.named("java/lang/Object").is_none() || out.named("java/lang/Class").is_none() {
             return Err(Error::Corrupt(
@@ -195,20 +208,18 @@ impl Classes {
         }
         out.find_special_sizes(r)?;
         let mut mirrors = HashSet::new();
-        let mut flat = Vec::new();
         for k in &mut out.all {
             if matches!(k.kind, Kind::ObjArray | Kind::FlatArray) {
                 k.is_refined = !mirrors.insert(k.mirror);
             }
-            if k.kind == Kind::FlatArray || k.fields.iter().any(|i| i.is_flat) {
-                flat.push(k.name.as_str());
-            }
         }
-        if let Some(first) = flat.first() {
+        let unknown: Vec<&str> =
+            out.all.iter().filter(|k| out.is_opaque(k)).map(|k| k.name.as_str()).collect();
+        if let Some(first) = unknown.first() {
             damaged.push(format!(
-                "{} classes hold value objects flat (JEP 401), {first} for one; \
-                 rjcore writes null in their place",
-                flat.len()
+                "{} classes hold value objects flat (JEP 401) whose layout is not known, {first} \
+                 for one; null stands in their place",
+                unknown.len()
             ));
         }
         Ok(out)
@@ -249,6 +260,13 @@ impl Classes {
             }
         }
         Ok(())
+    }
+
+    /// Whether something lies flat in its objects that cannot be read.
+    fn is_opaque(&self, k: &Klass) -> bool {
+        let known = |klass: u64| self.get(klass).is_some_and(|v| v.value.is_some());
+        k.flat_fields().any(|(_, flat)| !known(flat.klass))
+            || k.kind == Kind::FlatArray && k.flat_elements.is_none_or(|e| !known(e.klass))
     }
 
     /// All of them, in the order of the class loaders' lists.
@@ -328,7 +346,12 @@ impl Links {
     }
 }
 
-fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klass>> {
+fn read_klass(
+    r: &Reader,
+    fields: &FieldReader,
+    tables: &Tables,
+    addr: u64,
+) -> Result<Option<Klass>> {
     let f = r.fields;
     let fault = || Error::unreadable(format!("the Klass at {addr:#x}"));
     let at = |offset: u64| addr.wrapping_add(offset);
@@ -339,7 +362,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         .ok_or_else(|| Error::Corrupt(format!("the Klass at {addr:#x} has no readable name")))?;
     let super_klass = r.mem.u64(at(f.klass_super.get()?)).map_err(fault())?;
     let mirror = r.object(addr, f.klass_mirror)?;
-    let (kind, size) = shape(layout_helper, &name)
+    let (kind, size) = shape(&r.pointers, layout_helper)
         .ok_or_else(|| Error::Corrupt(format!("{name} has layout helper {layout_helper:#x}")))?;
     let (mut init_state, mut own, mut bottom) = (1, Vec::new(), None);
     match kind {
@@ -363,7 +386,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         };
         let out = own
             .iter()
-            .find(|i| !i.is_static && !i.is_flat && u64::from(i.offset) + width(i) > bytes);
+            .find(|i| !i.is_static && i.flat.is_none() && u64::from(i.offset) + width(i) > bytes);
         if let Some(i) = out {
             return Err(Error::Corrupt(format!(
                 "{name} has {bytes} bytes and a field at {}",
@@ -385,30 +408,71 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         init_state,
         bottom,
         is_refined: false,
+        value: (kind == Kind::Instance).then(|| r.value_layout(addr)).flatten(),
+        flat_elements: (kind == Kind::FlatArray).then(|| r.flat_elements(tables, addr)).flatten(),
         fields: own,
     }))
 }
 
 /// Takes a layout helper apart (klass.hpp, "layout helper"). An array's negative one holds the
-/// tag, the header's bytes, and log2 of the element's.
-pub fn shape(layout_helper: i32, name: &str) -> Option<(Kind, Size)> {
+/// tag, the header's bytes, the element's BasicType, and log2 of its bytes. Names tell nothing:
+/// what HotSpot fills gaps with is an int[] that each release has called something else.
+/// None where its parts contradict one another or the heap's form: who reads elements by the kind
+/// may rely on the size.
+pub fn shape(p: &Pointers, layout_helper: i32) -> Option<(Kind, Size)> {
+    let bits = layout_helper as u32;
     if layout_helper >= 0 {
         // The lowest bit says "slow path", the size is in bytes.
-        return Some((Kind::Instance, Size::Fixed(u64::from(layout_helper as u32 & !7))));
+        return Some((Kind::Instance, Size::Fixed(u64::from(bits & !7))));
     }
-    let header = u64::from(layout_helper as u32 >> 16 & 0xff);
-    let log2 = layout_helper as u32 & 0x3f;
-    let flat = layout_helper as u32 >> LH_TAG_SHIFT == LH_TAG_FLAT;
-    if log2 > if flat { 6 } else { 3 } || !(8..=64).contains(&header) {
-        return None;
-    }
-    let kind = match name.as_bytes() {
-        [b'[', c @ (b'Z' | b'B' | b'C' | b'S' | b'I' | b'J' | b'F' | b'D')] => Kind::TypeArray(*c),
-        // An int[] in all but name: fillers of 21 and later.
-        _ if name == "[Ljdk/internal/vm/FillerElement;" => Kind::TypeArray(b'I'),
-        [b'[', ..] if flat => Kind::FlatArray,
-        [b'[', ..] => Kind::ObjArray,
-        _ => return None,
+    let header = u64::from(bits >> 16 & 0xff);
+    let log2 = bits & 0x3f;
+    let (kind, element) = match bits >> LH_TAG_SHIFT {
+        // Of any size, up to the largest that HotSpot flattens.
+        LH_TAG_FLAT => (Kind::FlatArray, 1 << log2.min(6)),
+        tag if tag >> LH_TAG_TYPE_SHIFT == LH_TAG_TYPE => {
+            let element = usize::try_from(bits >> 8 & 0xff).ok()?.checked_sub(T_BOOLEAN)?;
+            let c = *BASIC_TYPES.get(element)?;
+            (Kind::TypeArray(c), u64::from(super::field_layout::hprof_size(c)))
+        }
+        _ => (Kind::ObjArray, p.oop_size()),
     };
-    Some((kind, Size::Array { header, log2 }))
+    let sound = 1 << log2 == element && (p.array_length + 4..=64).contains(&header);
+    sound.then_some((kind, Size::Array { header, log2 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_told_by_their_layout_helpers() {
+        let p = Pointers {
+            narrow_oops: true,
+            oop_base: 0,
+            oop_shift: 3,
+            klass: super::super::pointers::KlassForm::Narrow,
+            klass_base: 0,
+            klass_shift: 0,
+            array_length: 8,
+            alignment: 8,
+        };
+        let array = |header, log2| Size::Array { header, log2 };
+        // As HotSpot has them: 17's int[], Object[] and long[], 28's byte[] and Object[].
+        for (helper, kind, size) in [
+            (0xc010_0a02_u32, Kind::TypeArray(b'I'), array(16, 2)),
+            (0x8010_0c02, Kind::ObjArray, array(16, 2)),
+            (0xc010_0b03, Kind::TypeArray(b'J'), array(16, 3)),
+            (0xc00c_0800, Kind::TypeArray(b'B'), array(12, 0)),
+            (0x800c_0c02, Kind::ObjArray, array(12, 2)),
+            (0x0000_0019, Kind::Instance, Size::Fixed(24)),
+        ] {
+            assert_eq!(shape(&p, helper as i32), Some((kind, size)), "{helper:#x}");
+        }
+        // No such element, one of another size, headers too long and too short for a length.
+        for no in [0xc010_0302_u32, 0xc010_0c02, 0xc010_0a07, 0x8010_0c03, 0xc0ff_0a02, 0xc008_0a02]
+        {
+            assert_eq!(shape(&p, no as i32), None, "{no:#x}");
+        }
+    }
 }

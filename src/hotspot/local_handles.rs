@@ -1,7 +1,9 @@
 //! JNI local handles: what native code of a thread holds.
 
 use super::Vm;
-use super::unexported::{HANDLES_PER_BLOCK, POP_FRAME_LINK_AFTER_NEXT, WRAPPER_HANDLES};
+use super::unexported::{
+    FRAME_DATA_HANDLES_AFTER_ANCHOR, HANDLES_PER_BLOCK, POP_FRAME_LINK_AFTER_NEXT, WRAPPER_HANDLES,
+};
 
 /// More blocks of 32 handles than any thread has: the list runs in a circle.
 const MAX_BLOCKS: usize = 1 << 20;
@@ -46,5 +48,27 @@ impl Vm<'_> {
     pub fn wrapper_handles(&self, wrapper: u64) -> Option<u64> {
         let block = self.mem.u64(wrapper.wrapping_add(WRAPPER_HANDLES)).ok();
         block.filter(|b| wrapper != 0 && *b != 0)
+    }
+
+    /// The same of native code that called Java through a stub of its own (Panama), by the stub's
+    /// FrameData.
+    pub fn upcall_handles(&self, data: u64) -> Option<u64> {
+        let anchor = data.wrapping_add(self.fields.upcall_anchor.opt()?);
+        let behind = anchor.wrapping_add(self.tables.size_of("JavaFrameAnchor")?);
+        self.mem.u64(behind.wrapping_add(FRAME_DATA_HANDLES_AFTER_ANCHOR)).ok().filter(|b| *b != 0)
+    }
+
+    /// Whether a JNIHandleBlock may be at `addr`: a chain of one is.
+    pub(super) fn is_handle_block(&self, addr: u64) -> bool {
+        let f = &self.fields;
+        let (Some(top), Some(next)) = (f.jni_block_top.opt(), f.jni_block_next.opt()) else {
+            return false;
+        };
+        let used = self.mem.u32(addr.wrapping_add(top)).ok();
+        let next = self.mem.u64(addr.wrapping_add(next)).ok();
+        addr > 0x1000
+            && addr.is_multiple_of(8)
+            && used.is_some_and(|u| u64::from(u) <= HANDLES_PER_BLOCK)
+            && next.is_some_and(|n| n == 0 || n.is_multiple_of(8) && self.mem.u64(n).is_ok())
     }
 }

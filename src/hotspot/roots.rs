@@ -5,7 +5,7 @@ use super::Vm;
 use super::gc::reserved;
 use super::unexported::{
     ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_BITMASK, BLOCK_OOPS, HANDLES_PER_BLOCK,
-    OOP_STORAGE_ARRAY, OOP_STORAGE_NAME,
+    MONITOR_PADDING, OOP_STORAGE_ARRAY, OOP_STORAGE_NAME,
 };
 use crate::error::{Error, Fault, Result};
 
@@ -66,7 +66,7 @@ fn universe(vm: &Vm, start: u64, last: u64, out: &mut Vec<Handle>) {
 
 /// The handles in use of a list of JNIHandleBlocks, as runs of slots: (address, how many). Blocks
 /// behind one that is not full are spare ones.
-pub(super) fn handle_blocks(vm: &Vm, mut block: u64) -> Result<Vec<(u64, u64)>> {
+fn handle_blocks(vm: &Vm, mut block: u64) -> Result<Vec<(u64, u64)>> {
     let f = &vm.fields;
     let (handles, top) = (f.jni_block_handles.get()?, f.jni_block_top.get()?);
     let next = f.jni_block_next.get()?;
@@ -113,7 +113,7 @@ pub fn monitors_used(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
 }
 
 /// What cannot be read is damage, and told; what the tables lack ends the command.
-fn tell(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
+pub(super) fn tell(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
     match read {
         Err(e @ Error::MissingField { .. }) => Err(e),
         Err(e) => {
@@ -124,8 +124,9 @@ fn tell(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
     }
 }
 
-/// Blocks of ObjectMonitors; the first of each leads to the next block.
-fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
+/// Blocks of ObjectMonitors; the first of each leads to the next block. From 9 each of them is
+/// padded to a cache line's end: what the objects are proves how.
+pub(super) fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
     let f = &vm.fields;
     let (next, object) = (f.monitor_next.get()?, f.monitor_object.get()?);
     let fact = |what: &str, value: Option<u64>| {
@@ -138,20 +139,33 @@ fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
     let count = fact("ObjectSynchronizer::_BLOCKSIZE", count)?;
     let size = fact("sizeof(ObjectMonitor)", vm.tables.size_of("ObjectMonitor"))?;
     let word = |at: u64| vm.mem.u64(at).map_err(Error::unreadable("the inflated monitors"));
+    let mut blocks = Vec::new();
     let mut block = word(f.monitor_blocks.get()?)?;
-    for _ in 0..MAX_BLOCKS {
-        if block == 0 {
-            return Ok(());
-        }
-        for i in 1..count {
-            let oop = word(block.wrapping_add(i * size).wrapping_add(object))?;
-            if oop != 0 {
-                out.push(oop);
-            }
+    while block != 0 {
+        blocks.push(block);
+        if blocks.len() as u64 > MAX_BLOCKS {
+            return Err(Error::Corrupt("the blocks of inflated monitors have no end".into()));
         }
         block = word(block.wrapping_add(next))?;
     }
-    Err(Error::Corrupt("the blocks of inflated monitors have no end".into()))
+    let is_object = |oop: u64| {
+        let object = vm.barrier.plausible(vm.mem, oop);
+        object.is_some_and(|o| o != 0 && vm.klass_of(o).is_some())
+    };
+    let sizes = MONITOR_PADDING.map(|p| size.next_multiple_of(p));
+    for size in sizes {
+        let all = blocks.iter().flat_map(|b| (1..count).map(move |i| b.wrapping_add(i * size)));
+        let oops: Result<Vec<u64>> = all.map(|at| word(at.wrapping_add(object))).collect();
+        match oops {
+            Ok(oops) if oops.iter().all(|o| *o == 0 || is_object(*o)) => {
+                out.extend(oops.into_iter().filter(|o| *o != 0));
+                return Ok(());
+            }
+            Err(e) if size == sizes[sizes.len() - 1] => return Err(e),
+            _ => {}
+        }
+    }
+    Err(Error::Corrupt("the inflated monitors have no objects".into()))
 }
 
 /// How many JNI handles there are: global ones, and weak ones.

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::Vm;
+use super::klass::Kind;
 use super::threads::JavaThread;
 use super::unexported::threads::{
-    BEING_INITIALIZED, OBJECT_WAIT, STATE_BEFORE_INTERRUPTED, STATES, STATUS,
+    BEING_BEFORE_FULLY_INITIALIZED, CLASS_WAITS, STATE_BEFORE_INTERRUPTED, STATES, STATUS,
 };
 use crate::corefile::ThreadNote;
 use crate::vmstructs::Field;
@@ -142,16 +143,16 @@ impl Vm<'_> {
     /// name `JavaThread::_class_to_be_initialized`: it is the one word of the JavaThread that is
     /// such a class.
     pub fn awaited_class(&self, t: &JavaThread) -> Option<&super::klass::Klass> {
-        if self.os_state(t.addr)? != OBJECT_WAIT {
+        // Object is initialised in all VMs that have run a thread.
+        let object = self.classes.named("java/lang/Object")?.init_state;
+        let being_initialized = object.checked_sub(BEING_BEFORE_FULLY_INITIALIZED)?;
+        if !CLASS_WAITS.contains(&(being_initialized, self.os_state(t.addr)?)) {
             return None;
         }
         let size = self.tables.size_of("JavaThread")?.min(MAX_THREAD);
         let words = (0..size / 8).filter_map(|i| self.mem.u64(t.addr.wrapping_add(i * 8)).ok());
         let mut found = words.filter_map(|w| self.classes.get(w));
-        found.find(|k| {
-            let state = self.fields.ik_init_state.opt();
-            state.and_then(|o| self.mem.u8(k.addr.wrapping_add(o)).ok()) == Some(BEING_INITIALIZED)
-        })
+        found.find(|k| k.kind == Kind::Instance && k.init_state == being_initialized)
     }
 
     /// The Thread that a kernel's thread runs. glibc keeps the argument of its start, a Thread,

@@ -3,7 +3,8 @@
 //! Their frames come with the threads issue; a JavaThread's address is all that it needs.
 
 use super::Vm;
-use super::unexported::{VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
+use super::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
+use super::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
 use crate::error::{Error, Result};
 
 /// More threads than Linux allows by default.
@@ -41,9 +42,13 @@ pub struct VirtualThreads {
 }
 
 impl VirtualThreads {
-    /// Finds the class's fields; none before 21.
+    /// Finds the class's fields; none before 19, and none where no virtual thread was ever made.
     pub fn new(vm: &Vm) -> Option<VirtualThreads> {
         let klass = vm.classes.named("java/lang/VirtualThread")?;
+        let object = vm.classes.named("java/lang/Object")?;
+        if klass.init_state + BEING_BEFORE_FULLY_INITIALIZED < object.init_state {
+            return None;
+        }
         let offset = |name| Some(vm.classes.field(&vm.reader(), klass, name)?.offset as usize);
         Some(VirtualThreads {
             klass: klass.addr,
@@ -64,13 +69,6 @@ impl VirtualThreads {
     }
 }
 
-impl Vm<'_> {
-    /// The Thread that HotSpot's own error handler was called on (VMError::_thread).
-    pub fn crashed_thread(&self) -> Option<u64> {
-        self.mem.u64(self.fields.error_thread.opt()?).ok().filter(|t| *t != 0)
-    }
-}
-
 /// All Java threads in the list's order. Unreadable ones are told to `damaged`.
 pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
     let reader = ThreadReader {
@@ -85,6 +83,11 @@ pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
             Err(e @ Error::MissingField { .. }) => return Err(e),
             Err(e) => damaged.push(e.to_string()),
         }
+    }
+    let class = |t: &JavaThread| vm.mem.u64(t.addr).ok();
+    let plain = out.iter().find(|t| t.name == PLAIN_THREAD).and_then(class);
+    for t in &mut out {
+        t.visible &= !is_hidden_thread(&t.name) || plain.is_some_and(|p| class(t) == Some(p));
     }
     Ok(out)
 }
@@ -166,7 +169,7 @@ impl ThreadReader<'_> {
             vm.mem.u32(os.wrapping_add(f.osthread_id.opt()?)).ok()
         };
         let state = f.thread_state.opt().and_then(|o| vm.mem.i32(at(o)).ok()).unwrap_or(-1);
-        let visible = object != 0 && alive && !is_hidden_thread(&name);
+        let visible = object != 0 && alive;
         Ok(JavaThread {
             addr,
             object,

@@ -42,6 +42,27 @@ pub const BLOCK_BITMASK: u64 = 512;
 pub const LH_TAG_SHIFT: u32 = 28;
 /// `_lh_array_tag_flat_value`.
 pub const LH_TAG_FLAT: u32 = 0xa;
+/// From the tag's four bits to the two that tell an array of primitives in all JDKs.
+pub const LH_TAG_TYPE_SHIFT: u32 = 2;
+/// `_lh_array_tag_type_value`, those two bits.
+pub const LH_TAG_TYPE: u32 = 3;
+/// `globalDefinitions.hpp`: the first BasicType that an array of primitives can have.
+pub const T_BOOLEAN: usize = 4;
+/// From there on, by their signatures.
+pub const BASIC_TYPES: [u8; 8] = *b"ZCFDBSIJ";
+/// `vmSymbols.hpp`, `universe.cpp`: in the names of the classes that dead memory is filled with.
+/// 19: `java/internal/vm/FillerObject`, `Ljava/internal/vm/FillerArray;`; 20 to 21.0.3 and 22.0.1:
+/// `jdk/internal/vm/FillerObject`, `Ljdk/internal/vm/FillerArray;`; then
+/// `[Ljdk/internal/vm/FillerElement;` (JDK-8319548).
+pub const FILLER: &str = "/internal/vm/Filler";
+
+/// `flatArrayKlass.hpp` (28): `FlatArrayKlass::_layout_kind` is the last thing in it, and aligned to
+/// a word's start.
+pub const FLAT_LAYOUT_KIND_BEFORE_END: u64 = 8;
+/// `layoutKind.hpp`: the four flat kinds; of the last two the null marker tells null from a value.
+pub const FLAT_LAYOUT_KINDS: std::ops::RangeInclusive<u32> = 2..=5;
+/// `NULLABLE_ATOMIC_FLAT`, and `NULLABLE_NON_ATOMIC_FLAT` behind it.
+pub const NULLABLE_FLAT: u32 = 4;
 
 /// `markOop.hpp` (8): the bits that tell a lock, here with that of a bias.
 pub const LOCK_MASK: u64 = 7;
@@ -75,15 +96,24 @@ pub const ACC_FIELD_GENERIC: u16 = 0x800;
 pub const ACC_STATIC: u32 = 8;
 
 /// Threads that `JavaThread::is_hidden_from_external_view` hides and HotSpot leaves out of
-/// dumps (`heapDumper.cpp`). By name: the C++ class shows only in a vtable.
+/// dumps (`heapDumper.cpp`), by name: ServiceThread, MonitorDeflationThread,
+/// CodeCacheSweeperThread (until 20), SurrogateLockerThread (8), StringDedupThread (from 18: a
+/// Java thread), TrainingReplayThread (25), AOTThread (26), CompilerThread.
 pub fn is_hidden_thread(name: &str) -> bool {
     matches!(name, "Service Thread" | "Monitor Deflation Thread" | "Sweeper thread")
-        || name == "Surrogate Locker Thread (Concurrent GC)" // CMS and G1 of 8
-        || name == "Training replay thread" // trainingData.cpp, 25 and later with an AOT cache
+        || matches!(name, "StringDedupThread" | "Training replay thread" | "AOTThread")
+        || name == "Surrogate Locker Thread (Concurrent GC)"
         || name.starts_with("C1 CompilerThread")
         || name.starts_with("C2 CompilerThread")
         || name.starts_with("JVMCI CompilerThread")
 }
+/// A thread that is a plain JavaThread in all JDKs. Its first word is the vtable of those; hidden
+/// ones are of other classes, whatever a program calls its own threads.
+pub const PLAIN_THREAD: &str = "Reference Handler";
+
+/// `debug.cpp`, `report_java_out_of_memory`: how the text starts that a JVM aborts with for an
+/// OutOfMemoryError (8 to 28).
+pub const OUT_OF_MEMORY: &[u8] = b"OutOfMemory encountered: ";
 
 /// `VirtualThread.java`: the states in which one has no stack, NEW and TERMINATED; HotSpot dumps
 /// neither (heapDumper.cpp, `should_dump_vthread`).
@@ -92,6 +122,11 @@ pub const VIRTUAL_THREAD_STACKLESS: [i32; 2] = [0, 99];
 /// `stackChunkOop.hpp`: FLAG_HAS_BITMAP. A collector has been here: the bitmap behind the stack
 /// tells which slots hold references, and these are of the form that fields have.
 pub const CHUNK_HAS_BITMAP: u8 = 1 << 4;
+
+/// `continuationEntry.hpp` (21 to 28): `ContinuationEntry::_parent`; the tables have it from 28 on.
+pub const CONTINUATION_ENTRY_PARENT: u64 = 8;
+/// `ContinuationEntry::_cont`, an oop.
+pub const CONTINUATION_ENTRY_CONT: u64 = 16;
 
 /// CMS' old space. `markOop.hpp` (until 13): the mark of a free chunk where oops are narrow.
 pub mod cms {
@@ -214,6 +249,12 @@ pub mod z {
     pub const PAGE_GENERATION_ID: u64 = 1;
     /// `zGenerationId.hpp`, `ZGenerationId::young`.
     pub const YOUNG: u8 = 0;
+    /// `zPage.hpp` (generational): `_age` follows the generation's id.
+    pub const PAGE_AGE: u64 = 2;
+    /// `zPageAge.hpp`: eden.
+    pub const EDEN: u8 = 0;
+    /// `zPageType.hpp`, in its order.
+    pub const PAGE_KINDS: [&str; 3] = ["small", "medium", "large"];
     /// `zAddress.hpp` (generational): the four remapped bits of a reference.
     pub const REMAPPED_SHIFT: u32 = 12;
     /// The same: both set where an old object refers to an old one.
@@ -237,6 +278,42 @@ pub mod z {
     pub const GENERATION_FORWARDING_TABLE: u64 = 32;
 }
 
+/// `memoryManager.hpp`: `GCMemoryManager {vtable; MemoryPool* _pools[10]; int _num_pools; const char*
+/// _name; handle; ...; size_t _num_collections; two words of a timer and a bool; GCStatInfo*
+/// _last_gc_stat; ...}` (11 to 28; read off cores of each).
+pub mod memory_managers {
+    /// The heaps that have theirs inside.
+    pub const HEAPS: [&str; 4] =
+        ["ZCollectedHeap", "XCollectedHeap", "ShenandoahHeap", "ShenandoahGenerationalHeap"];
+    /// The names of all.
+    pub const NAMES: [&str; 9] = [
+        "ZGC",
+        "ZGC Cycles",
+        "ZGC Pauses",
+        "ZGC Minor Cycles",
+        "ZGC Minor Pauses",
+        "ZGC Major Cycles",
+        "ZGC Major Pauses",
+        "Shenandoah Cycles",
+        "Shenandoah Pauses",
+    ];
+    /// Those that count whole collections.
+    pub const CYCLES: [&str; 5] =
+        ["ZGC", "ZGC Cycles", "ZGC Minor Cycles", "ZGC Major Cycles", "Shenandoah Cycles"];
+    /// Bytes of the longest name, and more.
+    pub const MAX_NAME: u64 = 64;
+    /// `max_num_pools`.
+    pub const MAX_POOLS: u32 = 10;
+    /// `_num_pools` stands before `_name`.
+    pub const NUM_POOLS_BEFORE_NAME: u64 = 8;
+    /// From `_name` to `_num_collections` (until 24).
+    pub const COUNT: u64 = 16;
+    /// The same where a flag says whether the handle is set (25 and later).
+    pub const NEWER_COUNT: u64 = 24;
+    /// From `_name` to `_last_gc_stat`, a pointer; with that flag the timer's bool is there.
+    pub const LAST_STAT_AFTER_NAME: u64 = 48;
+}
+
 /// What Shenandoah's part of vmStructs leaves out in 11, `shenandoahHeap.hpp` and
 /// `shenandoahHeapRegion.hpp`; that regions lie side by side proves it.
 pub mod shenandoah {
@@ -250,6 +327,15 @@ pub mod shenandoah {
     pub const STATE: u64 = 40;
     /// `ShenandoahHeapRegion::_top`.
     pub const TOP: u64 = 48;
+    /// `shenandoahHeap.hpp` (24 and later): `_affiliations`, a byte for each region, follows
+    /// `_regions`.
+    pub const AFFILIATIONS_AFTER_REGIONS: u64 = 8;
+    /// `shenandoahAffiliation.hpp`: FREE.
+    pub const FREE: u8 = 0;
+    /// YOUNG_GENERATION.
+    pub const YOUNG: u8 = 1;
+    /// OLD_GENERATION.
+    pub const OLD: u8 = 2;
     /// `ShenandoahHeapRegion::RegionState`, in its order.
     pub const STATES: [&str; 10] = [
         "empty_uncommitted",
@@ -293,8 +379,10 @@ pub mod threads {
         "sleeping",
         "zombie",
     ];
-    /// `enum ThreadState`: in Object.wait(), or in a wait for a class to be initialised.
-    pub const OBJECT_WAIT: u32 = 5;
+    /// `instanceKlass.hpp`: the number of `being_initialized`, which comes right before
+    /// `fully_initialized`; and how a thread waits for a class in that state (`enum ThreadState`):
+    /// OBJECT_WAIT, but CONDVAR_WAIT in those of 21 that have `being_linked` (JDK-8288064).
+    pub const CLASS_WAITS: [(u8, u32); 2] = [(3, 5), (4, 4)];
     /// `javaThreadStatus.hpp`, and how `java_lang_Thread::thread_status_name` words it.
     pub const STATUS: [(i32, &str); 9] = [
         (0, "NEW"),
@@ -313,14 +401,31 @@ pub mod threads {
     pub const MONITOR: u64 = 2;
     /// `objectMonitor.hpp`: owned, by a thread that has the object on its lock stack.
     pub const ANONYMOUS_OWNER: u64 = 1;
-    /// `instanceKlass.hpp`: `being_initialized`.
-    pub const BEING_INITIALIZED: u8 = 3;
+    /// `instanceKlass.hpp`: `being_initialized` comes right before `fully_initialized`, whose
+    /// number is 4, or 5 in those of 21 that have `being_linked`.
+    pub const BEING_BEFORE_FULLY_INITIALIZED: u8 = 1;
 }
 
 /// `jniHandles.hpp`: JNIHandleBlock has `_next`, `_last`, `_pop_frame_link` one behind the other.
 pub const POP_FRAME_LINK_AFTER_NEXT: u64 = 16;
+/// `synchronizer.cpp` until 15: to what ObjectMonitors side by side in a block are padded. Not at
+/// all in 8, then to DEFAULT_CACHE_LINE_SIZE, which differs from CPU to CPU.
+pub const MONITOR_PADDING: [u64; 3] = [8, 64, 128];
+/// `handles.hpp`: `HandleMark {Thread* _thread; HandleArea* _area; ...}`; a Thread has pointers to
+/// its area and to its last mark.
+pub const HANDLE_MARK_AREA: u64 = 8;
+/// `arena.hpp`: in an Arena's first words come, one behind the other, `Chunk* _first`, `Chunk*
+/// _chunk`, `char* _hwm`, `char* _max`; before them the memory type, and from 21 the size.
+pub const ARENA_WORDS: u64 = 8;
+/// `Chunk {Chunk* _next; size_t _len; ...}`, its memory behind that.
+pub const ARENA_CHUNK_LENGTH: u64 = 8;
+/// Sizeof(Chunk), rounded up to 16, at most.
+pub const ARENA_CHUNK_HEADER: u64 = 32;
 /// `javaCalls.hpp`: `JavaCallWrapper {JavaThread* _thread; JNIHandleBlock* _handles; ...}`.
 pub const WRAPPER_HANDLES: u64 = 8;
+/// `codeBlob.hpp`: `UpcallStub::FrameData {JavaFrameAnchor jfa; JavaThread* thread;
+/// JNIHandleBlock* old_handles; ...}`.
+pub const FRAME_DATA_HANDLES_AFTER_ANCHOR: u64 = 8;
 
 /// `bytecodes.hpp`: the VM's own bytecodes start at 203, in all JDKs in the same order. A VM with
 /// value classes (28) has two more, here and at `FAST_VPUTFIELD`.

@@ -1,6 +1,7 @@
 //! What is made of a heap: HPROF, histograms, reports, and the files that they go to.
 
 pub mod check;
+pub mod collection;
 pub mod gzip;
 pub mod histo;
 pub mod hprof;

@@ -4,8 +4,10 @@
 
 use serde::Serialize;
 
+use super::collection::{Answer, Collection};
+use crate::address::hex;
 use crate::corefile::{Missing, Truncation};
-use crate::heap::{Damage, WalkReport};
+use crate::heap::{Caught, Damage, DamageKind, WalkReport};
 use crate::hotspot::gc::Space;
 
 /// Lines of one sort of trouble before "and N more".
@@ -170,8 +172,10 @@ pub struct MissingFile {
     /// The file that was mapped.
     pub path: String,
     /// First address.
+    #[serde(serialize_with = "hex")]
     pub start: u64,
     /// First address after it.
+    #[serde(serialize_with = "hex")]
     pub end: u64,
     /// How many bytes are nowhere.
     pub missing_bytes: u64,
@@ -241,6 +245,8 @@ pub struct Gaps {
     pub truncated: Option<String>,
     /// Mapped files that were not found.
     pub missing_files: Vec<MissingFile>,
+    /// A garbage collection that was under way.
+    pub collection: Option<Collection>,
 }
 
 impl Gaps {
@@ -271,18 +277,35 @@ impl Gaps {
             metadata: metadata.to_vec(),
             truncated: truncated.map(|t| t.to_string()),
             missing_files: missing.iter().map(MissingFile::from).collect(),
+            collection: None,
         }
+    }
+
+    /// The same of a core that may have been taken in the middle of a collection.
+    pub fn caught(self, caught: Option<Caught>, answer: Answer) -> Gaps {
+        Gaps { collection: caught.map(|c| Collection::new(c, answer)), ..self }
     }
 
     /// Nothing that was wanted is missing. A file that was not found or a cut in the core
     /// count only when they left damage: most of what they hold is never read.
     pub fn is_whole(&self) -> bool {
-        self.damaged_stretches == 0 && self.metadata.is_empty()
+        let affected = self.collection.as_ref().is_some_and(|c| c.affected);
+        (self.damaged_stretches == 0 || self.excused()) && self.metadata.is_empty() && !affected
     }
 
-    /// Lines for people; none where all is whole.
+    /// The stretches are those that a collection leaves behind, and no gap of this answer.
+    fn excused(&self) -> bool {
+        let unsaved = DamageKind::NotSaved.text();
+        self.collection.as_ref().is_some_and(|c| c.excuses)
+            && self.by_space.iter().all(|s| s.why != unsaved)
+    }
+
+    /// Lines for people; none where all is whole and no collection was under way.
     pub fn text(&self) -> String {
         let mut out = String::new();
+        if let Some(c) = &self.collection {
+            out = c.message.clone() + "\n";
+        }
         if self.is_whole() {
             return out;
         }

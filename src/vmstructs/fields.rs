@@ -115,6 +115,13 @@ fields! {
     array_dimension = "ArrayKlass::_dimension";
     array_lower = "ArrayKlass::_lower_dimension";
     obj_array_bottom = "ObjArrayKlass::_bottom_klass";
+    obj_array_element = "ObjArrayKlass::_element_klass";
+    ik_flat_fields = "InstanceKlass::_value_field_layout_info_array"; // from 28, JEP 401
+    ik_value_members = "InstanceKlass::_adr_value_klass_members";
+    flat_field_klass = "ValueFieldLayoutInfo::_klass";
+    flat_fields_data = "Array<ValueFieldLayoutInfo>::_data";
+    value_payload = "ValueKlass::Members::_payload_offset";
+    value_null_marker = "ValueKlass::Members::_null_marker_offset";
     symbol_length = "Symbol::_length";
     symbol_body = "Symbol::_body" | "Symbol::_body[0]";
     vm_symbols = "Symbol::_vm_symbols[0]" | "vmSymbols::_symbols[0]";
@@ -306,6 +313,7 @@ fields! {
     // Methods.
     method_const = "Method::_constMethod";
     method_access = "Method::_access_flags";
+    method_compiled = "Method::_code";
     const_constants = "ConstMethod::_constants";
     const_flags = "ConstMethod::_flags" | "ConstMethod::_flags._flags";
     const_stackmap = "ConstMethod::_stackmap_data";
@@ -317,6 +325,7 @@ fields! {
     const_parameters = "ConstMethod::_size_of_parameters";
     pool_holder = "ConstantPool::_pool_holder";
     pool_source_file = "ConstantPool::_source_file_name_index"; // from 13
+    ik_methods = "InstanceKlass::_methods";
     ik_source_file = "InstanceKlass::_source_file_name_index";
     // Frames and locks.
     anchor_pc = "JavaFrameAnchor::_last_Java_pc";
@@ -325,6 +334,7 @@ fields! {
     upcall_frame_data = "UpcallStub::_frame_data_offset"; // from 25
     upcall_anchor = "UpcallStub::FrameData::jfa";
     thread_cont_entry = "JavaThread::_cont_entry"; // from 25
+    cont_entry_parent = "ContinuationEntry::_parent"; // from 28
     thread_lock_stack = "JavaThread::_lock_stack"; // from 21
     thread_owner_id = "JavaThread::_monitor_owner_id"; // from 24
     thread_pending_monitor = "JavaThread::_current_pending_monitor" | "Thread::_current_pending_monitor";

@@ -308,6 +308,11 @@ impl Dump {
                     NATIVE_STACK | THREAD_BLOCK => (u64::from(r.u4()?), 0),
                     _ => return Err(format!("unknown sub-record {tag:#x} at offset {at:#x}")),
                 };
+                // Readers that go through a file once look a trace up when they meet its number.
+                if tag == THREAD_OBJECT && !self.traces.contains_key(&extra.1) {
+                    self.problems
+                        .push(format!("thread {id:#x} comes before its trace {}", extra.1));
+                }
                 *self.roots.entry(Root { tag, id, extra }).or_default() += 1;
                 Ok(())
             }

@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod compare;
 pub mod container;
 pub mod counts;
+pub mod epoch;
 pub mod graph;
 pub mod hprof;
 pub mod jdks;
@@ -62,7 +63,15 @@ pub fn rjcore() -> Command {
 }
 
 /// The programs that run on JDK 8, too.
-const FOR_8: [&str; 4] = ["Everything.java", "Sample.java", "Stacks.java", "StopStress.java"];
+const FOR_8: [&str; 7] = [
+    "Collected.java",
+    "Everything.java",
+    "Exhausted.java",
+    "Roots.java",
+    "Sample.java",
+    "Stacks.java",
+    "StopStress.java",
+];
 
 /// The Java programs, compiled for 8 or 17: their classes run on later ones too. Once per test binary and
 /// state of the sources, so that processes of one binary may share them.

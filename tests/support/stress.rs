@@ -186,7 +186,7 @@ pub fn taken(cmd: &mut Command) -> Output {
 
 /// Whether a capture says that it caught the JVM in the middle of a collection, and of no other gap.
 pub fn caught_collecting(said: &str) -> bool {
-    said.contains("gaps: 1 problem") && said.contains("the middle of a garbage collection")
+    said.contains("gaps: caught in the middle of a garbage collection; rjcore dump")
 }
 
 /// The names in a directory.

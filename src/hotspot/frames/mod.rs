@@ -3,6 +3,7 @@
 //! Every step is bounded and checked: the stack pointer only grows, and stays in the thread's
 //! stack. Where the walk cannot go on it ends with a note, and what was found stands.
 
+mod continuation;
 mod cpu;
 mod mixed;
 mod oop_map;
@@ -15,7 +16,7 @@ mod walk;
 pub use mixed::NativeRun;
 pub use values::{Monitor, Value};
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -83,7 +84,7 @@ impl Registers {
 }
 
 /// Which slots hold references, by method and bytecode index.
-type Masks = HashMap<(u64, i32), Option<Arc<Vec<bool>>>>;
+type Masks = HashMap<(u64, i32), Option<Arc<oop_mask::Slots>>>;
 
 /// What a frame's values are read from.
 #[derive(Debug, Clone)]
@@ -167,10 +168,14 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// JavaCallWrappers on the way, innermost first, each with the number of frames above it.
     pub wrappers: Vec<(usize, u64)>,
+    /// The JNIHandleBlocks of all native callers on the way: what they hold stays alive, whether a
+    /// dump names it or not.
+    pub callers_handles: Vec<u64>,
     /// Native code that called Java, innermost first.
     entries: Vec<Entry>,
-    /// Where frames of a continuation that are still on the heap belong.
-    barrier: Option<usize>,
+    /// Where frames of continuations that are still on the heap belong: frames above them, and the
+    /// Continuation, innermost first.
+    barriers: Vec<(usize, u64)>,
     /// Why the walk ended before the bottom.
     pub broken: Option<String>,
 }
@@ -200,6 +205,7 @@ pub struct Walker<'v> {
     methods: RefCell<HashMap<u64, Option<Arc<Method>>>>,
     nmethods: RefCell<HashMap<u64, Option<Arc<Nmethod>>>>,
     masks: RefCell<Masks>,
+    continuations: OnceCell<Option<continuation::Entries>>,
 }
 
 impl<'v> Walker<'v> {
@@ -222,6 +228,7 @@ impl<'v> Walker<'v> {
             methods: RefCell::default(),
             nmethods: RefCell::default(),
             masks: RefCell::default(),
+            continuations: OnceCell::new(),
         })
     }
 

@@ -24,7 +24,7 @@ impl Walker<'_> {
         // The program counter is the last of them.
         let last = self.cpu.signal_saved.len().checked_sub(1)? as u64;
         let start = sp.next_multiple_of(8);
-        let end = bounds.1.min(start.saturating_add(MAX_HANDLER * 8));
+        let end = bounds.high.min(start.saturating_add(MAX_HANDLER * 8));
         let mut at = start.saturating_add(last * 8);
         while at < end {
             if self.is_interrupted(at, bounds) {
@@ -45,7 +45,7 @@ impl Walker<'_> {
         let word = |i: i64| self.word(at.wrapping_add_signed(i * 8)).unwrap_or(0);
         let (sp, flags) = (word(-1), word(1));
         self.code.contains(word(0))
-            && (at..bounds.1).contains(&sp)
+            && (at..bounds.high).contains(&sp)
             && flags & FLAGS_FIXED != 0
             && flags & !FLAGS == 0
             && word(2) & 0xffff == CODE_SEGMENT

@@ -2,11 +2,10 @@
 
 use super::cpu::{Around, around, follows_call};
 use super::walk::{Bounds, Next, Raw};
-use super::{Packed, Place, Registers, Saved, Stack, Trust, Walker};
+use super::{Place, Registers, Saved, Stack, Trust, Walker};
 use crate::corefile::ThreadNote;
 use crate::hotspot::code::{Blob, BlobKind};
 use crate::hotspot::threads::JavaThread;
-use crate::hotspot::unexported::CHUNK_HAS_BITMAP;
 
 /// Words that a search for a return address looks at: 512 KB of native frames.
 const MAX_SEARCH: u64 = 1 << 16;
@@ -14,8 +13,6 @@ const MAX_SEARCH: u64 = 1 << 16;
 const MAX_PUSHED: u64 = 64;
 /// A stack of 1 GB is a mistake.
 const MAX_STACK: u64 = 1 << 30;
-/// Chunks of one continuation: each holds some frames at least.
-const MAX_CHUNKS: usize = 1 << 16;
 
 impl Walker<'_> {
     /// The Java frames of a thread.
@@ -29,7 +26,7 @@ impl Walker<'_> {
         let field = |o: Option<u64>| o.and_then(|o| self.word(t.addr.wrapping_add(o)));
         let (base, size) = (field(f.thread_stack_base.opt()), field(f.thread_stack_size.opt()));
         let (base, size) = (base.unwrap_or(0), size.unwrap_or(0).min(MAX_STACK));
-        (base.saturating_sub(size), base, false)
+        Bounds { low: base.saturating_sub(size), high: base, thread: t.addr }
     }
 
     /// The Java frames of a thread. `returned` is the frame in the VM's code to which the native
@@ -80,10 +77,10 @@ impl Walker<'_> {
 
     /// The registers of a thread: those whose stack pointer is in its stack, or else those with its
     /// id, which may be that of another namespace.
-    pub fn note(&self, t: &JavaThread, bounds: Bounds) -> Option<&ThreadNote> {
+    pub(super) fn note(&self, t: &JavaThread, bounds: Bounds) -> Option<&ThreadNote> {
         let notes = &self.vm.notes;
         let by_id = || notes.with_id(t.tid as i32).filter(|_| t.tid != 0);
-        notes.within(bounds.0, bounds.1).next().or_else(by_id)
+        notes.within(bounds.low, bounds.high).next().or_else(by_id)
     }
 
     /// From registers.
@@ -229,7 +226,7 @@ impl Walker<'_> {
             (words > 1).then(|| self.behind_frame_pointer(raw, at, true)).flatten()
         };
         let by_pointer = |raw: &Raw| {
-            (bounds.0..bounds.1)
+            (bounds.low..bounds.high)
                 .contains(&raw.fp)
                 .then(|| self.behind_frame_pointer(raw, raw.fp, true))
                 .flatten()
@@ -251,7 +248,7 @@ impl Walker<'_> {
         let start = raw.sp.next_multiple_of(8);
         for i in 0..MAX_SEARCH {
             let at = start.wrapping_add(i * 8);
-            if at >= bounds.1 {
+            if at >= bounds.high {
                 break;
             }
             let Some(pc) = self.word(at).map(|pc| self.cpu.strip(pc)) else { break };
@@ -294,114 +291,5 @@ impl Walker<'_> {
         }
         let mut before = [0; 8];
         self.vm.mem.read_into(pc.wrapping_sub(8), &mut before).is_ok() && follows_call(&before)
-    }
-
-    /// A return into a stub: frames of a continuation that are still in its chunk come next, then
-    /// the frame that entered it.
-    pub(super) fn return_barrier(&self, raw: &Raw, bounds: Bounds, out: &mut Stack) -> Next {
-        out.barrier = Some(out.frames.len());
-        let start = raw.sp.next_multiple_of(8);
-        for i in 0..MAX_SEARCH {
-            let at = start.wrapping_add(i * 8);
-            let Some(pc) = self.word(at).filter(|_| at < bounds.1) else { break };
-            if !self.code.contains(pc) {
-                continue;
-            }
-            let Some(blob) = self.code.find(pc).filter(|b| b.kind == BlobKind::Nmethod) else {
-                continue;
-            };
-            let method = self.nmethod(&blob).and_then(|nm| self.method(nm.method));
-            let name = method.filter(|m| m.is_native).map(|m| m.name);
-            let name = name.and_then(|n| self.vm.reader().symbol_bytes(n));
-            if name == Some(b"enterSpecial") {
-                let registers = Registers::default();
-                let sp = at.wrapping_add(8);
-                return Next::Frame(Raw { sp, fp: 0, pc, trust: Trust::Exact, registers });
-            }
-        }
-        Next::Broken(format!("{:#x} is in a stub that was not called", raw.pc))
-    }
-
-    /// Tells a mounted virtual thread's frames from its carrier's, and puts those that are still
-    /// in its chunk where they belong.
-    fn split(&self, t: &JavaThread, stack: &mut Stack) {
-        if t.mounted == 0 {
-            return;
-        }
-        if let Some(at) = stack.barrier {
-            let rest = self.continuation(t.mounted);
-            let (broken, more) = (rest.broken, rest.frames.len());
-            stack.insert(at, rest.frames);
-            let wrappers = stack.wrappers.iter_mut().map(|w| &mut w.0);
-            let entries = stack.entries.iter_mut().map(|e| &mut e.before);
-            for before in wrappers.chain(entries).filter(|b| **b > at) {
-                *before += more;
-            }
-            stack.broken = stack.broken.take().or(broken);
-        }
-        let entry = stack.frames.iter().position(|f| f.enters_continuation);
-        for frame in &mut stack.frames[..entry.unwrap_or(0)] {
-            frame.in_continuation = true;
-        }
-    }
-
-    /// The frames that a virtual thread left on the heap: in the chunks of its continuation.
-    pub fn continuation(&self, thread: u64) -> Stack {
-        let mut out = Stack::default();
-        let vm = self.vm;
-        let cont = vm.oop_field(thread, "cont").unwrap_or(0);
-        let mut chunk = vm.oop_field(cont, "tail").unwrap_or(0);
-        for _ in 0..MAX_CHUNKS {
-            if chunk == 0 || out.broken.is_some() {
-                break;
-            }
-            if let Err(why) = self.chunk(chunk, &mut out) {
-                out.broken = Some(why);
-            }
-            chunk = vm.oop_field(chunk, "parent").unwrap_or(0);
-        }
-        for frame in &mut out.frames {
-            frame.in_continuation = true;
-        }
-        out
-    }
-
-    /// The frames of one StackChunk: a stack as it was on the thread, from `sp` to `bottom`.
-    fn chunk(&self, chunk: u64, out: &mut Stack) -> Result<(), String> {
-        let vm = self.vm;
-        let what = || format!("the StackChunk at {chunk:#x} cannot be read");
-        let klass = vm.klass_of(chunk).ok_or_else(what)?;
-        let base = match klass.size {
-            crate::hotspot::klass::Size::StackChunk { base, .. } => base,
-            _ => return Err(what()),
-        };
-        let field = |name: &str| vm.classes.field(&vm.reader(), klass, name);
-        let int = |name: &str| {
-            let f = field(name)?;
-            vm.mem.i32(chunk.wrapping_add(u64::from(f.offset))).ok().map(i64::from)
-        };
-        let size = int("size").filter(|s| (0..1 << 27).contains(s)).ok_or_else(what)?;
-        let sp = int("sp").filter(|s| (0..=size).contains(s)).ok_or_else(what)?;
-        // 21: the size of the arguments at the end; later where they begin.
-        let bottom = int("bottom").or_else(|| Some(size - int("argsize")?));
-        let bottom = bottom.filter(|b| (0..=size).contains(b)).ok_or_else(what)?;
-        if sp >= bottom {
-            return Ok(());
-        }
-        let start = chunk.wrapping_add(base);
-        let word = |index: i64| start.wrapping_add_signed(index * 8);
-        let pc = field("pc").and_then(|f| self.word(chunk.wrapping_add(u64::from(f.offset))));
-        let at = word(sp);
-        let Next::Frame(mut raw) = self.above(at, Trust::Exact) else { return Err(what()) };
-        raw.pc = pc.filter(|pc| *pc != 0).map_or(raw.pc, |pc| self.cpu.strip(pc));
-        let mut more = self.walk(raw, (start, word(bottom), true), false);
-        let flags = field("flags").map(|f| vm.mem.u8(chunk.wrapping_add(u64::from(f.offset))));
-        if flags.is_some_and(|f| f.is_ok_and(|f| f & CHUNK_HAS_BITMAP != 0)) {
-            let packed = Packed { start, bitmap: word(size) };
-            more.frames.iter_mut().for_each(|f| f.packed = Some(packed));
-        }
-        out.insert(out.frames.len(), more.frames);
-        out.broken = more.broken;
-        Ok(())
     }
 }

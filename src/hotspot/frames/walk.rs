@@ -31,8 +31,14 @@ pub(super) fn relative(from: u64, word: u64) -> u64 {
     }
 }
 
-/// Memory that a stack lies in: start, end, and whether it is the chunk of a continuation.
-pub(super) type Bounds = (u64, u64, bool);
+/// Memory that a stack lies in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub low: u64,
+    pub high: u64,
+    /// JavaThread*; 0 where it is the chunk of a continuation.
+    pub thread: u64,
+}
 
 /// What comes below a frame.
 pub(super) enum Next {
@@ -65,11 +71,13 @@ impl Walker<'_> {
                     return out;
                 }
                 // The last frame of a chunk ends with it.
-                Next::Frame(next) if stack.2 && next.sp.saturating_add(16) >= stack.1 => {
+                Next::Frame(next)
+                    if stack.thread == 0 && next.sp.saturating_add(16) >= stack.high =>
+                {
                     return out;
                 }
                 Next::Frame(next) => {
-                    if next.sp <= raw.sp || !(stack.0..=stack.1).contains(&next.sp) {
+                    if next.sp <= raw.sp || !(stack.low..=stack.high).contains(&next.sp) {
                         let sp = next.sp;
                         out.broken = Some(format!("the caller's stack pointer is {sp:#x}"));
                         return out;
@@ -106,7 +114,13 @@ impl Walker<'_> {
                 }
             }
             _ if top => self.out_of_stub(raw, &blob, stack),
-            _ => self.return_barrier(raw, stack, out),
+            _ => match self.return_barrier(raw, stack, out) {
+                Ok((entry, blob)) => {
+                    *raw = entry;
+                    self.compiled(raw, &blob, false, stack, out)
+                }
+                Err(why) => Next::Broken(why),
+            },
         }
     }
 
@@ -312,6 +326,7 @@ impl Walker<'_> {
             return Next::Broken(format!("the call stub's frame at {:#x} is not there", raw.fp));
         };
         out.wrappers.push((out.frames.len(), wrapper));
+        out.callers_handles.extend(self.vm.wrapper_handles(wrapper));
         // The stub has a frame pointer.
         if let (Some(fp), Some(pc)) = (self.slot(raw.fp, 0), self.slot(raw.fp, 1)) {
             let saved = self.cpu.call_stub_saved.iter();
@@ -334,6 +349,7 @@ impl Walker<'_> {
         };
         let data = raw.sp.wrapping_add_signed(i64::from(offset));
         out.wrappers.push((out.frames.len(), 0));
+        out.callers_handles.extend(self.vm.upcall_handles(data));
         if let Next::Frame(Raw { sp, fp, pc, .. }) = self.caller(raw, blob.frame_words) {
             let (before, saved) = (out.frames.len(), Vec::new());
             out.entries.push(Entry { before, pc, sp, fp, saved });

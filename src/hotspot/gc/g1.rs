@@ -97,7 +97,7 @@ pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> 
             // In 8 a humongous object's first region spans all of it, and the others lie inside.
             None if top == bottom || out.last().is_some_and(|last| bottom < last.end) => None,
             None if end.wrapping_sub(bottom) > grain => Some(Space::Humongous),
-            None => Some(Space::Old),
+            None => Some(Space::Regular),
         };
         let Some(space) = space else { continue };
         // An uncommitted region's descriptor stays; its memory is gone, and so is its tag's sense.

@@ -5,6 +5,7 @@
 
 mod cms;
 mod contiguous;
+mod counts;
 mod g1;
 pub(super) mod shenandoah;
 pub(super) mod z;
@@ -12,6 +13,7 @@ pub(super) mod z;
 use serde::Serialize;
 
 pub use cms::FreeChunks;
+pub use counts::{Collections, Counted, RegionKind, collections, region_kinds};
 
 use super::Vm;
 use super::flags::Flags;
@@ -26,8 +28,12 @@ pub enum Space {
     Eden,
     /// Objects that outlived a young collection.
     Survivor,
+    /// Objects of a young generation that does not part new ones from others.
+    Young,
     /// Tenured objects.
     Old,
+    /// Objects of any age: a collector without generations, or one that does not tell (G1 of 8).
+    Regular,
     /// Objects larger than half a region.
     Humongous,
     /// Objects mapped from the CDS archive.
@@ -36,15 +42,24 @@ pub enum Space {
 
 impl Space {
     /// All spaces, in the order of reports.
-    pub const ALL: [Space; 5] =
-        [Space::Eden, Space::Survivor, Space::Old, Space::Humongous, Space::Archive];
+    pub const ALL: [Space; 7] = [
+        Space::Eden,
+        Space::Survivor,
+        Space::Young,
+        Space::Old,
+        Space::Regular,
+        Space::Humongous,
+        Space::Archive,
+    ];
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Space::Eden => "eden",
             Space::Survivor => "survivor",
+            Space::Young => "young",
             Space::Old => "old",
+            Space::Regular => "regular",
             Space::Humongous => "humongous",
             Space::Archive => "archive",
         }
@@ -142,6 +157,8 @@ pub struct CollectedHeap {
     pub reachable_only: bool,
     /// Whether a stop-the-world collection was under way.
     pub collecting: bool,
+    /// How one that moves objects can be told.
+    pub moves: Moves,
     /// CollectedHeap::_reserved.
     pub reserved: Option<(u64, u64)>,
     /// Collections so far.
@@ -159,19 +176,32 @@ enum Dumps {
     Reachable,
 }
 
-/// The flag that chooses it, its name, how its regions are found, what HotSpot dumps of them.
-const KINDS: [(&str, &str, Regions, Dumps); 7] = [
-    ("UseSerialGC", "Serial", contiguous::serial, Dumps::All),
-    ("UseConcMarkSweepGC", "CMS", cms::regions, Dumps::All),
-    ("UseEpsilonGC", "Epsilon", contiguous::epsilon, Dumps::All),
-    ("UseParallelGC", "Parallel", contiguous::parallel, Dumps::All),
-    ("UseG1GC", "G1", g1::regions, Dumps::All),
-    ("UseZGC", "ZGC", z::regions, Dumps::Reachable),
-    ("UseShenandoahGC", "Shenandoah", shenandoah::regions, Dumps::Reachable),
+/// What a collector does to objects while all threads stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moves {
+    /// It moves none then, or what it moves its barriers find.
+    Never,
+    /// It moves some, and as long as that is not finished there are headers that say so.
+    InHeaders,
+    /// It moves some, and nothing in their headers says so (Parallel's full collection).
+    Untold,
+}
+
+/// The flag that chooses it, its name, how its regions are found, what HotSpot dumps of them, and
+/// what its pauses do.
+type Kind = (&'static str, &'static str, Regions, Dumps, Moves);
+const KINDS: [Kind; 7] = [
+    ("UseSerialGC", "Serial", contiguous::serial, Dumps::All, Moves::InHeaders),
+    ("UseConcMarkSweepGC", "CMS", cms::regions, Dumps::All, Moves::InHeaders),
+    ("UseEpsilonGC", "Epsilon", contiguous::epsilon, Dumps::All, Moves::Never),
+    ("UseParallelGC", "Parallel", contiguous::parallel, Dumps::All, Moves::Untold),
+    ("UseG1GC", "G1", g1::regions, Dumps::All, Moves::InHeaders),
+    ("UseZGC", "ZGC", z::regions, Dumps::Reachable, Moves::Never),
+    ("UseShenandoahGC", "Shenandoah", shenandoah::regions, Dumps::Reachable, Moves::InHeaders),
 ];
 
-fn kind(flags: &Flags) -> Result<(&'static str, Regions, Dumps)> {
-    let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag)).map(|k| (k.1, k.2, k.3));
+fn kind(flags: &Flags) -> Result<&'static Kind> {
+    let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag));
     found.ok_or_else(|| {
         Error::Unsupported(format!(
             "its collector is unknown to rjcore, which reads {}",
@@ -187,7 +217,7 @@ pub fn check(flags: &Flags) -> Result<()> {
 
 /// Finds the heap.
 pub fn open(vm: &Vm) -> Result<CollectedHeap> {
-    let (name, regions, dumps) = kind(&vm.flags)?;
+    let &(_, name, regions, dumps, moves) = kind(&vm.flags)?;
     let f = &vm.fields;
     let what = || Error::unreadable("Universe::_collectedHeap");
     let heap = vm.mem.u64(f.collected_heap.get()?).map_err(what())?;
@@ -209,6 +239,7 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
         marks,
         reachable_only: dumps == Dumps::Reachable,
         collecting: super::barrier::collecting(vm.mem, f),
+        moves,
         reserved: reserved(vm),
         collections: at(f.total_collections).and_then(|a| vm.mem.u32(a).ok()),
     })

@@ -1,8 +1,9 @@
 //! Whether a core holds what `dump` needs: data, a verdict, and one screen of it.
 //!
 //! Reads what `dump` reads before its walk, and asks for each byte of heap whether it is there.
-//! Does not look at objects, unless heap is absent from a core that is not cut off: then only
-//! a walk can tell whether any object lies there.
+//! Does not look at objects, unless heap is absent from a core that is not cut off, or a
+//! garbage collection was under way: then only a walk can tell whether an object lies there, or
+//! was being moved.
 
 mod files;
 mod reading;
@@ -15,6 +16,7 @@ pub use reading::{Absent, HeapCheck};
 
 use crate::corefile::{CoreFile, Missing};
 use crate::error::Error;
+use crate::output::collection::{Answer, Collection};
 use reading::Reading;
 
 /// How a core stands.
@@ -52,6 +54,8 @@ pub struct Check {
     pub vm: Option<VmCheck>,
     /// The heap, where its regions could be read.
     pub heap: Option<HeapCheck>,
+    /// A garbage collection that was under way, and what it costs a dump.
+    pub collection: Option<Collection>,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
     /// Stacks of running threads that rjcore cannot walk to their bottom, in words. No gap: the
@@ -111,7 +115,9 @@ impl Check {
                 check.heap = Some(reading.heap);
                 check.damaged = reading.damaged;
                 check.restless = reading.restless;
-                let whole = check.damaged.is_empty() && check.absent() == 0;
+                check.collection = reading.caught.map(|c| Collection::new(c, Answer::Objects));
+                let affected = check.collection.as_ref().is_some_and(|c| c.affected);
+                let whole = check.damaged.is_empty() && check.absent() == 0 && !affected;
                 check.verdict = match (whole, check.take_along.is_empty()) {
                     (false, _) => Verdict::Gaps,
                     (true, true) => Verdict::SelfContained,
@@ -140,6 +146,7 @@ impl Check {
             mapped_files: core.mappings().len(),
             vm: None,
             heap: None,
+            collection: None,
             damaged: Vec::new(),
             restless: Vec::new(),
             files,

@@ -4,9 +4,10 @@
 
 use serde::Serialize;
 
+use crate::address::hex;
 use crate::corefile::{CoreFile, Memory};
 use crate::error::Result;
-use crate::heap::{DamageKind, Heap, walk};
+use crate::heap::{Caught, DamageKind, Heap, walk};
 use crate::hotspot::Vm;
 use crate::hotspot::gc::{Region, Space};
 use crate::hotspot::pointers::Pointers;
@@ -22,8 +23,10 @@ pub struct Absent {
     /// In what space.
     pub space: Space,
     /// First address.
+    #[serde(serialize_with = "hex")]
     pub start: u64,
     /// First address after it.
+    #[serde(serialize_with = "hex")]
     pub end: u64,
     /// The file that was mapped there: archived objects lie in the CDS archive.
     pub file: Option<String>,
@@ -61,6 +64,8 @@ pub(super) struct Reading {
     pub threads: u64,
     pub roots: u64,
     pub heap: HeapCheck,
+    /// A garbage collection that was under way.
+    pub caught: Option<Caught>,
     pub damaged: Vec<String>,
     pub restless: Vec<String>,
 }
@@ -71,11 +76,16 @@ impl Reading {
     pub fn of(core: &CoreFile, threads: usize) -> Result<Reading> {
         let vm = Vm::open(core)?;
         let heap = Heap::open(&vm)?;
-        let (head, _, summary) = hprof::head(&heap, None)?;
+        let (head, summary) = hprof::head(&heap, None, &[])?;
         let mut check = bytes(core, &heap);
         if check.absent > 0 && core.truncation().is_none() && !loses_objects(&heap, threads)? {
             check.forgive();
         }
+        // Whether it was moving objects only a walk can tell.
+        let caught = match heap.collected.collecting {
+            true => heap.caught(&walk(&heap, threads, || Nothing, |_, _| Ok(()))?),
+            false => None,
+        };
         let (base, top) = vm.archive.unwrap_or((0, 0));
         Ok(Reading {
             head,
@@ -87,6 +97,7 @@ impl Reading {
             threads: heap.threads.len() as u64,
             roots: summary.roots,
             heap: check,
+            caught,
             damaged: summary.damaged,
             restless: summary.restless,
         })

@@ -61,6 +61,9 @@ impl Check {
                 }
             }
         }
+        if let Some(c) = &self.collection {
+            lines(&mut line, "collection", c.message.split(' ').map(String::from));
+        }
         for (label, all) in [("damaged", &self.damaged), ("running", &self.restless)] {
             let texts = first_lines(all.iter().cloned(), all.len() as u64);
             for (i, text) in texts.into_iter().enumerate() {
@@ -115,8 +118,13 @@ impl Check {
                     let n = self.damaged.len() as u64;
                     gaps.push(count(n, "problem with metadata", "problems with metadata"));
                 }
+                if self.collection.as_ref().is_some_and(|c| c.affected) {
+                    gaps.push("caught in the middle of a garbage collection".into());
+                }
                 let mut out = format!("gaps: {}; rjcore dump writes the rest", gaps.join(", "));
-                if self.truncated.is_some() {
+                if self.only_caught() {
+                    out += "; another capture a moment later is most often whole";
+                } else if self.truncated.is_some() {
                     out += "; copy the core again if its source is whole";
                 } else if let Some(file) = self.lacking().filter(|f| self.is_missed(f)) {
                     let _ = write!(out, "; {}", file.where_to_find());
@@ -127,6 +135,13 @@ impl Check {
                 out
             }
         }
+    }
+
+    /// Whether a collection that was moving objects is the only gap.
+    pub fn only_caught(&self) -> bool {
+        let caught = self.collection.as_ref().is_some_and(|c| c.affected);
+        let absent = self.heap.as_ref().map_or(0, |h| h.absent);
+        caught && self.damaged.is_empty() && absent == 0
     }
 
     /// The verdict on a core that cannot be dumped.

@@ -6,7 +6,7 @@ use super::DumpSummary;
 use super::records::{
     EMPTY_TRACE, Put, RECORD_HEADER, double_bits, float_bits, sub, tag, value_type,
 };
-use super::threads::{Dumped, Threads};
+use super::threads::{Dumped, ROOT, Threads};
 use crate::error::Result;
 use crate::heap::{Heap, Traced};
 use crate::hotspot::class_facts::{ClassFacts, ClassReader};
@@ -18,13 +18,14 @@ use crate::hotspot::roots::{jni_globals, monitors_used};
 /// A record's length has 32 bits; class dumps get a new segment long before.
 const SEGMENT: usize = 1 << 20;
 
-/// Appends the dump's first part to `out`. Answers how many threads it named, and what names more.
-pub fn write<'h>(
-    heap: &'h Heap,
-    traced: Option<&'h Traced>,
+/// Appends the dump's first part to `out`. `unmounted` are virtual threads without carriers.
+pub fn write(
+    heap: &Heap,
+    traced: Option<&Traced>,
+    unmounted: &[u64],
     out: &mut Vec<u8>,
     summary: &mut DumpSummary,
-) -> Result<(u32, Threads<'h>)> {
+) -> Result<()> {
     let vm = heap.vm;
     let globals = jni_globals(vm, &mut summary.damaged)?;
     let monitors = monitors_used(vm, &mut summary.damaged)?;
@@ -57,6 +58,15 @@ pub fn write<'h>(
     for (serial, t) in (1..).zip(&dumped) {
         threads.trace(t, serial, out);
     }
+    // Of these only the roots are kept until their turn comes: they may be a million.
+    let mut roots_of_unmounted = Vec::new();
+    for (serial, &object) in (dumped.len() as u32 + 1..).zip(unmounted) {
+        let t = threads.unmounted(object);
+        utf8(heap, &threads.symbols(std::slice::from_ref(&t)), out);
+        threads.trace(&t, serial, out);
+        t.roots(serial, |root| roots_of_unmounted.extend_from_slice(root));
+        summary.roots += t.root_count() as u64;
+    }
     let mut segment = Segment::open(out);
     let object = vm.classes.named("java/lang/Object").map_or(0, |o| o.mirror);
     for (k, facts) in classes.iter().zip(&facts) {
@@ -69,6 +79,10 @@ pub fn write<'h>(
             segment.next();
             segment.out.extend_from_slice(root);
         });
+    }
+    for root in roots_of_unmounted.chunks(ROOT) {
+        segment.next();
+        segment.out.extend_from_slice(root);
     }
     for monitor in &monitors {
         segment.next();
@@ -90,8 +104,8 @@ pub fn write<'h>(
     segment.close();
     let frames: usize = dumped.iter().map(Dumped::root_count).sum();
     let roots = frames + monitors.len() + globals.len() + sticky.count();
-    summary.roots = roots as u64;
-    Ok((dumped.len() as u32, threads))
+    summary.roots += roots as u64;
+    Ok(())
 }
 
 fn empty_trace(out: &mut Vec<u8>) {
@@ -99,18 +113,6 @@ fn empty_trace(out: &mut Vec<u8>) {
     out.u4(EMPTY_TRACE);
     out.u4(0);
     out.u4(0);
-}
-
-/// The roots of threads that only the walk over the heap finds: unmounted virtual ones.
-pub fn virtual_threads(threads: &[Dumped], first_serial: u32, out: &mut Vec<u8>) {
-    let mut segment = Segment::open(out);
-    for (serial, t) in (first_serial..).zip(threads) {
-        t.roots(serial, |root| {
-            segment.next();
-            segment.out.extend_from_slice(root);
-        });
-    }
-    segment.close();
 }
 
 /// The symbols that name classes and fields.

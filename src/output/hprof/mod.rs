@@ -4,17 +4,20 @@
 //! files and no compression: it writes to what it is given.
 
 mod classes;
+mod flat;
 mod objects;
 pub mod plan;
 mod records;
 mod threads;
+mod unmounted;
+mod values;
 
 use std::io::Write;
 
 use serde::Serialize;
 
 use crate::error::{Error, Fault, Result};
-use crate::heap::{Heap, Traced, WalkReport, walk};
+use crate::heap::{Caught, Heap, Traced, WalkReport, walk};
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::perfdata;
 
@@ -29,12 +32,16 @@ pub struct DumpSummary {
     pub classes: u64,
     /// INSTANCE_DUMP and array records.
     pub objects: u64,
+    /// Of these, value objects that lie in others (JEP 401): their ids are no addresses.
+    pub flat_objects: u64,
     /// Roots of all kinds.
     pub roots: u64,
     /// Arrays cut short because a record cannot hold them; HotSpot does the same.
     pub truncated_arrays: u64,
     /// The walk's own report.
     pub walk: WalkReport,
+    /// A garbage collection that was under way.
+    pub caught: Option<Caught>,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
     /// Stacks that end early of threads that ran Java code, where frames are not always to be
@@ -42,15 +49,13 @@ pub struct DumpSummary {
     pub restless: Vec<String>,
 }
 
-/// How many threads a dump has named, and what names more.
-pub type Named<'h> = (u32, threads::Threads<'h>);
-
-/// The dump up to its first object: all that it holds of the metadata. Also answers how many
-/// threads it names, and its summary so far. `traced` tells which objects stacks may hold.
-pub fn head<'h>(
-    heap: &'h Heap,
-    traced: Option<&'h Traced>,
-) -> Result<(Vec<u8>, Named<'h>, DumpSummary)> {
+/// The dump up to its first object, and its summary so far: all that it holds of the metadata, and
+/// of the unmounted virtual threads named. `traced` tells which objects stacks may hold.
+pub fn head(
+    heap: &Heap,
+    traced: Option<&Traced>,
+    unmounted: &[u64],
+) -> Result<(Vec<u8>, DumpSummary)> {
     let vm = heap.vm;
     let mut summary = DumpSummary { damaged: heap.damaged.clone(), ..DumpSummary::default() };
     let mut out = Vec::new();
@@ -61,8 +66,8 @@ pub fn head<'h>(
     let times = perfdata::times(&perfdata::read(vm));
     let known = times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0)));
     out.u8(vm.taken_ms.unwrap_or(known));
-    let threads = classes::write(heap, traced, &mut out, &mut summary)?;
-    Ok((out, threads, summary))
+    classes::write(heap, traced, unmounted, &mut out, &mut summary)?;
+    Ok((out, summary))
 }
 
 /// Writes the whole dump. `progress` gets the bytes of heap as they are done.
@@ -74,13 +79,10 @@ pub fn write_dump(
 ) -> Result<DumpSummary> {
     let vm = heap.vm;
     let traced = heap.traced(threads)?;
-    let (head, (threads_named, mut named), mut summary) = head(heap, traced)?;
+    let unmounted = unmounted::find(heap, threads)?;
+    let (head, mut summary) = head(heap, traced, &unmounted)?;
     out.write_all(&head).map_err(Error::from_write)?;
     drop(head);
-    let (mut buffer, mut traces) = (Vec::new(), Vec::new());
-    let first_virtual = threads_named + 1;
-    let mut thread = first_virtual;
-
     summary.damaged.extend(traced.iter().flat_map(|t| t.damaged.iter().cloned()));
     let reference = match &vm.barrier {
         Barrier::Z(_) => plan::Copy::Barrier,
@@ -91,34 +93,25 @@ pub fn write_dump(
         _ => plan::Copy::Swap8,
     };
     let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k, reference)).collect();
+    let values = values::Plans::new(vm, reference);
+    let mut ids = values::Ids::new(vm.pointers.alignment);
     let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);
     let make = || {
-        let mut records = Records::new(heap, &plans);
+        let mut records = Records::new(heap, &plans, &values);
         crate::heap::Visitor::clear(&mut records);
         records
     };
     summary.walk = walk(heap, threads, make, |records, bytes| {
-        records.write(out).map_err(Error::from_write)?;
-        if !records.virtual_threads.is_empty() {
-            buffer.clear();
-            let met: Vec<_> = records.virtual_threads.iter().map(|t| named.unmounted(*t)).collect();
-            classes::virtual_threads(&met, thread, &mut buffer);
-            out.write_all(&buffer).map_err(Error::from_write)?;
-            // Not beside their roots: VisualVM wants one segment right behind the other.
-            classes::utf8(heap, &named.symbols(&met), &mut traces);
-            for t in &met {
-                named.trace(t, thread, &mut traces);
-                thread += 1;
-                summary.roots += t.root_count() as u64;
-            }
-        }
+        records.write(out, &mut ids).map_err(Error::from_write)?;
         summary.objects += records.objects;
+        summary.flat_objects += records.flat;
         summary.truncated_arrays += records.truncated;
         misfits += records.misfits;
         faults.append(&mut records.faults);
         progress(bytes);
         Ok(())
     })?;
+    summary.caught = heap.caught(&summary.walk);
     if misfits > 0 {
         summary.damaged.push(format!("{misfits} objects are smaller than their fields"));
     }
@@ -126,10 +119,9 @@ pub fn write_dump(
         summary.damaged.push(format!("part of a large array is written as zeroes: {fault}"));
     }
     summary.damaged.append(&mut summary.restless);
-    buffer.clear();
-    buffer.append(&mut traces);
-    buffer.record(tag::HEAP_DUMP_END, 0);
-    out.write_all(&buffer).map_err(Error::from_write)?;
+    let mut end = Vec::new();
+    end.record(tag::HEAP_DUMP_END, 0);
+    out.write_all(&end).map_err(Error::from_write)?;
     out.flush().map_err(Error::from_write)?;
     Ok(summary)
 }

@@ -11,6 +11,11 @@ use crate::hotspot::klass::Klass;
 /// Lines of a FRAME that are none (heapDumper.cpp): a native method's, an unknown one.
 const NATIVE_LINE: u32 = -3i32 as u32;
 const UNKNOWN_LINE: u32 = -1i32 as u32;
+/// The frame of a root of a thread that has none (heapDumper.cpp, JNILocalsDumper).
+const NO_FRAME: u32 = -1i32 as u32;
+
+/// Bytes of each of a thread's root sub-records: tag, object, and two numbers.
+pub const ROOT: usize = 1 + 8 + 4 + 4;
 
 /// A thread as the dump has it.
 #[derive(Debug)]
@@ -75,12 +80,14 @@ impl<'v> Threads<'v> {
             let entry = stack.frames.iter().position(|f| f.enters_continuation);
             let own = entry.map_or(0, |e| e + 1);
             let own = if t.mounted == 0 { 0 } else { own };
+            let handles = vm.fields.thread_active_handles.opt();
+            let mut handles = handles.and_then(|o| vm.mem.u64(t.addr.wrapping_add(o)).ok());
             if t.mounted != 0 {
                 let upper = &stack.frames[..entry.unwrap_or(0)];
-                out.push(self.dumped(t.mounted, upper, 0, &stack, None));
+                // They are those of the innermost frame, whosoever it is.
+                let own = if upper.is_empty() { None } else { handles.take() };
+                out.push(self.dumped(t.mounted, upper, 0, &stack, own));
             }
-            let handles = vm.fields.thread_active_handles.opt();
-            let handles = handles.and_then(|o| vm.mem.u64(t.addr.wrapping_add(o)).ok());
             out.push(self.dumped(t.object, &stack.frames[own..], own, &stack, handles));
         }
         out
@@ -132,7 +139,7 @@ impl<'v> Threads<'v> {
         }
         if frames.is_empty() {
             let all = handles.map(|b| vm.local_handles(b)).unwrap_or_default();
-            let jni = |object| Root { tag: sub::ROOT_JNI_LOCAL, object, frame: 0 };
+            let jni = |object| Root { tag: sub::ROOT_JNI_LOCAL, object, frame: NO_FRAME };
             roots.extend(all.into_iter().map(jni));
         }
         let record = |f: &Frame| FrameRecord {
@@ -206,7 +213,7 @@ impl Dumped {
 
     /// Calls `each` with the bytes of each root's sub-record.
     pub fn roots(&self, serial: u32, mut each: impl FnMut(&[u8])) {
-        let mut bytes = Vec::with_capacity(17);
+        let mut bytes = Vec::with_capacity(ROOT);
         bytes.u1(sub::ROOT_THREAD_OBJ);
         bytes.u8(self.object);
         bytes.u4(serial);

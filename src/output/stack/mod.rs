@@ -15,17 +15,9 @@ pub use values::Slot;
 
 use std::rc::Rc;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-/// An address, which JSON has as text: its numbers have 53 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Address(pub u64);
-
-impl Serialize for Address {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(&format_args!("{:#x}", self.0))
-    }
-}
+pub use crate::address::Address;
 
 /// Everything about the threads of a core.
 #[derive(Debug, Serialize)]

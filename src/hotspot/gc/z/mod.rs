@@ -10,7 +10,7 @@ use super::super::Vm;
 use super::super::barrier::Barrier;
 use super::super::flags::Flags;
 use super::super::unexported::z as facts;
-use super::{MarkBitmap, Region, Space, region};
+use super::{MarkBitmap, Region, RegionKind, Space, region};
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 use crate::vmstructs::{Field, Fields, Tables};
@@ -117,6 +117,27 @@ impl Z {
         pages.filter(|p| mem.contiguous(base | p.start) > 0).count()
     }
 
+    /// Pages by their size.
+    pub fn page_kinds(&self, mem: &Memory) -> Vec<RegionKind> {
+        let mut all = facts::PAGE_KINDS.map(|name| RegionKind { name, regions: 0 });
+        let mut last = 0;
+        for (_, addr) in self.pages.each(mem).filter(|p| !self.is_given_back(mem, p.1)) {
+            if addr != last
+                && let Ok(page) = self.page(mem, addr)
+                && let Some(kind) = all.get_mut(usize::from(page.kind))
+            {
+                kind.regions += 1;
+            }
+            last = addr;
+        }
+        all.into_iter().filter(|k| k.regions > 0).collect()
+    }
+
+    /// Whether a page's objects are all elsewhere: it only stands for their forwarding.
+    fn is_given_back(&self, mem: &Memory, page: u64) -> bool {
+        self.forwardings.iter().any(|f| f.is_given_back(mem, page))
+    }
+
     fn page(&self, mem: &Memory, addr: u64) -> Result<Page> {
         let what = || Error::unreadable(format!("the ZPage at {addr:#x}"));
         let at = |offset: u64| addr.wrapping_add(offset);
@@ -183,21 +204,20 @@ pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>
                 page.start
             )));
         }
-        // Its objects are all elsewhere; it only stands for their forwarding.
-        if z.forwardings.iter().any(|f| f.is_given_back(vm.mem, addr)) {
+        if z.is_given_back(vm.mem, addr) {
             continue;
         }
         // Being compacted in place, its objects that are still to be moved lie above its top.
         if z.forwardings.iter().any(|f| f.is_in_place(vm.mem, page.start, addr)) {
             page.top = page.end;
         }
-        let young = z.generational
-            && vm.mem.u8(addr.wrapping_add(z.page.kind + facts::PAGE_GENERATION_ID)).ok()
-                == Some(facts::YOUNG);
-        let space = match (page.kind, young) {
-            (facts::PAGE_LARGE, _) => Space::Humongous,
-            (_, true) => Space::Eden,
-            _ => Space::Old,
+        let byte = |offset: u64| vm.mem.u8(addr.wrapping_add(z.page.kind + offset)).ok();
+        let space = match page.kind {
+            facts::PAGE_LARGE => Space::Humongous,
+            _ if !z.generational => Space::Regular,
+            _ if byte(facts::PAGE_GENERATION_ID) != Some(facts::YOUNG) => Space::Old,
+            _ if byte(facts::PAGE_AGE) == Some(facts::EDEN) => Space::Eden,
+            _ => Space::Survivor,
         };
         let base = z.colours.base();
         if page.kind == facts::PAGE_LARGE {

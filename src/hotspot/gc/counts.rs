@@ -1,0 +1,102 @@
+//! How often a collector has run, and what kinds of regions it has: what a person asks of a heap
+//! before its objects.
+
+use serde::Serialize;
+
+use super::super::unexported::memory_managers as managers;
+use super::super::{Vm, perfdata};
+use super::{CollectedHeap, shenandoah};
+use crate::hotspot::barrier::Barrier;
+
+/// No heap's own structure is larger.
+const MAX_HEAP: u64 = 64 << 10;
+/// `sun.gc.collector.N`: HotSpot has three at most.
+const MAX_COLLECTORS: usize = 8;
+
+/// Collections of one sort.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Collections {
+    /// The VM's name for it: `ZGC Minor Cycles`, `G1 young collection pauses`.
+    pub name: String,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// Regions of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RegionKind {
+    /// HotSpot's name for it: `humongous_start`, `small`.
+    pub name: &'static str,
+    /// How many there are.
+    pub regions: u64,
+}
+
+/// All collections, and those of each sort.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// None where the VM does not tell.
+    pub all: Option<u64>,
+    /// As far as it tells.
+    pub by_name: Vec<Collections>,
+}
+
+/// How often the collector has run. `CollectedHeap::_total_collections` stays 0 in Shenandoah
+/// until 25, and counts ZGC's generations each; those two have GCMemoryManagers inside of their
+/// heap, which are what Java's own management beans count by.
+pub fn collections(vm: &Vm, heap: &CollectedHeap) -> Counted {
+    let total = heap.collections.map(u64::from);
+    if !heap.reachable_only {
+        return Counted { all: total, by_name: counters(vm) };
+    }
+    let by_name = by_managers(vm).unwrap_or_default();
+    let is_cycle = |c: &&Collections| managers::CYCLES.contains(&c.name.as_str());
+    let cycles = by_name.iter().filter(is_cycle).map(|c| c.count).sum();
+    let all = match by_name.is_empty() {
+        true => total.filter(|n| *n > 0),
+        false => Some(cycles),
+    };
+    Counted { all, by_name }
+}
+
+/// The regions that ZGC and Shenandoah have, by kind; nothing of other collectors.
+pub fn region_kinds(vm: &Vm) -> Vec<RegionKind> {
+    match &vm.barrier {
+        Barrier::Z(z) => z.page_kinds(vm.mem),
+        Barrier::Shenandoah(..) => shenandoah::region_kinds(vm).unwrap_or_default(),
+        Barrier::None | Barrier::Forwarded(_) => Vec::new(),
+    }
+}
+
+/// `sun.gc.collector.N` of the jvmstat counters.
+fn counters(vm: &Vm) -> Vec<Collections> {
+    let all = perfdata::read(vm);
+    let one = |i: usize| {
+        let of = |what: &str| all.get(&format!("sun.gc.collector.{i}.{what}"));
+        Some(Collections {
+            name: of("name")?.text()?.to_owned(),
+            count: of("invocations")?.number()?,
+        })
+    };
+    (0..MAX_COLLECTORS).filter_map(one).collect()
+}
+
+/// The GCMemoryManagers that lie in the heap's own structure, in its order: a name that only they
+/// have, behind a few MemoryPools.
+fn by_managers(vm: &Vm) -> Option<Vec<Collections>> {
+    let word = |at: u64| vm.mem.u64(at).ok();
+    let heap = word(vm.fields.collected_heap.opt()?)?;
+    let sizes = managers::HEAPS.iter().filter_map(|heap| vm.tables.size_of(heap));
+    let size = sizes.max()?.min(MAX_HEAP);
+    let one = |i: u64| -> Option<Collections> {
+        let at = heap + i * 8;
+        let name = vm.mem.cstr(word(at)?, managers::MAX_NAME).ok()?;
+        let name = managers::NAMES.iter().find(|n| n.as_bytes() == name)?;
+        let pools = vm.mem.u32(at - managers::NUM_POOLS_BEFORE_NAME).ok()?;
+        (1..=managers::MAX_POOLS).contains(&pools).then_some(())?;
+        // A flag or a timer's, then a pointer.
+        let newer = word(at + managers::LAST_STAT_AFTER_NAME)? <= 1;
+        let count = word(at + if newer { managers::NEWER_COUNT } else { managers::COUNT })?;
+        Some(Collections { name: (*name).to_owned(), count })
+    };
+    Some((2..size / 8).filter_map(one).collect())
+}

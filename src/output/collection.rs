@@ -1,0 +1,95 @@
+//! A core that was taken in the middle of a garbage collection: what that costs each command.
+
+use serde::Serialize;
+
+use crate::heap::Caught;
+
+/// What a command answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Each object with its contents: dump.
+    Objects,
+    /// Counts of objects: histo.
+    Counts,
+    /// Threads, which stand still at a safepoint, and what the heap has of them: stack.
+    Threads,
+    /// The same without a look at the heap.
+    Frames,
+    /// What the VM's own structures say: info.
+    Facts,
+    /// The memory as it is: trim.
+    Memory,
+}
+
+/// A collection that was under way, as a command tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Collection {
+    /// Whether objects were being moved, or nothing rules it out.
+    pub objects_moving: bool,
+    /// Whether this command's answer may be wrong for it.
+    pub affected: bool,
+    /// What it costs, for people.
+    pub message: String,
+    /// Whether stretches of the heap that hold no objects, such as the unfilled ends of the
+    /// buffers that objects are copied to, are no gap of this answer.
+    #[serde(skip)]
+    pub excuses: bool,
+}
+
+impl Collection {
+    /// What the collection costs that answer.
+    pub fn new(caught: Caught, answer: Answer) -> Collection {
+        let touched = matches!(answer, Answer::Objects | Answer::Counts);
+        let cost = match (answer, caught.moving) {
+            (Answer::Frames, _) => "frames and locks are whole",
+            (_, false) => "it costs nothing here: no object was being moved",
+            (Answer::Objects, true) => {
+                "objects that were being moved may be missing, there twice, or half moved"
+            }
+            (Answer::Counts, true) => {
+                "objects that were being moved may be left out or counted twice"
+            }
+            (Answer::Threads, true) => {
+                "frames and locks are whole; only what is searched for in the heap (ownable \
+                 synchronizers, virtual threads without carriers) may lack something"
+            }
+            (Answer::Facts, true) => "only the spaces' used bytes are those of that moment",
+            (Answer::Memory, true) => {
+                "the memory is kept as it is; a dump of it has what a dump of this core has"
+            }
+        };
+        let message = format!("the process stopped in the middle of a garbage collection: {cost}");
+        Collection {
+            objects_moving: caught.moving,
+            affected: touched && caught.moving,
+            excuses: !touched && caught.moving,
+            message,
+        }
+    }
+
+    /// What it costs each command, a line each.
+    pub fn costs(caught: Caught) -> [String; 3] {
+        let moved = match caught.moving {
+            true => "objects that were being moved may be missing, there twice, or half moved",
+            false => "nothing: no object was being moved",
+        };
+        [
+            format!("dump, histo: {moved}"),
+            "stack: nothing of frames and locks".into(),
+            "info, check, trim: nothing".into(),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_answers_about_objects_are_affected_and_only_where_some_move() {
+        let affected = |moving, answer| Collection::new(Caught { moving }, answer).affected;
+        let all = [Answer::Objects, Answer::Counts, Answer::Threads, Answer::Facts, Answer::Memory];
+        assert_eq!(all.map(|a| affected(true, a)), [true, true, false, false, false]);
+        assert_eq!(all.map(|a| affected(false, a)), [false; 5]);
+    }
+}
