@@ -79,7 +79,9 @@ pub fn collect(
     let unmounted: Vec<VirtualThread> = unmounted.collect();
     let kernel_name = |tid| core.thread_name(tid).map(str::to_owned);
     let native = |tid| options.native.map(|unwinder| native_stack(&walker, tid, unwinder));
-    let vm_threads = vm.vm_threads(threads, kernel_name).into_iter().map(|t| VmThread {
+    let (listed, unlisted): (Vec<_>, Vec<_>) =
+        vm.vm_threads(threads, kernel_name).into_iter().partition(|t| t.listed);
+    let vm_threads = listed.into_iter().map(|t| VmThread {
         name: t.name,
         cpu_ms: cpu_ms(core, |n| n.tid == t.tid),
         os_priority: os_priority(vm),
@@ -91,9 +93,13 @@ pub fn collect(
     let vm_threads: Vec<VmThread> = vm_threads.collect();
     let known =
         |tid: u32| threads.iter().any(|t| t.tid == tid) || vm_threads.iter().any(|t| t.nid == tid);
+    let other_name = |tid| match unlisted.iter().find(|t| t.tid == tid) {
+        Some(t) => t.name.clone(),
+        None => kernel_name(tid).unwrap_or_else(|| "(no thread of the VM)".into()),
+    };
     let others = core.threads().iter().filter(|n| options.native.is_some() && !known(n.tid as u32));
     let others = others.map(|n| VmThread {
-        name: kernel_name(n.tid).unwrap_or_else(|| "(no thread of the VM)".into()),
+        name: other_name(n.tid),
         cpu_ms: cpu_ms(core, |other| other.tid == n.tid),
         os_priority: None,
         tid: None,
