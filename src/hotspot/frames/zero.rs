@@ -63,12 +63,22 @@ impl Walker<'_> {
     pub(super) fn zero_caught(&self, bounds: Bounds) -> Next {
         let size = self.vm.tables.size_of("JavaThread").unwrap_or(0).min(MAX_THREAD);
         let words = (0..size / 8).filter_map(|i| self.word(bounds.thread.wrapping_add(i * 8)));
-        let frames = words.filter(|fp| {
-            (bounds.low..bounds.high).contains(fp) && self.zero_method(*fp, bounds).is_some()
-        });
+        let frames = words
+            .filter(|fp| (bounds.low..bounds.high).contains(fp) && self.is_zero_frame(*fp, bounds));
         match frames.min() {
             Some(fp) => self.zero_frame(fp, Trust::Near),
             None => Next::Broken("no frame of the interpreter was found".into()),
+        }
+    }
+
+    /// Whether a frame of this thread's is at `fp`: its state or its JavaCallWrapper, which both
+    /// begin with the thread, say so.
+    fn is_zero_frame(&self, fp: u64, bounds: Bounds) -> bool {
+        let wrapper = || self.word(self.slot(fp, zero::CALL_WRAPPER)?);
+        match self.slot(fp, zero::FRAME_TYPE) {
+            Some(zero::ENTRY_FRAME) => wrapper() == Some(bounds.thread),
+            Some(zero::INTERPRETER_FRAME) => self.zero_method(fp, bounds).is_some(),
+            _ => false,
         }
     }
 
