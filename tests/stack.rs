@@ -121,6 +121,18 @@ others! {
     newest: jdks::newest(), "Stacks virtual";
 }
 
+/// 8 sets no collector's flag on a machine of one CPU, nor where ParNew alone is asked for: the heap is Serial's.
+#[test]
+fn jdk8_that_chose_no_collector() {
+    for flag in ["-XX:+NeverActAsServerClassMachine", "-XX:+UseParNewGC"] {
+        let dir = Scratch::new("stack-8-no-collector");
+        let jvm = jdks::start(8, &[&FLAGS[..], &[flag]].concat(), "Stacks", &dir);
+        assert!(!jvm.jcmd(&["VM.flags"]).contains("UseSerialGC"));
+        let root = jdks::root();
+        faithful(8, jvm, &dir, &["--sysroot", root.to_str().expect("UTF-8")]);
+    }
+}
+
 /// What a compiled Object.wait has lost of its object: 8 prints nothing, later ones say so.
 #[test]
 fn compiled_waits() {
