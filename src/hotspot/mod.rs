@@ -121,6 +121,8 @@ pub struct Vm<'a> {
     pub archive: Option<(u64, u64)>,
     /// When the core was taken, in ms since 1970, where it says so.
     pub taken_ms: Option<u64>,
+    /// Where an OSThread has the kernel's id of its thread, if that is known.
+    pub osthread_id: Option<u64>,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
 }
@@ -158,7 +160,8 @@ impl<'a> Vm<'a> {
             e => e,
         };
         let flags = Flags::read(mem, &tables, &fields).map_err(named)?;
-        gc::check(&flags).map_err(|e| Error::Unsupported(format!("{}: {e}", version.text())))?;
+        gc::check(&flags, &fields)
+            .map_err(|e| Error::Unsupported(format!("{}: {e}", version.text())))?;
         let pointers = Pointers::read(mem, &tables, &fields, &flags).map_err(named)?;
         let barrier = Barrier::read(mem, &tables, &fields, &flags, &pointers).map_err(named)?;
         let reader = Reader { mem, fields: &fields, pointers, barrier: &barrier };
@@ -169,7 +172,7 @@ impl<'a> Vm<'a> {
             .zip(bound(fields.archive_top))
             .filter(|(base, top)| base < top);
         let taken_ms = core.origin().map(|o| o.captured_ms);
-        Ok(Vm {
+        let mut vm = Vm {
             mem,
             library,
             tables,
@@ -183,8 +186,11 @@ impl<'a> Vm<'a> {
             classes,
             archive,
             taken_ms,
+            osthread_id: None,
             damaged,
-        })
+        };
+        vm.osthread_id = threads::osthread_id(&vm);
+        Ok(vm)
     }
 
     /// The facts that structure readers share.
