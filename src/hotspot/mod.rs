@@ -26,6 +26,7 @@ pub mod thread_facts;
 mod thread_notes;
 pub mod threads;
 mod unexported;
+pub mod values;
 pub mod version;
 
 use crate::corefile::CoreFile;
