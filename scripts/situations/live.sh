@@ -22,10 +22,13 @@ wrong_files() { # VERSION
         refuses jcmd Thread.dump_to_file "$dir/none/t.txt"
         refuses jcmd Thread.dump_to_file "$dir/old"
     fi
-    if [ "$1" -ge 17 ]; then
-        refuses jcmd JFR.dump "filename=$dir/none/r.jfr"
-        refuses jcmd JFR.start name=x duration=1d "filename=$dir/none/r.jfr"
-        refuses jcmd Compiler.perfmap "$dir/none/p.map"
+    if [[ " 17 25 28 " == *" $1 "* ]]; then
+        rj attach "$pid" jcmd JFR.start name=x
+        code 0
+        refuses jcmd JFR.dump name=x "filename=$dir/none/r.jfr"
+        rj attach "$pid" jcmd JFR.dump name=x "filename=$dir/r.jfr"
+        code 0
+        refuses jcmd JFR.start name=y duration=1d "filename=$dir/none/r.jfr"
     fi
     # What works ends well.
     rj attach "$pid" jcmd GC.heap_dump "$dir/h.hprof"
