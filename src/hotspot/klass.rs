@@ -269,11 +269,6 @@ impl Classes {
             || k.kind == Kind::FlatArray && k.flat_elements.is_none_or(|e| !known(e.klass))
     }
 
-    /// The place of the klass at `addr` in `all`.
-    pub fn number(&self, addr: u64) -> Option<usize> {
-        self.by_addr.get(&addr).map(|&i| i as usize)
-    }
-
     /// All of them, in the order of the class loaders' lists.
     pub fn all(&self) -> &[Klass] {
         &self.all

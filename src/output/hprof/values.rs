@@ -35,8 +35,8 @@ impl Flat {
         place: u32,
     ) -> Option<Flat> {
         let number = vm.classes.number(klass)?;
-        vm.classes.all()[number].value?;
-        Some(Flat { klass: number as u32, offset, null_marker, place })
+        vm.classes.all()[number as usize].value?;
+        Some(Flat { klass: number, offset, null_marker, place })
     }
 
     /// An element of a flat array.
@@ -45,7 +45,7 @@ impl Flat {
         let value = vm.classes.get(elements.klass)?.value?;
         let marker = match (elements.nullable, value.null_marker) {
             (false, _) => None,
-            (true, Some(marker)) => Some(marker - value.payload),
+            (true, Some(marker)) => Some(marker.checked_sub(value.payload)?),
             (true, None) => return None,
         };
         Flat::new(vm, elements.klass, 0, marker, 0)
