@@ -1,7 +1,8 @@
 //! rjcore reads the ELF core of a HotSpot JVM: heap dumps, histograms and facts, with no JDK.
 //!
 //! The layers, each importing only from those above it:
-//! `address` -> `error` -> `capture` -> `live` -> `corefile` -> `symbols` -> `native` -> `vmstructs` -> `hotspot` -> `heap` -> `output` ->
+//! `address` -> `error` -> `capture` -> `live` -> `corefile` -> `symbols` -> `native` -> `vmstructs` ->
+//! `hotspot` -> `heap` -> `output` ->
 //! `cli`.
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]

@@ -359,9 +359,7 @@ fn a_hole_in_the_heap() {
         assert!(!line.contains(".jsa"), "no file has what was anonymous memory: {line}");
         let stretches = json["heap"]["stretches"].as_array().expect("stretches");
         let covers = |s: &&Value| {
-            s["space"] == "old"
-                && s["start"].as_u64() <= Some(from)
-                && s["end"].as_u64() >= Some(to)
+            s["space"] == "old" && address(&s["start"]) <= from && address(&s["end"]) >= to
         };
         assert_eq!(stretches.iter().filter(covers).count(), 1, "{json}");
         dump(&holed, &dir.path("out.hprof"), &[], 3);
@@ -428,4 +426,10 @@ fn no_core_at_all() {
     let json = check(&core, &[], 1);
     assert_eq!(json["verdict"], "unreadable");
     assert!(json["line"].as_str().is_some_and(|l| l.contains("no libjvm.so")), "{json}");
+}
+
+/// An address as JSON has it: "0x7f00".
+fn address(v: &Value) -> u64 {
+    let text = v.as_str().and_then(|t| t.strip_prefix("0x")).expect("an address");
+    u64::from_str_radix(text, 16).expect("hexadecimal")
 }

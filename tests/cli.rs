@@ -120,9 +120,9 @@ fn info_and_histo_say_what_the_jvm_was() {
     assert!(all["spaces"].as_object().expect("spaces").len() > 1, "one space only");
     let table = text(rjcore().arg("histo").arg(&core).args(["--top", "3"]));
     let lines: Vec<&str> = table.lines().collect();
-    assert_eq!(lines.len(), 5, "head, three rows, total:\n{table}");
-    let end = |l: &str| l.find("class name").or_else(|| l.rfind(' ').map(|i| i + 1));
-    assert_eq!(end(lines[0]), end(lines[1]), "columns do not line up:\n{table}");
+    assert_eq!(lines.len(), 6, "head, line, three rows, total:\n{table}");
+    let name = lines[0].find("class name").expect("a column");
+    assert_eq!(lines[2].get(name - 1..name + 1), Some(" ["), "columns do not line up:\n{table}");
 }
 
 /// What a newcomer needs who adds a JDK: each row as the tables have it, and what rjcore would use.
@@ -183,7 +183,12 @@ fn outputs_are_refused_and_gaps_have_their_exit_code() {
     let dir = Scratch::new("cli-refusals");
     let core = core(&dir, 17, "-XX:+UseSerialGC");
     let out = dir.path("out.hprof");
-    refused(rjcore().arg("dump").arg(&core), "--output <OUT>");
+    std::fs::write(dir.path("gcore.hprof"), "mine").expect("a file");
+    // Without -o it has the core's name, and replaces nothing.
+    refused(rjcore().arg("dump").arg(&core).current_dir(dir.path("")), "exists already");
+    run(rjcore().arg("dump").arg(&core).arg("--gz").current_dir(dir.path("")));
+    assert!(bytes(&dir.path("gcore.hprof.gz")).starts_with(&[0x1f, 0x8b]));
+    assert_eq!(bytes(&dir.path("gcore.hprof")), b"mine");
     refused(rjcore().arg("histo").arg(&core).args(["--threads", "0"]), "--threads");
     refused(rjcore().arg("dump").arg(&core).args(["--gz=10", "-o", "x"]), "--gz");
     refused(rjcore().arg("dump").arg(&core).args(["--json", "-o", "-"]), "standard output");

@@ -109,6 +109,41 @@ fn others_open_it(version: u32, gc: &str) {
     slurp(&dump, &dir.path("ours.hprof"));
 }
 
+/// The readers that docs/hprof.md names, and whether they take a file: VisualVM, hprof-slurp, jhat of JDK 8.
+fn who_opens(file: &Path) -> [bool; 3] {
+    let jar = dep(".test-deps/visualvm/org-graalvm-visualvm-lib-jfluid-heap.jar");
+    let path = std::env::join_paths([classes(), jar]).expect("a class path");
+    let mut visualvm = Command::new(jdk(17).join("bin/java"));
+    visualvm.arg("-cp").arg(path).arg("VisualVmCount").arg(file).arg("java.lang.String");
+    let mut slurp = Command::new(dep(".test-deps/bin/hprof-slurp"));
+    let mut jhat = jdks::command(8, "jhat");
+    let commands = [&mut visualvm, slurp.arg(file), jhat.args(["-parseonly", "true"]).arg(file)];
+    commands.map(|cmd| {
+        let out = cmd.output().unwrap_or_else(|e| panic!("{cmd:?}: {e}"));
+        println!("{cmd:?}: {}", String::from_utf8_lossy(&out.stderr));
+        out.status.success()
+    })
+}
+
+/// What --help and docs/hprof.md say of --gz: these readers open no gzipped dump, be it HotSpot's or ours, and
+/// what gunzip makes of ours they all do.
+#[test]
+fn gzipped_dumps_are_unpacked_first() {
+    let dir = Scratch::new("readers-gz");
+    let jvm = Jvm::start(17, &SMALL, "Sample", &dir);
+    let (theirs, ours) = (dir.path("theirs.hprof.gz"), dir.path("ours.hprof.gz"));
+    jvm.jcmd(&["GC.heap_dump", "-all", "-gz=1", theirs.to_str().expect("UTF-8")]);
+    let core = dir.path("core");
+    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    drop(jvm);
+    run(rjcore().arg("dump").arg(&core).arg("--gz").arg("-o").arg(&ours));
+    assert_eq!([who_opens(&theirs), who_opens(&ours)], [[false; 3]; 2]);
+    run(Command::new("gunzip").arg("-k").arg(&ours));
+    assert_eq!(who_opens(&dir.path("ours.hprof")), [true; 3]);
+    let help = text(rjcore().args(["dump", "--help"]));
+    assert!(help.contains("gunzip"), "{help}");
+}
+
 #[test]
 fn others_open_jdk17_serial() {
     others_open_it(17, "-XX:+UseSerialGC");

@@ -194,17 +194,39 @@ fn locals() {
     let nested = printed.split("\tat Stacks.nested(").nth(1).expect("the frame");
     let nested = nested.split("\tat ").next().expect("its lines");
     // void nested(int a, long b, double d, String s), called with 1, 2, 3, "four".
-    for line in
-        ["local 1: 1 ", " (a java.lang.String) \"four\"", " (a java.lang.Object)", " (a Stacks)"]
-    {
+    for line in [
+        "local 1: 1\n",
+        "local 2: 2 (long)\n",
+        "local 4: 3.0 (double)\n",
+        " (a java.lang.String) \"four\"\n",
+        " (a java.lang.Object)\n",
+        " (a Stacks)\n",
+    ] {
         assert!(nested.contains(line), "{line}: {nested}");
     }
+    // A long is one value, and what nothing uses at this place is none.
+    for slot in ["local 3:", "local 5:", "local 9:", "local 10:", "stack "] {
+        assert!(!nested.contains(slot), "{slot} {nested}");
+    }
+    // static native void sleep(long): its argument, and nothing of what the VM keeps behind it.
+    let native = printed.split("Thread.sleep(java.base").nth(1).expect("the frame");
+    let native = native.split("\tat ").next().expect("its lines");
+    let lines: Vec<&str> = native.lines().skip(1).collect();
+    assert_eq!(lines, ["\t  local 0: 1000000000 (long)"], "{native}");
     let all: Value =
         serde_json::from_str(&text(rjcore().arg("stack").arg(&core).args(["--locals", "--json"])))
             .expect("JSON");
     let threads = all["threads"].as_array().expect("threads");
     let main = threads.iter().find(|t| t["name"] == "main").expect("main");
     let frames = main["stack"]["frames"].as_array().expect("frames");
+    let values = |t: &Value| t["stack"]["frames"].as_array().expect("frames").clone();
+    let nested = threads.iter().find(|t| t["name"] == "Nested").expect("the thread");
+    let nested = values(nested).into_iter().find(|f| f["method"] == "nested").expect("the frame");
+    let slots: Vec<_> = nested["values"].as_array().expect("values").iter().collect();
+    let of = |slot: u64| slots.iter().find(|s| s["slot"] == slot).expect("a slot");
+    assert_eq!((&of(2)["type"], &of(2)["value"]), (&"long".into(), &"2".into()));
+    assert_eq!((&of(4)["type"], &of(4)["value"]), (&"double".into(), &"3.0".into()));
+    assert_eq!((&of(6)["text"], &of(6)["cut"]), (&"four".into(), &false.into()));
     let first = &frames.last().expect("a frame")["values"][0];
     // main's arguments: none were given.
     assert_eq!((&first["class"], &first["length"]), (&"[Ljava.lang.String;".into(), &0.into()));

@@ -1,6 +1,6 @@
 //! `rjcore dump`: the heap as HPROF, of a core or of a live JVM.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -21,10 +21,14 @@ use crate::output::interrupt;
 use crate::output::report::{Gaps, count, size, size_exact};
 use crate::output::sink::{Sink, Target};
 
+/// Ends of names that say how a core is packed.
+const PACKED: [&str; 10] = ["zst", "gz", "xz", "lz4", "bz2", "tar", "tgz", "txz", "tzst", "zip"];
+
 const EXAMPLES: &str = "\
 Examples:
+  rjcore dump core.1234                           # writes core.1234.hprof
   rjcore dump core.1234 -o heap.hprof
-  rjcore dump core.1234.zst --gz -o heap.hprof.gz
+  rjcore dump core.1234.zst --gz -o heap.hprof.gz # to store or send; `gunzip` it for VisualVM
   rjcore dump --pid 1234 -o heap.hprof
   rjcore dump core.1234 --sysroot /mnt/image -o heap.hprof
   rjcore dump core.1234 -o - | zstd > heap.hprof.zst";
@@ -44,13 +48,16 @@ pub struct Args {
     files: Files,
     #[command(flatten)]
     how: How,
-    /// Where to write the dump; `-` is standard output
+    /// Where to write the dump [default: CORE.hprof in this directory, with --pid
+    /// java_pidPID.hprof]; `-` is standard output
     #[arg(short, long, value_name = "OUT")]
-    output: OsString,
+    output: Option<OsString>,
     /// Replace OUT if it exists
     #[arg(long)]
     overwrite: bool,
-    /// Compress with gzip, in blocks that readers can seek to; level 1 (the default) to 9
+    /// Compress with gzip, in blocks that readers can seek to; level 1 (the default) to 9. Eclipse
+    /// MAT opens such a dump; VisualVM, hprof-slurp and jhat do not, HotSpot's own neither: unpack it
+    /// for them with `gunzip -k FILE.hprof.gz`
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "1", value_parser = clap::value_parser!(u8).range(1..=9))]
     gz: Option<u8>,
@@ -77,7 +84,7 @@ struct Summary {
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
-        let target = Target::new(&self.output, self.overwrite);
+        let target = Target::new(&self.output_name(), self.overwrite);
         if self.json && target == Target::Stdout {
             return Err(Error::Usage(
                 "--json and `-o -` both want standard output; give a file with -o FILE".into(),
@@ -109,6 +116,20 @@ impl Args {
             print_json(&summary)?;
         }
         Ok(Outcome::of(summary.whole))
+    }
+
+    /// The name that was asked for, or the core's own with another end; of a live JVM the one that
+    /// HotSpot itself takes. The current directory is as good a place as for a core.
+    fn output_name(&self) -> OsString {
+        if let Some(name) = &self.output {
+            return name.clone();
+        }
+        let mut name = match (&self.core, self.pid) {
+            (Some(core), _) => OsString::from(plain_name(core)),
+            (None, pid) => format!("java_pid{}", pid.unwrap_or_default()).into(),
+        };
+        name.push(if self.gz.is_some() { ".hprof.gz" } else { ".hprof" });
+        name
     }
 
     /// The core, and how it was taken if that was done just now.
@@ -149,6 +170,17 @@ impl Args {
         let bytes = sink.finish()?;
         Ok((summary, bytes))
     }
+}
+
+/// A core's file name without what says how it is packed.
+fn plain_name(core: &Path) -> &OsStr {
+    let mut name = Path::new(core.file_name().unwrap_or(OsStr::new("core")));
+    while let Some(end) = name.extension().and_then(OsStr::to_str)
+        && PACKED.contains(&end)
+    {
+        name = Path::new(name.file_stem().unwrap_or_default());
+    }
+    name.as_os_str()
 }
 
 impl Summary {

@@ -1,16 +1,19 @@
 //! `rjcore histo`: instances and bytes per class.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::progress::Progress;
 use super::source::Source;
 use super::{Outcome, print, print_json, tell};
+use crate::address::Address;
 use crate::error::Result;
 use crate::hotspot::gc::Space;
 use crate::output::collection::Answer;
 use crate::output::histo::{Count, Row, histogram};
-use crate::output::report::{Gaps, Table};
+use crate::output::report::{Gaps, Table, clean};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +21,7 @@ Examples:
   rjcore histo core.1234 --by-space --top 20
   rjcore histo core.1234 --json | jq '.classes[:3]'";
 
-/// Count instances and bytes per class, as `jmap -histo` does
+/// Count instances and bytes per class, in the form of `jcmd PID GC.class_histogram -all`
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -51,16 +54,17 @@ struct Report {
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
         let opened = self.source.open()?;
-        let (rows, walk, metadata, caught) = opened.with_heap(|heap| {
+        let (rows, walk, metadata, caught, modules) = opened.with_heap(|heap| {
             let progress = Progress::new("counting", heap.used());
             let (rows, walk) = histogram(heap, self.source.threads(), &|n| progress.add(n))?;
-            let caught = heap.caught(&walk);
-            Ok((rows, walk, heap.all_damaged(), caught))
+            let (caught, modules) = (heap.caught(&walk), heap.vm.has_modules());
+            Ok((rows, walk, heap.all_damaged(), caught, modules))
         })?;
         let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing)
             .caught(caught, Answer::Counts);
         let mut total = Row {
             class: "Total".into(),
+            module: None,
             class_id: 0,
             count: Count::default(),
             spaces: Default::default(),
@@ -82,7 +86,11 @@ impl Args {
                 gaps,
             })?;
         } else {
-            print(self.table(shown, &total).text().as_bytes())?;
+            let text = match self.by_space {
+                true => self.table(shown, &total).text(),
+                false => histogram_text(shown, &total, modules),
+            };
+            print(text.as_bytes())?;
             tell(&gaps.text());
         }
         Ok(Outcome::of(whole))
@@ -91,7 +99,8 @@ impl Args {
     fn class(&self, row: &Row) -> Value {
         let mut out = json!({
             "name": row.class,
-            "id": row.class_id,
+            "module": row.module,
+            "id": Address(row.class_id),
             "instances": row.count.instances,
             "bytes": row.count.bytes,
         });
@@ -120,7 +129,7 @@ impl Args {
             let numbers: Vec<String> = cells(row);
             let mut line = vec![format!("{}:", i + 1)];
             line.extend(numbers);
-            line.push(row.class.clone());
+            line.push(with_module(row));
             table.row(line);
         }
         let numbers: Vec<String> = cells(total);
@@ -129,6 +138,27 @@ impl Args {
         table.row(line);
         table
     }
+}
+
+/// `java.lang.String (java.base@17.0.15)`.
+fn with_module(row: &Row) -> String {
+    match &row.module {
+        Some(module) => format!("{} ({module})", row.class),
+        None => row.class.clone(),
+    }
+}
+
+/// The text of `jcmd PID GC.class_histogram`, character for character: so that the two diff.
+fn histogram_text(rows: &[Row], total: &Row, modules: bool) -> String {
+    let of = if modules { " (module)" } else { "" };
+    let head = format!(" num     #instances         #bytes  class name{of}");
+    let mut out = format!("{head}\n{}\n", "-".repeat(head.len()));
+    for (i, row) in rows.iter().enumerate() {
+        let (n, bytes) = (row.count.instances, row.count.bytes);
+        let _ = writeln!(out, "{:4}: {n:13}  {bytes:13}  {}", i + 1, clean(&with_module(row)));
+    }
+    let _ = writeln!(out, "Total {:13}  {:13}", total.count.instances, total.count.bytes);
+    out
 }
 
 fn used_spaces(total: &Row) -> impl Iterator<Item = Space> {

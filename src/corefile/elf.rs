@@ -17,7 +17,7 @@ use super::unpack::Packing;
 use super::{
     CoreFile, EM_AARCH64, EM_X86_64, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation,
 };
-use crate::capture::notes::{NT_ORIGIN, OWNER};
+use crate::capture::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
 use crate::error::{Error, Result};
 
 type Header = FileHeader64<LE>;
@@ -166,7 +166,8 @@ impl CoreFile {
         let align = if align == 8 { 8 } else { 4 };
         let Ok(notes) = NoteIterator::<Header>::new(LE, align, data) else { return };
         for note in notes.map_while(|n| n.ok()) {
-            if note.name() == OWNER.as_bytes() && note.n_type(LE).0 == NT_ORIGIN {
+            let ours = matches!(note.n_type(LE).0, NT_ORIGIN | NT_ORIGIN_OLD);
+            if note.name() == OWNER.as_bytes() && ours {
                 self.origin = serde_json::from_slice(note.desc()).ok();
             }
             if note.name() != b"CORE" {

@@ -1,5 +1,7 @@
 //! Instances and bytes per class, as `jmap -histo` counts them, and per space.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use crate::address::hex;
@@ -29,6 +31,9 @@ impl Count {
 pub struct Row {
     /// As `jmap -histo` prints it: `[B`, `java.lang.String`.
     pub class: String,
+    /// `java.base@17.0.15`, where the class is in a named module.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
     /// Address of the class's mirror: several classes can share a name.
     #[serde(serialize_with = "hex")]
     pub class_id: u64,
@@ -69,7 +74,8 @@ impl Visitor for Counter {
     }
 }
 
-/// Counts the heap's objects; rows with the most bytes first, then by name.
+/// Counts the heap's objects; rows in the order of `jcmd GC.class_histogram`: those with the most
+/// bytes first, then by name.
 pub fn histogram(
     heap: &Heap,
     threads: usize,
@@ -95,12 +101,19 @@ pub fn histogram(
         .map(|(k, spaces)| {
             let mut count = Count::default();
             spaces.iter().for_each(|s| count.add(s));
-            Row { class: heap.vm.external_name(k), class_id: k.mirror, count, spaces }
+            (k, count, spaces)
         })
-        .filter(|row| row.count.instances > 0)
+        .filter(|(_, count, _)| count.instances > 0)
+        .map(|(k, count, spaces)| Row {
+            class: heap.vm.external_name(k),
+            module: heap.vm.module(k).map(|m| m.text()),
+            class_id: k.mirror,
+            count,
+            spaces,
+        })
         .collect();
-    rows.sort_by(|a, b| {
-        (b.count.bytes, &a.class, a.class_id).cmp(&(a.count.bytes, &b.class, b.class_id))
-    });
+    // KlassInfoEntry::compare: arrays before other classes.
+    let order = |r: &Row| (Reverse(r.count.bytes), !r.class.starts_with('['));
+    rows.sort_by(|a, b| (order(a), &a.class, a.class_id).cmp(&(order(b), &b.class, b.class_id)));
     Ok((rows, report))
 }

@@ -84,7 +84,7 @@ impl Registers {
 }
 
 /// Which slots hold references, by method and bytecode index.
-type Masks = HashMap<(u64, i32), Option<Arc<Vec<bool>>>>;
+type Masks = HashMap<(u64, i32), Option<Arc<oop_mask::Slots>>>;
 
 /// What a frame's values are read from.
 #[derive(Debug, Clone)]

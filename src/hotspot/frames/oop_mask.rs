@@ -1,5 +1,5 @@
-//! Which local variables of an interpreted frame are references: what HotSpot computes in
-//! `GenerateOopMap`, by following the code from its start. Where only an exception leads to, the
+//! What a method's local variables hold at a place: which are references, as HotSpot computes in
+//! `GenerateOopMap`, by following the code from its start, and of which type the others are. Where only an exception leads to, the
 //! StackMapTable that javac wrote says what is there (JVMS 4.7.4).
 
 use std::collections::BTreeMap;
@@ -16,35 +16,42 @@ const MAX_PASSES: usize = 1 << 14;
 
 /// What a slot holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
+pub(super) enum Slot {
     Unset,
-    Value,
+    /// An int, or what the bytecodes take for one.
+    Int,
+    Float,
+    /// A long, which takes the next slot too.
+    Long,
+    /// The same of a double.
+    Double,
+    /// The second slot of a long or double.
+    Half,
     Reference,
     /// This or that, by the way that was taken: nobody can use it.
     Conflict,
 }
 
-type Slots = Vec<Slot>;
+pub(super) type Slots = Vec<Slot>;
 
 impl Walker<'_> {
-    /// Whether each local variable is a reference at `bci`. None where the code does not add up,
-    /// or has subroutines (`jsr`).
-    pub(super) fn reference_locals(&self, method: &Method, bci: i32) -> Option<Arc<Vec<bool>>> {
+    /// What each local variable is at `bci`. None where the code does not add up, or has
+    /// subroutines (`jsr`).
+    pub(super) fn local_types(&self, method: &Method, bci: i32) -> Option<Arc<Slots>> {
         let mut known = self.masks.borrow_mut();
-        let find = || self.find_references(method, bci).map(Arc::new);
+        let find = || self.find_types(method, bci).map(Arc::new);
         known.entry((method.addr, bci)).or_insert_with(find).clone()
     }
 
-    fn find_references(&self, method: &Method, bci: i32) -> Option<Vec<bool>> {
+    fn find_types(&self, method: &Method, bci: i32) -> Option<Slots> {
         let bci = usize::try_from(bci).ok()?;
         let max = usize::from(method.max_locals);
         let vm = self.vm;
         let signature = vm.reader().symbol_bytes(method.signature)?;
         let entries = parameters(signature, method.is_static)?;
         let at_start = slots(&entries, max);
-        let references = |s: &Slots| s.iter().map(|s| *s == Slot::Reference).collect();
         if method.is_native || max == 0 {
-            return Some(references(&at_start));
+            return Some(at_start);
         }
         let code = vm.mem.slice(method.code, u64::from(method.code_size)).ok()?;
         if code.len().saturating_mul(max) > MAX_WORK {
@@ -61,7 +68,7 @@ impl Walker<'_> {
                 flow.follow()?;
             }
         }
-        flow.state(bci).map(|s| references(&s))
+        flow.state(bci)
     }
 
     fn stack_map(&self, method: &Method) -> Option<Vec<u8>> {
@@ -76,14 +83,11 @@ impl Walker<'_> {
     }
 }
 
-/// A verification type: how many slots, and whether a reference.
-type Entry = (usize, bool);
-
 /// What a method has in its locals when it starts.
-fn parameters(signature: &[u8], is_static: bool) -> Option<Vec<Entry>> {
+fn parameters(signature: &[u8], is_static: bool) -> Option<Vec<Slot>> {
     let mut out = Vec::new();
     if !is_static {
-        out.push((1, true));
+        out.push(Slot::Reference);
     }
     let mut rest = signature.strip_prefix(b"(")?;
     loop {
@@ -96,26 +100,31 @@ fn parameters(signature: &[u8], is_static: bool) -> Option<Vec<Entry>> {
             b'L' => {
                 let end = rest.iter().position(|c| *c == b';')?;
                 rest = rest.get(end + 1..)?;
-                out.push((1, true));
+                out.push(Slot::Reference);
             }
-            b'J' | b'D' if arrays == 0 => out.push((2, false)),
-            _ => out.push((1, arrays > 0)),
+            _ if arrays > 0 => out.push(Slot::Reference),
+            b'J' => out.push(Slot::Long),
+            b'D' => out.push(Slot::Double),
+            b'F' => out.push(Slot::Float),
+            _ => out.push(Slot::Int),
         }
     }
 }
 
-fn slots(entries: &[Entry], max: usize) -> Slots {
+fn slots(entries: &[Slot], max: usize) -> Slots {
     let mut out = Slots::with_capacity(max);
-    for (size, is_reference) in entries {
-        let slot = if *is_reference { Slot::Reference } else { Slot::Value };
-        out.extend((0..*size).map(|_| slot));
+    for slot in entries {
+        out.push(*slot);
+        if matches!(slot, Slot::Long | Slot::Double) {
+            out.push(Slot::Half);
+        }
     }
     out.resize(max, Slot::Unset);
     out
 }
 
 /// The locals at each frame of a StackMapTable.
-fn frames(table: &[u8], mut entries: Vec<Entry>, max: usize) -> Option<BTreeMap<usize, Slots>> {
+fn frames(table: &[u8], mut entries: Vec<Slot>, max: usize) -> Option<BTreeMap<usize, Slots>> {
     let mut out = BTreeMap::new();
     let mut table = Reader(table);
     let count = table.u2()?;
@@ -256,14 +265,17 @@ impl Reader<'_> {
     }
 
     /// A verification_type_info.
-    fn entry(&mut self) -> Option<Entry> {
+    fn entry(&mut self) -> Option<Slot> {
         Some(match self.u1()? {
-            3 | 4 => (2, false),
-            0..=2 => (1, false),
-            5 | 6 => (1, true),
+            0 => Slot::Unset,
+            1 => Slot::Int,
+            2 => Slot::Float,
+            3 => Slot::Double,
+            4 => Slot::Long,
+            5 | 6 => Slot::Reference,
             7 | 8 => {
                 self.u2()?;
-                (1, true)
+                Slot::Reference
             }
             _ => return None,
         })
@@ -274,8 +286,8 @@ impl Reader<'_> {
 enum Change {
     None,
     Chop(usize),
-    Append(Vec<Entry>),
-    All(Vec<Entry>),
+    Append(Vec<Slot>),
+    All(Vec<Slot>),
 }
 
 /// One stack_map_frame: its offset_delta, and what it changes.
@@ -314,27 +326,25 @@ fn frame(r: &mut Reader) -> Option<(usize, Change)> {
 
 /// Bytes of one bytecode of `code`, which is at `at` in its method; notes what it stores.
 fn store(code: &[u8], at: usize, values: bool, locals: &mut Slots) -> Option<usize> {
-    let mut set = |index: usize, slots: usize, is_reference: bool| {
-        for slot in locals.iter_mut().skip(index).take(slots) {
-            *slot = if is_reference { Slot::Reference } else { Slot::Value };
+    let mut set = |index: usize, kind: u8| {
+        // int long float double reference
+        let first = [Slot::Int, Slot::Long, Slot::Float, Slot::Double, Slot::Reference];
+        let Some(first) = first.get(usize::from(kind)) else { return };
+        // Half of a long is none any more.
+        let before = index.checked_sub(1).and_then(|i| locals.get_mut(i));
+        if let Some(before @ (Slot::Long | Slot::Double)) = before {
+            *before = Slot::Unset;
         }
+        let all = [*first, Slot::Half];
+        let count = if matches!(first, Slot::Long | Slot::Double) { 2 } else { 1 };
+        locals.iter_mut().skip(index).zip(&all[..count]).for_each(|(slot, new)| *slot = *new);
     };
     let op = opcode(code, values)?;
-    // Load, store: int long float double reference.
-    let wide_store = |op: u8| (if matches!(op, 55 | 57) { 2 } else { 1 }, op == 58);
     match op {
-        54..=58 => {
-            let (slots, is_reference) = wide_store(op);
-            set(usize::from(*code.get(1)?), slots, is_reference);
-        }
-        59..=78 => {
-            let (kind, index) = ((op - 59) / 4, (op - 59) % 4);
-            let (slots, is_reference) = wide_store(54 + kind);
-            set(usize::from(index), slots, is_reference);
-        }
+        54..=58 => set(usize::from(*code.get(1)?), op - 54),
+        59..=78 => set(usize::from((op - 59) % 4), (op - 59) / 4),
         196 if matches!(*code.get(1)?, 54..=58) => {
-            let (slots, is_reference) = wide_store(code[1]);
-            set(usize::from(*code.get(2)?) << 8 | usize::from(*code.get(3)?), slots, is_reference);
+            set(usize::from(*code.get(2)?) << 8 | usize::from(*code.get(3)?), code[1] - 54);
         }
         _ => {}
     }
@@ -389,13 +399,13 @@ fn length(code: &[u8], at: usize, values: bool) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::Slot::{Conflict, Reference, Unset, Value};
+    use super::Slot::{Conflict, Half, Int, Long, Reference, Unset};
     use super::*;
 
     #[test]
     fn parameters_take_their_slots() {
         let all = parameters(b"(IJLa/B;[[D[La/C;Z)V", false).expect("a signature");
-        let want = [Reference, Value, Value, Value, Reference, Reference, Reference, Value, Unset];
+        let want = [Reference, Int, Long, Half, Reference, Reference, Reference, Int, Unset];
         assert_eq!(slots(&all, 9), want);
         assert_eq!(parameters(b"()V", true).expect("a signature"), []);
         assert_eq!(parameters(b"(Lx", true), None);
@@ -405,11 +415,14 @@ mod tests {
     fn stores_change_types() {
         let mut locals = vec![Reference; 3];
         assert_eq!(store(&[63], 0, false, &mut locals), Some(1), "lstore_0");
-        assert_eq!(locals, [Value, Value, Reference]);
+        assert_eq!(locals, [Long, Half, Reference]);
         assert_eq!(store(&[58, 0], 0, false, &mut locals), Some(2), "astore 0");
-        assert_eq!(locals, [Reference, Value, Reference]);
+        assert_eq!(locals, [Reference, Half, Reference]);
         assert_eq!(store(&[196, 54, 0, 2], 0, false, &mut locals), Some(4), "wide istore 2");
-        assert_eq!(locals, [Reference, Value, Value]);
+        assert_eq!(locals, [Reference, Half, Int]);
+        assert_eq!(store(&[55, 1], 0, false, &mut locals), Some(2), "lstore 1");
+        assert_eq!(store(&[56, 2], 0, false, &mut locals), Some(2), "fstore 2");
+        assert_eq!(locals, [Reference, Unset, Slot::Float]);
     }
 
     /// What is in the one local at `bci`.
@@ -435,7 +448,7 @@ mod tests {
     fn loops_end() {
         // aconst_null; astore_0; iconst_0; istore_0; goto -4
         let code = [1, 75, 3, 59, 167, 0xff, 0xfc];
-        assert_eq!(at(&code, 4), Some(Value));
+        assert_eq!(at(&code, 4), Some(Int));
         assert_eq!(at(&[167, 0, 0], 0), Some(Unset));
         assert_eq!(at(&[168, 0, 3, 177], 3), None, "jsr");
     }

@@ -1,5 +1,6 @@
 //! The values in a frame: locals, expression stack, monitors.
 
+use super::oop_mask::Slot;
 use super::walk::relative;
 use super::{Frame, Packed, Place, Saved, Walker};
 use crate::hotspot::code::{Location, ScopeValue};
@@ -16,8 +17,14 @@ pub enum Value {
     Object(u64),
     /// The bits of a primitive, or of something whose type is not known.
     Bits(u64),
-    /// An int of compiled code.
+    /// An int, or what the bytecodes take for one.
     Int(i32),
+    /// A long.
+    Long(i64),
+    /// A float.
+    Float(f32),
+    /// A double.
+    Double(f64),
     /// An object that exists in pieces only.
     Scalar,
 }
@@ -119,13 +126,13 @@ impl Walker<'_> {
                 let Some(word) = self.slot(*fp, self.cpu.locals) else { return Vec::new() };
                 let first = relative(*fp, word);
                 let at = |i: u16| first.wrapping_sub(u64::from(i) * 8);
-                let known = self.reference_locals(&frame.method, frame.bci);
+                let known = self.local_types(&frame.method, frame.bci);
                 let value = |i: u16| match known.as_ref().and_then(|k| k.get(usize::from(i))) {
-                    Some(true) => match self.word(at(i)) {
+                    Some(Slot::Reference) => match self.word(at(i)) {
                         Some(bits) => Value::Object(self.oop(bits, frame.packed)),
                         None => Value::Dead,
                     },
-                    Some(false) => self.word(at(i)).map_or(Value::Dead, Value::Bits),
+                    Some(_) => self.word(at(i)).map_or(Value::Dead, Value::Bits),
                     None => self.slot_value(at(i), frame.packed),
                 };
                 (0..frame.method.max_locals).map(value).collect()
@@ -135,6 +142,33 @@ impl Walker<'_> {
                 all.into_iter().map(|v| self.scope_value(frame, v)).collect()
             }
         }
+    }
+
+    /// The local variables as the method's bytecodes use them: a long or double is one value, in
+    /// its first slot, and slots that nothing uses at this place are dead.
+    pub fn typed_locals(&self, frame: &Frame) -> Vec<Value> {
+        let raw = self.locals(frame);
+        let Some(types) = self.local_types(&frame.method, frame.bci) else { return raw };
+        // The interpreter has a long's bits in its second slot, compiled code in either.
+        let wide = |i: usize| {
+            [i + 1, i].into_iter().find_map(|i| match raw.get(i)? {
+                Value::Bits(bits) => Some(*bits),
+                Value::Long(v) => Some(*v as u64),
+                _ => None,
+            })
+        };
+        let typed = |(i, value): (usize, &Value)| match (types.get(i), *value) {
+            (Some(Slot::Unset | Slot::Half | Slot::Conflict), _) => Value::Dead,
+            (Some(Slot::Long), _) => wide(i).map_or(Value::Dead, |bits| Value::Long(bits as i64)),
+            (Some(Slot::Double), _) => {
+                wide(i).map_or(Value::Dead, |bits| Value::Double(f64::from_bits(bits)))
+            }
+            (Some(Slot::Int), Value::Bits(bits)) => Value::Int(bits as i32),
+            (Some(Slot::Float), Value::Bits(bits)) => Value::Float(f32::from_bits(bits as u32)),
+            (Some(Slot::Float), Value::Int(bits)) => Value::Float(f32::from_bits(bits as u32)),
+            (_, value) => value,
+        };
+        raw.iter().enumerate().map(typed).collect()
     }
 
     /// The expression stack, its first slot first.

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::{Address, Frame, Lock, Slot};
+use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, Trust, Value, Walker};
 use crate::hotspot::locks::Locks;
 use crate::hotspot::thread_facts::ThreadFacts;
 use crate::hotspot::threads::JavaThread;
-use crate::hotspot::{Vm, klass::Klass};
 
 /// JavaThreadStatus BLOCKED_ON_MONITOR_ENTER, in HotSpot's words.
 const BLOCKED: &str = "BLOCKED (on object monitor)";
@@ -50,7 +50,7 @@ impl<'w> Words<'w> {
             .classes
             .entry(m.holder)
             .or_insert_with(|| match vm.classes.get(m.holder) {
-                Some(k) => (vm.external_name(k), module(vm, k)),
+                Some(k) => (vm.external_name(k), vm.module(k).map(|m| m.text())),
                 None => (unloaded(vm, m.holder), None),
             })
             .clone();
@@ -84,7 +84,12 @@ impl<'w> Words<'w> {
     }
 
     fn values(&self, frame: &frames::Frame) -> Vec<Slot> {
-        let all = [("local", self.walker.locals(frame)), ("stack", self.walker.expressions(frame))];
+        // What a native method's frame has behind its arguments is the VM's own.
+        let expressions = match frame.method.is_native {
+            true => Vec::new(),
+            false => self.walker.expressions(frame),
+        };
+        let all = [("local", self.walker.typed_locals(frame)), ("stack", expressions)];
         let slots = all.into_iter().flat_map(|(place, values)| {
             values.into_iter().enumerate().map(move |(i, v)| (place, i, v))
         });
@@ -191,22 +196,6 @@ impl<'w> Words<'w> {
         let name = of.and_then(|k| vm.classes.get(k)).map(|k| vm.external_name(k));
         format!("java.lang.Class for {}", name.as_deref().unwrap_or("?"))
     }
-}
-
-/// `java.base@17.0.15` (print_stack_element): by the Module object of the class's mirror.
-fn module(vm: &Vm, klass: &Klass) -> Option<String> {
-    let module = vm.oop_field(klass.mirror, "module").filter(|m| *m != 0)?;
-    let name = vm.oop_field(module, "name").filter(|n| *n != 0)?;
-    let name = vm.string(name)?;
-    let version = || {
-        let descriptor = vm.oop_field(module, "descriptor")?;
-        let version = vm.oop_field(descriptor, "version").filter(|v| *v != 0)?;
-        vm.string(vm.oop_field(version, "version")?)
-    };
-    Some(match version() {
-        Some(version) => format!("{name}@{version}"),
-        None => name,
-    })
 }
 
 /// The name of a class that is not among the loaded ones: an earlier version of one.

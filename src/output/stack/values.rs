@@ -17,8 +17,12 @@ const MAX_TEXT: usize = 100;
 pub struct Slot {
     /// `local` or `stack`.
     pub place: &'static str,
-    /// Its number.
+    /// Its number; a long's or double's is that of its first slot.
     pub slot: usize,
+    /// `object`, `null`, `int` (boolean, byte, char and short too), `long`, `float`, `double`; `bits`
+    /// where the type is not known; `scalar_replaced` of an object that the compiler took apart.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
     /// The object, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<Address>,
@@ -28,7 +32,13 @@ pub struct Slot {
     /// An array's elements.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<u32>,
-    /// A String's text, a number, `null`, or what else is to be said.
+    /// A String's text, the first 100 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Whether the String goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<bool>,
+    /// The number, as text: JSON's have 53 bits. Of `bits` hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
@@ -42,35 +52,46 @@ impl Slot {
         value: Value,
         class_of: impl Fn(u64) -> String,
     ) -> Option<Slot> {
-        let bare = Slot { place, slot, object: None, class: None, length: None, value: None };
-        let said = |value: String| Some(Slot { value: Some(value), ..bare.clone() });
-        match value {
-            Value::Dead => None,
-            Value::Int(v) => said(v.to_string()),
-            // An int has the lower half; what the upper one has then is left over.
-            Value::Bits(bits) => said(format!("{} ({bits:#x})", bits as i32)),
-            Value::Scalar => said("an object that the compiler took apart".into()),
-            Value::Object(0) => said("null".into()),
+        let bare = |kind| Slot {
+            place,
+            slot,
+            kind,
+            object: None,
+            class: None,
+            length: None,
+            text: None,
+            cut: None,
+            value: None,
+        };
+        let number = |kind, value: String| Slot { value: Some(value), ..bare(kind) };
+        Some(match value {
+            Value::Dead => return None,
+            Value::Int(v) => number("int", v.to_string()),
+            Value::Long(v) => number("long", v.to_string()),
+            Value::Float(v) => number("float", format!("{v:?}")),
+            Value::Double(v) => number("double", format!("{v:?}")),
+            Value::Bits(bits) => number("bits", format!("{bits:#x}")),
+            Value::Scalar => bare("scalar_replaced"),
+            Value::Object(0) => bare("null"),
             Value::Object(at) => {
                 let klass = vm.klass_of(at);
                 let is_array = klass.is_some_and(|k| {
                     k.kind != Kind::Instance && matches!(k.size, Size::Array { .. })
                 });
                 let length = vm.mem.u32(at.wrapping_add(vm.pointers.array_length)).ok();
-                let text = vm.string(at).map(|t| {
-                    let cut: String = t.chars().take(MAX_TEXT).collect();
-                    let more = if cut.len() < t.len() { "..." } else { "" };
-                    format!("{cut:?}{more}")
-                });
-                Some(Slot {
+                let whole = vm.string(at);
+                let text: Option<String> =
+                    whole.as_ref().map(|t| t.chars().take(MAX_TEXT).collect());
+                Slot {
                     object: Some(Address(at)),
                     class: Some(class_of(at)),
                     length: length.filter(|_| is_array),
-                    value: text,
-                    ..bare
-                })
+                    cut: whole.zip(text.as_ref()).map(|(whole, text)| text.len() < whole.len()),
+                    text,
+                    ..bare("object")
+                }
             }
-        }
+        })
     }
 
     /// A line of text.
@@ -83,8 +104,24 @@ impl Slot {
             }
             out.push(')');
         }
-        if let Some(value) = &self.value {
-            let _ = write!(out, " {value}");
+        if let Some(text) = &self.text {
+            let _ = write!(out, " {text:?}{}", if self.cut == Some(true) { "..." } else { "" });
+        }
+        match (self.kind, &self.value) {
+            ("null", _) => *out += " null",
+            ("scalar_replaced", _) => *out += " an object that the compiler took apart",
+            // An int has the lower half; what the upper one has then is left over.
+            ("bits", Some(bits)) => {
+                let low = u64::from_str_radix(bits.trim_start_matches("0x"), 16).unwrap_or(0);
+                let _ = write!(out, " {} ({bits})", low as i32);
+            }
+            ("int", Some(value)) => {
+                let _ = write!(out, " {value}");
+            }
+            (kind, Some(value)) => {
+                let _ = write!(out, " {value} ({kind})");
+            }
+            (_, None) => {}
         }
         out.push('\n');
     }
