@@ -242,7 +242,7 @@ memory_group() {
     undo umount -l "$mount"
     [ "$limit_file" != memory.max ] || echo +memory > "$mount/cgroup.subtree_control" ||
         cannot "this cgroup may not give its memory controller away"
-    group=$mount/rjcore-situation-$$
+    group=$mount/rjcore-situation-$BASHPID
     mkdir "$group" 2> /dev/null || cannot "no control group may be made"
-    undo rmdir "$group"
+    undo until_true 5 rmdir "$group"
 }
