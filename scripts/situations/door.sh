@@ -58,6 +58,17 @@ refused_without_ptrace() {
     hides 'Permission denied \(os error' "no bare errno"
 }
 situation 10 "root without CAP_SYS_PTRACE: what does not work says so" refused_without_ptrace
+ambient() {
+    setpriv --reuid 1000 --regid 1000 --clear-groups --inh-caps +net_bind_service --ambient-caps +net_bind_service true ||
+        cannot "no capability can be handed down here"
+    as=("${user[@]}" --inh-caps +net_bind_service --ambient-caps +net_bind_service)
+    jvm 17 -Xmx32m -XX:+UseSerialGC Situation idle
+    by=("${user[@]}")
+    version_answers
+    doctor_says_yes
+    hides 'another /tmp|other /tmp' "no claim of what it could not see"
+}
+situation 10 "a JVM with a capability (systemd's AmbientCapabilities), asked by its own user: attach works" ambient
 default_set() { # USER of the JVM
     pod a --user "$1" -- "/usr/lib/jvm/java-17-openjdk-amd64/bin/java" -cp "$work/classes" -Xmx32m Situation idle
     podman exec --user 0 a "$rjcore" doctor 1 > out 2> err

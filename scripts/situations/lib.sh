@@ -66,6 +66,7 @@ undo_all() {
 }
 at_end() {
     for S in "$work"/[0-9]*; do [ ! -e "$S/undo" ] || undo_all; done
+    rmdir "$root$work" 2> /dev/null # scripts/jdk.sh made it
     if [ -n "$keep" ]; then echo "logs: $work"; else rm -rf --one-file-system "$work"; fi
 }
 summary() {
@@ -76,15 +77,17 @@ summary() {
 }
 
 started() { cut -d ' ' -f 22 "/proc/$1/stat" 2> /dev/null; } # the same id and start: the same process
-reap() { # PID START
-    [ "$(started "$1")" = "$2" ] || return 0
-    kill -9 "$1"
-    kill -CONT "$1"
-    local i
-    for ((i = 0; i < 100; i++)); do
-        [ "$(started "$1")" = "$2" ] && [[ $(cut -d ' ' -f 3 "/proc/$1/stat") != [ZX] ]] || return 0
-        sleep 0.05
-    done
+reap() { # PID START: ends it, and removes what a JVM leaves
+    local i dir
+    if [ "$(started "$1")" = "$2" ]; then
+        kill -9 "$1"
+        kill -CONT "$1"
+        for ((i = 0; i < 100; i++)); do
+            [ "$(started "$1")" = "$2" ] && [[ $(cut -d ' ' -f 3 "/proc/$1/stat") != [ZX] ]] || break
+            sleep 0.05
+        done
+    fi
+    for dir in /tmp "$root/tmp"; do rm -f "$dir/.java_pid$1" "$dir/.attach_pid$1" "$dir"/hsperfdata_*/"$1"; done
 }
 ours() { undo reap "$1" "$(started "$1")"; } # PID: a process to be ended
 
@@ -239,7 +242,7 @@ memory_group() {
     undo umount -l "$mount"
     [ "$limit_file" != memory.max ] || echo +memory > "$mount/cgroup.subtree_control" ||
         cannot "this cgroup may not give its memory controller away"
-    group=$mount/rjcore-situation-$$
+    group=$mount/rjcore-situation-$BASHPID
     mkdir "$group" 2> /dev/null || cannot "no control group may be made"
-    undo rmdir "$group"
+    undo until_true 5 rmdir "$group"
 }

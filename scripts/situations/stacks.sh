@@ -72,7 +72,7 @@ names() { # VERSION FLAGS...
     code 0
     grep -oE '^"[^"]*"' theirs | sort > theirs.names
     grep -oE '^"[^"]*"' out | sort > ours.names
-    [[ "$*" != *FlightRecording* ]] || grep -q 'JFR Sampler' theirs.names || fail "no sampler in HotSpot's dump" "one"
+    [[ "$*" != 25*FlightRecording* ]] || grep -q 'JFR Sampler' theirs.names || fail "no sampler in HotSpot's dump" "one"
     cmp -s theirs.names ours.names || fail "other names than HotSpot's: $(diff ours.names theirs.names | grep '^[<>]' | head -n 6)" "the same (< ours, > HotSpot's)"
 }
 for version in 11 17 25; do
