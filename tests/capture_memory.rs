@@ -7,7 +7,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use rjcore::corefile::{CoreFile, OpenOptions};
+use rjcore::corefile::{CoreFile, OpenOptions, Sysroot};
+use rjcore::hotspot::{Vm, barrier};
+use rjcore::vmstructs::Fields;
 use serde_json::Value;
 use support::epoch::{epochs, of_one_instant};
 use support::proc::{snapshots, until};
@@ -222,6 +224,72 @@ fn a_snapshot_that_is_killed() {
             break;
         }
     }
+}
+
+/// A limit of a millisecond is one for all that is done within the stop.
+#[test]
+fn a_stop_that_would_be_too_long() {
+    let dir = Scratch::new("memory-limit");
+    let jvm = Jvm::start(17, &["-Xmx300m", "-XX:+UseSerialGC"], "Epoch 192", &dir);
+    let core = dir.path("core");
+    for args in [&["--snapshot", "stop"][..], &["--snapshot", "fork"], &[]] {
+        let out = capture(jvm.pid(), &core, &[args, &["--stop-timeout", "1"]].concat());
+        assert_eq!(out.status.code(), Some(1), "{args:?}: {}", said(&out));
+        let why = said(&out);
+        assert!(why.contains("more than 1 ms") || why.contains("within 1 ms"), "{args:?}: {why}");
+        assert!(!core.exists() && support::proc::traces(jvm.pid() as i32).is_empty());
+    }
+    // Without one it is stopped for as long as it takes.
+    let out = capture(jvm.pid(), &core, &["--snapshot", "stop", "--no-check"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+}
+
+/// Whether the core says that a collection was under way.
+fn collecting(core: &Path) -> bool {
+    let mut core = open(core);
+    core.lay_backing_files(&Sysroot::default()).expect("libjvm");
+    let (_, tables) = Vm::tables(&core).expect("the VM's tables");
+    barrier::collecting(core.memory(), &Fields::load(&tables))
+}
+
+/// What the VM's own flag says in the stop is what the core says; where it says that a collection is
+/// under way, another stop is tried, as often as it was asked for.
+fn told_of_a_collection(version: u32, gc: &str) {
+    let dir = Scratch::new(&format!("memory-collecting-{version}{gc}"));
+    let flags = ["-Xmx40m", gc, "-XX:ReservedCodeCacheSize=24m"];
+    let jvm = Jvm::start(version, &flags, "Churn 2 0", &dir);
+    let core = dir.path("core");
+    let _ = fs::remove_file(&core);
+    let mut caught = 0;
+    for turn in 0.. {
+        assert!(turn < 100, "no collection in 100 captures");
+        let out = capture(jvm.pid(), &core, &["--retries", "0", "--no-check"]);
+        let report = json(&out);
+        assert_eq!(report["collecting"], collecting(&core), "{report}");
+        assert_eq!(report["retries"], 0);
+        caught += u32::from(report["collecting"] == true);
+        if caught == 1 {
+            assert!(said(&out).contains("middle of a garbage collection"), "{}", said(&out));
+            break;
+        }
+    }
+    for _ in 0..5 {
+        let report = json(&capture(jvm.pid(), &core, &["--retries", "30", "--no-check"]));
+        assert_eq!(report["collecting"], collecting(&core), "{report}");
+        let stops = report["given_up_ms"].as_array().expect("a list").len() as u64;
+        assert!(stops >= report["retries"].as_u64().expect("a number"), "{report}");
+        assert!(report["collecting"] == false || report["retries"] == 30, "{report}");
+    }
+}
+
+#[test]
+fn told_of_a_collection_serial_jdk17() {
+    told_of_a_collection(17, "-XX:+UseSerialGC");
+}
+
+#[test]
+fn told_of_a_collection_parallel_jdk25() {
+    told_of_a_collection(25, "-XX:+UseParallelGC");
 }
 
 /// rjcore's own note is no thread to readers that look at its type alone.
