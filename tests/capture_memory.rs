@@ -84,13 +84,12 @@ impl Drop for Pool {
 }
 
 /// Pages that the JVM writes to while a child lives would be taken out of the child.
-#[test]
-fn huge_pages_of_an_empty_pool() {
-    let dir = Scratch::new("memory-pool");
-    let pool = Pool::new(120);
-    let flags = ["-Xms96m", "-Xmx96m", "-XX:+UseLargePages", "-XX:+AlwaysPreTouch"];
-    let flags = [&flags[..], &["-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=24m"]].concat();
-    let jvm = Jvm::start(17, &flags, "Epoch 48", &dir);
+fn huge_pages_of_an_empty_pool(version: u32, gc: &str) {
+    let dir = Scratch::new(&format!("memory-pool-{version}{gc}"));
+    let pool = Pool::new(200);
+    let flags = ["-Xms128m", "-Xmx128m", "-XX:+UseLargePages", "-XX:+AlwaysPreTouch", gc];
+    let flags = [&flags[..], &["-XX:ReservedCodeCacheSize=24m"]].concat();
+    let jvm = Jvm::start(version, &flags, "Epoch 48", &dir);
     // Those of the array that is written to.
     assert!(meminfo("HugePages_Total") - meminfo("HugePages_Free") >= 24, "not in use");
     pool.shrink();
@@ -108,6 +107,22 @@ fn huge_pages_of_an_empty_pool() {
         }
         of_one_instant(&format!("{args:?}"), &epochs(&open(&core), 48));
     }
+}
+
+#[test]
+fn huge_pages_of_an_empty_pool_serial_jdk17() {
+    huge_pages_of_an_empty_pool(17, "-XX:+UseSerialGC");
+}
+
+#[test]
+fn huge_pages_of_an_empty_pool_g1_jdk25() {
+    huge_pages_of_an_empty_pool(25, "-XX:+UseG1GC");
+}
+
+/// Its heap is shared memory, which lies in the pool as well.
+#[test]
+fn huge_pages_of_an_empty_pool_z_jdk17() {
+    huge_pages_of_an_empty_pool(17, "-XX:+UseZGC");
 }
 
 /// The runs of TEXT in a core, in pages.
