@@ -11,6 +11,7 @@ use rjcore::corefile::{CoreFile, OpenOptions, Sysroot};
 use rjcore::hotspot::{Vm, barrier};
 use rjcore::vmstructs::Fields;
 use serde_json::Value;
+use support::cgroup::Group;
 use support::epoch::{epochs, of_one_instant};
 use support::proc::{snapshots, until};
 use support::{Jvm, Scratch, jdk, library, rjcore, tool};
@@ -149,6 +150,8 @@ fn pages_that_are_made_when_touched() {
         let _ = fs::remove_file(&core);
         let out = capture(jvm.pid(), &core, args);
         assert_eq!(out.status.code(), Some(3), "{args:?}: {}", said(&out));
+        assert_eq!(json(&out)["check"], "gaps", "{}", said(&out));
+        assert!(!said(&out).contains("whole"), "{}", said(&out));
         let lost = json(&out)["unreadable"].as_array().expect("a list").clone();
         let bytes: u64 = lost.iter().map(|r| r[1].as_u64().unwrap() - r[0].as_u64().unwrap()).sum();
         assert_eq!(bytes, 56 * 4096, "{lost:?}");
@@ -239,6 +242,38 @@ fn a_snapshot_that_is_killed() {
             break;
         }
     }
+}
+
+/// The same by the kernel: the copies of pages that the JVM writes to are charged to its cgroup, and at the limit
+/// the snapshot goes first.
+#[test]
+fn a_cgroup_at_its_limit() {
+    let dir = Scratch::new("memory-cgroup");
+    let group = Group::new(&dir, "memory");
+    let [limit, usage] = match group.unified {
+        true => ["memory.max", "memory.current"],
+        false => ["memory.limit_in_bytes", "memory.usage_in_bytes"],
+    };
+    let jvm = Jvm::start(17, &["-Xmx300m", "-XX:+UseSerialGC"], "Epoch 128", &dir);
+    group.write("cgroup.procs", &jvm.pid().to_string());
+    // What it has is charged where it was made: it makes the array again by writing to a snapshot's.
+    let core = dir.path("core");
+    for turn in 0.. {
+        assert!(turn < 20, "the limit was never met");
+        let used: u64 = group.read(usage).trim().parse().expect("a number");
+        group.write(limit, &(used + (80 << 20)).to_string());
+        let out = capture(jvm.pid(), &core, &[]);
+        assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+        of_one_instant("at the limit", &epochs(&open(&core), 128));
+        let report = json(&out);
+        if report["method"] != "fork" {
+            let why = report["refused"][0]["why"].to_string();
+            assert!(why.contains("snapshot was"), "{why}");
+            break;
+        }
+    }
+    assert_eq!(support::proc::traces(jvm.pid() as i32), [""; 0]);
+    assert_eq!(snapshots(jvm.pid() as i32), [], "a zombie");
 }
 
 /// A limit of a millisecond is one for all that is done within the stop.
