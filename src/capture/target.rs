@@ -238,7 +238,7 @@ impl<'a> Target<'a> {
     }
 
     /// Stops all threads; where a collection is under way then, lets them run on and waits for
-    /// another moment, up to `retries` times. `last` is what is to be done once all is ready for
+    /// another moment, up to `retries` times. `last` is what is to be done just before
     /// the stop.
     pub(super) fn freeze(
         &self,
@@ -251,8 +251,9 @@ impl<'a> Target<'a> {
                 std::thread::sleep(LOOK);
             }
             let patience = self.patience();
-            let mut frozen = Frozen::seized(self.pid, &patience)?;
+            // Before any thread is ours: from then on one that meets a signal stands still.
             last()?;
+            let mut frozen = Frozen::seized(self.pid, &patience)?;
             frozen.stop(&patience)?;
             let caught = self.is_collecting();
             if caught == Some(true) && self.given_up().collecting < self.options.retries {

@@ -280,7 +280,13 @@ impl Args {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let report = self.how.capture(self.pid, self.zstd, threads, &directory, &mut sink)?;
         sink.sync()?;
-        let (check, check_says) = self.check(&sink, &name, threads);
+        let (mut check, mut check_says) = self.check(&sink, &name, threads);
+        if check == Some(Verdict::SelfContained) && !report.unreadable.is_empty() {
+            check = Some(Verdict::Gaps);
+            check_says =
+                "gaps: what could not be read is not in the core; rjcore dump does not need it"
+                    .into();
+        }
         let disk_bytes = sink.disk_bytes();
         // A heap that this rjcore cannot read yet is in the core all the same.
         let fine = matches!(check, None | Some(Verdict::SelfContained | Verdict::Unsupported));
