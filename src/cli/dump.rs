@@ -1,5 +1,6 @@
 //! `rjcore dump`: the heap as HPROF, of a core or of a live JVM.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use serde::Serialize;
 use super::capture::{How, report_text};
 use super::progress::Progress;
 use super::source::{Files, Opened, Source, check_output};
+use super::who::{self, Who};
 use super::{Outcome, print_json, tell};
 use crate::capture::Report;
 use crate::error::{Error, Result};
@@ -33,13 +35,13 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The core: gcore's or the kernel's, also zstd-compressed, or a bundle (.tar, .tar.zst)
+    /// The core: gcore's or the kernel's, also zstd-compressed, or a bundle (.tar, .tar.zst). A
+    /// number or a main class without such a file is --pid
     #[arg(value_name = "CORE", required_unless_present = "pid")]
     core: Option<PathBuf>,
-    /// Dump a live JVM: take a snapshot of it, dump that, keep no core
+    /// Dump a live JVM, by process id or main class: take a snapshot, dump that, keep no core
     #[arg(long, value_name = "PID", conflicts_with_all = ["core", "jvm", "sysroot"])]
-    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
-    pid: Option<i32>,
+    pid: Option<Who>,
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
@@ -113,7 +115,12 @@ impl Args {
 
     /// The core, and how it was taken if that was done just now.
     fn open(&self, target: &Target) -> Result<(Opened, Option<Report>)> {
-        match (&self.core, self.pid) {
+        let pid = match (&self.pid, &self.core) {
+            (Some(who), _) => Some(who.pid()?),
+            (None, Some(core)) => who::live(core)?,
+            (None, None) => None,
+        };
+        match (&self.core, pid) {
             (_, Some(pid)) => {
                 let (file, report) =
                     self.how.capture_unlinked(pid, self.files.threads(), target)?;
@@ -122,7 +129,8 @@ impl Args {
                 Ok((Opened::captured(Path::new(&name), file)?, Some(report)))
             }
             (Some(core), None) => {
-                let source = Source { core: core.clone(), files: self.files.clone() };
+                let (core, files) = (core.clone(), self.files.clone());
+                let source = Source { core, files, snapshot: Cell::new(0) };
                 Ok((source.open()?, None))
             }
             (None, None) => Err(Error::Usage("give a CORE, or --pid PID".into())),
