@@ -65,7 +65,11 @@ impl Place {
     pub fn is_missing(&self, target: &Target) -> bool {
         let Some(directory) = self.here.parent() else { return false };
         let is = |path: &Path| target.look(|| fs::symlink_metadata(path));
-        is(directory).is_ok() && is(&self.here).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+        is(directory).is_ok()
+            && match is(&self.here) {
+                Ok(there) => there.is_file() && there.len() == 0,
+                Err(e) => e.kind() == io::ErrorKind::NotFound,
+            }
     }
 
     /// Whether the JVM's user may make it; `None` if that is not to be seen.

@@ -110,8 +110,9 @@ impl Args {
             && file.is_missing(attached.target()?)
         {
             let here = file.here.display();
-            return Err(attached
-                .failed(&format!("the JVM says no word of a failure, but {here} is not there")));
+            return Err(attached.failed(&format!(
+                "the JVM says no word of a failure, but {here} is empty or not there"
+            )));
         }
         match (fetched, &task.file) {
             (Some(fetched), _) => tell(&fetched.bring()?),
