@@ -334,6 +334,9 @@ fn ps_names_what_runs() {
     cmd.args(["-c", python]).arg(&libjvm);
     let reader = Jvm::launch(cmd, Vec::new(), &dir);
     assert_eq!(main(reader.pid()), None);
+    let capture = rjcore().args(["capture", "-o", "-", &reader.pid().to_string()]).output();
+    let capture = capture.expect("rjcore starts");
+    assert!(said(&capture).contains("is not a HotSpot JVM"), "{}", said(&capture));
     // A launcher of its own, and an option's value that looks like a class.
     let options = dir.path("arguments");
     fs::write(&options, "-Xmx24m").expect("a file");

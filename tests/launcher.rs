@@ -49,6 +49,8 @@ fn of_two_the_one_that_lives() {
         assert_eq!(value["verdict"], "attach", "{value:#}");
         let named = value["version"].as_str().expect("a version").to_owned();
         assert!(named.starts_with(&format!("JDK {version}")), "{named}");
+        // No command line, no counters have a main class: the program is named.
+        assert_eq!(value["main"], "launcher", "{value:#}");
         let said = text(rjcore().args(["attach", &pid, "VM.version"]));
         assert!(said.contains(&format!("JDK {version}")), "{said}");
         // The same objects as the JVM counts itself.
