@@ -14,7 +14,7 @@ use super::cgroup::frozen;
 use super::fork::{Child, flagged};
 use super::freeze::{self, Frozen, Patience, Stopped};
 use super::image::Image;
-use super::maps::{self, Mapping, is_libjvm};
+use super::maps::{self, Mapping, libjvms};
 use super::notes::ThreadState;
 use super::pages::PageMap;
 use super::plan::{Holder, Saved};
@@ -125,7 +125,7 @@ impl<'a> Target<'a> {
         let maps = maps::read(pid).map_err(denied)?;
         let memory = File::open(format!("/proc/{pid}/mem")).map_err(denied)?;
         let pages = PageMap::open(pid).map_err(denied)?;
-        if !maps.iter().any(is_libjvm) {
+        if libjvms(&maps).next().is_none() {
             let what = refusal::no_jvm(&facts.stat.comm);
             let what = format!("{what}; for another program use gdb's gcore");
             return Err(Error::Capture { pid, what });
@@ -175,7 +175,7 @@ impl<'a> Target<'a> {
 
     /// `maps` are still those of the program that was looked at.
     pub(super) fn same_program(&self, maps: &[Mapping]) -> Result<()> {
-        let libjvm = |maps: &[Mapping]| maps.iter().find(|m| is_libjvm(m)).map(|m| m.start);
+        let libjvm = |maps: &[Mapping]| libjvms(maps).next().map(|m| m.start);
         match libjvm(maps) == libjvm(&self.maps) {
             true => Ok(()),
             // A process that was killed has no mappings.

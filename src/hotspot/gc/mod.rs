@@ -201,6 +201,11 @@ const KINDS: [Kind; 7] = [
     ("UseShenandoahGC", "Shenandoah", shenandoah::regions, Dumps::Reachable, Moves::InHeaders),
 ];
 
+/// Whether a flag chooses a collector.
+pub fn is_chosen(flags: &Flags) -> bool {
+    KINDS.iter().any(|(flag, ..)| flags.bool(flag))
+}
+
 /// 8 chooses Serial by no flag at all: on a machine of one CPU, in the Zero VM, with UseParNewGC
 /// alone. Its GenCollectedHeap, which counts its generations, is what is left then.
 fn kind(flags: &Flags, fields: &Fields) -> Result<&'static Kind> {
