@@ -120,7 +120,7 @@ fn workers() {
     let dir = Scratch::new("growth-workers");
     let core = dir.path("core");
     run(Command::new(tool("zstd")).args(["-dq"]).arg(sample).arg("-o").arg(&core));
-    for command in [&["histo"][..], &["dump", "-o", "/dev/null"], &["stack"]] {
+    for command in [&["histo"][..], &["dump", "-o", "/dev/null"]] {
         let with = |n: &str| steps(&[command, &["--threads", n]].concat(), &core);
         let (few, many) = (with("16"), with("4096"));
         assert!(many < few * 1.2, "{command:?}: {few:.0} with 16, {many:.0} with 4,096");
