@@ -4,7 +4,7 @@ use crate::corefile::memory::Memory;
 use crate::vmstructs::{Field, Fields};
 
 /// Abstract_VM_Version.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Version {
     /// `_s_vm_release`, such as `17.0.15+6-Debian-1deb12u1`; in JDK 8 HotSpot's own, `25.504-b01`.
     pub release: Option<String>,

@@ -124,7 +124,7 @@ impl Info {
         }
         if let Some(t) = &self.truncated {
             out.push('\n');
-            for line in wrap(t.split_whitespace().map(String::from), WIDTH) {
+            for line in wrap(t.message.split_whitespace().map(String::from), WIDTH) {
                 let _ = writeln!(out, "{}", clean(&line));
             }
         }
