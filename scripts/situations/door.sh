@@ -1,8 +1,9 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2034,SC2015,SC2016 # variables are those of lib.sh; scripts in quotes are of other shells
 # Whether attach will work, and what doctor says of it: 10 to 14, 35.
 
-version_answers() { # of attach
-    rj attach --timeout "${1:-20}" "$pid" jcmd VM.version
+version_answers() { # attach does what it is asked
+    rj attach --timeout 20 "$pid" jcmd VM.version
     code 0
     shows 'HotSpot|OpenJDK' "the VM's version"
 }
@@ -201,7 +202,6 @@ shared_tmp() { # COMMAND that starts one with the /tmp $S/shared: sets pid
     code 0
 }
 by_unshare() {
-    # shellcheck disable=SC2016
     launch "$1" unshare --mount --net --pid --fork --kill-child --propagation private sh -c \
         'mount -t proc none /proc && mount --bind "$0" /tmp && cd / && exec "$@"' "$S/shared" \
         "$java17/java" -Xmx32m -XX:-UsePerfData -cp /tmp/classes Situation idle

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2094,SC2034,SC2015,SC2016 # variables are those of lib.sh; scripts in quotes are of other shells
 # What is in the heap and in the dump: 2, 4, 5, 6, 9.
 
 # --- 2: what only native code holds

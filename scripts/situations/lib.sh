@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2034 # most of these variables are for the files of situations
+# shellcheck disable=SC2154,SC2034,SC2015,SC2016 # most of these variables are for the files of situations
 # What the situations share. A situation is a function that runs in a subshell of its own, in a directory $S of its own;
 # it ends by `fail`, by `cannot`, or well. All that it makes is noted by `undo` first and undone whatever happens.
 # Every command has a limit, every wait too.
@@ -142,7 +142,7 @@ rj() {
     echo "+ rjcore $* -> $rc"
     head -c 3000 "$S/out" "$S/err"
 }
-said() { cat "$S/err" "$S/out" | head -c "${1:-350}"; }
+said() { cat "$S/err" "$S/out" | head -c 350; }
 # code N...: rc must be one of them; why: what for
 code() {
     local n
@@ -168,6 +168,7 @@ cpu() {
 # json EXPRESSION: Python's, of the JSON `d` in $S/out
 json() { python3 "$repo/scripts/situations/json_of.py" "$1" < "$S/out"; }
 hprof() { limit 60 python3 "$repo/scripts/situations/hprof.py" "$@"; }
+elf() { limit 60 python3 "$repo/scripts/situations/elf.py" "$@"; }
 # bytes_of CLASS: by the histogram in $S/out
 bytes_of() { json "sum(c['bytes'] for c in d['classes'] if c['name'] == '$1')"; }
 
@@ -179,13 +180,13 @@ capture() { # a whole core of $pid in $S/core
     code 0
 }
 
+core_written() { [ -s "$S/core" ] && { [ ! -e "/proc/$pid/stat" ] || [[ $(cut -d ' ' -f 3 "/proc/$pid/stat") = Z ]]; }; }
 kernel_cores() { # or the end of the situation
     [ "$(cat /proc/sys/kernel/core_pattern)" = core ] || cannot "kernel.core_pattern is not \"core\""
 }
 
 # world: a script for `unshare --mount`: a root $1 with the programs of the host, and the classes ($2/classes) in /classes;
 # does $3, then runs the rest in it
-# shellcheck disable=SC2016 # a script of its own
 world='
 set -e
 root=$1 work=$2

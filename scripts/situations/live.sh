@@ -1,10 +1,11 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2034,SC2015,SC2016 # variables are those of lib.sh; scripts in quotes are of other shells
 # What attach does, and what people type: 15 to 18.
 
 # --- 15: exit codes
 refuses() { # COMMAND...: attach must exit 1, and say why
     rj attach "$pid" "$@"
-    [ "$rc" = 1 ] || fail "exit $rc of attach $*: $(said 200)" "1"
+    [ "$rc" = 1 ] || fail "exit $rc of attach $*: $(said)" "1"
 }
 wrong_files() { # VERSION
     mkdir -m 777 "$work/files$1"
@@ -227,8 +228,9 @@ mode_666() {
 situation 18 "a socket of mode 666, which jcmd refuses: doctor says so" mode_666
 ps_lists_no_rjcore() {
     kernel_cores
+    before=(prlimit --core=unlimited)
     jvm 17 -Xmx32m -XX:+UseSerialGC Situation idle
-    prlimit --core=unlimited -p "$pid"
+    echo 0x13 > "/proc/$pid/coredump_filter"
     kill -ABRT "$pid" # a core without libjvm's pages
     until_true 30 core_written
     jvm 17 -Xmx32m -XX:+UseSerialGC Situation idle
@@ -246,7 +248,6 @@ ps_lists_no_rjcore() {
     shows "^ *$pid .*Situation" "the JVM"
 }
 situation 18 "ps lists no rjcore that reads a core" ps_lists_no_rjcore
-core_written() { [ -s core ] && { [ ! -e "/proc/$pid/stat" ] || [[ $(cut -d ' ' -f 3 "/proc/$pid/stat") = Z ]]; }; }
 main_of_javac() {
     cat > P.java << 'END'
 import javax.annotation.processing.*;

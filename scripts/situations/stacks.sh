@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154,SC2034,SC2015,SC2016 # variables are those of lib.sh; scripts in quotes are of other shells
 # Threads and their stacks: 3, 7, 8, 30, and the locals of 34.
 
 # thread NAME: its lines in $S/out, up to the empty line

@@ -5,13 +5,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::freeze::Frozen;
 use super::image::Image;
 use super::maps::{self, Kind, Mapping};
 use super::pages::Run;
 use super::plan::{Holder, Saved, saved};
+use super::process::Thread;
 use super::ranges::{Ranges, minus, union};
 use super::shared::{Object, follow, objects};
 use super::sys;
@@ -21,6 +22,12 @@ use super::track::Tracker;
 /// Rounds end once this little was written to meanwhile.
 const LITTLE: u64 = 4 << 20;
 
+/// More than this is not copied within the stop of a pre-copy, as long as there is hope for less:
+/// about 10 ms.
+const BOUND: u64 = 12 << 20;
+/// How many stops are given up for that.
+const TRIES: usize = 8;
+
 /// The copy while it is made.
 struct Copy<'t> {
     target: &'t Target<'t>,
@@ -29,13 +36,18 @@ struct Copy<'t> {
     /// Where files end, looked up before the stop.
     file_ends: HashMap<(u64, u64), u64>,
     copied: u64,
+    /// When the target has stood still for too long: from then on nothing more is read.
+    deadline: Option<Instant>,
 }
 
 /// Stops the target, copies all, lets it go on.
 pub fn stop(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let mut copy = Copy::new(target)?;
     copy.ahead()?;
-    copy.finish(None, Vec::new())
+    let known = target.thread_facts();
+    let frozen = target.freeze(&mut || Ok(()))?;
+    let rest = copy.rest(None)?;
+    copy.finish(frozen, known, rest, Vec::new())
 }
 
 /// Copies while the target runs, again and again what it wrote to meanwhile, and only the rest
@@ -73,7 +85,41 @@ pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
             rest >> 20
         )));
     }
-    copy.finish(Some(tracker), rounds)
+    let known = target.thread_facts();
+    let mut tries = 0;
+    loop {
+        // A last one when all is ready: what it writes to from then on is copied in the stop.
+        let frozen = target.freeze(&mut || {
+            let round = copy.round(&mut tracker, false);
+            rounds.push(round.map_err(|e| Failure::Refused(no_place(&e)))?);
+            Ok(())
+        })?;
+        let rest = copy.rest(Some(&tracker))?;
+        // A moment in which it writes to much is followed by another one.
+        if rest.bytes() > BOUND && tries < TRIES {
+            tries += 1;
+            target.give_up(frozen, false);
+            target.check()?;
+            continue;
+        }
+        return copy.finish(frozen, known, rest, rounds);
+    }
+}
+
+/// What is to be copied within the stop.
+struct Rest {
+    maps: Vec<Mapping>,
+    /// What is saved of each, and what of it is not copied yet.
+    private: Vec<(Saved, Ranges)>,
+    /// What of each shared object is not copied yet, as offsets.
+    shared: Vec<Ranges>,
+}
+
+impl Rest {
+    fn bytes(&self) -> u64 {
+        let private = self.private.iter().map(|p| &p.1);
+        private.chain(&self.shared).flatten().map(|r| r.1 - r.0).sum()
+    }
 }
 
 impl<'t> Copy<'t> {
@@ -90,7 +136,7 @@ impl<'t> Copy<'t> {
         let file_ends = of_files
             .filter_map(|m| Some(((m.start, m.end), maps::file_end(target.pid, m)?)))
             .collect();
-        Ok(Copy { target, image, shared, file_ends, copied: 0 })
+        Ok(Copy { target, image, shared, file_ends, copied: 0, deadline: None })
     }
 
     /// What can be done before the stop: memory touched, and files' pages that nobody changes.
@@ -123,13 +169,15 @@ impl<'t> Copy<'t> {
         let target = self.target;
         let places = runs.iter().flat_map(|r| self.image.places(r.0, r.1)).collect::<Ranges>();
         self.image.add(&minus(runs, &places), target.staging)?;
-        self.copied += self.image.copy(runs, target.options.threads, &|a, b| target.read(a, b));
+        let read = |a, b: &mut [u8]| in_time(self.deadline).and_then(|()| target.read(a, b));
+        self.copied += self.image.copy(runs, target.options.threads, &read);
         Ok(())
     }
 
     fn copy_shared(&mut self, index: usize, ranges: &[(u64, u64)], maps: &[Mapping]) {
-        let threads = self.target.options.threads;
-        self.copied += self.shared[index].copy(ranges, threads, maps, &self.target.memory);
+        let (threads, memory) = (self.target.options.threads, &self.target.memory);
+        let in_time = || in_time(self.deadline);
+        self.copied += self.shared[index].copy(ranges, threads, maps, memory, &in_time);
     }
 
     /// One round: what was written to since the last one, or all in the first. Answers bytes.
@@ -195,32 +243,125 @@ impl<'t> Copy<'t> {
         (union(written), union(unwatched))
     }
 
-    /// The stop: what is not copied yet, and the registers.
-    fn finish(mut self, tracker: Option<Tracker>, rounds: Vec<u64>) -> Result<Snapshot, Failure> {
+    /// Within the stop: what is not copied yet.
+    fn rest(&mut self, tracker: Option<&Tracker>) -> Result<Rest, Failure> {
         let target = self.target;
-        let known = target.thread_facts();
-        let before = self.copied;
-        let frozen = Frozen::all(target.pid, &target.patience())?;
-        let at = SystemTime::now();
-        let threads = target.thread_states(&frozen.threads, known);
         let maps = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
         target.same_program(&maps)?;
         // What could not be read before is asked for again, if it is still there.
         self.image.forget_failed();
         self.shared.iter_mut().for_each(|o| o.image.forget_failed());
-        let kept = self.rest(tracker.as_ref(), &maps)?;
+        let private = maps.iter().map(|m| self.private_rest(tracker, m)).collect::<Result<_, _>>();
+        let private = private?;
         let gone = |e: io::Error| target.lost(&e.to_string());
-        self.shared_rest(tracker.as_ref(), &maps).map_err(gone)?;
+        let shared = self.shared_rest(tracker, &maps).map_err(gone)?;
+        Ok(Rest { maps, private, shared })
+    }
+
+    /// The same of a private mapping, and what is saved of it.
+    fn private_rest(
+        &self,
+        tracker: Option<&Tracker>,
+        m: &Mapping,
+    ) -> Result<(Saved, Ranges), Failure> {
+        let target = self.target;
+        if !is_private(m) {
+            return Ok((Saved { runs: Vec::new(), rest_is_zero: false }, Vec::new()));
+        }
+        let watched = match tracker {
+            Some(t) if t.watches(m) => target.pages.present_and_written(m).ok(),
+            _ => None,
+        };
+        let is_watched = watched.is_some();
+        let present = match watched {
+            Some(runs) => runs,
+            // An error is no empty mapping.
+            None => target.pages.present(m).map_err(|e| target.lost(&e.to_string()))?,
+        };
+        let saved = self.saved(m, &present);
+        let runs = if is_watched {
+            let written: Ranges =
+                present.iter().filter(|r| r.written).map(|r| (r.start, r.end)).collect();
+            union([written, self.missing(m, &saved.runs)].concat())
+        } else if is_clean(m, &present) && target.maps.contains(m) {
+            self.missing(m, &saved.runs)
+        } else {
+            saved.runs.clone()
+        };
+        Ok((saved, runs))
+    }
+
+    fn missing(&self, m: &Mapping, wanted: &[(u64, u64)]) -> Ranges {
+        minus(wanted, &self.image.runs(m.start, m.end))
+    }
+
+    /// What is missing of each shared object.
+    fn shared_rest(
+        &mut self,
+        tracker: Option<&Tracker>,
+        maps: &[Mapping],
+    ) -> io::Result<Vec<Ranges>> {
+        let target = self.target;
+        follow(&mut self.shared, target.pid, maps, target.staging)?;
+        let mut out = Vec::with_capacity(self.shared.len());
+        for i in 0..self.shared.len() {
+            out.push(match tracker {
+                None => self.shared[i].data(&self.shared[i].extents, maps, &target.pages)?,
+                Some(tracker) => {
+                    let (mut written, unwatched) = self.shared_written(i, tracker, maps);
+                    // Written to through a mapping that is gone: all data of it; the rest is
+                    // a hole by now.
+                    let data = self.shared[i].data(&unwatched, maps, &target.pages)?;
+                    let image = &mut self.shared[i].image;
+                    minus(&unwatched, &data).iter().for_each(|h| image.drop_pages(h.0, h.1));
+                    written.extend(data);
+                    union(written)
+                }
+            });
+        }
+        Ok(out)
+    }
+
+    /// Copies the rest within the stop, reads the registers, and lets the target run on.
+    fn finish(
+        mut self,
+        frozen: Frozen,
+        known: HashMap<i32, Thread>,
+        rest: Rest,
+        rounds: Vec<u64>,
+    ) -> Result<Snapshot, Failure> {
+        let target = self.target;
+        let at = SystemTime::now();
+        let before = self.copied;
+        self.deadline = frozen.deadline();
+        let threads = target.thread_states(&frozen.threads, known);
+        let Rest { maps, private, shared } = rest;
+        let mut kept = Vec::with_capacity(maps.len());
+        for (m, (mut saved, runs)) in maps.iter().zip(private) {
+            if is_private(m) {
+                self.copy_private(&runs).map_err(|e| target.error(&no_place(&e)))?;
+                self.image.retain(m.start, m.end, &saved.runs);
+                saved.runs = self.image.runs(m.start, m.end);
+            }
+            kept.push(saved);
+        }
+        for (i, ranges) in shared.iter().enumerate() {
+            self.copy_shared(i, ranges, &maps);
+        }
         let failed = |i: &Image| !i.failed().is_empty();
-        if (failed(&self.image) || self.shared.iter().any(|o| failed(&o.image)))
-            && !target.has_memory()
-        {
-            return Err(target.lost("its memory is gone").into());
+        if failed(&self.image) || self.shared.iter().any(|o| failed(&o.image)) {
+            if !target.has_memory() {
+                return Err(target.lost("its memory is gone").into());
+            }
+            if frozen.is_overdue(Duration::ZERO) {
+                target.give_up(frozen, false);
+                return Err(target.too_long());
+            }
         }
         let pause = frozen.release();
-        drop(tracker);
         let mut bad: Ranges = self.image.failed().to_vec();
         self.shared.iter().for_each(|o| bad.extend(o.failed_addresses(&maps)));
+        bad.extend(target.unmade(maps.iter().zip(&kept).map(|(m, s)| (m, &s.runs[..]))));
         Ok(Snapshot {
             at,
             pause,
@@ -233,71 +374,6 @@ impl<'t> Copy<'t> {
             rounds,
             bad: union(bad),
         })
-    }
-
-    /// Copies what is missing of the private mappings; answers what is saved of each.
-    fn rest(&mut self, tracker: Option<&Tracker>, maps: &[Mapping]) -> Result<Vec<Saved>, Failure> {
-        let target = self.target;
-        let failed = |e| target.error(&no_place(&e));
-        let mut kept = Vec::with_capacity(maps.len());
-        for m in maps {
-            if !is_private(m) {
-                kept.push(Saved { runs: Vec::new(), rest_is_zero: false });
-                continue;
-            }
-            let watched = match tracker {
-                Some(t) if t.watches(m) => target.pages.present_and_written(m).ok(),
-                _ => None,
-            };
-            let is_watched = watched.is_some();
-            let present = match watched {
-                Some(runs) => runs,
-                // An error is no empty mapping.
-                None => target.pages.present(m).map_err(|e| target.lost(&e.to_string()))?,
-            };
-            let mut saved = self.saved(m, &present);
-            let runs = if is_watched {
-                let written: Ranges =
-                    present.iter().filter(|r| r.written).map(|r| (r.start, r.end)).collect();
-                union([written, self.missing(m, &saved.runs)].concat())
-            } else if is_clean(m, &present) && target.maps.contains(m) {
-                self.missing(m, &saved.runs)
-            } else {
-                saved.runs.clone()
-            };
-            self.copy_private(&runs).map_err(failed)?;
-            self.image.retain(m.start, m.end, &saved.runs);
-            saved.runs = self.image.runs(m.start, m.end);
-            kept.push(saved);
-        }
-        Ok(kept)
-    }
-
-    fn missing(&self, m: &Mapping, wanted: &[(u64, u64)]) -> Ranges {
-        minus(wanted, &self.image.runs(m.start, m.end))
-    }
-
-    /// Copies what is missing of shared memory.
-    fn shared_rest(&mut self, tracker: Option<&Tracker>, maps: &[Mapping]) -> io::Result<()> {
-        let target = self.target;
-        follow(&mut self.shared, target.pid, maps, target.staging)?;
-        for i in 0..self.shared.len() {
-            let ranges = match tracker {
-                None => self.shared[i].data(&self.shared[i].extents, maps, &target.pages)?,
-                Some(tracker) => {
-                    let (mut written, unwatched) = self.shared_written(i, tracker, maps);
-                    // Written to through a mapping that is gone: all data of it; the rest is
-                    // a hole by now.
-                    let data = self.shared[i].data(&unwatched, maps, &target.pages)?;
-                    let image = &mut self.shared[i].image;
-                    minus(&unwatched, &data).iter().for_each(|h| image.drop_pages(h.0, h.1));
-                    written.extend(data);
-                    union(written)
-                }
-            };
-            self.copy_shared(i, &ranges, maps);
-        }
-        Ok(())
     }
 }
 
@@ -324,6 +400,13 @@ fn private(maps: &[Mapping]) -> Ranges {
     let kind = |m: &&Mapping| matches!(m.kind(), Kind::Anonymous | Kind::PrivateFile);
     let writable = maps.iter().filter(|m| m.flags & 2 != 0).filter(kind);
     writable.map(|m| (m.start, m.end)).collect()
+}
+
+fn in_time(deadline: Option<Instant>) -> io::Result<()> {
+    match deadline {
+        Some(deadline) if Instant::now() > deadline => Err(io::ErrorKind::TimedOut.into()),
+        _ => Ok(()),
+    }
 }
 
 fn no_place(e: &io::Error) -> String {

@@ -12,7 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::freeze::{Frozen, Patience, tasks};
 use super::inject::{Injector, suspend_filter};
 use super::maps::{self, Kind, Mapping};
-use super::pages::PageMap;
+use super::pages::{PageMap, Run};
+use super::process::is_ending;
+use super::ranges::{Ranges, minus, union};
 use super::sys;
 use super::x86_64::{ORPHAN_EXIT, nr};
 use crate::error::Result;
@@ -39,7 +41,23 @@ pub struct Child {
     pub memory: File,
     /// Its pages.
     pub pages: PageMap,
+    /// The pages of its own that it held when it was made, by mapping.
+    held: Vec<(Mapping, Ranges)>,
 }
+
+/// Mappings of a child by the flags of proc_pid_smaps(5): their first addresses.
+#[derive(Debug)]
+pub struct Flags {
+    /// Wiped in a child (MADV_WIPEONFORK): secrets such as random states, not to be copied.
+    pub wiped: BTreeSet<u64>,
+    /// Huge pages of the pool (hugetlbfs).
+    pub pool: BTreeSet<u64>,
+}
+
+/// Why a process with private memory from the pool of huge pages is not forked.
+pub const POOL: &str = "its memory lies in huge pages of the pool (hugetlbfs, \
+                        -XX:+UseLargePages), which the kernel takes out of a child when the \
+                        process writes to them and the pool is empty";
 
 impl Child {
     /// Takes over a child that [`super::inject::Borrowed::fork`] made. From here on it dies with
@@ -57,7 +75,9 @@ impl Child {
             Ok((File::open(format!("/proc/{pid}/mem"))?, PageMap::open(pid)?))
         };
         match opened() {
-            Ok((memory, pages)) => Ok(Child { parent, pid, inner, memory, pages }),
+            Ok((memory, pages)) => {
+                Ok(Child { parent, pid, inner, memory, pages, held: Vec::new() })
+            }
             Err(e) => {
                 end(pid);
                 reap(parent, &[inner]);
@@ -81,17 +101,33 @@ impl Child {
         suspects.find(|m| kept_back.contains(&m.start)).cloned()
     }
 
-    /// The first addresses of mappings that are wiped in a child (MADV_WIPEONFORK): secrets such
-    /// as random states, which are not to be copied.
-    pub fn wiped(&self) -> BTreeSet<u64> {
-        // The child's own flags: reading them takes no lock of the target's.
-        flagged(self.pid, "wf")
+    /// Its mappings' flags: reading them takes no lock of the target's.
+    pub fn flags(&self) -> Flags {
+        let smaps = fs::read(format!("/proc/{}/smaps", self.pid)).unwrap_or_default();
+        Flags { wiped: flagged_in(&smaps, "wf"), pool: flagged_in(&smaps, "ht") }
     }
 
-    /// Whether it is still there.
-    pub fn is_alive(&self) -> bool {
-        fs::read_to_string(format!("/proc/{}/stat", self.pid))
-            .is_ok_and(|s| !s.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
+    /// Remembers the pages of its own that it holds of a mapping.
+    pub fn holds(&mut self, m: &Mapping, present: &[Run]) {
+        let own: Ranges = present.iter().filter(|r| !r.file).map(|r| (r.start, r.end)).collect();
+        if !own.is_empty() {
+            self.held.push((m.clone(), union(own)));
+        }
+    }
+
+    /// What it held and does not hold any more: it never runs, so the kernel took it.
+    pub fn lost(&self) -> io::Result<Ranges> {
+        let mut out = Ranges::new();
+        for (m, held) in &self.held {
+            let now = self.pages.present(m)?;
+            out.extend(minus(held, &union(now.iter().map(|r| (r.start, r.end)).collect())));
+        }
+        Ok(out)
+    }
+
+    /// Whether it was killed: what is read of it from then on counts for nothing.
+    pub fn is_ending(&self) -> bool {
+        is_ending(self.pid)
     }
 }
 
@@ -103,10 +139,13 @@ impl Drop for Child {
 }
 
 /// The first addresses of mappings with a flag of proc_pid_smaps(5).
-fn flagged(pid: i32, flag: &str) -> BTreeSet<u64> {
-    let smaps = fs::read(format!("/proc/{pid}/smaps")).unwrap_or_default();
+pub(super) fn flagged(pid: i32, flag: &str) -> BTreeSet<u64> {
+    flagged_in(&fs::read(format!("/proc/{pid}/smaps")).unwrap_or_default(), flag)
+}
+
+fn flagged_in(smaps: &[u8], flag: &str) -> BTreeSet<u64> {
     let (mut start, mut out) = (0, BTreeSet::new());
-    for line in String::from_utf8_lossy(&smaps).lines() {
+    for line in String::from_utf8_lossy(smaps).lines() {
         let (first, rest) = line.split_once([' ', '-']).unwrap_or((line, ""));
         if first == "VmFlags:" {
             if rest.split_whitespace().any(|f| f == flag) {
@@ -184,7 +223,8 @@ fn reap_by(
     injector: &Injector,
     dead: &[i32],
 ) -> Result<bool> {
-    let patience = Patience { timeout: Duration::from_millis(200), cancelled: &|| false };
+    let patience =
+        Patience { timeout: Duration::from_millis(200), limit: None, cancelled: &|| false };
     let frozen = Frozen::one(parent, tid, &patience)?;
     let Ok(mut thread) = injector.borrow_one(&frozen.threads, maps) else { return Ok(false) };
     let called = dead.iter().map(|child| thread.call(nr::WAIT4, &[*child as u64, 0, REAP, 0]));

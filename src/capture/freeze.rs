@@ -3,7 +3,7 @@
 //! Knows how ptrace stops and releases threads; knows nothing of what is done meanwhile.
 //! If rjcore dies, the kernel detaches all threads and they run on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
@@ -40,6 +40,8 @@ impl Stopped {
 pub struct Patience<'a> {
     /// How long the threads may take to stop, once before they are asked and once after.
     pub timeout: Duration,
+    /// How long they may stand still in all.
+    pub limit: Option<Duration>,
     /// Whether the user asked for the end.
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
@@ -52,34 +54,56 @@ pub struct Frozen {
     pub threads: Vec<Stopped>,
     /// Seized ones that have not stopped yet.
     waiting: BTreeSet<i32>,
+    /// All that were seized.
+    seized: HashSet<i32>,
     /// When the first was asked to stop.
     began: Instant,
+    limit: Option<Duration>,
 }
 
 impl Frozen {
-    /// Stops every thread of `pid`, those too that are made meanwhile.
+    /// Attaches to every thread of `pid`, which stops none: all that can be done before the stop.
     ///
-    /// Errors: [`Error::Capture`] if it may not be traced, has ended, or does not stop in time;
-    /// then all run on. Threads in uninterruptible sleep are waited for before any is stopped.
-    pub fn all(pid: i32, patience: &Patience<'_>) -> Result<Frozen> {
+    /// Errors: [`Error::Capture`] if it may not be traced or has ended, or if a thread is in
+    /// uninterruptible sleep for longer than `patience` has: it could not be stopped.
+    pub fn seized(pid: i32, patience: &Patience<'_>) -> Result<Frozen> {
         await_sleepers(pid, patience)?;
         let mut frozen = Frozen::none(pid);
+        frozen.limit = patience.limit;
         // Seizing stops nobody.
         while frozen.seize_new()? > 0 {}
         if frozen.waiting.is_empty() {
             return Err(gone(pid));
         }
-        frozen.began = Instant::now();
-        frozen.interrupt_and_wait(patience)?;
-        // A thread that was being made when its maker was asked is in the list by now.
-        while frozen.seize_new()? > 0 {
-            frozen.interrupt_and_wait(patience)?;
-        }
-        if frozen.threads.is_empty() {
-            return Err(gone(pid));
-        }
-        frozen.threads.sort_by_key(|t| (t.tid != pid, t.tid));
         Ok(frozen)
+    }
+
+    /// Stops every thread, those too that are made meanwhile.
+    ///
+    /// Errors: [`Error::Capture`] if they do not stop in time or have ended; then all run on.
+    pub fn stop(&mut self, patience: &Patience<'_>) -> Result<()> {
+        self.began = Instant::now();
+        self.interrupt_and_wait(patience)?;
+        // A thread that was being made when its maker was asked is in the list by now.
+        while self.seize_new()? > 0 {
+            self.interrupt_and_wait(patience)?;
+        }
+        if self.threads.is_empty() {
+            return Err(gone(self.pid));
+        }
+        let pid = self.pid;
+        self.threads.sort_by_key(|t| (t.tid != pid, t.tid));
+        Ok(())
+    }
+
+    /// Whether they will have stood still for too long once `more` has passed.
+    pub fn is_overdue(&self, more: Duration) -> bool {
+        self.limit.is_some_and(|limit| self.began.elapsed() + more > limit)
+    }
+
+    /// When they will have stood still for too long.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.limit.map(|limit| self.began + limit)
     }
 
     /// Stops one thread only; the others run on.
@@ -93,19 +117,20 @@ impl Frozen {
     }
 
     fn none(pid: i32) -> Frozen {
-        let (threads, waiting) = (Vec::new(), BTreeSet::new());
-        Frozen { pid, threads, waiting, began: Instant::now() }
+        let (threads, waiting, seized) = (Vec::new(), BTreeSet::new(), HashSet::new());
+        Frozen { pid, threads, waiting, seized, began: Instant::now(), limit: None }
     }
 
     /// Seizes the threads that are not ours yet; answers how many.
     fn seize_new(&mut self) -> Result<usize> {
         let mut new = 0;
         for tid in tasks(self.pid).map_err(|_| gone(self.pid))? {
-            if self.waiting.contains(&tid) || self.threads.iter().any(|t| t.tid == tid) {
+            if self.seized.contains(&tid) {
                 continue;
             }
             match sys::seize(tid) {
                 Ok(()) => {
+                    self.seized.insert(tid);
                     self.waiting.insert(tid);
                     new += 1;
                 }
@@ -120,7 +145,9 @@ impl Frozen {
     fn interrupt_and_wait(&mut self, patience: &Patience<'_>) -> Result<()> {
         let pid = self.pid;
         self.waiting.retain(|&tid| sys::interrupt(tid).is_ok() || !is_dead(pid, tid));
-        let deadline = Instant::now() + patience.timeout;
+        let allowed = patience.limit.map_or(patience.timeout, |l| l.min(patience.timeout));
+        let deadline = Instant::now() + allowed;
+        let deadline = self.deadline().map_or(deadline, |limit| limit.min(deadline));
         let mut turn = 0;
         while !self.waiting.is_empty() {
             let before = self.waiting.len();
@@ -142,7 +169,7 @@ impl Frozen {
             }
             if Instant::now() > deadline {
                 let stuck: Vec<i32> = self.waiting.iter().copied().collect();
-                return Err(will_not_stop(pid, &stuck, patience.timeout));
+                return Err(will_not_stop(pid, &stuck, allowed));
             }
             sys::relax(turn);
             turn += 1;

@@ -2,10 +2,13 @@
 //!
 //! Knows which stretches were huge; knows nothing of why they no longer are.
 
+use std::os::fd::AsFd;
+
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::maps::{Kind, Mapping};
 use super::pages::PageMap;
+use super::process::is_ending;
 use super::ranges::{Ranges, minus, union};
 use super::sys;
 
@@ -15,12 +18,14 @@ const HUGE: u64 = 2 << 20;
 const AT_ONCE: u64 = 16 << 20;
 
 /// What came of making pages huge again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collapsed {
     /// Bytes that were split and are huge again.
     pub again: u64,
     /// Bytes that stayed split.
     pub left: u64,
+    /// Why, in words; empty if nothing stayed split.
+    pub why: &'static str,
 }
 
 /// The stretches that lie in huge pages now.
@@ -30,32 +35,70 @@ pub fn stretches(maps: &[Mapping], pages: &PageMap) -> Ranges {
     union(runs.filter(|r| r.huge).map(|r| (r.start, r.end)).collect())
 }
 
-/// Makes those of `before` huge again that are not any more.
+/// Makes those of `before` huge again that are not any more. What the process itself freed
+/// meanwhile, and all of it if it has ended, is not split but gone.
 pub fn collapse(pid: i32, before: &[(u64, u64)], pages: &PageMap) -> Collapsed {
     let mut done = Collapsed::default();
-    // Just these addresses: what is mapped there now may be something else.
-    let split = |start, end| {
-        let now = pages.present(&Mapping::plain(start, end)).unwrap_or_default();
-        let huge: Ranges = now.iter().filter(|r| r.huge).map(|r| (r.start, r.end)).collect();
-        minus(&[(start, end)], &huge)
+    let Some(pidfd) = Pid::from_raw(pid).and_then(|p| pidfd_open(p, PidfdFlags::empty()).ok())
+    else {
+        return done;
     };
-    let fd = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let mut refused = None;
     for &(start, end) in before {
-        for (from, to) in split(start, end) {
-            let (from, to) = (from.next_multiple_of(HUGE), to & !(HUGE - 1));
-            let mut at = from;
-            while at < to {
-                let next = (at + AT_ONCE).min(to);
-                if let Some(fd) = &fd {
-                    // Memory that is gone, or no memory for a huge page: counted below.
-                    let _ = sys::collapse(std::os::fd::AsFd::as_fd(fd), at, next);
-                }
-                let left: u64 = split(at, next).iter().map(|r| r.1 - r.0).sum();
-                done.left += left;
-                done.again += next - at - left;
+        let mut at = start.next_multiple_of(HUGE);
+        while at < end & !(HUGE - 1) {
+            let next = (at + AT_ONCE).min(end & !(HUGE - 1));
+            let split = split(pages, at, next);
+            if split.is_empty() {
                 at = next;
+                continue;
             }
+            // All at once where that is possible, which is quicker.
+            if let Err(e) = sys::collapse(pidfd.as_fd(), at, next) {
+                refused = refused.or(e.raw_os_error());
+            }
+            let left = self::split(pages, at, next);
+            let bytes = |r: &Ranges| r.iter().map(|r| r.1 - r.0).sum::<u64>();
+            done.left += bytes(&left);
+            done.again += bytes(&minus(&split, &left));
+            at = next;
         }
     }
+    if is_ending(pid) {
+        return Collapsed::default();
+    }
+    if done.left > 0 {
+        done.why = match refused {
+            Some(libc::EPERM) => "rjcore needs CAP_SYS_NICE to join them again",
+            Some(libc::ENOMEM) => "there is no memory in one piece to join them again",
+            Some(libc::ENOSYS | libc::EINVAL) => "the kernel cannot join them again (6.1 can)",
+            _ => "the kernel could not join them now, and does so by itself in time",
+        };
+    }
     done
+}
+
+/// The parts of `start..end`, whole huge pages each, that are there in small pages. Just these
+/// addresses: what is mapped there now may be something else.
+fn split(pages: &PageMap, start: u64, end: u64) -> Ranges {
+    let now = pages.present(&Mapping::plain(start, end)).unwrap_or_default();
+    let small = union(now.iter().filter(|r| !r.huge).map(|r| (r.start, r.end)).collect());
+    let whole = |r: &(u64, u64)| (r.0.next_multiple_of(HUGE), r.1 & !(HUGE - 1));
+    small.iter().map(whole).filter(|r| r.0 < r.1).collect()
+}
+
+/// The bytes of private memory that lie in huge pages of the pool (hugetlbfs): when the process
+/// writes to one that it shares with a child, and the pool has no other, the kernel takes the page
+/// out of the child. So a child is no snapshot of them.
+pub fn from_pool(pid: i32, maps: &[Mapping]) -> u64 {
+    let mounts = procfs::process::Process::new(pid).and_then(|p| p.mountinfo());
+    let mounts = mounts.map(|m| m.0).unwrap_or_default();
+    let device = |text: &str| -> Option<u64> {
+        let (major, minor) = text.split_once(':')?;
+        Some(major.parse::<u64>().ok()? << 32 | minor.parse::<u64>().ok()?)
+    };
+    let pools = mounts.iter().filter(|m| m.fs_type == "hugetlbfs");
+    let pools: Vec<u64> = pools.filter_map(|m| device(&m.majmin)).collect();
+    let of_pool = |m: &&Mapping| m.clean() == b"/anon_hugepage" || pools.contains(&m.file.0);
+    maps.iter().filter(|m| !m.shared && m.has_file()).filter(of_pool).map(Mapping::bytes).sum()
 }

@@ -3,6 +3,7 @@
 //! Knows the kernel's names for special mappings, and of HotSpot only the names of the files
 //! that a reader needs; knows nothing of which pages are there.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +29,10 @@ pub struct Mapping {
     pub file: (u64, u64),
     /// The path or the kernel's name for it, unescaped; empty for plain anonymous memory.
     pub name: Vec<u8>,
+    /// The process can write to the file through this or another mapping.
+    pub written_file: bool,
+    /// The process runs code of the file, through this or another mapping.
+    pub code_file: bool,
 }
 
 /// What a mapping is to a core.
@@ -37,9 +42,11 @@ pub enum Kind {
     Anonymous,
     /// Private mapping of a file: changed pages are the process's own.
     PrivateFile,
-    /// Shared mapping of a file that lies on a disk.
+    /// Shared mapping of a file that lies on a disk, or of one without a name that the process
+    /// cannot write to: an index that was deleted while it was read.
     SharedFile,
-    /// Shared memory without a name that lasts (memfd, SysV, unlinked files): a heap of ZGC's.
+    /// Shared memory without a name that lasts (memfd, SysV, unlinked files that are written to):
+    /// a heap of ZGC's.
     SharedMemory,
     /// The vDSO: code that the kernel lends.
     Vdso,
@@ -51,7 +58,8 @@ impl Mapping {
     /// A stretch of plain memory.
     pub fn plain(start: u64, end: u64) -> Mapping {
         let (flags, shared, offset, file, name) = (6, false, 0, (0, 0), Vec::new());
-        Mapping { start, end, flags, shared, offset, file, name }
+        let (written_file, code_file) = (false, false);
+        Mapping { start, end, flags, shared, offset, file, name, written_file, code_file }
     }
 
     /// Bytes.
@@ -77,7 +85,12 @@ impl Mapping {
     /// What it is to a core.
     pub fn kind(&self) -> Kind {
         let name = self.clean();
-        let device = name.starts_with(b"/dev/") && !name.starts_with(b"/dev/shm/");
+        // The file systems that are usually mounted below /dev.
+        let on_disk = name.starts_with(b"/dev/shm/") || name.starts_with(b"/dev/hugepages");
+        let device = name.starts_with(b"/dev/") && !on_disk;
+        // What never had a name is the process's own, whoever may write to it now.
+        let nameless = [&b"/memfd:"[..], b"/SYSV", b"/dev/zero", b"/anon_hugepage"];
+        let nameless = nameless.iter().any(|n| name.starts_with(n));
         if name == b"[vdso]" {
             Kind::Vdso
         } else if name.starts_with(b"[v") || (device && name != b"/dev/zero") {
@@ -87,7 +100,7 @@ impl Mapping {
             Kind::Anonymous
         } else if !self.shared {
             Kind::PrivateFile
-        } else if self.is_deleted() {
+        } else if self.is_deleted() && (nameless || self.written_file) {
             Kind::SharedMemory
         } else {
             Kind::SharedFile
@@ -96,7 +109,8 @@ impl Mapping {
 
     /// Whether a reader on another machine needs the file's pages.
     pub fn is_needed(&self) -> bool {
-        let gone = self.kind() == Kind::PrivateFile && self.is_deleted();
+        // A library that was replaced: its code is nowhere else. Data files are not asked for.
+        let gone = self.kind() == Kind::PrivateFile && self.is_deleted() && self.code_file;
         let path = String::from_utf8_lossy(self.clean());
         gone || is_vm_file(&path) || is_counters(&path)
     }
@@ -121,7 +135,21 @@ pub fn is_counters(path: &str) -> bool {
 /// Reads the maps of a process or of one of its threads.
 pub fn read(pid: i32) -> io::Result<Vec<Mapping>> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
-    Ok(text.split(|b| *b == b'\n').filter_map(parse).collect())
+    let mut maps: Vec<Mapping> = text.split(|b| *b == b'\n').filter_map(parse).collect();
+    relate(&mut maps);
+    Ok(maps)
+}
+
+/// What is true of one mapping of a file is true of the file.
+fn relate(maps: &mut [Mapping]) {
+    let mut files: HashMap<(u64, u64), (bool, bool)> = HashMap::new();
+    for m in maps.iter().filter(|m| m.has_file()) {
+        let file = files.entry(m.file).or_default();
+        *file = (file.0 | m.written_file, file.1 | m.code_file);
+    }
+    for m in maps.iter_mut().filter(|m| m.has_file()) {
+        (m.written_file, m.code_file) = files.get(&m.file).copied().unwrap_or_default();
+    }
 }
 
 /// `start-end perms offset major:minor inode    name`
@@ -137,11 +165,15 @@ pub(super) fn parse(line: &[u8]) -> Option<Mapping> {
     let inode = field()?.parse().ok()?;
     let name = unescape(fields.next().unwrap_or(b"").trim_ascii_start());
     let flag = |i: usize, letter: u8, bit| if perms.get(i) == Some(&letter) { bit } else { 0 };
+    let flags = flag(0, b'r', 4) | flag(1, b'w', 2) | flag(2, b'x', 1);
+    let shared = perms.get(3) == Some(&b's');
     Some(Mapping {
         start: hex(start)?,
         end: hex(end)?,
-        flags: flag(0, b'r', 4) | flag(1, b'w', 2) | flag(2, b'x', 1),
-        shared: perms.get(3) == Some(&b's'),
+        flags,
+        shared,
+        written_file: shared && flags & 2 != 0,
+        code_file: flags & 1 != 0,
         offset,
         file: (device, inode),
         name,
@@ -222,6 +254,42 @@ mod tests {
         assert!(one("7f00-8f00 r-xp 00000000 fe:00 5 /x/server/libjvm.so (deleted)").is_needed());
         assert!(one("7f00-8f00 r-xp 00000000 fe:00 5 /x/libc.so (deleted)").is_needed());
         assert!(!one("7f00-8f00 r-xp 00000000 fe:00 5 /x/libc.so").is_needed());
+    }
+
+    /// A file without a name that nobody can write to is not memory; one view that can be written
+    /// to makes all views of it memory.
+    #[test]
+    fn deleted_files() {
+        let kinds = |lines: &[&str]| {
+            let mut maps: Vec<Mapping> = lines.iter().map(|l| one(l)).collect();
+            relate(&mut maps);
+            maps.iter().map(Mapping::kind).collect::<Vec<_>>()
+        };
+        let read = "7f00-8f00 r--s 00000000 fe:00 5 /index/_0.cfs (deleted)";
+        let write = "8f00-9f00 rw-s 00000000 fe:00 5 /index/_0.cfs (deleted)";
+        let other = "8f00-9f00 rw-s 00000000 fe:00 6 /heap (deleted)";
+        assert_eq!(kinds(&[read, other]), [Kind::SharedFile, Kind::SharedMemory]);
+        assert_eq!(kinds(&[read, write]), [Kind::SharedMemory; 2]);
+        let memfd = "7f00-8f00 r--s 00000000 00:01 5 /memfd:java_heap (deleted)";
+        assert_eq!(kinds(&[memfd]), [Kind::SharedMemory]);
+        let pool = "7f00-8f00 rw-p 00000000 00:0f 5 /anon_hugepage (deleted)";
+        assert_eq!(kinds(&[pool]), [Kind::Anonymous]);
+        let mounted = "7f00-8f00 rw-s 00000000 00:20 5 /dev/hugepages/java (deleted)";
+        assert_eq!(kinds(&[mounted]), [Kind::SharedMemory]);
+        // A library that was replaced is needed, all of it; a data file is not.
+        let needed = |lines: &[&str]| {
+            let mut maps: Vec<Mapping> = lines.iter().map(|l| one(l)).collect();
+            relate(&mut maps);
+            maps.iter().map(Mapping::is_needed).collect::<Vec<_>>()
+        };
+        let head = "7f00-8f00 r--p 00000000 fe:00 5 /lib/libc.so.6 (deleted)";
+        let code = "8f00-9f00 r-xp 00001000 fe:00 5 /lib/libc.so.6 (deleted)";
+        let data = "9f00-af00 r--p 00000000 fe:00 7 /data/terms (deleted)";
+        assert_eq!(needed(&[head, code, data]), [true, true, false]);
+        let archive = "9f00-af00 r--p 00000000 fe:00 8 /jdk/classes.jsa (deleted)";
+        let modules = "9f00-af00 r--s 00000000 fe:00 9 /jdk/lib/modules (deleted)";
+        assert_eq!(needed(&[archive, modules]), [true, false]);
+        assert_eq!(kinds(&[modules]), [Kind::SharedFile]);
     }
 
     #[test]

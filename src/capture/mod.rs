@@ -7,6 +7,7 @@ pub mod cgroup;
 mod copy;
 pub mod elf;
 mod fork;
+mod forking;
 mod freeze;
 mod huge;
 mod image;
@@ -28,20 +29,16 @@ mod x86_64;
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use fork::Child;
-use freeze::Frozen;
-use image::Image;
-use inject::Injector;
-use maps::{Kind, Mapping};
+use maps::Mapping;
 use notes::{Origin, ThreadName, ThreadState};
-use plan::{Saved, SharedPlan};
+use plan::SharedPlan;
 use room::Room;
-use shared::{Object, objects};
+use shared::Object;
 use target::{Failure, SMALL_SHARED, Snapshot, Target};
 pub use writer::CoreOut;
 
@@ -74,6 +71,16 @@ impl Method {
     }
 }
 
+/// Reads memory of the process; fewer bytes than asked for is an error.
+pub type Peek<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
+
+/// What knows where the process keeps whether it moves its objects about just now: a core of such
+/// a moment is of less use.
+pub trait Probe: Sync {
+    /// Whether it does; `None` if that cannot be told.
+    fn is_collecting(&self, read: Peek<'_>) -> Option<bool>;
+}
+
 /// What the caller wants.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
@@ -87,6 +94,12 @@ pub struct Options<'a> {
     pub threads: usize,
     /// How long the threads may take to stop.
     pub stop_timeout: Duration,
+    /// How long they may stand still in all; for as long as it takes if `None`.
+    pub stop_limit: Option<Duration>,
+    /// Who can tell that it is in the middle of a collection.
+    pub probe: Option<&'a dyn Probe>,
+    /// How often a stop is given up that falls into a collection.
+    pub retries: u32,
     /// Most rounds of a pre-copy.
     pub rounds: u32,
     /// Bytes written to during a round above which a pre-copy that was asked for is refused,
@@ -131,6 +144,12 @@ pub struct Report {
     pub refused: Vec<Refused>,
     /// From the first thread's stop to the last one's release.
     pub pause_ms: f64,
+    /// The same of stops before that one, which were given up.
+    pub given_up_ms: Vec<f64>,
+    /// How many of them because a collection was under way.
+    pub retries: u32,
+    /// Whether one is under way in the core; `None` if that could not be told.
+    pub collecting: Option<bool>,
     /// Threads that were stopped.
     pub threads: usize,
     /// Bytes of the core, zeros and all, before compression.
@@ -147,6 +166,8 @@ pub struct Report {
     pub huge_again: u64,
     /// Bytes of huge pages that stayed split.
     pub huge_split: u64,
+    /// Why they did; empty if none did.
+    pub huge_split_why: &'static str,
     /// Stretches of memory that could not be read: (first address, first after it).
     #[serde(serialize_with = "crate::address::ranges")]
     pub unreadable: Vec<(u64, u64)>,
@@ -158,7 +179,40 @@ pub struct Report {
 /// it; see docs/capture.md for what is left if rjcore is killed.
 /// Errors: [`Error::Capture`] says why it cannot be; errors of `out` come as they are.
 pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result<Report> {
-    let mut target = Target::open(pid, options)?;
+    let mut refused = Vec::new();
+    loop {
+        match attempt(pid, options, &mut refused, out) {
+            Ok(report) => return Ok(Report { refused, ..report }),
+            Err(Lost::Failed(e)) => return Err(e),
+            Err(Lost::Snapshot(method, why)) => {
+                let again = options.method.is_none() && out.restart().map_err(Error::from_write)?;
+                if !again {
+                    let next = "give a file with -o, and no --snapshot, and rjcore goes on in \
+                                another way by itself";
+                    return Err(Error::Capture { pid, what: format!("{why}; {next}") });
+                }
+                refused.push(Refused { method, why });
+            }
+        }
+    }
+}
+
+/// Why there is no core.
+enum Lost {
+    /// The snapshot ended or proved not to be one before it was read: another way may do.
+    Snapshot(Method, String),
+    /// There will be none.
+    Failed(Error),
+}
+
+/// Takes a snapshot in a way that was not refused yet, and writes it.
+fn attempt(
+    pid: i32,
+    options: &Options<'_>,
+    refused: &mut Vec<Refused>,
+    out: &mut dyn CoreOut,
+) -> Result<Report, Lost> {
+    let mut target = Target::open(pid, options).map_err(Lost::Failed)?;
     let room = Room::read(pid);
     let anonymous = target.facts.status.rssanon.unwrap_or(0) << 10;
     let shared = target.facts.status.rssshmem.unwrap_or(0) << 10;
@@ -167,14 +221,18 @@ pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result
     }
     let target = target;
     let huge = huge::stretches(&target.maps, &target.pages);
-    let mut refused = Vec::new();
-    let taken = target.take(&room, anonymous, &mut refused);
+    let taken = target.take(&room, anonymous, refused).map_err(Lost::Failed);
     let written = taken.and_then(|(method, why, taken)| target.write(method, why, taken, out));
     // The snapshot is gone by now: pages are no longer shared with it. Also after an error.
     let collapsed = huge::collapse(pid, &huge, &target.pages);
     fork::clear_left_over(pid);
     let report = written?;
-    Ok(Report { refused, huge_again: collapsed.again, huge_split: collapsed.left, ..report })
+    Ok(Report {
+        huge_again: collapsed.again,
+        huge_split: collapsed.left,
+        huge_split_why: collapsed.why,
+        ..report
+    })
 }
 
 impl Target<'_> {
@@ -186,7 +244,11 @@ impl Target<'_> {
         refused: &mut Vec<Refused>,
     ) -> Result<(Method, String, Snapshot)> {
         let shared = self.shared_bytes();
-        let needed = (anonymous / FORK_ROOM).max(LEAST_ROOM);
+        let needed = match room.all_die {
+            // Its end would be that of the process: room for all that it may write to.
+            true => anonymous.max(LEAST_ROOM),
+            false => (anonymous / FORK_ROOM).max(LEAST_ROOM),
+        };
         let fork_room = match room {
             r if r.target < needed => Some(format!(
                 "its cgroup has {} MB left, to which copies of the pages that it writes to would \
@@ -201,12 +263,17 @@ impl Target<'_> {
         let fork_why = "a fork stops it for the copy of its page tables only";
         let precopy_why = "copied while it ran, and again what it wrote to meanwhile";
         let stop_why = "copied while it stood still";
+        let mut note = |why| {
+            if refused.is_empty() {
+                refused.push(Refused { method: Method::Fork, why });
+            }
+        };
         let order: Vec<(Method, String)> = match self.options.method {
             Some(method) => vec![(method, "as asked for".into())],
             None if shared > SMALL_SHARED => {
                 let heap =
                     format!("{} MB of shared memory are not isolated by a fork", shared >> 20);
-                refused.push(Refused { method: Method::Fork, why: heap.clone() });
+                note(heap.clone());
                 vec![
                     (Method::Precopy, format!("{heap}; {precopy_why}")),
                     (Method::Stop, format!("{heap}; {stop_why}")),
@@ -214,7 +281,7 @@ impl Target<'_> {
             }
             None if fork_room.is_some() => {
                 let why = fork_room.unwrap_or_default();
-                refused.push(Refused { method: Method::Fork, why });
+                note(why);
                 vec![(Method::Precopy, precopy_why.into()), (Method::Stop, stop_why.into())]
             }
             None => vec![
@@ -225,7 +292,8 @@ impl Target<'_> {
         };
         // A pre-copy that was asked for may turn out not to end.
         let asked = self.options.method.is_some();
-        for (method, reason) in order {
+        let earlier: Vec<Method> = refused.iter().map(|r| r.method).collect();
+        for (method, reason) in order.into_iter().filter(|o| !earlier.contains(&o.0)) {
             self.check()?;
             let result = match method {
                 Method::Fork => self.fork(),
@@ -245,79 +313,6 @@ impl Target<'_> {
         Err(self.error(&format!("no snapshot could be taken ({}){next}", whys.join("; "))))
     }
 
-    fn fork(&self) -> Result<Snapshot, Failure> {
-        let injector = Injector::new(self.pid, &self.maps).map_err(Failure::Refused)?;
-        let mut objects = objects(self.pid, &self.maps);
-        for o in &mut objects {
-            let place = o.image.add(&o.extents, self.staging);
-            place.map_err(|e| Failure::Refused(format!("no memory for shared memory: {e}")))?;
-            // Only to have the memory at hand.
-            o.image.prepare(&o.data(&o.extents, &self.maps, &self.pages).unwrap_or_default());
-        }
-        let known = self.thread_facts();
-        let frozen = Frozen::all(self.pid, &self.patience())?;
-        let at = SystemTime::now();
-        let threads = self.thread_states(&frozen.threads, known);
-        let mut in_stop = 0;
-        if !objects.is_empty() {
-            let lost = |e: io::Error| self.lost(&e.to_string());
-            let maps = maps::read(self.pid).map_err(lost)?;
-            self.same_program(&maps)?;
-            shared::follow(&mut objects, self.pid, &maps, self.staging).map_err(lost)?;
-            for o in &mut objects {
-                let data = o.data(&o.extents, &maps, &self.pages).map_err(lost)?;
-                in_stop += o.copy(&data, self.options.threads, &maps, &self.memory);
-            }
-        }
-        let mut thread =
-            injector.borrow_one(&frozen.threads, &self.maps).map_err(Failure::Refused)?;
-        let forked = thread.fork();
-        let back = thread.give_back();
-        let pause = frozen.release();
-        let child = forked.map_err(|e| Failure::Refused(format!("the fork failed: {e}")))?;
-        let child = Child::adopt(self.pid, child, &injector)
-            .map_err(|e| self.error(&format!("the snapshot was lost: {e}")))?;
-        back.map_err(|e| self.error(&format!("a borrowed thread was lost: {e}")))?;
-        let maps = maps::read(child.pid).map_err(|e| self.error(&e.to_string()))?;
-        self.same_program(&maps)?;
-        if let Some(m) = child.lacks(&self.maps, &maps) {
-            return Err(Failure::Refused(format!(
-                "memory at {:#x} is marked such that no child inherits it (MADV_DONTFORK)",
-                m.start
-            )));
-        }
-        let bad = objects.iter().flat_map(|o| o.failed_addresses(&maps)).collect();
-        let wiped = child.wiped();
-        let mut kept = Vec::with_capacity(maps.len());
-        for m in maps {
-            if wiped.contains(&m.start) {
-                let saved = Saved { runs: Vec::new(), rest_is_zero: false };
-                kept.push((m, saved, plan::Holder::Memory));
-                continue;
-            }
-            let present = match m.kind() {
-                Kind::Anonymous | Kind::PrivateFile => child.pages.present(&m),
-                _ => Ok(Vec::new()),
-            };
-            let present = present.map_err(|e| self.error(&format!("its page map: {e}")))?;
-            let end = m.has_file().then(|| maps::file_end(self.pid, &m)).flatten();
-            let saved = plan::saved(&m, &present, self.options.full, end);
-            kept.push((m, saved, plan::Holder::Memory));
-        }
-        Ok(Snapshot {
-            at,
-            pause,
-            threads,
-            maps: kept,
-            shared: objects,
-            image: Image::default(),
-            child: Some(child),
-            in_stop,
-            rounds: Vec::new(),
-            bad,
-        })
-    }
-
     /// Writes the core and lets the snapshot go.
     fn write(
         &self,
@@ -325,7 +320,7 @@ impl Target<'_> {
         reason: String,
         snapshot: Snapshot,
         out: &mut dyn CoreOut,
-    ) -> Result<Report> {
+    ) -> Result<Report, Lost> {
         let at = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let named = |t: &ThreadState| ThreadName { tid: t.facts.inner, name: t.facts.name.clone() };
         let origin = Origin {
@@ -354,11 +349,19 @@ impl Target<'_> {
             plan::Holder::Image => image.read(addr, buf),
             plan::Holder::Shared(i) => shared[i].image.read(addr, buf),
         };
-        let is_alive = || child.as_ref().is_none_or(Child::is_alive);
-        let written = writer::write(out, &layout, &notes, &bad, &source, &is_alive, &how);
+        let pages = writer::Pages {
+            read: &source,
+            is_alive: &|| child.as_ref().is_none_or(|c| !c.is_ending()),
+            lost: &|| child.as_ref().map_or(Ok(Vec::new()), |c| self.lost_by(c)),
+        };
+        let written = writer::write(out, &layout, &notes, &bad, &pages, &how);
         // Now, not later: until then the process pays for each page that it writes to.
         drop(child);
-        let written = written.map_err(Error::from_write)?;
+        let written = written.map_err(|e| match e.downcast::<writer::SourceLost>() {
+            Ok(why) => Lost::Snapshot(method, why.to_string()),
+            Err(e) => Lost::Failed(Error::from_write(e)),
+        })?;
+        let given_up = self.given_up().clone();
         let status = &self.facts.status;
         let resident = status.vmrss.unwrap_or(0) + status.vmswap.unwrap_or(0);
         Ok(Report {
@@ -366,7 +369,10 @@ impl Target<'_> {
             method,
             reason,
             refused: Vec::new(),
-            pause_ms: snapshot.pause.as_secs_f64() * 1e3,
+            pause_ms: ms(snapshot.pause),
+            given_up_ms: given_up.pauses.iter().copied().map(ms).collect(),
+            retries: given_up.collecting,
+            collecting: given_up.caught,
             threads: threads.len(),
             core_bytes: layout.size,
             data_bytes: written.data,
@@ -375,7 +381,12 @@ impl Target<'_> {
             rounds: snapshot.rounds,
             huge_again: 0,
             huge_split: 0,
+            huge_split_why: "",
             unreadable: written.bad,
         })
     }
+}
+
+fn ms(d: Duration) -> f64 {
+    d.as_secs_f64() * 1e3
 }

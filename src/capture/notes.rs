@@ -17,8 +17,11 @@ const NT_SIGINFO: u32 = 0x5349_4749;
 const NT_FILE: u32 = 0x4649_4c45;
 /// Owner of the note that only rjcore reads.
 pub const OWNER: &str = "rjcore";
-/// Type of that note; its text is [`Origin`] as JSON.
-pub const NT_ORIGIN: u32 = 1;
+/// Type of that note; its text is [`Origin`] as JSON. "rj" and a number: readers that look at the
+/// type alone, whatever the owner, know none like it.
+pub const NT_ORIGIN: u32 = 0x726a_0001;
+/// Its type in cores of rjcore 0.1 and before, which others take for NT_PRSTATUS.
+pub const NT_ORIGIN_OLD: u32 = 1;
 /// USER_HZ, the unit of times in /proc, on all CPUs that rjcore knows.
 const TICKS: u64 = 100;
 

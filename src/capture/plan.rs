@@ -5,7 +5,7 @@
 use super::elf::{EM_AARCH64, EM_X86_64, Load, Need, front, front_len};
 use super::maps::{Kind, Mapping, PAGE, is_libjvm};
 use super::pages::Run;
-use super::ranges::Ranges;
+use super::ranges::{Ranges, fewer, union};
 
 /// A private mapping of a file of which some pages were changed is saved whole, as the kernel
 /// does, up to this size; of a larger one only the changed pages are.
@@ -225,16 +225,19 @@ impl Layout {
     }
 
     /// The file up to the notes' end, with `notes` in it; memory in `bad` (addresses) is shown
-    /// as not saved. `None` if there is no place left to show it.
-    pub fn front(&self, notes: &[u8], bad: &[(u64, u64)]) -> Option<Vec<u8>> {
-        let loads = without(&self.loads, bad);
-        if 1 + loads.len() > self.headers {
-            return None;
+    /// as not saved. Where there are not enough headers for all stretches, what lies between the
+    /// nearest is shown as not saved, too. Answers what is.
+    pub fn front(&self, notes: &[u8], bad: &[(u64, u64)]) -> (Vec<u8>, Ranges) {
+        let mut bad = union(bad.to_vec());
+        let mut loads = without(&self.loads, &bad);
+        while 1 + loads.len() > self.headers && bad.len() > 1 {
+            bad = fewer(&bad, (bad.len() / 2).min(SPARE));
+            loads = without(&self.loads, &bad);
         }
         let mut out = front(MACHINE, PAGE, &[self.notes], &loads, self.headers);
         out.resize(self.notes.0 as usize, 0);
         out.extend(notes);
-        Some(out)
+        (out, bad)
     }
 }
 

@@ -65,6 +65,22 @@ pub fn io_error(e: ProcError) -> io::Error {
     }
 }
 
+/// PF_EXITING, among the flags in proc_pid_stat(5).
+pub const EXITING: u32 = 4;
+
+/// Whether the process is on its way out or gone: killed, even if it has not noticed yet, without
+/// memory, or a zombie. What is read of its memory from then on counts for nothing.
+pub fn is_ending(pid: i32) -> bool {
+    const SIGKILL: u64 = 1 << (libc::SIGKILL - 1);
+    let Ok(process) = Process::new(pid) else { return true };
+    let (Ok(stat), Ok(status)) = (process.stat(), process.status()) else { return true };
+    matches!(stat.state, 'Z' | 'X')
+        || stat.flags & EXITING != 0
+        || (status.sigpnd | status.shdpnd) & SIGKILL != 0
+        // All threads but a leader that ended may live on; the memory is then another thread's.
+        || status.vmsize.is_none()
+}
+
 impl Facts {
     /// Reads them.
     pub fn read(pid: i32) -> io::Result<Facts> {

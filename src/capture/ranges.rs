@@ -48,6 +48,28 @@ pub fn minus(a: &[(u64, u64)], b: &[(u64, u64)]) -> Ranges {
     out
 }
 
+/// At most `most` (at least one) ranges that hold all of `a`, which is in order and disjoint:
+/// those with the least between them are joined.
+pub fn fewer(a: &[(u64, u64)], most: usize) -> Ranges {
+    let most = most.max(1);
+    let mut gaps: Vec<u64> = a.windows(2).map(|w| w[1].0 - w[0].1).collect();
+    gaps.sort_unstable();
+    let Some(joins) = a.len().checked_sub(most).filter(|n| *n > 0) else { return a.to_vec() };
+    let widest = gaps[joins - 1];
+    let mut left = joins;
+    let mut out: Ranges = Vec::with_capacity(most);
+    for &r in a {
+        match out.last_mut() {
+            Some(last) if left > 0 && r.0 - last.1 <= widest => {
+                last.1 = r.1;
+                left -= 1;
+            }
+            _ => out.push(r),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +78,16 @@ mod tests {
     fn unions_are_in_order_and_disjoint() {
         assert_eq!(union(vec![(5, 7), (0, 2), (1, 3), (3, 4)]), [(0, 4), (5, 7)]);
         assert_eq!(union(vec![(0, 9), (1, 2)]), [(0, 9)]);
+    }
+
+    #[test]
+    fn the_nearest_are_joined() {
+        let some = [(0, 1), (2, 3), (10, 11), (12, 13), (50, 51)];
+        assert_eq!(fewer(&some, 9), some);
+        assert_eq!(fewer(&some, 3), [(0, 3), (10, 13), (50, 51)]);
+        assert_eq!(fewer(&some, 2), [(0, 13), (50, 51)]);
+        assert_eq!(fewer(&some, 0), [(0, 51)]);
+        assert_eq!(fewer(&[], 1), []);
     }
 
     #[test]

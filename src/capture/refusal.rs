@@ -6,10 +6,14 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use super::cgroup::frozen;
 use super::maps::PAGE;
-use super::process::Facts as Process;
+use super::process::{EXITING, Facts as Process};
 use super::sys;
 use crate::error::Error;
 
@@ -18,14 +22,31 @@ const SYS_PTRACE: u64 = 1 << 19;
 const CONTAINERS: &str = "in a container, allow it: docker run --cap-add=SYS_PTRACE, or for a \
                           running pod: kubectl debug --profile=sysadmin (docs/containers.md)";
 
+/// Where the right is that root of a container may lack.
+pub const ELSEWHERE: &str = "with CAP_SYS_PTRACE: from the host, by docker exec --privileged, or \
+                             kubectl debug --profile=sysadmin";
+
 /// The error for a thread that could not be seized.
 pub fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
     let what = match e.raw_os_error() {
-        Some(libc::ESRCH) => "there is no such process".into(),
+        Some(libc::ESRCH) => match is_hidden(pid) {
+            true => HIDDEN.into(),
+            false => "there is no such process".into(),
+        },
         Some(libc::EPERM | libc::EACCES) => reason(pid, tid),
         _ => format!("thread {tid} cannot be traced: {e}"),
     };
     Error::Capture { pid, what }
+}
+
+/// What there is to say of a process that [`is_hidden`].
+pub const HIDDEN: &str = "/proc does not show it: it is another user's, and /proc is mounted with \
+                          hidepid; run rjcore as root (sudo)";
+
+/// Whether there is such a process, of which /proc shows nothing.
+pub fn is_hidden(pid: i32) -> bool {
+    let known = Pid::from_raw(pid).map(test_kill_process);
+    matches!(known, Some(Ok(()) | Err(Errno::PERM))) && !Path::new(&format!("/proc/{pid}")).exists()
 }
 
 /// PF_KTHREAD, among the flags in proc_pid_stat(5).
@@ -38,6 +59,8 @@ pub enum Unfit {
     Thread(i32),
     /// It has ended and was not waited for.
     Zombie,
+    /// It was killed or is exiting: its memory is gone, or goes any moment.
+    Ending,
     /// A kernel thread of this name.
     Kernel(String),
 }
@@ -51,6 +74,8 @@ impl Unfit {
             Some(Unfit::Zombie)
         } else if facts.stat.flags & KERNEL_THREAD != 0 {
             Some(Unfit::Kernel(facts.stat.comm.clone()))
+        } else if facts.stat.flags & EXITING != 0 || facts.status.vmsize.is_none() {
+            Some(Unfit::Ending)
         } else {
             None
         }
@@ -62,6 +87,7 @@ impl fmt::Display for Unfit {
         match self {
             Unfit::Thread(of) => write!(f, "it is a thread of process {of}"),
             Unfit::Zombie => f.write_str("it has ended and is a zombie: its memory is gone"),
+            Unfit::Ending => f.write_str("it is ending: its memory is gone already"),
             Unfit::Kernel(name) => write!(f, "\"{name}\" is a kernel thread, not a process"),
         }
     }
@@ -124,6 +150,26 @@ fn facts(who: &str) -> Option<Facts> {
     })
 }
 
+/// Why the kernel does not show what a process has mapped or open (PTRACE_MODE_READ).
+pub fn unseen(pid: i32) -> String {
+    let (Some(own), Some(other)) = (facts("self"), facts(&pid.to_string())) else {
+        return "the process has ended".into();
+    };
+    let is_same = own.uids[1] == other.uids[1] && own.gids[1] == other.gids[1];
+    match own.effective & SYS_PTRACE != 0 {
+        true => "the kernel does not show it even to CAP_SYS_PTRACE: it lives in another user \
+                 namespace, or a security module forbids it"
+            .into(),
+        false if is_same => "it has rights that rjcore has not, or changed its user, and rjcore \
+                             runs without CAP_SYS_PTRACE"
+            .into(),
+        false => format!(
+            "it runs as uid {} gid {}, and rjcore as uid {} gid {} without CAP_SYS_PTRACE",
+            other.uids[1], other.gids[1], own.uids[1], own.gids[1]
+        ),
+    }
+}
+
 fn reason(pid: i32, tid: i32) -> String {
     let (Some(own), Some(other)) = (facts("self"), facts(&format!("{pid}/task/{tid}"))) else {
         return "the process has ended".into();
@@ -148,8 +194,15 @@ fn reason(pid: i32, tid: i32) -> String {
     if !may && (!same(&own.uids, &other.uids) || !same(&own.gids, &other.gids)) {
         return format!(
             "it runs as uid {} gid {} and rjcore as uid {} gid {} without CAP_SYS_PTRACE; run \
-             rjcore as root (sudo), or as that user and group; {CONTAINERS}",
-            other.uids[1], other.gids[1], own.uids[1], own.gids[1]
+             rjcore as {}; {CONTAINERS}",
+            other.uids[1],
+            other.gids[1],
+            own.uids[1],
+            own.gids[1],
+            match own.uids[1] {
+                0 => "that user and group, or give it that capability",
+                _ => "root (sudo), or as that user and group",
+            }
         );
     }
     let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
@@ -167,7 +220,9 @@ fn reason(pid: i32, tid: i32) -> String {
         }
         _ => {}
     }
-    if may && own.user_namespace.is_some() && own.user_namespace != other.user_namespace {
+    // A namespace that is not shown is not another one for that.
+    let others = own.user_namespace.as_ref().zip(other.user_namespace.as_ref());
+    if may && others.is_some_and(|(own, other)| own != other) {
         return "it lives in another user namespace, over which rjcore has no CAP_SYS_PTRACE; run \
                 rjcore as root of the host, or within that namespace (nsenter --user --target PID)"
             .into();

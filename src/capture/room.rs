@@ -19,6 +19,9 @@ pub struct Room {
     pub target: u64,
     /// What rjcore's own cgroups still let it take.
     pub own: u64,
+    /// At the limit of the target's cgroup all processes in it are killed, not only the first that
+    /// can be spared (memory.oom.group; Kubernetes sets it).
+    pub all_die: bool,
 }
 
 impl Room {
@@ -26,7 +29,8 @@ impl Room {
     pub fn read(pid: i32) -> Room {
         let machine = Meminfo::current().ok().and_then(|m| m.mem_available).unwrap_or(u64::MAX);
         let own = std::process::id() as i32;
-        Room { machine, target: cgroup_room(pid), own: cgroup_room(own) }
+        let (target, all_die) = (cgroup_room(pid), all_die(pid));
+        Room { machine, target, own: cgroup_room(own), all_die }
     }
 
     /// What rjcore may take for a copy of its own.
@@ -40,6 +44,14 @@ fn cgroup_room(pid: i32) -> u64 {
     let groups = groups(pid, "memory").into_iter();
     let least = groups.map(|g| least(&g.root, &g.dir, if g.unified { V2 } else { V1 }));
     least.min().unwrap_or(u64::MAX)
+}
+
+/// Whether the group of `pid`, or one above, is killed as a whole.
+fn all_die(pid: i32) -> bool {
+    groups(pid, "memory").iter().filter(|g| g.unified).any(|g| {
+        let mut dirs = g.dir.ancestors().take_while(|d| d.starts_with(&g.root));
+        dirs.any(|d| fs::read_to_string(d.join("memory.oom.group")).is_ok_and(|s| s.trim() == "1"))
+    })
 }
 
 /// Limit, usage, and what of the usage is page cache that can be dropped (a key of memory.stat).

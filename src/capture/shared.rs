@@ -156,22 +156,25 @@ impl Object {
         self.views(maps).flat_map(of).collect()
     }
 
-    /// Copies `ranges` of it, in offsets. Answers the bytes.
+    /// Copies `ranges` of it, in offsets, as long as `in_time` allows it. Answers the bytes.
     pub fn copy(
         &mut self,
         ranges: &[(u64, u64)],
         threads: usize,
         maps: &[Mapping],
         memory: &File,
+        in_time: &(dyn Fn() -> io::Result<()> + Sync),
     ) -> u64 {
         let views: Vec<Mapping> = self.views(maps).cloned().collect();
         let by_view = |offset: u64, buf: &mut [u8]| {
+            in_time()?;
             let inside = |m: &&Mapping| m.offset <= offset && offset < m.offset + m.bytes();
             let m = views.iter().find(inside).ok_or(io::ErrorKind::NotFound)?;
             memory.read_exact_at(buf, m.start + (offset - m.offset))
         };
         let Some(file) = &self.open else { return self.image.copy(ranges, threads, &by_view) };
-        let read: Read<'_> = &|offset, buf| file.read_exact_at(buf, offset);
+        let read: Read<'_> =
+            &|offset, buf| in_time().and_then(|()| file.read_exact_at(buf, offset));
         self.image.copy(ranges, threads, read)
     }
 }

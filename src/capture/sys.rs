@@ -71,10 +71,17 @@ pub fn event_message(tid: i32) -> io::Result<u64> {
 /// PTRACE_GETREGSET of the set `kind`, at most `max` bytes.
 pub fn registers(tid: i32, kind: c_int, max: usize) -> io::Result<Vec<u8>> {
     let mut buf = vec![0u8; max];
-    let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: max };
-    ptrace(libc::PTRACE_GETREGSET, tid, kind as usize, &raw mut iov as usize)?;
-    buf.truncate(iov.iov_len.min(max));
+    let n = registers_into(tid, kind, &mut buf)?;
+    buf.truncate(n);
+    buf.shrink_to_fit();
     Ok(buf)
+}
+
+/// The same into `buf`; answers its length.
+pub fn registers_into(tid: i32, kind: c_int, buf: &mut [u8]) -> io::Result<usize> {
+    let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
+    ptrace(libc::PTRACE_GETREGSET, tid, kind as usize, &raw mut iov as usize)?;
+    Ok(iov.iov_len.min(buf.len()))
 }
 
 /// PTRACE_SETREGSET of the set `kind`.

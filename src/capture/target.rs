@@ -2,22 +2,24 @@
 //!
 //! Knows how to ask it, and whether it is a JVM at all; knows nothing of how memory is copied.
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::cgroup::frozen;
-use super::fork::Child;
-use super::freeze::{self, Patience, Stopped};
+use super::fork::{Child, flagged};
+use super::freeze::{self, Frozen, Patience, Stopped};
 use super::image::Image;
 use super::maps::{self, Mapping, is_libjvm};
 use super::notes::ThreadState;
 use super::pages::PageMap;
 use super::plan::{Holder, Saved};
 use super::process::{Facts, Thread};
-use super::ranges::Ranges;
+use super::ranges::{Ranges, minus};
 use super::refusal::{self, Unfit};
 use super::shared::{Object, objects};
 use super::{Options, sys, x86_64};
@@ -25,6 +27,11 @@ use crate::error::{Error, Result};
 
 /// Shared memory below this (HotSpot's counters, say) is copied within the stop of a fork.
 pub(super) const SMALL_SHARED: u64 = 16 << 20;
+
+/// How long the end of a collection is waited for, before each stop.
+const COLLECTION: Duration = Duration::from_millis(300);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_micros(500);
 
 /// Why a method did not do.
 pub(super) enum Failure {
@@ -50,6 +57,23 @@ pub(super) struct Target<'a> {
     pub(super) facts: Facts,
     /// Where copies go, if not to memory.
     pub(super) staging: Option<&'a Path>,
+    /// It uses userfaultfd.
+    pub(super) handles_faults: bool,
+    /// First addresses of the mappings that it does so for, where absent pages are not zero.
+    handled: BTreeSet<u64>,
+    /// Stops that were given up.
+    pub(super) given_up: Mutex<GivenUp>,
+}
+
+/// Stops that were ended before the memory was frozen.
+#[derive(Debug, Default, Clone)]
+pub(super) struct GivenUp {
+    /// How long each was.
+    pub(super) pauses: Vec<Duration>,
+    /// How many of them because a collection was under way.
+    pub(super) collecting: u32,
+    /// Whether one was under way in the stop that was kept; `None` if nobody can tell.
+    pub(super) caught: Option<bool>,
 }
 
 /// The process's memory and threads at one instant.
@@ -106,11 +130,30 @@ impl<'a> Target<'a> {
             let what = format!("{what}; for another program use gdb's gcore");
             return Err(Error::Capture { pid, what });
         }
-        Ok(Target { pid, options, maps, memory, pages, facts, staging: None })
+        let handles_faults = Target::handles_faults(pid);
+        let handled = match handles_faults {
+            // Missing pages are made up; minor faults are of shared memory that has its pages.
+            true => flagged(pid, "um"),
+            false => BTreeSet::new(),
+        };
+        let (staging, given_up) = (None, Mutex::default());
+        Ok(Target {
+            pid,
+            options,
+            maps,
+            memory,
+            pages,
+            facts,
+            staging,
+            handles_faults,
+            handled,
+            given_up,
+        })
     }
 
     pub(super) fn patience(&self) -> Patience<'a> {
-        Patience { timeout: self.options.stop_timeout, cancelled: self.options.cancelled }
+        let (timeout, limit) = (self.options.stop_timeout, self.options.stop_limit);
+        Patience { timeout, limit, cancelled: self.options.cancelled }
     }
 
     pub(super) fn error(&self, what: &str) -> Error {
@@ -135,6 +178,8 @@ impl<'a> Target<'a> {
         let libjvm = |maps: &[Mapping]| maps.iter().find(|m| is_libjvm(m)).map(|m| m.start);
         match libjvm(maps) == libjvm(&self.maps) {
             true => Ok(()),
+            // A process that was killed has no mappings.
+            false if maps.is_empty() => Err(self.error("it ended before its memory was read")),
             false => Err(self.error("it has become another program meanwhile (execve)")),
         }
     }
@@ -156,9 +201,82 @@ impl<'a> Target<'a> {
         objects(self.pid, &self.maps).iter().map(data).sum()
     }
 
+    /// Whether one of its threads, or another process for it, may handle faults in its memory
+    /// (userfaultfd): what is not there then is not zero, and a fork may wait for the handler.
+    fn handles_faults(pid: i32) -> bool {
+        let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut links = links.filter_map(|e| fs::read_link(e.path()).ok());
+        links.any(|l| l.as_os_str() == "anon_inode:[userfaultfd]")
+    }
+
+    /// The addresses of `maps` whose pages are made when they are first touched (userfaultfd), and
+    /// were not when the snapshot was taken: nobody knows what is in them.
+    pub(super) fn unmade<'m>(
+        &self,
+        saved: impl Iterator<Item = (&'m Mapping, &'m [(u64, u64)])>,
+    ) -> Ranges {
+        let made = |(m, runs): (&Mapping, &[(u64, u64)])| match self.handled.contains(&m.start) {
+            true => minus(&[(m.start, m.end)], runs),
+            false => Ranges::new(),
+        };
+        saved.flat_map(made).collect()
+    }
+
     /// Whether a fork freezes all that matters.
     pub(super) fn fork_isolates(&self) -> bool {
         self.shared_bytes() <= SMALL_SHARED
+    }
+
+    pub(super) fn given_up(&self) -> MutexGuard<'_, GivenUp> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is in the middle of a collection, if that can be told.
+    fn is_collecting(&self) -> Option<bool> {
+        let read = |addr, buf: &mut [u8]| self.memory.read_exact_at(buf, addr);
+        self.options.probe?.is_collecting(&read)
+    }
+
+    /// Stops all threads; where a collection is under way then, lets them run on and waits for
+    /// another moment, up to `retries` times. `last` is what is to be done once all is ready for
+    /// the stop.
+    pub(super) fn freeze(
+        &self,
+        last: &mut dyn FnMut() -> Result<(), Failure>,
+    ) -> Result<Frozen, Failure> {
+        loop {
+            let deadline = Instant::now() + COLLECTION;
+            while self.is_collecting() == Some(true) && Instant::now() < deadline {
+                self.check()?;
+                std::thread::sleep(LOOK);
+            }
+            let patience = self.patience();
+            let mut frozen = Frozen::seized(self.pid, &patience)?;
+            last()?;
+            frozen.stop(&patience)?;
+            let caught = self.is_collecting();
+            if caught == Some(true) && self.given_up().collecting < self.options.retries {
+                self.give_up(frozen, true);
+                self.check()?;
+                continue;
+            }
+            self.given_up().caught = caught;
+            return Ok(frozen);
+        }
+    }
+
+    /// Lets all threads run on before the memory was frozen.
+    pub(super) fn give_up(&self, frozen: Frozen, collecting: bool) {
+        let pause = frozen.release();
+        let mut given_up = self.given_up();
+        given_up.pauses.push(pause);
+        given_up.collecting += u32::from(collecting);
+    }
+
+    /// Why a method did not do that would have stopped it for too long.
+    pub(super) fn too_long(&self) -> Failure {
+        let limit = self.options.stop_limit.unwrap_or_default().as_millis();
+        Failure::Refused(format!("it would have stood still for more than {limit} ms"))
     }
 
     /// What /proc says of the threads, read before the stop so that it need not be in it.
@@ -173,21 +291,25 @@ impl<'a> Target<'a> {
         stopped: &[Stopped],
         mut known: HashMap<i32, Thread>,
     ) -> Vec<ThreadState> {
-        let state = |t: &Stopped| {
+        // One buffer for all: the largest set has room for 64 KB and takes 3.
+        let mut buf = vec![0; x86_64::MAX_XSTATE];
+        let mut set = |tid, kind| {
+            let n = sys::registers_into(tid, kind, &mut buf).ok()?;
+            Some(buf[..n].to_vec())
+        };
+        let mut state = |t: &Stopped| {
             let facts = known.remove(&t.tid).or_else(|| Thread::read(self.pid, t.tid))?;
-            let set = |kind, max| sys::registers(t.tid, kind, max).unwrap_or_default();
+            let general = set(t.tid, sys::NT_PRSTATUS)?;
+            let extended = set(t.tid, sys::NT_X86_XSTATE).unwrap_or_default();
+            // A call each, and a thousand threads are a thousand calls more.
+            let floating = x86_64::legacy_state(&extended);
+            let floating = floating.or_else(|| set(t.tid, sys::NT_FPREGSET)).unwrap_or_default();
             let signal = match t.signal() {
                 0 => None,
                 signal => sys::signal_info(t.tid).ok().map(|info| (signal, info)),
             };
-            Some(ThreadState {
-                facts,
-                general: sys::registers(t.tid, sys::NT_PRSTATUS, 1024).ok()?,
-                floating: set(sys::NT_FPREGSET, 4096),
-                extended: set(sys::NT_X86_XSTATE, x86_64::MAX_XSTATE),
-                signal,
-            })
+            Some(ThreadState { facts, general, floating, extended, signal })
         };
-        stopped.iter().filter_map(state).collect()
+        stopped.iter().filter_map(&mut state).collect()
     }
 }

@@ -4,6 +4,7 @@
 //! Knows the plan and an output that can leave zeros out; knows nothing of where pages come
 //! from beyond a function that reads them.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,6 +20,11 @@ const READ: u64 = 1 << 20;
 /// What it compresses at a time, one zstd frame.
 const FRAME: u64 = 4 << 20;
 
+/// How long a process that was killed may take to notice.
+const DEATH: std::time::Duration = std::time::Duration::from_millis(50);
+const KILLED: &str = "the snapshot was killed before its memory was read (a memory limit of its \
+                      cgroup, perhaps)";
+
 /// Where a core goes.
 pub trait CoreOut: Write + Send {
     /// As many zeros, which take no room where that is possible.
@@ -26,6 +32,32 @@ pub trait CoreOut: Write + Send {
 
     /// Changes what was written at `at`. False where the output cannot.
     fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<bool>;
+
+    /// Forgets all that was written, for another start. False where the output cannot.
+    fn restart(&mut self) -> io::Result<bool>;
+}
+
+/// The source of the pages ended before all were read, or lost some of them.
+#[derive(Debug)]
+pub struct SourceLost(pub String);
+
+impl fmt::Display for SourceLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SourceLost {}
+
+/// Where the pages come from.
+pub struct Pages<'a> {
+    /// Reads a piece's bytes.
+    pub read: Source<'a>,
+    /// Whether the source is still there; asked when a read fails.
+    pub is_alive: &'a (dyn Fn() -> bool + Sync),
+    /// Asked once all is read: what was there when the snapshot was taken and is not there now,
+    /// as addresses. It was read as zero.
+    pub lost: &'a dyn Fn() -> io::Result<Ranges>,
 }
 
 /// How the core is written.
@@ -152,19 +184,16 @@ fn frame(level: i32, bytes: &[u8]) -> io::Result<Vec<u8>> {
 /// Writes the whole core: `notes` in front, then all pieces of the plan.
 ///
 /// Pages that cannot be read are shown as not saved in the headers, where `out` can still
-/// change those; otherwise it is an error. `is_alive` says whether the source is still there
-/// when a read fails.
+/// change those; otherwise it is an error. So it is if the source is no more ([`SourceLost`]).
 pub fn write(
     out: &mut dyn CoreOut,
     layout: &Layout,
     notes: &[u8],
     known_bad: &[(u64, u64)],
-    source: Source<'_>,
-    is_alive: &(dyn Fn() -> bool + Sync),
+    pages: &Pages<'_>,
     how: &Writing<'_>,
 ) -> io::Result<Written> {
-    let no_room = || io::Error::other("too many stretches of memory cannot be read");
-    let front = layout.front(notes, known_bad).ok_or_else(no_room)?;
+    let (front, mut shown) = layout.front(notes, known_bad);
     let zstd = how.zstd.map(|level| frame(level, &[0; FRAME as usize]).map(|z| (level, z)));
     let zstd = zstd.transpose()?;
     match how.zstd {
@@ -186,7 +215,7 @@ pub fn write(
                 return;
             };
             let made = catch_unwind(AssertUnwindSafe(|| {
-                make(job, &mut buf, &mut packer, source, is_alive, how.zstd)
+                make(job, &mut buf, &mut packer, pages.read, how.zstd)
             }));
             // Others wait for this one's turn to pass.
             let made = made.unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
@@ -198,6 +227,9 @@ pub fn write(
                 return;
             }
             let result = made.and_then(|(ready, data, bad)| {
+                if !bad.is_empty() && !(pages.is_alive)() {
+                    return Err(io::Error::other(SourceLost(KILLED.into())));
+                }
                 out.written.data += data;
                 out.written.bad.extend(bad);
                 out.put(job.start, job.end, &ready, &buf)
@@ -224,9 +256,17 @@ pub fn write(
     }
     out.zeros_to(layout.size)?;
     let mut written = out.written;
+    // Asked again: one that was killed may not have known when the first read failed.
+    if !written.bad.is_empty() {
+        std::thread::sleep(DEATH);
+    }
+    if !(pages.is_alive)() {
+        return Err(io::Error::other(SourceLost(KILLED.into())));
+    }
+    written.bad.extend((pages.lost)()?);
     if !written.bad.is_empty() {
         let bad: Ranges = known_bad.iter().chain(&written.bad).copied().collect();
-        let front = layout.front(notes, &bad).ok_or_else(no_room)?;
+        let (front, all) = layout.front(notes, &bad);
         if how.zstd.is_some() || !out.out.patch(0, &front)? {
             return Err(io::Error::other(format!(
                 "{} pages of the process cannot be read ({:#x} first), and a stream cannot say so \
@@ -235,9 +275,9 @@ pub fn write(
                 written.bad[0].0
             )));
         }
+        shown = all;
     }
-    written.bad.extend(known_bad);
-    written.bad.sort_unstable();
+    written.bad = shown;
     Ok(written)
 }
 
@@ -247,7 +287,6 @@ fn make(
     buf: &mut Vec<u8>,
     packer: &mut Option<zstd::bulk::Compressor<'static>>,
     source: Source<'_>,
-    is_alive: &(dyn Fn() -> bool + Sync),
     level: Option<i32>,
 ) -> io::Result<(Ready, u64, Ranges)> {
     let len = (job.end - job.start) as usize;
@@ -262,12 +301,6 @@ fn make(
         filled = from + p.len as usize;
         let place = &mut buf[from..filled];
         let failed = read_pages(p.addr, place, &|addr, buf| source(p.holder, addr, buf));
-        if !failed.is_empty() && !is_alive() {
-            return Err(io::Error::other(
-                "the process or its snapshot was killed before its memory was read (a memory \
-                 limit, perhaps); try --snapshot stop, or precopy",
-            ));
-        }
         for &(start, end) in &failed {
             place[(start - p.addr) as usize..(end - p.addr) as usize].fill(0);
         }

@@ -190,6 +190,21 @@ fn frame_bytes(regs: &Regs, mask: u64, fpstate: u64, restorer: u64) -> [u8; FRAM
     out
 }
 
+/// NT_FPREGSET, `user_i387_struct`, by the XSAVE area: its start, where ptrace leaves the bytes
+/// zero that the CPU leaves to software. `None` where the area says that this part is not in use.
+pub fn legacy_state(xstate: &[u8]) -> Option<Vec<u8>> {
+    const LEGACY: usize = 512;
+    const SOFTWARE: usize = 464;
+    let used = u64::from_le_bytes(xstate.get(LEGACY..LEGACY + 8)?.try_into().ok()?);
+    // x87 and SSE: where one is in its initial state, its bytes in the area are not ptrace's.
+    if used & 3 != 3 {
+        return None;
+    }
+    let mut out = xstate[..LEGACY].to_vec();
+    out[SOFTWARE..].fill(0);
+    Some(out)
+}
+
 /// The XSAVE area as a signal frame has it: ptrace's, with the kernel's marks at its end and in
 /// the bytes that the CPU leaves to software (`struct _fpx_sw_bytes`).
 fn signal_xstate(xstate: &[u8]) -> Vec<u8> {

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::inside::look;
 use super::{Outcome, print, tell};
 use crate::error::{Error, Result};
 use crate::live::attach::{Attached, Options};
@@ -82,7 +83,10 @@ impl Args {
         // What is wrong with the words is said before the JVM is looked at.
         check(&words)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
-        let attached = Attached::examine(self.pid)?;
+        let attached = Attached::examine(self.pid, look)?;
+        for doubt in attached.doubts() {
+            tell(&format!("rjcore: {doubt}\n"));
+        }
         let task = task(&words, &attached)?;
         if let Kind::Dump(place) = &task.kind {
             before_dump(place)?;

@@ -14,9 +14,10 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{Outcome, print_json, tell};
-use crate::capture::{self, CoreOut, Method, Options, Report};
+use crate::capture::{self, CoreOut, Method, Options, Probe, Report, maps};
 use crate::corefile::{CoreFile, OpenOptions, Sysroot};
 use crate::error::{Error, Result};
+use crate::hotspot::collecting::Collecting;
 use crate::output::check::{Check, Verdict};
 use crate::output::interrupt;
 use crate::output::report::{clean, count, first_lines, size, size_exact};
@@ -74,6 +75,7 @@ pub struct Args {
 
 /// Defaults of the options below.
 const STOP_TIMEOUT: u64 = 1000;
+const RETRIES: u32 = 5;
 const ROUNDS: u32 = 8;
 const DIRTY_LIMIT: u64 = 256;
 
@@ -83,10 +85,15 @@ pub struct How {
     /// How to take the snapshot
     #[arg(long, value_enum, default_value_t = Snapshot::Auto, help_heading = "Capture")]
     snapshot: Snapshot,
-    /// Give up if the JVM's threads do not stop within so many ms
-    #[arg(long, value_name = "MS", default_value_t = STOP_TIMEOUT, help_heading = "Capture")]
+    /// Let the JVM stand still for no longer than so many ms, and take no core where that does not
+    /// do [default: 1000 for its threads to stop, and then as long as it takes]
+    #[arg(long, value_name = "MS", help_heading = "Capture")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
-    stop_timeout: u64,
+    stop_timeout: Option<u64>,
+    /// How often to give a stop up that falls into a garbage collection, and try again
+    #[arg(long, value_name = "N", default_value_t = RETRIES, help_heading = "Capture")]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=1000))]
+    retries: u32,
     /// Save the pages of all mapped files, also those that no reader needs
     #[arg(long, help_heading = "Capture")]
     full: bool,
@@ -104,7 +111,8 @@ impl Default for How {
     fn default() -> How {
         How {
             snapshot: Snapshot::Auto,
-            stop_timeout: STOP_TIMEOUT,
+            stop_timeout: None,
+            retries: RETRIES,
             full: false,
             rounds: ROUNDS,
             dirty_limit: DIRTY_LIMIT,
@@ -134,6 +142,11 @@ impl How {
                 }
             }
         };
+        // Without the right to look, the capture itself says so.
+        let probe = File::open(format!("/proc/{pid}/mem")).ok().and_then(|memory| {
+            let read = |addr, buf: &mut [u8]| memory.read_exact_at(buf, addr);
+            Collecting::find(&maps::read(pid).ok()?, &read)
+        });
         let options = Options {
             method: match self.snapshot {
                 Snapshot::Auto => None,
@@ -144,7 +157,10 @@ impl How {
             full: self.full,
             zstd,
             threads,
-            stop_timeout: Duration::from_millis(self.stop_timeout),
+            stop_timeout: Duration::from_millis(self.stop_timeout.unwrap_or(STOP_TIMEOUT)),
+            stop_limit: self.stop_timeout.map(Duration::from_millis),
+            probe: probe.as_ref().map(|p| p as &dyn Probe),
+            retries: self.retries,
             rounds: self.rounds,
             dirty_limit: self.dirty_limit.saturating_mul(1 << 20),
             directory,
@@ -215,6 +231,11 @@ impl CoreOut for Unlinked<'_> {
         self.file.flush()?;
         self.file.get_ref().write_all_at(bytes, at).map(|()| true)
     }
+
+    fn restart(&mut self) -> io::Result<bool> {
+        self.file.rewind()?;
+        self.file.get_ref().set_len(0).map(|()| true)
+    }
 }
 
 /// The report as JSON has it.
@@ -261,13 +282,28 @@ impl Args {
         sink.sync()?;
         let (check, check_says) = self.check(&sink, &name, threads);
         let disk_bytes = sink.disk_bytes();
-        let bytes = sink.finish()?;
+        // A heap that this rjcore cannot read yet is in the core all the same.
+        let fine = matches!(check, None | Some(Verdict::SelfContained | Verdict::Unsupported));
+        let whole = fine && report.unreadable.is_empty();
+        let (bytes, beside) = match whole {
+            true => (sink.finish()?, None),
+            false => sink.finish_beside()?,
+        };
         let seconds = started.elapsed().as_secs_f64();
+        let name = match &target {
+            Target::File { path, .. } => path.display().to_string(),
+            Target::Stdout => "standard output".into(),
+        };
+        if let Some(beside) = &beside {
+            tell(&format!(
+                "rjcore: {} is as it was: it holds an earlier file, and a core with gaps does not \
+                 replace it; the new one is {}\n",
+                clean(&name),
+                clean(&beside.display().to_string())
+            ));
+        }
         let summary = Summary {
-            file: match target {
-                Target::File { path, .. } => path.display().to_string(),
-                Target::Stdout => "standard output".into(),
-            },
+            file: beside.map_or(name, |p| p.display().to_string()),
             bytes,
             disk_bytes,
             seconds,
@@ -280,9 +316,7 @@ impl Args {
         if self.json {
             print_json(&summary)?;
         }
-        // A heap that this rjcore cannot read yet is in the core all the same.
-        let checked = matches!(check, None | Some(Verdict::SelfContained | Verdict::Unsupported));
-        Ok(Outcome::of(summary.report.unreadable.is_empty() && checked))
+        Ok(Outcome::of(whole))
     }
 
     /// What `rjcore check` says of the file alone, before it gets its name.
@@ -345,11 +379,31 @@ pub fn report_text(r: &Report) -> String {
         r.method.name(),
         clean(&r.reason)
     );
+    let given_up = r.given_up_ms.len() as u64;
+    if given_up > 0 {
+        let longest = r.given_up_ms.iter().copied().fold(0.0, f64::max);
+        let busy = match given_up - u64::from(r.retries) {
+            0 => String::new(),
+            n => format!("{n} because it was just writing to much memory"),
+        };
+        let collecting = match r.retries {
+            0 => String::new(),
+            n => format!("{n} because it was in a garbage collection"),
+        };
+        let why = [collecting, busy].into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>();
+        out += &format!(
+            "given up before that: {} of at most {longest:.1} ms, {}\n",
+            count(given_up, "stop", "stops"),
+            why.join(" and ")
+        );
+    }
+    if r.collecting == Some(true) {
+        out += "it is in the middle of a garbage collection: objects are being moved in the core; \
+                more --retries, or a capture at another time, may find it outside of one\n";
+    }
     if r.huge_split > 0 {
         let bytes = size(r.huge_split);
-        out += &format!(
-            "{bytes} of its huge pages stayed split; rjcore needs CAP_SYS_NICE to join them again\n"
-        );
+        out += &format!("{bytes} of its huge pages stayed split; {}\n", r.huge_split_why);
     }
     if !r.unreadable.is_empty() {
         let bytes = r.unreadable.iter().map(|u| u.1 - u.0).sum();

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::capture::How;
+use super::inside::look;
 use super::source::Opened;
 use super::{Outcome, print, print_json};
 use crate::error::{Error, Result};
@@ -57,7 +58,7 @@ struct Report<'d> {
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
-        let diagnosis = examine(self.pid, true).diagnosis;
+        let diagnosis = examine(self.pid, true, look).diagnosis;
         let stacks = match self.stack && !diagnosis.holders.is_empty() {
             true => Some(self.stacks(&diagnosis)?),
             false => None,

@@ -9,6 +9,7 @@ mod doctor;
 mod dump;
 mod histo;
 mod info;
+mod inside;
 pub mod progress;
 mod ps;
 mod source;

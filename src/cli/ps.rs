@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::inside::look;
 use super::{Outcome, print, print_json};
 use crate::error::Result;
 use crate::live::diagnosis::{Reason, Verdict};
@@ -43,7 +44,7 @@ impl Args {
         let rows: Vec<Row> = jvm::all()
             .into_iter()
             .filter_map(|pid| {
-                let examined = examine(pid, false);
+                let examined = examine(pid, false, look);
                 let diagnosis = &examined.diagnosis;
                 Some(Row {
                     jvm: examined.told?.jvm,

@@ -22,7 +22,8 @@ const PER_CPU: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub struct Source {
-    /// The core: gcore's or the kernel's, also zstd-compressed, or a bundle (.tar, .tar.zst)
+    /// The core: gcore's or the kernel's, plain or compressed (zstd, gzip, xz, lz4, bzip2), or a
+    /// bundle with it (tar, also compressed, or zip); `-` is standard input
     #[arg(value_name = "CORE")]
     pub core: PathBuf,
     #[command(flatten)]

@@ -11,18 +11,19 @@ use std::sync::Arc;
 
 use memmap2::{Mmap, MmapOptions};
 
-use super::unpack::{is_zstd, spool};
+use super::OpenOptions;
+use super::unpack::{Packing, peek, spool, unpack};
 use crate::capture::maps::is_vm_file;
 use crate::error::{Error, Result};
 
 /// Bytes of a tar's header; the first of it is enough to know it.
 pub(super) const HEADER: usize = 512;
 /// A bundle has one libjvm.so and a few archives; a container's image has not many more.
-const MAX_FILES: usize = 10_000;
+pub(super) const MAX_FILES: usize = 10_000;
 /// The holes of a sparse member cost time: no file system of today holds more.
-const MAX_UNPACKED: u64 = 1 << 44;
+pub(super) const MAX_UNPACKED: u64 = 1 << 44;
 /// Bytes of a member that tell what it is.
-const HEAD: usize = 64;
+pub(super) const HEAD: usize = 64;
 /// How many names a message lists.
 const SHOWN: usize = 4;
 /// GNU tar's keys of a sparse member in a pax archive, whose map lies among its data.
@@ -93,7 +94,15 @@ pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
             first.extend(&whole[(at as usize).min(whole.len())..][..len.min(HEAD as u64) as usize]);
         }
         let core = is_core(&first);
-        if !first.is_empty() && (core || wanted) {
+        if is_packed(&first) && !kind.is_gnu_sparse() {
+            let bytes = &whole[(at as usize).min(whole.len())..][..len as usize];
+            if is_core(&peek(bytes, HEAD)) {
+                let file = unpack(label, bytes, 0, &OpenOptions::default())?;
+                cores.push((name, of_file(label, &file)?));
+            } else {
+                packed.push(name);
+            }
+        } else if !first.is_empty() && (core || wanted) {
             if kind.is_gnu_sparse() && entry.size() > MAX_UNPACKED {
                 let name = name.display();
                 return Err(not(format!("{name} says that it has {} bytes", entry.size())));
@@ -106,8 +115,6 @@ pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
                 true => cores.push((name, map)),
                 false => files.push(Member { name, map }),
             }
-        } else if is_packed(&first) {
-            packed.push(name);
         }
     }
     let cut = ended.map_or(String::new(), |e| format!("; the tar is damaged or cut off: {e}"));
@@ -141,15 +148,20 @@ pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
 }
 
 /// `ET_CORE` of an ELF file that starts like this.
-fn is_core(head: &[u8]) -> bool {
+pub(super) fn is_core(head: &[u8]) -> bool {
     // A big-endian one is told apart later.
     head.starts_with(b"\x7fELF") && matches!(head.get(16..18), Some([4, 0] | [0, 4]))
 }
 
-/// gzip, xz, lz4 or zstd.
+/// Compressed as rjcore can unpack it.
 fn is_packed(head: &[u8]) -> bool {
-    let other: [&[u8]; 3] = [&[0x1f, 0x8b], b"\xfd7zXZ", &[0x04, 0x22, 0x4d, 0x18]];
-    is_zstd(head) || other.iter().any(|magic| head.starts_with(magic))
+    Packing::of(head).is_some()
+}
+
+/// A file of ours, or one that the bundle's own name stands for.
+pub(super) fn of_file(label: &Path, file: &File) -> Result<Arc<Mmap>> {
+    // SAFETY: as in `read`.
+    unsafe { Mmap::map(file) }.map(Arc::new).map_err(Error::io(label))
 }
 
 fn is_pax_sparse(entry: &mut tar::Entry<'_, impl Read>) -> bool {
@@ -157,7 +169,7 @@ fn is_pax_sparse(entry: &mut tar::Entry<'_, impl Read>) -> bool {
     extensions.any(|e| e.is_ok_and(|e| e.key().is_ok_and(|k| k.starts_with(PAX_SPARSE))))
 }
 
-fn mapped(label: &Path, file: &File, at: u64, len: u64) -> Result<Arc<Mmap>> {
+pub(super) fn mapped(label: &Path, file: &File, at: u64, len: u64) -> Result<Arc<Mmap>> {
     // SAFETY: as in `read`.
     let map = unsafe { MmapOptions::new().offset(at).len(len as usize).map(file) };
     map.map(Arc::new).map_err(Error::io(label))
@@ -167,11 +179,10 @@ fn mapped(label: &Path, file: &File, at: u64, len: u64) -> Result<Arc<Mmap>> {
 fn unpacked(label: &Path, entry: &mut impl Read) -> Result<Arc<Mmap>> {
     // Where the tar is cut, what came before it is kept.
     let (file, _, _end) = spool(label, entry)?;
-    // SAFETY: nobody else has this file.
-    unsafe { Mmap::map(&file) }.map(Arc::new).map_err(Error::io(label))
+    of_file(label, &file)
 }
 
-fn names(paths: &[PathBuf]) -> String {
+pub(super) fn names(paths: &[PathBuf]) -> String {
     let mut shown: Vec<String> =
         paths.iter().take(SHOWN).map(|p| p.display().to_string()).collect();
     if paths.len() > SHOWN {

@@ -13,10 +13,11 @@ use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::pod;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
+use super::unpack::Packing;
 use super::{
     CoreFile, EM_AARCH64, EM_X86_64, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation,
 };
-use crate::capture::notes::{NT_ORIGIN, OWNER};
+use crate::capture::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
 use crate::error::{Error, Result};
 
 type Header = FileHeader64<LE>;
@@ -88,12 +89,11 @@ fn foreign(data: &[u8]) -> Option<String> {
     if !data.starts_with(b"\x7fELF") {
         let what = if data.starts_with(b"JAVA PROFILE") {
             "this is an HPROF heap dump already; open it in a heap analyser"
-        } else if data.starts_with(&[0x1f, 0x8b]) {
-            "a gzip file; unpack it first (gunzip), only zstd is unpacked on the fly"
-        } else if data.starts_with(&[0xfd, b'7', b'z', b'X', b'Z']) {
-            "an xz file; unpack it first (unxz), only zstd is unpacked on the fly"
-        } else if data.starts_with(&[0x04, 0x22, 0x4d, 0x18]) {
-            "an lz4 file; unpack it first (unlz4), only zstd is unpacked on the fly"
+        } else if let Some(packing) = Packing::of(data) {
+            return Some(format!(
+                "compressed more than once: a {} archive within another; unpack it first",
+                packing.name()
+            ));
         } else if data.iter().take(4096).all(|&b| b == 0) {
             "starts with zeros, not with an ELF header; the core was not written completely"
         } else {
@@ -166,7 +166,8 @@ impl CoreFile {
         let align = if align == 8 { 8 } else { 4 };
         let Ok(notes) = NoteIterator::<Header>::new(LE, align, data) else { return };
         for note in notes.map_while(|n| n.ok()) {
-            if note.name() == OWNER.as_bytes() && note.n_type(LE).0 == NT_ORIGIN {
+            let ours = matches!(note.n_type(LE).0, NT_ORIGIN | NT_ORIGIN_OLD);
+            if note.name() == OWNER.as_bytes() && ours {
                 self.origin = serde_json::from_slice(note.desc()).ok();
             }
             if note.name() != b"CORE" {

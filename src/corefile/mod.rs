@@ -12,6 +12,7 @@ mod linkmap;
 pub mod memory;
 mod unpack;
 pub mod write;
+mod zips;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,7 +20,9 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::iter;
 use std::ops::{Range, RangeInclusive};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +32,7 @@ pub use crate::capture::elf::{EM_AARCH64, EM_X86_64};
 pub use backing::{Backing, Missing, Sysroot};
 pub use library_files::FoundFile;
 pub use memory::Memory;
+use unpack::Packing;
 pub use write::write_core;
 
 use crate::capture::notes::Origin;
@@ -40,7 +44,8 @@ const PAGE_SIZES: RangeInclusive<u64> = 4096..=65536;
 /// How to open a core.
 #[derive(Default, Clone, Copy)]
 pub struct OpenOptions<'a> {
-    /// Called with (done, total) compressed bytes while a `.zst` is unpacked.
+    /// Called with (done, total) bytes while a compressed file is unpacked, or a pipe read: then
+    /// the total is 0.
     pub progress: Option<&'a dyn Fn(u64, u64)>,
 }
 
@@ -201,13 +206,19 @@ pub struct CoreFile {
 }
 
 impl CoreFile {
-    /// Opens the core at `path`, unpacking it first if it is zstd-compressed. It may be a
-    /// bundle, too: a tar, compressed or not, that holds the core and the files to lay under
-    /// it. Its content tells, not its name.
+    /// Opens the core at `path`, unpacking it first if it is compressed (zstd, gzip, xz, lz4,
+    /// bzip2). It may be a bundle, too: a tar, compressed or not, or a zip that holds the core
+    /// and the files to lay under it. Its content tells, not its name. `-` is standard input; of
+    /// that and of pipes all is read before anything else.
     ///
     /// A truncated core opens too, see [`CoreFile::truncation`]. Anything but a 64-bit
     /// little-endian x86-64 or aarch64 ELF core, or a tar with one, is [`Error::NotACore`].
     pub fn open(path: &Path, opts: &OpenOptions<'_>) -> Result<CoreFile> {
+        if path == Path::new("-") {
+            let label = Path::new("standard input");
+            let input = io::stdin().as_fd().try_clone_to_owned().map_err(Error::io(label))?;
+            return CoreFile::from_file(label, input.into(), opts);
+        }
         let file = File::open(path).map_err(Error::io(path))?;
         CoreFile::from_file(path, file, opts)
     }
@@ -217,13 +228,16 @@ impl CoreFile {
     /// matter.
     pub fn from_file(label: &Path, mut file: File, opts: &OpenOptions<'_>) -> Result<CoreFile> {
         let not = |what: &str| Error::NotACore { path: label.into(), what: what.into() };
-        if !file.metadata().map_err(Error::io(label))?.is_file() {
-            return Err(not("not a regular file; give the core file itself"));
-        }
+        let meta = file.metadata().map_err(Error::io(label))?;
+        let kind = meta.file_type();
         let mut head = [0; bundle::HEADER];
-        if unpack::is_zstd(start(&file, &mut head).map_err(Error::io(label))?) {
+        if kind.is_fifo() || kind.is_socket() {
+            file = unpack::unpack(label, file, 0, opts)?;
+        } else if !kind.is_file() {
+            return Err(not("not a regular file, nor a pipe; give the core file itself"));
+        } else if Packing::of(start(&file, &mut head).map_err(Error::io(label))?).is_some() {
             file.rewind().map_err(Error::io(label))?;
-            file = unpack::unpack(label, file, opts)?;
+            file = unpack::unpack(label, file, meta.len(), opts)?;
         }
         let head = start(&file, &mut head).map_err(Error::io(label))?;
         if head.is_empty() {
@@ -231,6 +245,9 @@ impl CoreFile {
         }
         let (map, bundle) = if bundle::is_tar(head) {
             let bundle = bundle::read(label, &file)?;
+            (bundle.core, bundle.files)
+        } else if zips::is_zip(head) {
+            let bundle = zips::read(label, &file)?;
             (bundle.core, bundle.files)
         } else {
             // SAFETY: the mapping is read-only and private to us; as for every reader of

@@ -1,22 +1,101 @@
-//! What cannot be mapped where it lies becomes a sparse temporary file: a zstd archive, or a
-//! sparse member of a tar.
+//! What cannot be mapped where it lies becomes a sparse temporary file: what is compressed, what
+//! comes through a pipe, a sparse member of a tar.
 //!
 //! Knows nothing of ELF: what a cut-off archive lacks is found by the headers in it.
 
 use std::env;
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::OpenOptions;
 use crate::error::{Error, Result};
 
 const BLOCK: usize = 64 << 10;
+/// Bytes that tell how a file is compressed.
+pub(super) const MAGIC: usize = 6;
+/// A decompressor's own memory: what zstd's largest windows take. `xz -9` makes do with 65 MB.
+const MAX_WINDOW: u64 = 2 << 30;
 
-pub(super) fn is_zstd(magic: &[u8]) -> bool {
-    // pzstd starts with a skippable frame, 50..5F 2A 4D 18.
-    let skippable = matches!(magic, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..]);
-    magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || skippable
+/// How a file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    Zstd,
+    Gzip,
+    Xz,
+    Lz4,
+    Bzip2,
+}
+
+impl Packing {
+    /// By the file's first bytes.
+    pub fn of(magic: &[u8]) -> Option<Packing> {
+        match magic {
+            // pzstd starts with a skippable frame, which lz4 has as well: 50..5F 2A 4D 18.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                Some(Packing::Zstd)
+            }
+            [0x1f, 0x8b, ..] => Some(Packing::Gzip),
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Packing::Xz),
+            [0x04, 0x22, 0x4d, 0x18, ..] => Some(Packing::Lz4),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Packing::Bzip2),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Packing::Zstd => "zstd",
+            Packing::Gzip => "gzip",
+            Packing::Xz => "xz",
+            Packing::Lz4 => "lz4",
+            Packing::Bzip2 => "bzip2",
+        }
+    }
+
+    /// The plain bytes of `from`. Several archives one behind the other are one.
+    pub fn decoder<'r>(self, from: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
+        Ok(match self {
+            Packing::Zstd => {
+                let mut from = zstd::Decoder::with_buffer(from)?;
+                // Archives made with --long are read too, up to the format's 2 GiB window.
+                from.window_log_max(MAX_WINDOW.ilog2())?;
+                Box::new(from)
+            }
+            Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(from)),
+            Packing::Xz => {
+                let stream = liblzma::stream::Stream::new_stream_decoder(
+                    MAX_WINDOW,
+                    liblzma::stream::CONCATENATED,
+                )?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(from, stream))
+            }
+            Packing::Lz4 => Box::new(Lz4Frames::new(from)),
+            Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(from)),
+        })
+    }
+}
+
+/// The crate's decoder ends with the first frame; and where a frame is cut off, it ends as well.
+struct Lz4Frames<R: BufRead>(lz4_flex::frame::FrameDecoder<R>);
+
+impl<R: BufRead> Lz4Frames<R> {
+    fn new(from: R) -> Self {
+        Lz4Frames(lz4_flex::frame::FrameDecoder::new(from))
+    }
+}
+
+impl<R: BufRead> Read for Lz4Frames<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buf)? {
+                // The next call begins the next frame.
+                0 if !self.0.get_mut().fill_buf()?.is_empty() => {}
+                n => return Ok(n),
+            }
+        }
+    }
 }
 
 struct Counted<'a, R> {
@@ -37,24 +116,45 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Unpacks a zstd archive to an unlinked file in the temporary directory; `label` names it.
+/// Unpacks what `from` has, if it is compressed, to an unlinked file in the temporary directory;
+/// `label` names it, `total` are its bytes, 0 where they are not known.
 ///
 /// Of a cut-off archive all is kept that could be unpacked; damage elsewhere is an error.
-pub(super) fn unpack(label: &Path, packed: File, opts: &OpenOptions<'_>) -> Result<File> {
-    let total = packed.metadata().map_err(Error::io(label))?.len();
-    let counted = Counted { from: packed, done: 0, total, progress: opts.progress };
-    let from = BufReader::with_capacity(1 << 20, counted);
-    let mut from = zstd::Decoder::with_buffer(from).map_err(Error::io(label))?;
-    // Archives made with --long are read too, up to the format's 2 GiB window.
-    from.window_log_max(31).map_err(Error::io(label))?;
+pub(super) fn unpack(
+    label: &Path,
+    from: impl Read,
+    total: u64,
+    opts: &OpenOptions<'_>,
+) -> Result<File> {
+    let counted = Counted { from, done: 0, total, progress: opts.progress };
+    let mut from = BufReader::with_capacity(1 << 20, counted);
+    let mut magic = [0; MAGIC];
+    let (got, end) = fill(&mut from, &mut magic);
+    end.map_err(Error::io(label))?;
+    let from = (&magic[..got]).chain(from);
+    let Some(packing) = Packing::of(&magic[..got]) else {
+        let (out, _, end) = spool(label, &mut { from })?;
+        return end.map(|()| out).map_err(Error::io(label));
+    };
+    let mut from = packing.decoder(from).map_err(Error::io(label))?;
     let (out, size, end) = spool(label, &mut from)?;
     match end {
         Err(e) if e.kind() != ErrorKind::UnexpectedEof || size == 0 => {
-            let what = format!("damaged zstd archive: {e} (after {size} unpacked bytes)");
+            let name = packing.name();
+            let what = format!("damaged {name} archive: {e} (after {size} unpacked bytes)");
             Err(Error::NotACore { path: label.into(), what })
         }
         _ => Ok(out),
     }
+}
+
+/// The first bytes of what is compressed in `packed`; fewer where there are no more.
+pub(super) fn peek(packed: &[u8], len: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    let decoder = Packing::of(packed).and_then(|p| p.decoder(packed).ok());
+    let n = decoder.map_or(0, |mut d| fill(&mut d, &mut out).0);
+    out.truncate(n);
+    out
 }
 
 /// Copies `from` to an unlinked file in the temporary directory, blocks of zeros as holes.
@@ -64,7 +164,7 @@ pub(super) fn spool(label: &Path, from: &mut impl Read) -> Result<(File, u64, io
     let full = |e: io::Error| match e.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::Usage(format!(
             "no room in {} to unpack {}; set TMPDIR to a directory with more, or unpack it \
-             yourself (zstd -d, tar -x)",
+             yourself (zstd -d, gunzip, tar -x)",
             dir.display(),
             label.display()
         )),

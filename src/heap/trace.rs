@@ -266,6 +266,31 @@ impl<'h> Tracer<'h> {
                     items.push(Item { from, ..item });
                 }
             }
+            Refs::Flat { header, stride, references } => {
+                let length = self.read(item.addr + p.array_length, 4, scratch);
+                let length = length.and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+                let count = length.saturating_sub(item.from).min(SLICE);
+                if count == 0 {
+                    return;
+                }
+                let stride = u64::from(*stride);
+                let at = item.addr + u64::from(*header) + u64::from(item.from) * stride;
+                match self.read(at, u64::from(count) * stride, scratch) {
+                    Some(bytes) => {
+                        for element in bytes.chunks_exact(stride as usize) {
+                            for at in references {
+                                let at = *at as usize;
+                                self.target(&element[at..at + oop as usize], targets);
+                            }
+                        }
+                    }
+                    None => self.dangles(item.addr, DamageKind::NotSaved, finds),
+                }
+                let from = item.from + count;
+                if from < length {
+                    items.push(Item { from, ..item });
+                }
+            }
             Refs::Mirror { fields, klass } => {
                 self.fields(item.addr, fields, targets, scratch);
                 let klass = self.mirrored(item.addr, *klass, scratch);

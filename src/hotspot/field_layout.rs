@@ -2,6 +2,7 @@
 //! stream from 21 (JDK-8292818).
 
 use super::unexported::{ACC_FIELD_GENERIC, ACC_FIELD_INTERNAL, ACC_STATIC};
+use super::values::FlatField;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
 use crate::vmstructs::{Fields, Tables};
@@ -27,7 +28,7 @@ pub struct FieldInfo {
     /// Added by the VM: HotSpot's dump leaves it out.
     pub injected: bool,
     /// The value object itself lies there, not a reference to it (JEP 401).
-    pub is_flat: bool,
+    pub flat: Option<FlatField>,
 }
 
 /// Bytes that a value of this signature takes in HPROF, with 8-byte ids.
@@ -58,6 +59,9 @@ pub struct FieldReader<'a> {
     /// layout kind of a flat field and offset of its null marker, where the VM knows such.
     extra_bits: Vec<u32>,
     flat_bit: Option<u32>,
+    null_marker_bit: Option<u32>,
+    /// sizeof(ValueFieldLayoutInfo).
+    flat_field_size: u64,
 }
 
 impl<'a> FieldReader<'a> {
@@ -83,6 +87,8 @@ impl<'a> FieldReader<'a> {
             injected_bit: bit("injected", 1),
             extra_bits: standard.into_iter().chain(values.into_iter().flatten()).collect(),
             flat_bit: known("flat"),
+            null_marker_bit: known("null_marker"),
+            flat_field_size: tables.size_of("ValueFieldLayoutInfo").unwrap_or(16),
         })
     }
 
@@ -93,7 +99,7 @@ impl<'a> FieldReader<'a> {
         let pool = self.mem.u64(klass.wrapping_add(f.ik_constants.get()?));
         let out = match (f.ik_fieldinfo_stream.opt(), pool) {
             (_, Err(e)) => Err(e),
-            (Some(stream), Ok(pool)) => self.stream(klass.wrapping_add(stream), pool),
+            (Some(stream), Ok(pool)) => self.stream(klass, klass.wrapping_add(stream), pool),
             (None, Ok(pool)) => {
                 let (slots, count) = (f.ik_fields.get()?, f.ik_java_fields_count.get()?);
                 self.slots(klass.wrapping_add(slots), klass.wrapping_add(count), pool)
@@ -143,7 +149,7 @@ impl<'a> FieldReader<'a> {
             offset,
             is_static: access & ACC_STATIC != 0,
             injected,
-            is_flat: false,
+            flat: None,
         })
     }
 
@@ -168,7 +174,19 @@ impl<'a> FieldReader<'a> {
         Ok(out)
     }
 
-    fn stream(&self, array: u64, pool: u64) -> Result<Vec<FieldInfo>, Fault> {
+    /// The ValueKlass of the flat field with this number; 0 where it is not known.
+    fn flat_klass(&self, klass: u64, number: u32) -> u64 {
+        let f = self.fields;
+        let read = || {
+            let infos = self.mem.u64(klass.wrapping_add(f.ik_flat_fields.opt()?)).ok()?;
+            let data = infos.wrapping_add(f.flat_fields_data.opt()?);
+            let info = data.wrapping_add(u64::from(number) * self.flat_field_size);
+            self.mem.u64(info.wrapping_add(f.flat_field_klass.opt()?)).ok()
+        };
+        read().unwrap_or(0)
+    }
+
+    fn stream(&self, klass: u64, array: u64, pool: u64) -> Result<Vec<FieldInfo>, Fault> {
         let array = self.mem.u64(array)?;
         let len = u64::from(self.mem.u32(array)?).min(u64::from(MAX_FIELDS) * 40);
         let data = self.mem.slice(array.wrapping_add(self.array_data), len)?;
@@ -177,18 +195,24 @@ impl<'a> FieldReader<'a> {
         let mut next = || s.next().ok_or(short);
         let count = next()?.saturating_add(next()?).min(MAX_FIELDS);
         let mut out = Vec::new();
-        for _ in 0..count {
+        for number in 0..count {
             let name = (next()?, next()?);
             let (offset, access, flags) = (next()?, next()?, next()?);
+            let mut null_marker = None;
             for bit in &self.extra_bits {
                 if flags >> bit & 1 != 0 {
-                    next()?;
+                    let value = next()?;
+                    if Some(*bit) == self.null_marker_bit {
+                        null_marker = Some(value);
+                    }
                 }
             }
             let injected = flags >> self.injected_bit & 1 != 0;
             let info = self.info(pool, name, offset, access, injected)?;
             let is_flat = self.flat_bit.is_some_and(|bit| flags >> bit & 1 != 0);
-            out.push(FieldInfo { is_flat, ..info });
+            let flat =
+                is_flat.then(|| FlatField { klass: self.flat_klass(klass, number), null_marker });
+            out.push(FieldInfo { flat, ..info });
         }
         Ok(out)
     }

@@ -54,13 +54,7 @@ pub struct Flags(BTreeMap<String, Flag>);
 impl Flags {
     /// Reads the table. Flags whose memory is not saved are left out.
     pub fn read(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Flags> {
-        let what = || Error::unreadable("JVMFlag::flags");
-        let base = mem.u64(f.flags.get()?).map_err(what())?;
-        let count = mem.u64(f.num_flags.get()?).map_err(what())?;
-        let size = tables.size_of("JVMFlag").or_else(|| tables.size_of("Flag")).unwrap_or(24);
-        if count == 0 || count > MAX_FLAGS || size == 0 || size > 256 {
-            return Err(Error::Corrupt(format!("{count} VM flags of {size} bytes")));
-        }
+        let entries = entries(mem, tables, f)?;
         let (name, addr) = (f.flag_name.get()?, f.flag_addr.get()?);
         let (flags, kind) = (f.flag_flags.get()?, f.flag_type.get()?);
         // Its type is a string until 16, and an index since.
@@ -73,8 +67,7 @@ impl Flags {
             Ok(FLAG_TYPES.get(mem.u32(at)? as usize).map(|s| (*s).to_owned()))
         };
         let mut all = BTreeMap::new();
-        for i in 0..count {
-            let at = base.wrapping_add(i * size);
+        for at in entries {
             let one = || -> Result<Option<(String, Flag)>, Fault> {
                 let name = mem.u64(at.wrapping_add(name))?;
                 if name == 0 {
@@ -125,6 +118,30 @@ impl Flags {
     pub fn changed(&self) -> impl Iterator<Item = (&str, &Flag)> {
         self.0.iter().filter(|(_, f)| f.changed).map(|(n, f)| (n.as_str(), f))
     }
+}
+
+/// Where the table's entries lie.
+fn entries(mem: &Memory, tables: &Tables, f: &Fields) -> Result<impl Iterator<Item = u64>> {
+    let what = || Error::unreadable("JVMFlag::flags");
+    let base = mem.u64(f.flags.get()?).map_err(what())?;
+    let count = mem.u64(f.num_flags.get()?).map_err(what())?;
+    let size = tables.size_of("JVMFlag").or_else(|| tables.size_of("Flag")).unwrap_or(24);
+    if count == 0 || count > MAX_FLAGS || size == 0 || size > 256 {
+        return Err(Error::Corrupt(format!("{count} VM flags of {size} bytes")));
+    }
+    Ok((0..count).map(move |i| base.wrapping_add(i * size)))
+}
+
+/// Where the value of one flag lies: for who reads no more than that. `None` if this VM has none
+/// of that name.
+pub fn address(mem: &Memory, tables: &Tables, f: &Fields, name: &str) -> Option<u64> {
+    let (at_name, at_addr) = (f.flag_name.opt()?, f.flag_addr.opt()?);
+    let is_it = |at: &u64| {
+        let pointer = mem.u64(at.wrapping_add(at_name)).unwrap_or(0);
+        mem.cstr(pointer, 256).is_ok_and(|n| n == name.as_bytes())
+    };
+    let at = entries(mem, tables, f).ok()?.find(is_it)?;
+    mem.u64(at.wrapping_add(at_addr)).ok()
 }
 
 fn read_value(mem: &Memory, kind: &str, at: u64) -> Result<FlagValue, Fault> {

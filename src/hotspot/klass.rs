@@ -10,6 +10,7 @@ use super::unexported::{
     BASIC_TYPES, CLD_IS_ANONYMOUS, CLD_KLASSES, FILLER, LH_TAG_FLAT, LH_TAG_SHIFT, LH_TAG_TYPE,
     LH_TAG_TYPE_SHIFT, T_BOOLEAN,
 };
+use super::values::{FlatElements, ValueLayout};
 use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
 
@@ -118,6 +119,10 @@ pub struct Klass {
     /// An array class that another klass stands for already: 28 has several klasses ("refined"
     /// ones) for one array class, with one mirror.
     pub is_refined: bool,
+    /// Of a value class: where its values lie (JEP 401).
+    pub value: Option<ValueLayout>,
+    /// Of a flat array: what its elements are.
+    pub flat_elements: Option<FlatElements>,
     /// Fields that the class itself declares, in order.
     pub fields: Vec<FieldInfo>,
 }
@@ -169,7 +174,7 @@ impl Classes {
                     damaged.push(format!("the class list of the loader at {cld:#x} leads astray"));
                     break;
                 }
-                match read_klass(r, &readers, klass) {
+                match read_klass(r, &readers, tables, klass) {
                     Ok(Some(k)) => {
                         let is_boot = loader == 0 && !held;
                         out.push(Klass { loader, is_boot, has_own_loader_data: held, ..k });
@@ -203,20 +208,18 @@ impl Classes {
         }
         out.find_special_sizes(r)?;
         let mut mirrors = HashSet::new();
-        let mut flat = Vec::new();
         for k in &mut out.all {
             if matches!(k.kind, Kind::ObjArray | Kind::FlatArray) {
                 k.is_refined = !mirrors.insert(k.mirror);
             }
-            if k.kind == Kind::FlatArray || k.fields.iter().any(|i| i.is_flat) {
-                flat.push(k.name.as_str());
-            }
         }
-        if let Some(first) = flat.first() {
+        let unknown: Vec<&str> =
+            out.all.iter().filter(|k| out.is_opaque(k)).map(|k| k.name.as_str()).collect();
+        if let Some(first) = unknown.first() {
             damaged.push(format!(
-                "{} classes hold value objects flat (JEP 401), {first} for one; \
-                 rjcore writes null in their place",
-                flat.len()
+                "{} classes hold value objects flat (JEP 401) whose layout is not known, {first} \
+                 for one; null stands in their place",
+                unknown.len()
             ));
         }
         Ok(out)
@@ -257,6 +260,13 @@ impl Classes {
             }
         }
         Ok(())
+    }
+
+    /// Whether something lies flat in its objects that cannot be read.
+    fn is_opaque(&self, k: &Klass) -> bool {
+        let known = |klass: u64| self.get(klass).is_some_and(|v| v.value.is_some());
+        k.flat_fields().any(|(_, flat)| !known(flat.klass))
+            || k.kind == Kind::FlatArray && k.flat_elements.is_none_or(|e| !known(e.klass))
     }
 
     /// All of them, in the order of the class loaders' lists.
@@ -336,7 +346,12 @@ impl Links {
     }
 }
 
-fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klass>> {
+fn read_klass(
+    r: &Reader,
+    fields: &FieldReader,
+    tables: &Tables,
+    addr: u64,
+) -> Result<Option<Klass>> {
     let f = r.fields;
     let fault = || Error::unreadable(format!("the Klass at {addr:#x}"));
     let at = |offset: u64| addr.wrapping_add(offset);
@@ -371,7 +386,7 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         };
         let out = own
             .iter()
-            .find(|i| !i.is_static && !i.is_flat && u64::from(i.offset) + width(i) > bytes);
+            .find(|i| !i.is_static && i.flat.is_none() && u64::from(i.offset) + width(i) > bytes);
         if let Some(i) = out {
             return Err(Error::Corrupt(format!(
                 "{name} has {bytes} bytes and a field at {}",
@@ -393,6 +408,8 @@ fn read_klass(r: &Reader, fields: &FieldReader, addr: u64) -> Result<Option<Klas
         init_state,
         bottom,
         is_refined: false,
+        value: (kind == Kind::Instance).then(|| r.value_layout(addr)).flatten(),
+        flat_elements: (kind == Kind::FlatArray).then(|| r.flat_elements(tables, addr)).flatten(),
         fields: own,
     }))
 }

@@ -7,6 +7,7 @@ pub mod arguments;
 pub mod barrier;
 pub mod class_facts;
 pub mod code;
+pub mod collecting;
 pub mod crash;
 mod external_name;
 pub mod field_layout;
@@ -27,6 +28,7 @@ pub mod thread_facts;
 pub mod thread_notes;
 pub mod threads;
 mod unexported;
+pub mod values;
 pub mod version;
 
 use crate::corefile::CoreFile;

@@ -56,6 +56,14 @@ pub const BASIC_TYPES: [u8; 8] = *b"ZCFDBSIJ";
 /// `[Ljdk/internal/vm/FillerElement;` (JDK-8319548).
 pub const FILLER: &str = "/internal/vm/Filler";
 
+/// `flatArrayKlass.hpp` (28): `FlatArrayKlass::_layout_kind` is the last thing in it, and aligned to
+/// a word's start.
+pub const FLAT_LAYOUT_KIND_BEFORE_END: u64 = 8;
+/// `layoutKind.hpp`: the four flat kinds; of the last two the null marker tells null from a value.
+pub const FLAT_LAYOUT_KINDS: std::ops::RangeInclusive<u32> = 2..=5;
+/// `NULLABLE_ATOMIC_FLAT`, and `NULLABLE_NON_ATOMIC_FLAT` behind it.
+pub const NULLABLE_FLAT: u32 = 4;
+
 /// `markOop.hpp` (8): the bits that tell a lock, here with that of a bias.
 pub const LOCK_MASK: u64 = 7;
 /// Neither locked nor biased.

@@ -6,9 +6,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::diagnosis::Verdict;
+use super::diagnosis::{Reason, Verdict};
 use super::doctor::{Examined, examine};
 use super::door::{Closed, Door};
+use super::inside::Look;
 use super::protocol::{Answer, Request};
 use super::target::Target;
 use crate::error::{Error, Result};
@@ -34,16 +35,23 @@ pub struct Options<'a> {
 /// A JVM that has been examined and may be attached to.
 pub struct Attached {
     examined: Examined,
+    look: Look,
 }
 
 impl Attached {
     /// Examines it; an obstacle is an error that names it, and nothing was done to the JVM.
-    pub fn examine(pid: i32) -> Result<Attached> {
-        let examined = examine(pid, false);
+    pub fn examine(pid: i32, look: Look) -> Result<Attached> {
+        let examined = examine(pid, false, look);
         match examined.diagnosis.why() {
-            None if examined.target.is_some() => Ok(Attached { examined }),
+            None if examined.target.is_some() => Ok(Attached { examined, look }),
             why => Err(failed(&examined, &why.unwrap_or_else(|| "it is gone".into()))),
         }
+    }
+
+    /// What could not be seen and may make the signal do harm: for the user to know before.
+    pub fn doubts(&self) -> impl Iterator<Item = &str> {
+        let all = self.examined.diagnosis.findings.iter();
+        all.filter(|f| f.reason == Reason::UnseenOptions).map(|f| f.what.as_str())
     }
 
     /// The process.
@@ -63,7 +71,7 @@ impl Attached {
         }
         let timeout = if options.timeout.is_zero() { DAY } else { options.timeout };
         let closed = |c: Closed| self.closed(c);
-        let door = Door::find(self.target()?, timeout).map_err(closed)?;
+        let door = Door::find(self.target()?, &self.examined.tmp, timeout).map_err(closed)?;
         // A JVM that listens already would print a thread dump to its standard output.
         let may_signal = self.examined.may_signal && !self.examined.diagnosis.open;
         let open = || door.open(may_signal, options.cancelled).map_err(closed);
@@ -162,7 +170,7 @@ impl Attached {
     /// It took the command and said nothing: look again, with an eye on the threads.
     fn silent(&self, timeout: Duration) -> Error {
         let pid = self.examined.diagnosis.pid;
-        let now = examine(pid, true);
+        let now = examine(pid, true, self.look);
         let why = now.diagnosis.suspects().unwrap_or_else(|| {
             "no reason is to be seen: the command may just take longer (--timeout 0 waits for it)"
                 .into()
@@ -190,7 +198,7 @@ impl Attached {
             ),
             Closed::System(what, e) => self.failed(&format!("{what}: {e}")),
             Closed::Timeout(after) => {
-                let now = examine(pid, true);
+                let now = examine(pid, true, self.look);
                 let why = now.diagnosis.suspects().unwrap_or_else(|| {
                     "no reason is to be seen, so a thread of the VM may hang".into()
                 });

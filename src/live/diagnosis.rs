@@ -22,12 +22,16 @@ pub enum Reason {
     KernelThread,
     /// It has no libjvm.so.
     NotAJvm,
+    /// It has libjvm.so, and no VM runs in it.
+    NoVm,
     /// It may not be looked at.
     Hidden,
     /// Another effective user or group.
     OtherUser,
     /// -XX:+DisableAttachMechanism.
     Disabled,
+    /// Options lie where they could not be read.
+    UnseenOptions,
     /// SIGQUIT is not handled: -Xrs.
     ReducedSignals,
     /// SIGQUIT is not handled: the VM has not come that far, or someone took the handler away.
@@ -38,12 +42,18 @@ pub enum Reason {
     Blocked,
     /// Another mount namespace, root or /tmp.
     OtherFiles,
+    /// Its root or its /tmp may not be looked at.
+    UnseenFiles,
     /// Another PID namespace.
     OtherPids,
     /// A socket file that nobody listens at.
     StaleSocket,
-    /// The file is no socket, or another user's.
+    /// The file is no socket, another user's, or another process listens there.
     ForeignSocket,
+    /// Others than its owner may use it, which jcmd refuses.
+    LooseSocket,
+    /// It cannot be made: no such directory, not writable, read-only, full.
+    NoSocket,
     /// The JVM listens, but its file is gone.
     LostSocket,
     /// Stopped by a signal.

@@ -7,17 +7,20 @@ use std::fs;
 use std::path::Path;
 
 use super::diagnosis::{Diagnosis, Finding, Findings, Reason, Verdict, Weight};
-use super::door::Socket;
 use super::identity::Identity;
+use super::inside::{Inside, Look};
 use super::jvm::Told;
+use super::obstacles;
 use super::safepoint::{self, Holder};
+use super::socket::{Socket, listening_directory};
 use super::surroundings::{places, room};
 use super::target::{Hotspot, Target};
 use crate::capture::cgroup::frozen;
 use crate::capture::refusal::{self, Unfit};
 
-/// SIGQUIT in the masks of proc_pid_status(5).
-const QUIT: u64 = 1 << 2;
+/// Where HotSpot has its temporary files, unless -XX:AltTempDir says otherwise.
+const TMP: &str = "/tmp";
+
 /// An examination: the findings, and what they were made from.
 pub struct Examined {
     /// What was found.
@@ -28,11 +31,14 @@ pub struct Examined {
     pub told: Option<Told>,
     /// Whether SIGQUIT would be handled, and nothing else.
     pub may_signal: bool,
+    /// Where the JVM has its temporary files, as it names it.
+    pub tmp: String,
 }
 
-/// Examines a process. `watch` says whether to watch its threads for a moment, too.
-pub fn examine(pid: i32, watch: bool) -> Examined {
-    let target = match Target::read(pid) {
+/// Examines a process. `watch` says whether to watch its threads for a moment, too; `look` reads
+/// what the VM's memory says.
+pub fn examine(pid: i32, watch: bool, look: Look) -> Examined {
+    let mut target = match Target::read(pid) {
         Ok(target) => target,
         Err(e) => return absent(pid, &e),
     };
@@ -42,25 +48,51 @@ pub fn examine(pid: i32, watch: bool) -> Examined {
     let mut f = Findings::default();
     if target.hotspot == Hotspot::No {
         not_a_jvm(&target, &mut f);
-        return conclude(target, f, None, false, false);
+        return conclude(target, f, None);
+    }
+    let inside = look(&target);
+    if let Some(inside) = &inside {
+        target.choose(inside.libjvm);
     }
     let told = Told::of(&target);
-    user(&target, &mut f);
-    let socket = Socket::of(&target);
-    let named = matches!(socket.file, Some((_, true)));
-    // What may not be looked at counts as open: the connection will show.
-    let open = named && socket.listens != Some(false) && owned(&target, &socket);
-    options(&told, open, &mut f);
-    let may_signal = signals(&target, &told, open, &mut f);
-    sockets(&target, &socket, may_signal, &mut f);
+    obstacles::vm(&target, inside.as_ref(), &mut f);
+    obstacles::user(&target, &mut f);
+    let tmp = temp(&target, &told, inside.as_ref());
+    let socket = Socket::of(&target, &tmp);
+    let open = socket.is_open(&target);
+    obstacles::options(&told, inside.as_ref(), open, &mut f);
+    let mut may_signal = false;
+    if !f.has(Reason::NoVm) {
+        may_signal = obstacles::signals(&target, &told, open, &mut f);
+        obstacles::socket(&target, &socket, may_signal, &mut f);
+    }
     states(&target, &mut f);
     let still = f.has(Reason::Stopped) || f.has(Reason::Traced) || f.has(Reason::Frozen);
     let holders = if watch && !still { threads(&target, &mut f) } else { Vec::new() };
-    places(&target, &mut f);
+    places(&target, &tmp, &mut f);
     room(&target, &told, &mut f);
-    let mut examined = conclude(target, f, Some(told), open, may_signal);
+    let mut examined = conclude(target, f, Some(told));
     examined.diagnosis.holders = holders;
-    examined
+    examined.diagnosis.open = open;
+    Examined { may_signal, tmp, ..examined }
+}
+
+/// The directory of the JVM's temporary files: where it listens, as its memory or its options say.
+fn temp(target: &Target, told: &Told, inside: Option<&Inside>) -> String {
+    let asked = || match inside {
+        Some(inside) => inside.temp.clone(),
+        None => told.options.value(&["-XX:AltTempDir="]).map(str::to_owned),
+    };
+    let found = listening_directory(target).or_else(asked).filter(|d| !d.is_empty());
+    let Some(found) = found else { return TMP.into() };
+    let link = format!("/proc/{}/cwd", target.pid());
+    match Path::new(&found).is_absolute() {
+        true => found,
+        false => {
+            let cwd = target.look(|| fs::read_link(&link)).unwrap_or_default();
+            cwd.join(found).to_string_lossy().into_owned()
+        }
+    }
 }
 
 /// Nothing of it can be had.
@@ -79,14 +111,23 @@ fn nothing(pid: i32, reason: Reason, what: String, evidence: &str, next: String)
         no_capture: None,
         next,
     };
-    Examined { diagnosis, target: None, told: None, may_signal: false }
+    Examined { diagnosis, target: None, told: None, may_signal: false, tmp: TMP.into() }
 }
 
 fn absent(pid: i32, e: &std::io::Error) -> Examined {
     let next = "rjcore ps".into();
-    match Path::new(&format!("/proc/{pid}")).exists() {
-        true => nothing(pid, Reason::Hidden, format!("it may not be looked at: {e}"), "", next),
-        false => nothing(
+    match (Path::new(&format!("/proc/{pid}")).exists(), refusal::is_hidden(pid)) {
+        (true, _) => {
+            nothing(pid, Reason::Hidden, format!("it may not be looked at: {e}"), "", next)
+        }
+        (false, true) => nothing(
+            pid,
+            Reason::Hidden,
+            refusal::HIDDEN.into(),
+            &format!("no /proc/{pid}, and kill(2) knows it"),
+            format!("sudo rjcore doctor {pid}"),
+        ),
+        (false, _) => nothing(
             pid,
             Reason::NoProcess,
             "there is no such process; ids inside a container are others than outside".into(),
@@ -99,7 +140,7 @@ fn absent(pid: i32, e: &std::io::Error) -> Examined {
 fn unfit_for(pid: i32, unfit: &Unfit) -> Examined {
     let (reason, next) = match unfit {
         Unfit::Thread(of) => (Reason::Thread, format!("rjcore doctor {of}")),
-        Unfit::Zombie => (Reason::Zombie, "rjcore ps".into()),
+        Unfit::Zombie | Unfit::Ending => (Reason::Zombie, "rjcore ps".into()),
         Unfit::Kernel(_) => (Reason::KernelThread, "rjcore ps".into()),
     };
     nothing(pid, reason, unfit.to_string(), &format!("/proc/{pid}/status"), next)
@@ -110,9 +151,19 @@ fn not_a_jvm(target: &Target, f: &mut Findings) {
     match fs::read(format!("/proc/{pid}/maps")) {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => f.obstacle(
             Reason::Hidden,
-            format!("it belongs to uid {}, and may not be looked at", target.effective.uid),
+            format!(
+                "whether \"{}\" is a JVM could not be seen: {}",
+                target.facts.stat.comm,
+                refusal::unseen(pid)
+            ),
             format!("/proc/{pid}/maps: {e}; none of its threads is called as HotSpot's"),
-            format!("run as that user or as root: sudo rjcore doctor {pid}"),
+            match Identity::own().uid {
+                0 => format!(
+                    "it is hardly one: rjcore ps lists the JVMs; else {}",
+                    refusal::ELSEWHERE
+                ),
+                _ => format!("run as that user or as root: sudo rjcore doctor {pid}"),
+            },
         ),
         _ => f.obstacle(
             Reason::NotAJvm,
@@ -120,164 +171,6 @@ fn not_a_jvm(target: &Target, f: &mut Findings) {
             format!("/proc/{pid}/maps"),
             "it may be the shell or the init that started it: rjcore ps lists the JVMs".into(),
         ),
-    }
-}
-
-fn user(target: &Target, f: &mut Findings) {
-    let (own, other, pid) = (Identity::own(), target.effective, target.pid());
-    if own == other {
-        return;
-    }
-    let seen = format!(
-        "it runs as euid {} egid {}, rjcore as euid {} egid {}",
-        other.uid, other.gid, own.uid, own.gid
-    );
-    if other.is_ours_to_take() {
-        f.add(
-            Weight::Note,
-            Reason::OtherUser,
-            "it runs as another user, whose ids rjcore takes on for the connection".into(),
-            seen,
-            String::new(),
-        );
-        return;
-    }
-    f.obstacle(
-        Reason::OtherUser,
-        "it runs as another user or group, and answers to that one and to root alone".into(),
-        seen,
-        format!(
-            "sudo rjcore attach {pid} ..., or as that one: sudo -u '#{}' -g '#{}' rjcore attach \
-             {pid} ...",
-            other.uid, other.gid
-        ),
-    );
-}
-
-fn options(told: &Told, open: bool, f: &mut Findings) {
-    if let Some((true, seen)) = told.options.switch("DisableAttachMechanism")
-        && !open
-    {
-        f.obstacle(
-            Reason::Disabled,
-            "it was started with -XX:+DisableAttachMechanism, and lets nobody in".into(),
-            seen,
-            "a core needs no help of the JVM".into(),
-        );
-    }
-}
-
-/// Whether SIGQUIT would make the JVM look for an attach file, and nothing worse: without a
-/// handler it would end the process.
-fn signals(target: &Target, told: &Told, open: bool, f: &mut Findings) -> bool {
-    let status = &target.facts.status;
-    let pid = target.pid();
-    let weight = if open { Weight::Note } else { Weight::Obstacle };
-    if status.sigcgt & QUIT == 0 {
-        let seen = format!("SigCgt {:016x} in /proc/{pid}/status", status.sigcgt);
-        if let Some(reduced) = told
-            .options
-            .plain("-Xrs")
-            .or_else(|| told.options.switch("ReduceSignalUsage").filter(|s| s.0).map(|s| s.1))
-        {
-            f.add(
-                weight,
-                Reason::ReducedSignals,
-                match open {
-                    true => "it handles no SIGQUIT, but has listened since it started".into(),
-                    false => "it handles no SIGQUIT, which would end it, and its socket of old is \
-                              gone: nothing opens the door again"
-                        .into(),
-                },
-                format!("{reduced}; {seen}"),
-                if open { String::new() } else { "a core needs no signal".into() },
-            );
-        } else if status.sigign & QUIT != 0 {
-            let what = "it ignores SIGQUIT";
-            let seen = format!("SigIgn {:016x} in /proc/{pid}/status", status.sigign);
-            f.add(weight, Reason::Ignored, what.into(), seen, String::new());
-        } else {
-            f.add(
-                weight,
-                Reason::NoHandler,
-                "it handles no SIGQUIT, which would end it: it has just started, or its program \
-                 took the handler away"
-                    .into(),
-                seen,
-                "ask again in a moment".into(),
-            );
-        }
-        return false;
-    }
-    let blocked = target.threads.iter().filter(|t| t.blocked & QUIT != 0).count();
-    if !target.threads.is_empty() && blocked == target.threads.len() {
-        f.add(
-            weight,
-            Reason::Blocked,
-            "all its threads block SIGQUIT: its program or its starter set the mask".into(),
-            format!("SigBlk of all {blocked} threads in /proc/{pid}/task"),
-            String::new(),
-        );
-        return false;
-    }
-    !f.has(Reason::Disabled)
-}
-
-fn owned(target: &Target, socket: &Socket) -> bool {
-    socket.file.is_some_and(|(uid, _)| uid == target.effective.uid || uid == 0)
-}
-
-fn sockets(target: &Target, socket: &Socket, may_signal: bool, f: &mut Findings) {
-    let (path, here) = (&socket.path, socket.here.display());
-    let unheard = format!("no process in its network namespace listens at {path}");
-    match socket.file {
-        None if socket.listens == Some(true) => f.add(
-            if may_signal { Weight::Warning } else { Weight::Obstacle },
-            Reason::LostSocket,
-            format!("it listens, but {path} is gone: something cleans its /tmp"),
-            format!("no {here}; /proc/{}/net/unix has its socket", target.pid()),
-            "JDKs from 14 on, and later updates of 8 and 11, make a new one when asked; older ones \
-             print a thread dump to their standard output instead: take a core"
-                .into(),
-        ),
-        None => {}
-        Some((uid, is_socket)) if !owned(target, socket) || !is_socket => f.obstacle(
-            Reason::ForeignSocket,
-            format!(
-                "{path} is in its way: {} of uid {uid}",
-                if is_socket { "a socket" } else { "no socket, but a file" }
-            ),
-            format!("{here}{}", if socket.anyone { "" } else { "; nobody listens at it" }),
-            match socket.anyone {
-                true => "another process listens there: two containers share this /tmp".into(),
-                false => format!("safe to delete: sudo rm {here}"),
-            },
-        ),
-        Some(_) if socket.listens == Some(false) => {
-            let (weight, remedy) = match (socket.anyone, may_signal) {
-                (true, _) => (
-                    Weight::Obstacle,
-                    "another process listens there: two containers share this /tmp, and each \
-                     deletes the other's socket"
-                        .into(),
-                ),
-                (false, true) => (
-                    Weight::Warning,
-                    format!(
-                        "rjcore attach has the JVM replace it; jcmd and its like need it deleted \
-                         first, which is safe: rm {here}"
-                    ),
-                ),
-                (false, false) => (Weight::Warning, format!("safe to delete: rm {here}")),
-            };
-            let evidence = match socket.anyone {
-                true => format!("{here}; the listener in /proc/{}/net/unix is another's", target.pid()),
-                false => format!("{here}; {unheard}"),
-            };
-            let what = format!("{path} is left over from an earlier JVM with this id");
-            f.add(weight, Reason::StaleSocket, what, evidence, remedy);
-        }
-        Some(_) => {}
     }
 }
 
@@ -373,13 +266,7 @@ fn threads(target: &Target, f: &mut Findings) -> Vec<Holder> {
     if seen.waiting { seen.holders } else { Vec::new() }
 }
 
-fn conclude(
-    target: Target,
-    mut f: Findings,
-    told: Option<Told>,
-    open: bool,
-    may_signal: bool,
-) -> Examined {
+fn conclude(target: Target, mut f: Findings, told: Option<Told>) -> Examined {
     let pid = target.pid();
     f.0.sort_by_key(|f| f.weight);
     let obstacles: Vec<&Finding> = f.0.iter().filter(|f| f.weight == Weight::Obstacle).collect();
@@ -389,10 +276,13 @@ fn conclude(
     let capture = format!("rjcore capture {pid}");
     let (verdict, next) = if obstacles.is_empty() {
         (Verdict::Attach, attach)
-    } else if has(Reason::NotAJvm) {
+    } else if has(Reason::NotAJvm) || has(Reason::NoVm) {
         (Verdict::Neither, "rjcore ps".into())
     } else if has(Reason::Hidden) {
-        (Verdict::Mend, format!("sudo rjcore doctor {pid}"))
+        match Identity::own().uid {
+            0 => (Verdict::Neither, "rjcore ps".into()),
+            _ => (Verdict::Mend, format!("sudo rjcore doctor {pid}")),
+        }
     } else if has(Reason::Traced) {
         let tracer = target.facts.status.tracerpid;
         (Verdict::Mend, format!("kill {tracer}  # then: {attach}"))
@@ -403,7 +293,11 @@ fn conclude(
     } else if obstacles.iter().all(|f| f.reason == Reason::OtherUser) {
         (Verdict::Mend, format!("sudo {attach}"))
     } else if no_capture.is_some() {
-        (Verdict::Mend, format!("sudo {capture}"))
+        match Identity::own().uid {
+            // Of what root lacks, none can be had from here.
+            0 => (Verdict::Neither, format!("{capture}  # {}", refusal::ELSEWHERE)),
+            _ => (Verdict::Mend, format!("sudo {capture}")),
+        }
     } else {
         (Verdict::Capture, capture)
     };
@@ -413,11 +307,11 @@ fn conclude(
         main: told.as_ref().and_then(|t| t.jvm.main.clone()),
         version: told.as_ref().and_then(|t| t.jvm.version.clone()).map(|v| format!("JDK {v}")),
         verdict,
-        open,
+        open: false,
         holders: Vec::new(),
         no_capture,
         next,
         findings: f.0,
     };
-    Examined { diagnosis, target: Some(target), told, may_signal }
+    Examined { diagnosis, target: Some(target), told, may_signal: false, tmp: TMP.into() }
 }

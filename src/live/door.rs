@@ -8,7 +8,6 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,60 +16,13 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use super::identity::Identity;
-use super::sockets;
-use super::target::Target;
+use super::identity::Rights;
+use super::socket;
+use super::target::{Reached, Target};
 use crate::capture::sys;
 
 /// How often the door is tried.
 const STEP: Duration = Duration::from_millis(10);
-
-/// What /proc and the file system say of a JVM's socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Socket {
-    /// Its file, as the JVM sees it.
-    pub path: String,
-    /// Where it is seen from here.
-    pub here: PathBuf,
-    /// The file's owner and whether it is a socket; `None` without a file.
-    pub file: Option<(u32, bool)>,
-    /// Whether the file could be looked for.
-    pub seen: bool,
-    /// Whether the JVM itself listens at a socket of that name; `None` if that is not to be seen.
-    pub listens: Option<bool>,
-    /// Whether anyone in its network namespace listens at one.
-    pub anyone: bool,
-}
-
-impl Socket {
-    /// Looks, without a touch.
-    pub fn of(target: &Target) -> Socket {
-        let pid = target.pid();
-        let path = format!("/tmp/.java_pid{}", target.facts.inner);
-        let here = PathBuf::from(format!("/proc/{pid}/root{path}"));
-        let stat = rustix::fs::lstat(&here);
-        let seen = !matches!(stat, Err(e) if e != Errno::NOENT);
-        let is_socket = |mode| FileType::from_raw_mode(mode) == FileType::Socket;
-        let file = stat.ok().map(|s| (s.st_uid, is_socket(s.st_mode)));
-        // It is bound as `.tmp` and then renamed.
-        let temporary = format!("{path}.tmp");
-        let of_that_name = |l: &sockets::Listener| l.path == temporary || l.path == path;
-        let (listens, anyone) = match sockets::listening(pid) {
-            Ok(all) => {
-                let mut all = all.into_iter().filter(of_that_name).peekable();
-                let anyone = all.peek().is_some();
-                let holds = all.map(|l| sockets::holds(pid, l.inode));
-                // No socket of that name: nobody's right to look is needed.
-                (
-                    holds.reduce(|a, b| if a == Some(true) { a } else { b }).unwrap_or(Some(false)),
-                    anyone,
-                )
-            }
-            Err(_) => (None, false),
-        };
-        Socket { path, here, file, seen, listens, anyone }
-    }
-}
 
 /// Why there is no connection.
 #[derive(Debug)]
@@ -94,7 +46,7 @@ pub enum Closed {
 pub struct Door<'t> {
     target: &'t Target,
     process: OwnedFd,
-    tmp: OwnedFd,
+    tmp: Reached,
     cwd: Option<OwnedFd>,
     socket: String,
     signal: String,
@@ -108,7 +60,7 @@ fn system(what: &str) -> impl FnOnce(Errno) -> Closed + '_ {
 
 impl<'t> Door<'t> {
     /// Finds the places; changes nothing yet.
-    pub fn find(target: &'t Target, timeout: Duration) -> Result<Door<'t>, Closed> {
+    pub fn find(target: &'t Target, tmp: &str, timeout: Duration) -> Result<Door<'t>, Closed> {
         let pid = target.pid();
         let id = Pid::from_raw(pid).ok_or(Closed::Ended)?;
         let process = pidfd_open(id, PidfdFlags::empty()).map_err(|_| Closed::Ended)?;
@@ -116,15 +68,10 @@ impl<'t> Door<'t> {
         if !target.is_same() {
             return Err(Closed::Ended);
         }
-        let directory = |path: &str| {
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            rustix::fs::open(path, flags, Mode::empty())
-        };
-        let tmp = directory(&format!("/proc/{pid}/root/tmp"));
-        let tmp = tmp.map_err(system("the JVM's /tmp"))?;
-        let cwd = directory(&format!("/proc/{pid}/cwd")).ok();
-        let inner = target.facts.inner;
-        let (socket, signal) = (format!(".java_pid{inner}"), format!(".attach_pid{inner}"));
+        let reached = target.reach(tmp.as_ref());
+        let tmp = reached.map_err(|e| Closed::System(format!("the JVM's {tmp}"), e))?;
+        let cwd = target.working_directory().ok();
+        let (socket, signal) = (socket::name(target), format!(".attach_pid{}", target.facts.inner));
         Ok(Door { target, process, tmp, cwd, socket, signal, timeout })
     }
 
@@ -186,10 +133,10 @@ impl<'t> Door<'t> {
 
     fn connect_once(&self) -> rustix::io::Result<UnixStream> {
         // Through a descriptor: the path of a deep root may be longer than an address holds.
-        let path = format!("/proc/self/fd/{}/{}", self.tmp.as_raw_fd(), self.socket);
+        let path = format!("/proc/self/fd/{}/{}", self.tmp.directory.as_raw_fd(), self.socket);
         let uid = self.target.effective.uid;
-        let connected = self.target.effective.run(|| {
-            let stat = statat(&self.tmp, &self.socket, AtFlags::SYMLINK_NOFOLLOW)?;
+        let connected = self.target.rights.run(|| {
+            let stat = statat(&self.tmp.directory, &self.socket, AtFlags::SYMLINK_NOFOLLOW)?;
             let socket = FileType::from_raw_mode(stat.st_mode) == FileType::Socket;
             // Anyone may have made it; HotSpot's belongs to the JVM's user (or to root, where
             // root has made the JVM give up its rights since).
@@ -223,25 +170,28 @@ impl<'t> Door<'t> {
         }
     }
 
-    /// Leaves the file that the JVM looks for, and sends SIGQUIT.
+    /// Leaves the file that the JVM looks for, and sends SIGQUIT. The file goes where the socket
+    /// will be: what is in its way is in the socket's, too.
     fn knock(&self) -> Result<AttachFile<'_>, Closed> {
-        let mut last = Errno::NOENT;
-        for directory in self.cwd.iter().chain([&self.tmp]) {
-            match self.leave(directory.as_fd()) {
-                Ok(file) => return self.signal().map(|()| file),
-                Err(e) => last = e,
-            }
+        let error = match self.leave(self.tmp.directory.as_fd()) {
+            Ok(file) => return self.signal().map(|()| file),
+            Err(e) => e,
+        };
+        // The JVM may have rights that rjcore has not.
+        let may_do = matches!(error, Errno::ACCESS | Errno::PERM | Errno::EXIST);
+        match self.cwd.as_ref().filter(|_| may_do).map(|cwd| self.leave(cwd.as_fd())) {
+            Some(Ok(file)) => self.signal().map(|()| file),
+            _ => Err(Closed::System(
+                format!("{} in the JVM's {}, as the JVM's user", self.signal, self.tmp.inside),
+                error.into(),
+            )),
         }
-        Err(Closed::System(
-            format!("{} in the JVM's working directory and /tmp", self.signal),
-            last.into(),
-        ))
     }
 
     fn leave<'d>(&'d self, directory: BorrowedFd<'d>) -> rustix::io::Result<AttachFile<'d>> {
-        let identity = self.target.effective;
+        let rights = &self.target.rights;
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let made = identity.run(|| {
+        let made = rights.run(|| {
             match openat(
                 directory,
                 &self.signal,
@@ -251,13 +201,13 @@ impl<'t> Door<'t> {
                 // Left by a tool that was killed: as good as ours if the JVM trusts its owner.
                 Err(Errno::EXIST) => {
                     let stat = statat(directory, &self.signal, AtFlags::SYMLINK_NOFOLLOW)?;
-                    if stat.st_uid == identity.uid { Ok(()) } else { Err(Errno::EXIST) }
+                    if stat.st_uid == rights.ids.uid { Ok(()) } else { Err(Errno::EXIST) }
                 }
                 other => other.map(drop),
             }
         });
         made.map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::PERM))??;
-        Ok(AttachFile { directory, name: &self.signal, identity })
+        Ok(AttachFile { directory, name: &self.signal, rights })
     }
 }
 
@@ -266,12 +216,12 @@ impl<'t> Door<'t> {
 struct AttachFile<'d> {
     directory: BorrowedFd<'d>,
     name: &'d str,
-    identity: Identity,
+    rights: &'d Rights,
 }
 
 impl Drop for AttachFile<'_> {
     fn drop(&mut self) {
-        let removed = self.identity.run(|| unlinkat(self.directory, self.name, AtFlags::empty()));
+        let removed = self.rights.run(|| unlinkat(self.directory, self.name, AtFlags::empty()));
         if !matches!(removed, Ok(Ok(()))) {
             let _ = unlinkat(self.directory, self.name, AtFlags::empty());
         }

@@ -1,4 +1,5 @@
-//! Taking on another process's effective user and group, in one thread and for one errand.
+//! Taking on another process's effective user, groups and capabilities, in one thread and for one
+//! errand.
 //!
 //! HotSpot compares the credentials that a client had when it connected (SO_PEERCRED) with its
 //! own effective ids; before JDK 11 (JDK-8197387) it refuses even root. Knows nothing else of HotSpot.
@@ -6,9 +7,11 @@
 use std::io;
 use std::thread;
 
-use procfs::process::Process;
 use rustix::process::{Gid, Uid, getegid, geteuid};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::thread::{
+    CapabilitySet, capabilities, set_capabilities, set_thread_groups, set_thread_res_gid,
+    set_thread_res_uid,
+};
 
 /// Effective ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,23 +32,44 @@ impl Identity {
     /// CAP_SETGID.
     pub fn is_ours_to_take(self) -> bool {
         const BOTH: u64 = 1 << 7 | 1 << 6;
-        let capabilities = || Process::myself().and_then(|p| p.status()).map_or(0, |s| s.capeff);
-        Identity::own() == self || capabilities() & BOTH == BOTH
+        let ours = || capabilities(None).map_or(0, |c| c.effective.bits());
+        Identity::own() == self || ours() & BOTH == BOTH
     }
+}
 
-    /// Runs `errand` as these; in a thread of its own if they are others than ours. The calls
-    /// change that thread alone, and it ends with the errand.
-    pub fn run<T: Send>(self, errand: impl FnOnce() -> T + Send) -> io::Result<T> {
-        if self == Identity::own() {
+/// All that decides what a process may do with files and with other processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    /// Its effective ids.
+    pub ids: Identity,
+    /// Its further groups.
+    pub groups: Vec<u32>,
+    /// Its effective capabilities; none where they count in another user namespace.
+    pub capabilities: u64,
+}
+
+impl Rights {
+    /// Runs `errand` with these, as far as this process has them to give: in a thread of its own
+    /// if they are others than ours. The calls change that thread alone, and it ends with the
+    /// errand.
+    pub fn run<T: Send>(&self, errand: impl FnOnce() -> T + Send) -> io::Result<T> {
+        let ours = capabilities(None)?;
+        let wanted = CapabilitySet::from_bits_retain(self.capabilities);
+        if self.ids == Identity::own() && ours.effective & !wanted == CapabilitySet::empty() {
             return Ok(errand());
         }
         thread::scope(|scope| {
             let changed = move || -> io::Result<T> {
-                let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
-                set_thread_groups(&[])?;
-                set_thread_res_gid(None, gid, None)?;
-                // Only the effective id, which the file system's follows.
-                set_thread_res_uid(None, uid, None)?;
+                if self.ids != Identity::own() {
+                    let group = |g: &u32| Gid::from_raw(*g);
+                    set_thread_groups(&self.groups.iter().map(group).collect::<Vec<_>>())?;
+                    set_thread_res_gid(None, Gid::from_raw(self.ids.gid), None)?;
+                    // Only the effective id, which the file system's follows.
+                    set_thread_res_uid(None, Uid::from_raw(self.ids.uid), None)?;
+                }
+                let mut sets = capabilities(None)?;
+                sets.effective = sets.permitted & wanted;
+                set_capabilities(None, sets)?;
                 Ok(errand())
             };
             let worker =
@@ -62,12 +86,22 @@ mod tests {
     #[test]
     fn only_the_thread_changes() {
         let own = Identity::own();
-        assert_eq!(own.run(Identity::own).expect("our own"), own);
+        let none = |ids| Rights { ids, groups: vec![65534], capabilities: 0 };
+        assert_eq!(none(own).run(Identity::own).expect("our own"), own);
         let other = Identity { uid: 65534, gid: 65534 };
+        let effective = || capabilities(None).expect("ours").effective;
+        let before = effective();
         match own.uid {
-            0 => assert_eq!(other.run(Identity::own).expect("root may"), other),
-            _ => assert!(other.run(Identity::own).is_err()),
+            0 => {
+                assert_eq!(none(other).run(Identity::own).expect("root may"), other);
+                // Those of root that another root has not, an errand for it has not either.
+                assert_eq!(none(own).run(effective).expect("root may"), CapabilitySet::empty());
+                let some = CapabilitySet::CHOWN;
+                let chown = Rights { capabilities: some.bits(), ..none(other) };
+                assert_eq!(chown.run(effective).expect("root may"), some);
+            }
+            _ => assert!(none(other).run(Identity::own).is_err()),
         }
-        assert_eq!(Identity::own(), own);
+        assert_eq!((Identity::own(), effective()), (own, before));
     }
 }

@@ -10,7 +10,7 @@ use memchr::memmem;
 use procfs::Current;
 use serde::Serialize;
 
-use super::options::{self, Options};
+use super::options::{self, Options, Shown};
 use super::perfdata::{self, Counter};
 use super::target::{Hotspot, Target};
 use crate::capture::process::ids;
@@ -69,7 +69,13 @@ impl Told {
     /// Asks.
     pub fn of(target: &Target) -> Told {
         let counters = target.counters().map(|c| perfdata::parse(&c)).unwrap_or_default();
-        let options = Options::of(&target.arguments, &target.environment(), &counters);
+        let environment = target.environment();
+        let options = Options::of(&Shown {
+            arguments: &target.arguments,
+            environment: environment.as_deref(),
+            counters: &counters,
+            file: &|name| target.text(name),
+        });
         let collector = collector(target, &counters, &options);
         let limit = options.value(&["-Xmx", "-XX:MaxHeapSize="]).and_then(options::bytes);
         let jvm = Jvm {

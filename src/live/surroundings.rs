@@ -2,21 +2,28 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::fstat;
 
 use super::diagnosis::{Findings, Reason, Weight};
 use super::files::Place;
 use super::jvm::Told;
+use super::mounts;
 use super::target::Target;
 use crate::capture::room::Room;
 
 /// Less than this left in its cgroup, and a dump (its buffers, the page cache) may end the JVM.
 const LEAST_MEMORY: u64 = 64 << 20;
 
-/// Other process ids, and other files under the same names.
-pub(super) fn places(target: &Target, f: &mut Findings) {
+/// Other process ids, and other files under the same names; `directory` is where it has its
+/// temporary ones.
+pub(super) fn places(target: &Target, directory: &str, f: &mut Findings) {
     let pid = target.pid();
-    if target.shares("pid") == Some(false) {
+    let ids = target.facts.status.nspid.as_ref().map_or(1, Vec::len);
+    if target.shares("pid").unwrap_or(ids == 1) && ids == 1 {
+        // The same ids here and there.
+    } else {
         f.add(
             Weight::Note,
             Reason::OtherPids,
@@ -25,21 +32,43 @@ pub(super) fn places(target: &Target, f: &mut Findings) {
             String::new(),
         );
     }
-    let tmp = |path: String| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
-    let own_tmp = tmp("/tmp".into()) == tmp(format!("/proc/{pid}/root/tmp"));
-    let others = [
-        (target.shares("mnt") == Some(false), "mount namespace"),
-        (target.shares_root() == Some(false), "root"),
-        (!own_tmp, "/tmp"),
+    let tmp = |path: PathBuf| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    let own = tmp(directory.into());
+    let theirs = target.reach(directory.as_ref()).ok().and_then(|r| {
+        let stat = fstat(&r.directory).ok()?;
+        Some((stat.st_dev, stat.st_ino))
+    });
+    let same_tmp = match theirs {
+        Some(theirs) => Some(own == Some(theirs)),
+        None => mounts::same(pid, Path::new(directory)),
+    };
+    // Equal mounts mean an equal root, too; of other ones nobody knows which of both it is.
+    let mounts = mounts::same_all(pid);
+    let all = [
+        (target.shares("mnt").or(mounts), "mount namespace"),
+        (target.shares_root().or(mounts.filter(|same| *same)), "root"),
+        (same_tmp, directory),
     ];
-    let others: Vec<&str> = others.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+    let of = |wanted: Option<bool>| -> Vec<&str> {
+        all.iter().filter(|(same, _)| *same == wanted).map(|(_, name)| *name).collect()
+    };
+    let (others, unseen) = (of(Some(false)), of(None));
     if !others.is_empty() {
         f.add(
             Weight::Note,
             Reason::OtherFiles,
             format!("it has another {}: files that it writes lie there", others.join(", ")),
-            format!("/proc/{pid}/ns/mnt, /proc/{pid}/root"),
+            format!("/proc/{pid}/ns/mnt, /proc/{pid}/root, /proc/{pid}/mountinfo"),
             format!("look for them under /proc/{pid}/root"),
+        );
+    }
+    if !unseen.is_empty() && !f.has(Reason::UnseenFiles) {
+        f.add(
+            Weight::Note,
+            Reason::UnseenFiles,
+            format!("whether it has another {} could not be seen", unseen.join(", ")),
+            format!("/proc/{pid}/root and /proc/{pid}/ns/mnt are not shown to rjcore"),
+            String::new(),
         );
     }
 }

@@ -2,10 +2,15 @@
 
 use std::fs;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::identity::Identity;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
+use rustix::io::Errno;
+
+use super::identity::{Identity, Rights};
+use super::mounts;
 use crate::capture::maps::{self, Mapping};
 use crate::capture::process::{Facts, Thread, ids};
 
@@ -31,14 +36,31 @@ pub struct Target {
     pub threads: Vec<Thread>,
     /// What makes it a JVM.
     pub hotspot: Hotspot,
+    /// The libjvm.so files that it runs code of: one, but for launchers that probe several.
+    pub libjvms: Vec<Mapping>,
     /// The file of its counters, if it has one mapped.
     counters: Option<Mapping>,
-    /// Its user as it started, in case that it changed.
+    /// Its effective user and group.
     pub effective: Identity,
+    /// What it may do.
+    pub rights: Rights,
+}
+
+/// A directory of a process's, as it is reached from here.
+#[derive(Debug)]
+pub struct Reached {
+    /// Opened for its path only (O_PATH).
+    pub directory: OwnedFd,
+    /// Its name from here.
+    pub path: PathBuf,
+    /// Its name to the process.
+    pub inside: String,
 }
 
 /// The largest libjvm.so, one with debug information, has 500 MB.
 const MAX_FILE: u64 = 1 << 30;
+/// A file of options is shorter.
+const MAX_TEXT: u64 = 1 << 20;
 
 /// Names of threads that each HotSpot from 8 on has once it runs, as long as the kernel lets them
 /// be (15 characters).
@@ -55,9 +77,17 @@ impl Target {
         let arguments = fs::read(format!("/proc/{pid}/cmdline"))?;
         let arguments = strings(&arguments);
         let threads = threads(pid);
-        let (hotspot, counters) = match maps::read(pid) {
+        let effective = Identity { uid: facts.status.euid, gid: facts.status.egid };
+        let rights = Rights {
+            ids: effective,
+            groups: facts.status.groups.clone(),
+            capabilities: if same_users(pid) { facts.status.capeff } else { 0 },
+        };
+        let mut libjvms = Vec::new();
+        let (hotspot, counters) = match look(&rights, || maps::read(pid)) {
             Ok(maps) => {
-                let libjvm = maps.iter().find(|m| maps::is_libjvm(m)).cloned();
+                libjvms = loaded(&maps);
+                let libjvm = libjvms.first().cloned();
                 let path = |m: &Mapping| String::from_utf8_lossy(m.clean()).into_owned();
                 let counters = maps.iter().find(|m| maps::is_counters(&path(m))).cloned();
                 (libjvm.map_or(Hotspot::No, |m| Hotspot::Mapped(Box::new(m))), counters)
@@ -68,8 +98,62 @@ impl Target {
                 (if vm { Hotspot::ByThreads } else { Hotspot::No }, None)
             }
         };
-        let effective = Identity { uid: facts.status.euid, gid: facts.status.egid };
-        Ok(Target { facts, arguments, threads, hotspot, counters, effective })
+        Ok(Target { facts, arguments, threads, hotspot, libjvms, counters, effective, rights })
+    }
+
+    /// Looks at what the kernel shows of a process to itself, to its user and to CAP_SYS_PTRACE:
+    /// as this process, and where that is refused once more with the process's own rights.
+    pub fn look<T: Send>(&self, at: impl Fn() -> io::Result<T> + Sync) -> io::Result<T> {
+        look(&self.rights, at)
+    }
+
+    /// Opens a directory that the process names `inside`: through its root, else, where the
+    /// kernel does not show that, under the same name here if it is the same directory.
+    pub fn reach(&self, inside: &Path) -> io::Result<Reached> {
+        let pid = self.pid();
+        let name = inside.to_string_lossy().into_owned();
+        let below = inside.strip_prefix("/").unwrap_or(inside);
+        let root = format!("/proc/{pid}/root");
+        let through = self.look(|| {
+            let root = openat(CWD, root.as_str(), DIRECTORY, Mode::empty())?;
+            let below = if below.as_os_str().is_empty() { Path::new(".") } else { below };
+            // Links with absolute names are meant from the process's root.
+            match openat2(&root, below, DIRECTORY, Mode::empty(), ResolveFlags::IN_ROOT) {
+                Err(Errno::NOSYS) => Ok(openat(&root, below, DIRECTORY, Mode::empty())?),
+                other => Ok(other?),
+            }
+        });
+        match through {
+            Ok(directory) => {
+                let path = Path::new(&root).join(below);
+                // The short name where both mean the same.
+                let own = fs::metadata(inside).ok().map(|m| (m.dev(), m.ino()));
+                let there = fstat(&directory).ok().map(|s| (s.st_dev, s.st_ino));
+                let path = if own.is_some() && own == there { inside.to_owned() } else { path };
+                Ok(Reached { directory, path, inside: name })
+            }
+            Err(e)
+                if e.kind() == io::ErrorKind::PermissionDenied
+                    && mounts::same(pid, inside) == Some(true) =>
+            {
+                let directory = openat(CWD, inside, DIRECTORY, Mode::empty()).map_err(|_| e)?;
+                Ok(Reached { directory, path: inside.to_owned(), inside: name })
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Opens the process's working directory, for its path only.
+    pub fn working_directory(&self) -> io::Result<OwnedFd> {
+        let link = format!("/proc/{}/cwd", self.pid());
+        self.look(|| Ok(openat(CWD, link.as_str(), DIRECTORY, Mode::empty())?))
+    }
+
+    /// Of several libjvm.so, takes the one that begins at `start` for the JVM's.
+    pub fn choose(&mut self, start: u64) {
+        if let Some(libjvm) = self.libjvms.iter().find(|m| m.start == start) {
+            self.hotspot = Hotspot::Mapped(Box::new(libjvm.clone()));
+        }
     }
 
     /// Its id here.
@@ -87,12 +171,37 @@ impl Target {
         Facts::read(self.pid()).is_ok_and(|f| f.stat.starttime == self.facts.stat.starttime)
     }
 
-    /// The variables of its environment that hold options of the VM; empty if it may not be
-    /// looked at.
-    pub fn environment(&self) -> Vec<(String, String)> {
-        let all = fs::read(format!("/proc/{}/environ", self.pid())).unwrap_or_default();
+    /// The variables of its environment; `None` if they may not be looked at.
+    pub fn environment(&self) -> Option<Vec<(String, String)>> {
+        let path = format!("/proc/{}/environ", self.pid());
+        let all = self.look(|| fs::read(&path)).ok()?;
         let pair = |s: String| s.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()));
-        strings(&all).into_iter().filter_map(pair).collect()
+        Some(strings(&all).into_iter().filter_map(pair).collect())
+    }
+
+    /// A small text that the process names `file`, from its working directory if relative; `None`
+    /// if it cannot be read.
+    pub fn text(&self, file: &str) -> Option<String> {
+        let file = Path::new(file);
+        let (directory, name) = (file.parent()?, file.file_name()?);
+        let directory = match directory.is_absolute() {
+            true => self.reach(directory).ok()?.directory,
+            false => {
+                let below =
+                    if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+                let cwd = self.working_directory().ok()?;
+                self.look(|| Ok(openat(&cwd, below, DIRECTORY, Mode::empty())?)).ok()?
+            }
+        };
+        let read = || -> io::Result<String> {
+            // A fifo would wait for a writer.
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            let file = fs::File::from(openat(&directory, name, flags, Mode::empty())?);
+            let mut text = Vec::new();
+            file.take(MAX_TEXT).read_to_end(&mut text)?;
+            Ok(String::from_utf8_lossy(&text).into_owned())
+        };
+        self.look(read).ok()
     }
 
     /// The bytes of the counters' file; `None` without one, or without the right to read it.
@@ -102,11 +211,18 @@ impl Target {
 
     /// The bytes of a file that it has mapped, if it is still the one that a path leads to.
     pub fn open(&self, m: &Mapping) -> Option<Vec<u8>> {
-        let right = |path: &PathBuf| fs::metadata(path).is_ok_and(|d| d.ino() == m.file.1);
-        let file = fs::File::open(self.paths(m).into_iter().find(right)?).ok()?;
-        let mut bytes = Vec::new();
-        file.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
+        self.paths(m).into_iter().find_map(|path| {
+            let read = || -> io::Result<Option<Vec<u8>>> {
+                let file = fs::File::open(&path)?;
+                if file.metadata()?.ino() != m.file.1 {
+                    return Ok(None);
+                }
+                let mut bytes = Vec::new();
+                file.take(MAX_FILE).read_to_end(&mut bytes)?;
+                Ok(Some(bytes))
+            };
+            self.look(read).ok()?
+        })
     }
 
     /// Where a file that it has mapped may be found from here: by the kernel's own link, which
@@ -121,17 +237,54 @@ impl Target {
         ]
     }
 
-    /// Whether a namespace of it (`mnt`, `pid`, `user`) is that of this process; `None` if it
-    /// may not be looked at.
+    /// Whether a namespace of it (`mnt`, `pid`, `user`) is that of this process; `None` if that
+    /// is not to be seen.
     pub fn shares(&self, namespace: &str) -> Option<bool> {
-        let link = |who: &str| fs::read_link(format!("/proc/{who}/ns/{namespace}")).ok();
-        Some(link("self")? == link(&self.pid().to_string())?)
+        shares(&self.rights, self.pid(), namespace)
     }
 
-    /// Whether its root is that of this process.
+    /// Whether its root is that of this process; `None` if that is not to be seen.
     pub fn shares_root(&self) -> Option<bool> {
-        let id = |path: String| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
-        Some(id("/proc/self/root/.".into())? == id(format!("/proc/{}/root/.", self.pid()))?)
+        let id = |path: String| fs::metadata(path).map(|m| (m.dev(), m.ino()));
+        let other = format!("/proc/{}/root/.", self.pid());
+        Some(id("/proc/self/root/.".into()).ok()? == self.look(|| id(other.clone())).ok()?)
+    }
+}
+
+/// The first mapping of each libjvm.so that is loaded as a library: with code that may run, unlike
+/// in a program that only reads the file, as rjcore itself does.
+fn loaded(maps: &[Mapping]) -> Vec<Mapping> {
+    let runs = |file| maps.iter().any(|m| m.file == file && m.flags & 1 != 0);
+    let first = |m: &&Mapping| maps::is_libjvm(m) && m.offset == 0 && runs(m.file);
+    maps.iter().filter(first).cloned().collect()
+}
+
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+fn look<T: Send>(rights: &Rights, at: impl Fn() -> io::Result<T> + Sync) -> io::Result<T> {
+    match at() {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied && rights.ids.is_ours_to_take() => {
+            rights.run(&at).unwrap_or(Err(e))
+        }
+        other => other,
+    }
+}
+
+fn shares(rights: &Rights, pid: i32, namespace: &str) -> Option<bool> {
+    let link = |who: &str| fs::read_link(format!("/proc/{who}/ns/{namespace}"));
+    let other = pid.to_string();
+    Some(link("self").ok()? == look(rights, || link(&other)).ok()?)
+}
+
+/// Whether user ids and capabilities mean the same to the process as to this one.
+fn same_users(pid: i32) -> bool {
+    let link = |who: &str| fs::read_link(format!("/proc/{who}/ns/user")).ok();
+    // The kernel shows everybody's ids, and not everybody's namespaces.
+    let ids = |who: &str| fs::read(format!("/proc/{who}/uid_map")).ok();
+    let other = pid.to_string();
+    match (link("self"), link(&other)) {
+        (Some(own), Some(other)) => own == other,
+        _ => ids("self").is_some_and(|own| ids(&other) == Some(own)),
     }
 }
 

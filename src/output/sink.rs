@@ -126,6 +126,28 @@ impl Sink {
         Ok(self.sent)
     }
 
+    /// The same for a file that is not to replace an older one: where there is one, the new file
+    /// gets a free name beside it, which is answered too.
+    pub fn finish_beside(mut self) -> Result<(u64, Option<PathBuf>)> {
+        let mut beside = None;
+        if let Out::Temporary(t) = &mut self.out
+            && t.overwrite
+        {
+            t.overwrite = false;
+            let free = |p: &PathBuf| fs::symlink_metadata(p).is_err();
+            if !free(&t.place) {
+                let name = |n: u32| {
+                    let mut name = t.place.clone().into_os_string();
+                    name.push(if n == 1 { ".gaps".into() } else { format!(".gaps-{n}") });
+                    PathBuf::from(name)
+                };
+                t.place = (1..).map(name).find(free).unwrap_or_default();
+                beside = Some(t.place.clone());
+            }
+        }
+        self.finish().map(|bytes| (bytes, beside))
+    }
+
     /// Gives the file the length that it has with zeros that were left out at its end.
     fn set_len(&self) -> Result<()> {
         match &self.out {
@@ -284,6 +306,21 @@ impl CoreOut for Sink {
             }
             Out::Stream { .. } => Ok(false),
         }
+    }
+
+    fn restart(&mut self) -> io::Result<bool> {
+        self.buffer.clear();
+        match &mut self.out {
+            Out::Temporary(t) => {
+                let file = t.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
+                file.as_file_mut().set_len(0)?;
+                file.as_file_mut().rewind()?;
+            }
+            Out::Stream { .. } if self.sent == 0 => {}
+            Out::Stream { .. } => return Ok(false),
+        }
+        (self.sent, self.holes, self.failed) = (0, false, false);
+        Ok(true)
     }
 }
 

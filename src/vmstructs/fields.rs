@@ -115,6 +115,13 @@ fields! {
     array_dimension = "ArrayKlass::_dimension";
     array_lower = "ArrayKlass::_lower_dimension";
     obj_array_bottom = "ObjArrayKlass::_bottom_klass";
+    obj_array_element = "ObjArrayKlass::_element_klass";
+    ik_flat_fields = "InstanceKlass::_value_field_layout_info_array"; // from 28, JEP 401
+    ik_value_members = "InstanceKlass::_adr_value_klass_members";
+    flat_field_klass = "ValueFieldLayoutInfo::_klass";
+    flat_fields_data = "Array<ValueFieldLayoutInfo>::_data";
+    value_payload = "ValueKlass::Members::_payload_offset";
+    value_null_marker = "ValueKlass::Members::_null_marker_offset";
     symbol_length = "Symbol::_length";
     symbol_body = "Symbol::_body" | "Symbol::_body[0]";
     vm_symbols = "Symbol::_vm_symbols[0]" | "vmSymbols::_symbols[0]";

@@ -5,6 +5,7 @@ pub mod cgroup;
 pub mod compare;
 pub mod container;
 pub mod counts;
+pub mod epoch;
 pub mod graph;
 pub mod hprof;
 pub mod jdks;

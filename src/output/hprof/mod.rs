@@ -4,11 +4,13 @@
 //! files and no compression: it writes to what it is given.
 
 mod classes;
+mod flat;
 mod objects;
 pub mod plan;
 mod records;
 mod threads;
 mod unmounted;
+mod values;
 
 use std::io::Write;
 
@@ -30,6 +32,8 @@ pub struct DumpSummary {
     pub classes: u64,
     /// INSTANCE_DUMP and array records.
     pub objects: u64,
+    /// Of these, value objects that lie in others (JEP 401): their ids are no addresses.
+    pub flat_objects: u64,
     /// Roots of all kinds.
     pub roots: u64,
     /// Arrays cut short because a record cannot hold them; HotSpot does the same.
@@ -89,15 +93,18 @@ pub fn write_dump(
         _ => plan::Copy::Swap8,
     };
     let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k, reference)).collect();
+    let values = values::Plans::new(vm, reference);
+    let mut ids = values::Ids::new(vm.pointers.alignment);
     let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);
     let make = || {
-        let mut records = Records::new(heap, &plans);
+        let mut records = Records::new(heap, &plans, &values);
         crate::heap::Visitor::clear(&mut records);
         records
     };
     summary.walk = walk(heap, threads, make, |records, bytes| {
-        records.write(out).map_err(Error::from_write)?;
+        records.write(out, &mut ids).map_err(Error::from_write)?;
         summary.objects += records.objects;
+        summary.flat_objects += records.flat;
         summary.truncated_arrays += records.truncated;
         misfits += records.misfits;
         faults.append(&mut records.faults);

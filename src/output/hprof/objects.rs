@@ -3,46 +3,55 @@
 use std::io::Write;
 
 use super::plan::{Copy, Plan, Special};
-use super::records::{EMPTY_TRACE, RECORD_HEADER, sub, tag};
+use super::records::{EMPTY_TRACE, INSTANCE_HEADER, RECORD_HEADER, instance_header, sub, tag};
+use super::values::{Ids, Numbered, Plans};
 use crate::error::{Fault, Result};
 use crate::heap::{Heap, Object, Visitor};
 
 /// Arrays of more bytes than this do not go through the chunk's buffer.
 const LARGE: u64 = 1 << 20;
 /// Bytes of a large array's record that are made at a time.
-const BLOCK: usize = 256 << 10;
+pub(super) const BLOCK: usize = 256 << 10;
 /// So many bytes of a large array are asked of the disk before they are needed.
 const AHEAD: u64 = 8 << 20;
-/// Sub-record headers: tag, id, trace, then class and length, or length and class or type.
-const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
+/// Sub-record headers: tag, id, trace, length, then class or type.
 const OBJ_ARRAY_HEADER: usize = 1 + 8 + 4 + 4 + 8;
 const PRIM_ARRAY_HEADER: usize = 1 + 8 + 4 + 4 + 1;
 /// The value type of references.
-const OBJECTS: u8 = 2;
+pub(super) const OBJECTS: u8 = 2;
 
 /// A large array, written when its turn comes.
 #[derive(Debug)]
-struct Large {
+pub(super) struct Large {
     /// Where in the buffer it belongs.
     at: usize,
-    addr: u64,
-    klass: u32,
-    len: u64,
+    pub addr: u64,
+    pub klass: u32,
+    pub len: u64,
+    /// Flat value objects in the buffer before it.
+    flat: u64,
 }
 
 /// One chunk's records.
 #[derive(Debug)]
 pub struct Records<'h> {
-    heap: &'h Heap<'h>,
-    plans: &'h [Plan],
+    pub(super) heap: &'h Heap<'h>,
+    pub(super) plans: &'h [Plan],
+    pub(super) values: &'h Plans,
     /// Large enough for what has come so far; only `len` bytes of it count.
-    buffer: Vec<u8>,
-    len: usize,
+    pub(super) buffer: Vec<u8>,
+    pub(super) len: usize,
     large: Vec<Large>,
+    /// Offsets in it of numbers that stand for ids of flat value objects.
+    pub(super) places: Vec<usize>,
+    /// Records of such, before they have a place.
+    pub(super) apart: Numbered,
     /// What is at hand of a large array's record.
     block: Vec<u8>,
     /// Objects written.
     pub objects: u64,
+    /// Of these, flat value objects.
+    pub flat: u64,
     /// Arrays cut short because a record cannot hold them.
     pub truncated: u64,
     /// Objects smaller than their fields or elements.
@@ -53,15 +62,19 @@ pub struct Records<'h> {
 
 impl<'h> Records<'h> {
     /// Empty.
-    pub fn new(heap: &'h Heap<'h>, plans: &'h [Plan]) -> Self {
+    pub fn new(heap: &'h Heap<'h>, plans: &'h [Plan], values: &'h Plans) -> Self {
         Records {
             heap,
             plans,
+            values,
             buffer: Vec::new(),
             len: RECORD_HEADER,
             large: Vec::new(),
+            places: Vec::new(),
+            apart: Numbered::default(),
             block: Vec::new(),
             objects: 0,
+            flat: 0,
             truncated: 0,
             misfits: 0,
             faults: Vec::new(),
@@ -70,7 +83,7 @@ impl<'h> Records<'h> {
 
     /// Room for `len` more bytes.
     #[inline(always)]
-    fn room(&mut self, len: usize) -> &mut [u8] {
+    pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
         let from = self.len;
         self.len += len;
         if self.len > self.buffer.len() {
@@ -96,16 +109,30 @@ impl<'h> Records<'h> {
         copy.run(vm, elements, &mut to[head..]);
     }
 
-    /// Writes the chunk's records as segments.
-    pub fn write(&mut self, out: &mut dyn Write) -> Result<(), std::io::Error> {
+    /// Writes the chunk's records as segments. `ids` has those of the chunks before.
+    pub fn write(&mut self, out: &mut dyn Write, ids: &mut Ids) -> Result<(), std::io::Error> {
         let mut from = 0;
-        let large = std::mem::take(&mut self.large);
+        let (large, places) = (std::mem::take(&mut self.large), std::mem::take(&mut self.places));
+        let (mut settled, mut base, own) = (0, ids.given, self.flat);
         for array in &large {
+            let before = places.partition_point(|p| *p < array.at);
+            ids.settle(&mut self.buffer, &places[settled..before]);
+            settled = before;
             self.segment(from, array.at, out)?;
             // The next segment's header overwrites the bytes before its first record.
             from = array.at - RECORD_HEADER;
-            self.write_large(array, out)?;
+            match self.plans[array.klass as usize] {
+                Plan::FlatArray { .. } => {
+                    // Behind those of the buffer so far; the others of it come behind these.
+                    ids.given = base + array.flat;
+                    base += self.large_flat_array(array, out, ids)?;
+                    ids.given = base;
+                }
+                _ => self.write_large(array, out)?,
+            }
         }
+        ids.settle(&mut self.buffer, &places[settled..]);
+        ids.given = base + own;
         self.segment(from, self.len, out)
     }
 
@@ -174,7 +201,7 @@ impl Visitor for Records<'_> {
         let plans = self.plans;
         let plan = &plans[object.klass as usize];
         match plan {
-            Plan::Instance { class_id, len, object_len, fields, special } => {
+            Plan::Instance { class_id, len, object_len, fields, flat, special } => {
                 if object.bytes.len() < *object_len as usize {
                     self.misfits += 1; // a super class larger than its sub: damaged metadata
                     return;
@@ -195,31 +222,35 @@ impl Visitor for Records<'_> {
                 let vm = self.heap.vm;
                 let to = self.room(INSTANCE_HEADER + *len as usize);
                 let (head, mut values) = to.split_at_mut(INSTANCE_HEADER);
-                head[0] = sub::INSTANCE_DUMP;
-                head[1..9].copy_from_slice(&object.addr.to_be_bytes());
-                head[9..13].copy_from_slice(&EMPTY_TRACE.to_be_bytes());
-                head[13..21].copy_from_slice(&class_id.to_be_bytes());
-                head[21..25].copy_from_slice(&len.to_be_bytes());
+                instance_header(head, object.addr, *class_id, *len);
                 for field in fields {
                     values = field.run(vm, object.bytes, values);
                 }
+                if !flat.is_empty() {
+                    self.flat_fields(object.bytes, *len as usize, flat);
+                }
             }
-            Plan::Array { header, copy, .. } => {
+            Plan::Array { .. } | Plan::FlatArray { .. } => {
                 let p = &self.heap.vm.pointers;
                 let at = p.array_length as usize;
                 let length: [u8; 4] = object.bytes[at..at + 4].try_into().unwrap_or_default();
                 let length = u64::from(u32::from_le_bytes(length));
+                if object.bytes.len() as u64 > LARGE {
+                    self.objects += 1;
+                    let (at, addr, klass) = (self.len, object.addr, object.klass);
+                    self.large.push(Large { at, addr, klass, len: length, flat: self.flat });
+                    return;
+                }
+                let Plan::Array { header, copy, .. } = plan else {
+                    self.objects += 1;
+                    return self.flat_array(object, length);
+                };
                 let end = u64::from(*header) + length * copy.heap_size(p);
                 let Some(elements) = object.bytes.get(*header as usize..end as usize) else {
                     self.misfits += 1;
                     return;
                 };
                 self.objects += 1;
-                if object.bytes.len() as u64 > LARGE {
-                    let (at, addr, klass) = (self.len, object.addr, object.klass);
-                    self.large.push(Large { at, addr, klass, len: length });
-                    return;
-                }
                 self.array(object, plan, elements, length);
             }
         }
@@ -229,14 +260,15 @@ impl Visitor for Records<'_> {
         self.len = RECORD_HEADER;
         self.large.clear();
         self.faults.clear();
-        (self.objects, self.truncated, self.misfits) = (0, 0, 0);
+        self.places.clear();
+        (self.objects, self.flat, self.truncated, self.misfits) = (0, 0, 0, 0);
         if self.buffer.is_empty() {
             self.buffer.resize(1 << 20, 0);
         }
     }
 }
 
-fn segment_header(length: u32) -> [u8; RECORD_HEADER] {
+pub(super) fn segment_header(length: u32) -> [u8; RECORD_HEADER] {
     let mut head = [0; RECORD_HEADER];
     head[0] = tag::HEAP_DUMP_SEGMENT;
     head[5..].copy_from_slice(&length.to_be_bytes());
@@ -245,21 +277,21 @@ fn segment_header(length: u32) -> [u8; RECORD_HEADER] {
 
 /// How many elements fit into a record, whose length has 32 bits and counts the record's own
 /// header. HotSpot cuts longer arrays too (heapDumper.cpp, calculate_array_max_length).
-fn most_elements(value_type: u8, copy: Copy) -> u64 {
+pub(super) fn most_elements(value_type: u8, copy: Copy) -> u64 {
     let header = if value_type == OBJECTS { OBJ_ARRAY_HEADER } else { PRIM_ARRAY_HEADER };
     (u64::from(u32::MAX) - header as u64) / copy.dump_size()
 }
 
-struct ArrayHeader([u8; OBJ_ARRAY_HEADER], usize);
+pub(super) struct ArrayHeader([u8; OBJ_ARRAY_HEADER], usize);
 
 impl ArrayHeader {
-    fn as_slice(&self) -> &[u8] {
+    pub fn as_slice(&self) -> &[u8] {
         &self.0[..self.1]
     }
 }
 
 #[inline(always)]
-fn array_header(addr: u64, length: u32, class_id: u64, value_type: u8) -> ArrayHeader {
+pub(super) fn array_header(addr: u64, length: u32, class_id: u64, value_type: u8) -> ArrayHeader {
     let mut head = [0; OBJ_ARRAY_HEADER];
     let objects = value_type == OBJECTS;
     head[0] = if objects { sub::OBJ_ARRAY_DUMP } else { sub::PRIM_ARRAY_DUMP };

@@ -6,6 +6,7 @@ use crate::hotspot::klass::{Kind, Klass, Size};
 use crate::hotspot::pointers::Pointers;
 
 use super::records::{double_bits, float_bits};
+use super::values::Flat;
 
 /// How a run of values is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +196,8 @@ pub enum Plan {
         object_len: u32,
         /// The fields, in the record's order.
         fields: Box<[Field]>,
+        /// Value objects that lie in it: their places among the fields are null until then.
+        flat: Box<[Flat]>,
         /// What is peculiar to the class.
         special: Special,
     },
@@ -208,6 +211,17 @@ pub enum Plan {
         header: u32,
         /// How elements are copied.
         copy: Copy,
+    },
+    /// OBJECT_ARRAY_DUMP of value objects that lie in the array.
+    FlatArray {
+        /// The mirror's address.
+        class_id: u64,
+        /// Bytes before the first element.
+        header: u32,
+        /// Bytes of an element.
+        stride: u32,
+        /// An element, by its own start.
+        element: Flat,
     },
 }
 
@@ -224,27 +238,60 @@ impl Plan {
         match (klass.kind, klass.size) {
             (Kind::TypeArray(kind), Size::Array { header, .. }) => array(kind, header),
             (Kind::ObjArray, Size::Array { header, .. }) => array(b'L', header),
-            (Kind::FlatArray, Size::Array { header, .. }) => elements(b'L', header, Copy::Flat),
+            (Kind::FlatArray, Size::Array { header, log2 }) => match Flat::element(vm, klass) {
+                Some(element) => Plan::FlatArray {
+                    class_id: klass.mirror,
+                    header: header as u32,
+                    stride: 1 << log2.min(31),
+                    element,
+                },
+                None => elements(b'L', header, Copy::Flat),
+            },
             _ => Plan::instance(vm, klass, reference),
         }
     }
 
     fn instance(vm: &Vm, klass: &Klass, reference: Copy) -> Plan {
-        let mut fields: Vec<Field> = Vec::new();
-        for k in vm.classes.with_supers(klass) {
-            for i in vm.dumped_fields(k).filter(|i| !i.is_static) {
-                let copy = if i.is_flat { Copy::Flat } else { Copy::of(i.kind, reference) };
-                fields.push(Field { offset: i.offset, copy });
-            }
-        }
+        let Layout { fields, flat, len } = Layout::of(vm, klass, 0, reference);
         let end = |f: &Field| f.offset + f.copy.heap_size(&vm.pointers) as u32;
         Plan::Instance {
             class_id: klass.mirror,
             object_len: fields.iter().map(end).max().unwrap_or(0),
-            len: fields.iter().map(|f| f.copy.dump_size() as u32).sum(),
+            len,
             fields: fields.into(),
+            flat: flat.into(),
             special: Special::of(vm, klass),
         }
+    }
+}
+
+/// The fields of a class and its supers, in a record's order.
+pub(super) struct Layout {
+    pub fields: Vec<Field>,
+    pub flat: Vec<Flat>,
+    /// Bytes of their values in the record.
+    pub len: u32,
+}
+
+impl Layout {
+    /// Offsets are counted from `start`.
+    pub fn of(vm: &Vm, klass: &Klass, start: u32, reference: Copy) -> Layout {
+        let mut out = Layout { fields: Vec::new(), flat: Vec::new(), len: 0 };
+        let all = vm.classes.with_supers(klass).flat_map(|k| vm.dumped_fields(k));
+        for i in all.filter(|i| !i.is_static) {
+            let offset = i.offset.wrapping_sub(start);
+            let copy = match i.flat {
+                Some(flat) => {
+                    let marker = flat.null_marker.map(|m| m.wrapping_sub(start));
+                    out.flat.extend(Flat::new(vm, flat.klass, offset, marker, out.len));
+                    Copy::Flat
+                }
+                None => Copy::of(i.kind, reference),
+            };
+            out.fields.push(Field { offset, copy });
+            out.len += copy.dump_size() as u32;
+        }
+        out
     }
 }
 

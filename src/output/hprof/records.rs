@@ -29,6 +29,19 @@ pub mod sub {
     pub const PRIM_ARRAY_DUMP: u8 = 0x23;
 }
 
+/// Bytes of an INSTANCE_DUMP before its values: tag, id, trace, class, length.
+pub const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
+
+/// Fills `head`, of that length. `len` bytes of values follow.
+#[inline(always)]
+pub fn instance_header(head: &mut [u8], id: u64, class_id: u64, len: u32) {
+    head[0] = sub::INSTANCE_DUMP;
+    head[1..9].copy_from_slice(&id.to_be_bytes());
+    head[9..13].copy_from_slice(&EMPTY_TRACE.to_be_bytes());
+    head[13..21].copy_from_slice(&class_id.to_be_bytes());
+    head[21..25].copy_from_slice(&len.to_be_bytes());
+}
+
 /// The trace without frames that every object was "allocated at" (STACK_TRACE_ID).
 pub const EMPTY_TRACE: u32 = 1;
 

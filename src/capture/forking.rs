@@ -1,0 +1,144 @@
+//! The way by fork: what it can hold, the stop, and what is saved of the child.
+//!
+//! Knows the steps; how a child is made and kept is `fork`'s matter.
+
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use super::fork::{Child, POOL};
+use super::huge;
+use super::image::Image;
+use super::inject::Injector;
+use super::maps::{self, Kind, Mapping};
+use super::plan::{self, Saved};
+use super::ranges::Ranges;
+use super::shared::{self, objects};
+use super::target::{Failure, Snapshot, Target};
+use super::writer::SourceLost;
+
+/// What a fork takes for each KB of page tables, in microseconds: as measured on a virtual
+/// machine; hardware alone is quicker.
+const FORK_US: u64 = 15;
+
+impl Target<'_> {
+    /// About how long a fork takes, by the size of the page tables.
+    fn fork_time(&self) -> Duration {
+        Duration::from_micros(self.facts.status.vmpte.unwrap_or(0) * FORK_US)
+    }
+
+    pub(super) fn fork(&self) -> Result<Snapshot, Failure> {
+        self.fork_can_hold()?;
+        let injector = Injector::new(self.pid, &self.maps).map_err(Failure::Refused)?;
+        let mut objects = objects(self.pid, &self.maps);
+        for o in &mut objects {
+            let place = o.image.add(&o.extents, self.staging);
+            place.map_err(|e| Failure::Refused(format!("no memory for shared memory: {e}")))?;
+            // Only to have the memory at hand.
+            o.image.prepare(&o.data(&o.extents, &self.maps, &self.pages).unwrap_or_default());
+        }
+        let known = self.thread_facts();
+        let frozen = self.freeze(&mut || Ok(()))?;
+        let at = SystemTime::now();
+        // Nothing can end the copy of page tables before it is done.
+        if frozen.is_overdue(self.fork_time()) {
+            self.give_up(frozen, false);
+            return Err(self.too_long());
+        }
+        let threads = self.thread_states(&frozen.threads, known);
+        let mut in_stop = 0;
+        if !objects.is_empty() {
+            let lost = |e: io::Error| self.lost(&e.to_string());
+            let maps = maps::read(self.pid).map_err(lost)?;
+            self.same_program(&maps)?;
+            shared::follow(&mut objects, self.pid, &maps, self.staging).map_err(lost)?;
+            for o in &mut objects {
+                let data = o.data(&o.extents, &maps, &self.pages).map_err(lost)?;
+                in_stop += o.copy(&data, self.options.threads, &maps, &self.memory, &|| Ok(()));
+            }
+        }
+        let mut thread =
+            injector.borrow_one(&frozen.threads, &self.maps).map_err(Failure::Refused)?;
+        let forked = thread.fork();
+        let back = thread.give_back();
+        let pause = frozen.release();
+        let child = forked.map_err(|e| Failure::Refused(format!("the fork failed: {e}")))?;
+        let died = |e: io::Error| Failure::Refused(format!("its snapshot was lost: {e}"));
+        let mut child = Child::adopt(self.pid, child, &injector).map_err(died)?;
+        back.map_err(|e| self.error(&format!("a borrowed thread was lost: {e}")))?;
+        let maps = maps::read(child.pid).map_err(died)?;
+        if child.is_ending() {
+            return Err(died(io::Error::other("a memory limit of its cgroup, perhaps")));
+        }
+        self.same_program(&maps)?;
+        if let Some(m) = child.lacks(&self.maps, &maps) {
+            return Err(Failure::Refused(format!(
+                "memory at {:#x} is marked such that no child inherits it (MADV_DONTFORK)",
+                m.start
+            )));
+        }
+        let flags = child.flags();
+        let pool = |m: &&Mapping| !m.shared && flags.pool.contains(&m.start);
+        if maps.iter().any(|m| pool(&m)) {
+            return Err(Failure::Refused(POOL.into()));
+        }
+        let bad: Ranges = objects.iter().flat_map(|o| o.failed_addresses(&maps)).collect();
+        let mut kept = Vec::with_capacity(maps.len());
+        for m in maps {
+            if flags.wiped.contains(&m.start) {
+                let saved = Saved { runs: Vec::new(), rest_is_zero: false };
+                kept.push((m, saved, plan::Holder::Memory));
+                continue;
+            }
+            let present = match m.kind() {
+                Kind::Anonymous | Kind::PrivateFile => child.pages.present(&m),
+                _ => Ok(Vec::new()),
+            };
+            let present = present.map_err(died)?;
+            child.holds(&m, &present);
+            let end = m.has_file().then(|| maps::file_end(self.pid, &m)).flatten();
+            let saved = plan::saved(&m, &present, self.options.full, end);
+            kept.push((m, saved, plan::Holder::Memory));
+        }
+        let held = kept.iter().map(|(m, s, _)| (m, &s.runs[..]));
+        let bad = [bad, self.unmade(held)].concat();
+        Ok(Snapshot {
+            at,
+            pause,
+            threads,
+            maps: kept,
+            shared: objects,
+            image: Image::default(),
+            child: Some(child),
+            in_stop,
+            rounds: Vec::new(),
+            bad,
+        })
+    }
+
+    /// Whether a fork would freeze all of its private memory.
+    fn fork_can_hold(&self) -> Result<(), Failure> {
+        let pool = huge::from_pool(self.pid, &self.maps);
+        if pool > 0 {
+            return Err(Failure::Refused(POOL.into()));
+        }
+        if self.handles_faults {
+            return Err(Failure::Refused(
+                "it handles faults in its memory itself (userfaultfd), for which a fork may wait"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a snapshot held when it was taken and does not hold any more. Where another way can
+    /// be tried, that is an error: this one did not keep its promise.
+    pub(super) fn lost_by(&self, child: &Child) -> io::Result<Ranges> {
+        let lost = child.lost()?;
+        if lost.is_empty() || self.options.method.is_some() {
+            return Ok(lost);
+        }
+        let bytes: u64 = lost.iter().map(|r| r.1 - r.0).sum();
+        let what = format!("the kernel took {} KB of memory out of the snapshot", bytes >> 10);
+        Err(io::Error::other(SourceLost(what)))
+    }
+}

@@ -1,0 +1,241 @@
+//! Memory that is not like other memory, and snapshots that end too early: what was there is in the core or told as
+//! missing, and never a zero.
+
+mod support;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use rjcore::corefile::{CoreFile, OpenOptions};
+use serde_json::Value;
+use support::epoch::{epochs, of_one_instant};
+use support::proc::{snapshots, until};
+use support::{Jvm, Scratch, jdk, library, rjcore, tool};
+
+const SMALL: [&str; 4] = [
+    "-Xmx24m",
+    "-XX:+UseSerialGC",
+    "-XX:CompressedClassSpaceSize=16m",
+    "-XX:ReservedCodeCacheSize=24m",
+];
+const TEXT: &[u8] = b"made for rjcore: made for rjcore";
+
+/// `rjcore capture PID --json --overwrite -o OUT ARGS`, whatever comes of it.
+fn capture(pid: u32, out: &Path, args: &[&str]) -> Output {
+    let mut cmd = rjcore();
+    cmd.args(["capture", &pid.to_string(), "--json", "--overwrite", "-o"]).arg(out).args(args);
+    cmd.output().expect("rjcore starts")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(output)))
+}
+
+fn open(core: &Path) -> CoreFile {
+    CoreFile::open(core, &OpenOptions::default()).expect("a core")
+}
+
+/// A JVM with tests/c/memory.c.
+fn with_memory(how: &str, program: &str, dir: &Scratch) -> Jvm {
+    let mut cmd = Command::new("env");
+    cmd.env("LD_PRELOAD", library("memory.c", dir)).env("MEMORY", how);
+    cmd.env("FILE", dir.path("file"));
+    Jvm::start_by(cmd, &jdk(17), &SMALL, program, dir)
+}
+
+/// Huge pages in the machine's pool, for one test at a time; none when dropped.
+struct Pool(#[allow(dead_code)] File);
+
+const NR: &str = "/proc/sys/vm/nr_hugepages";
+
+fn meminfo(key: &str) -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").expect("meminfo");
+    let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(':')).expect(key);
+    line.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number")
+}
+
+impl Pool {
+    fn new(pages: u64) -> Pool {
+        let lock = File::create("/tmp/hugetlb.lock").expect("a lock");
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).expect("the lock");
+        fs::write(NR, pages.to_string()).expect("the pool's size, for root only");
+        assert_eq!(meminfo("HugePages_Total"), pages, "no memory for huge pages");
+        Pool(lock)
+    }
+
+    /// Leaves none to spare.
+    fn shrink(&self) {
+        let used = meminfo("HugePages_Total") - meminfo("HugePages_Free");
+        fs::write(NR, (used + meminfo("HugePages_Rsvd")).to_string()).expect("the pool's size");
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let _ = fs::write(NR, "0");
+    }
+}
+
+/// Pages that the JVM writes to while a child lives would be taken out of the child.
+#[test]
+fn huge_pages_of_an_empty_pool() {
+    let dir = Scratch::new("memory-pool");
+    let pool = Pool::new(120);
+    let flags = ["-Xms96m", "-Xmx96m", "-XX:+UseLargePages", "-XX:+AlwaysPreTouch"];
+    let flags = [&flags[..], &["-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=24m"]].concat();
+    let jvm = Jvm::start(17, &flags, "Epoch 48", &dir);
+    // Those of the array that is written to.
+    assert!(meminfo("HugePages_Total") - meminfo("HugePages_Free") >= 24, "not in use");
+    pool.shrink();
+    let core = dir.path("core");
+    let forked = capture(jvm.pid(), &core, &["--snapshot", "fork"]);
+    assert_eq!(forked.status.code(), Some(1), "{}", said(&forked));
+    assert!(said(&forked).contains("huge pages of the pool"), "{}", said(&forked));
+    assert!(!core.exists());
+    for args in [&[][..], &["--snapshot", "precopy"], &["--snapshot", "stop"]] {
+        let out = capture(jvm.pid(), &core, args);
+        assert_eq!(out.status.code(), Some(0), "{args:?}: {}", said(&out));
+        assert_eq!(json(&out)["check"], "self_contained");
+        if args.is_empty() {
+            assert_eq!(json(&out)["refused"][0]["method"], "fork", "{}", json(&out));
+        }
+        of_one_instant(&format!("{args:?}"), &epochs(&open(&core), 48));
+    }
+}
+
+/// The runs of TEXT in a core, in pages.
+fn pages_with_text(core: &CoreFile) -> Vec<u64> {
+    let mut out = Vec::new();
+    for (start, end) in core.memory().present(0, u64::MAX) {
+        let bytes = core.memory().slice(start, end - start).expect("present");
+        let pages = bytes.chunks(4096).enumerate().filter(|(_, p)| p.starts_with(TEXT));
+        out.extend(pages.map(|(i, _)| start + i as u64 * 4096));
+    }
+    out
+}
+
+/// Pages that a handler of the JVM's would make at the first touch are not zero before that.
+#[test]
+fn pages_that_are_made_when_touched() {
+    let dir = Scratch::new("memory-handled");
+    let jvm = with_memory("handled", "Sample", &dir);
+    let core = dir.path("core");
+    let forked = capture(jvm.pid(), &core, &["--snapshot", "fork"]);
+    assert!(said(&forked).contains("userfaultfd"), "{}", said(&forked));
+    assert_eq!((forked.status.code(), core.exists()), (Some(1), false));
+    for args in [&[][..], &["--snapshot", "stop"]] {
+        let _ = fs::remove_file(&core);
+        let out = capture(jvm.pid(), &core, args);
+        assert_eq!(out.status.code(), Some(3), "{args:?}: {}", said(&out));
+        let lost = json(&out)["unreadable"].as_array().expect("a list").clone();
+        let bytes: u64 = lost.iter().map(|r| r[1].as_u64().unwrap() - r[0].as_u64().unwrap()).sum();
+        assert_eq!(bytes, 56 * 4096, "{lost:?}");
+        let core = open(&core);
+        let first = lost[0][0].as_u64().expect("an address") - 8 * 4096;
+        let made: Vec<u64> = pages_with_text(&core)
+            .into_iter()
+            .filter(|a| (first..first + (64 << 12)).contains(a))
+            .collect();
+        assert_eq!(made, (0..8).map(|i| first + i * 4096).collect::<Vec<_>>(), "{args:?}");
+        assert!(core.memory().u8(first + 8 * 4096).is_err(), "{args:?}: it is not known");
+    }
+    // One that is there already is not replaced by a core with gaps.
+    fs::write(&core, "an older core").expect("a file");
+    let out = capture(jvm.pid(), &core, &[]);
+    assert_eq!(out.status.code(), Some(3), "{}", said(&out));
+    assert_eq!(fs::read_to_string(&core).expect("the file"), "an older core");
+    let beside = PathBuf::from(json(&out)["file"].as_str().expect("a name"));
+    assert_eq!(beside, dir.path("core.gaps"));
+    assert!(said(&out).contains("core.gaps") && !pages_with_text(&open(&beside)).is_empty());
+}
+
+/// What nobody can write to is no heap, and no reader wants it.
+#[test]
+fn deleted_files() {
+    let dir = Scratch::new("memory-deleted");
+    let jvm = with_memory("deleted", "Sample", &dir);
+    let core = dir.path("core");
+    let out = capture(jvm.pid(), &core, &[]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    let report = json(&out);
+    assert_eq!((&report["method"], &report["refused"]), (&"fork".into(), &serde_json::json!([])));
+    let has = |core: &CoreFile| pages_with_text(core).len() as u64;
+    assert!(has(&open(&core)) < 16, "{} pages of the file", has(&open(&core)));
+    let out = capture(jvm.pid(), &core, &["--full"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    assert!(has(&open(&core)) >= 12288, "--full has all: {}", has(&open(&core)));
+}
+
+/// Kills the snapshots of `pid` as they come, until `done`; answers how many.
+fn kill_snapshots(pid: i32, mut done: impl FnMut() -> bool) -> usize {
+    let mut killed = 0;
+    until("the end of the capture", || {
+        for (child, state) in snapshots(pid) {
+            if !matches!(state, 'Z' | 'X') {
+                // SAFETY: a signal to a process.
+                killed += usize::from(unsafe { libc::kill(child, libc::SIGKILL) } == 0);
+            }
+        }
+        done()
+    });
+    killed
+}
+
+/// A snapshot that is killed, as a cgroup's limit does it, is no end: another way follows. Where one
+/// was asked for, there is no core, and an older one is as it was.
+#[test]
+fn a_snapshot_that_is_killed() {
+    let dir = Scratch::new("memory-killed");
+    let jvm = Jvm::start(17, &["-Xmx300m", "-XX:+UseSerialGC"], "Epoch 96", &dir);
+    let core = dir.path("core");
+    for args in [&[][..], &["--snapshot", "fork"]] {
+        // It may be too quick for us.
+        for turn in 0.. {
+            assert!(turn < 50, "no snapshot could be killed in 50 captures");
+            fs::write(&core, "an older core").expect("a file");
+            let mut cmd = rjcore();
+            cmd.args(["capture", &jvm.pid().to_string(), "--json", "--overwrite", "-o"]).arg(&core);
+            cmd.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = cmd.spawn().expect("rjcore starts");
+            kill_snapshots(jvm.pid() as i32, || child.try_wait().expect("rjcore").is_some());
+            let out = child.wait_with_output().expect("its output");
+            if out.status.success() && json(&out)["method"] == "fork" {
+                of_one_instant("fork", &epochs(&open(&core), 96));
+                continue;
+            }
+            if args.is_empty() {
+                assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+                let report = json(&out);
+                assert_eq!(report["refused"][0]["method"], "fork", "{report}");
+                let why = report["refused"][0]["why"].to_string();
+                assert!(why.contains("snapshot was"), "{why}");
+                of_one_instant("another way", &epochs(&open(&core), 96));
+            } else {
+                assert_eq!(out.status.code(), Some(1), "{}", said(&out));
+                assert_eq!(fs::read_to_string(&core).expect("the file"), "an older core");
+            }
+            break;
+        }
+    }
+}
+
+/// rjcore's own note is no thread to readers that look at its type alone.
+#[test]
+fn the_own_note_is_nobody_elses() {
+    let dir = Scratch::new("memory-note");
+    let jvm = Jvm::start(17, &SMALL, "Sample", &dir);
+    let core = dir.path("core");
+    let out = capture(jvm.pid(), &core, &[]);
+    let notes = support::text(Command::new(tool("readelf")).arg("-nW").arg(&core));
+    let own: Vec<&str> = notes.lines().filter(|l| l.trim_start().starts_with("rjcore")).collect();
+    assert_eq!(own.len(), 1, "{notes}");
+    assert!(own[0].contains("Unknown note type"), "{}", own[0]);
+    let threads = notes.lines().filter(|l| l.contains("NT_PRSTATUS")).count();
+    assert_eq!(Some(threads as u64), json(&out)["threads"].as_u64());
+    assert!(open(&core).origin().is_some());
+}
