@@ -383,7 +383,7 @@ fn cut_cores() {
         let json = check(&core, &[], code);
         assert!(matches!(code, 1 | 3), "{percent} %: {json}");
         codes.push(code);
-        let lost = json["truncated"].as_str().expect("a cut");
+        let lost = json["truncated"]["message"].as_str().expect("a cut");
         assert!(lost.contains("bytes are missing"), "{lost}");
         let line = json["line"].as_str().expect("a line");
         assert!(line.contains("cop"), "says to copy it again: {line}");

@@ -80,6 +80,10 @@ fn counted(version: u32, flags: &[&str], spaces: &[&str], by_name: bool) -> Valu
     let regions = |v: &Value| v["regions"].as_u64().expect("a number");
     let kinds: u64 = heap["region_kinds"].as_array().expect("a list").iter().map(regions).sum();
     assert_eq!(kinds > 0, by_name, "{heap}");
+    // A ZGC with generations says of each kind of page whose it is.
+    let generations = heap["region_kinds"].to_string();
+    let has_both = generations.contains("\"young\"") && generations.contains("\"old\"");
+    assert_eq!(has_both, spaces[0] == "eden" && by_name, "{heap}");
     info
 }
 

@@ -298,12 +298,21 @@ fn groups_and_limits() {
     );
     let svg = dir.path("threads.svg");
     let draw = ["--flame", svg.to_str().expect("UTF-8")];
+    stack(&[draw[0], draw[1], "--flame-all"]);
+    let whole = std::fs::read_to_string(&svg).expect("a picture");
+    assert!(
+        whole.contains("<svg") && whole.contains("<title>Stacks.deepPark (5 threads"),
+        "{whole:.2000}"
+    );
+    // Those that wait at the same place are as wide as one, and their box says how many they are.
+    std::fs::remove_file(&svg).expect("the picture");
     stack(&draw);
     let first = std::fs::read_to_string(&svg).expect("a picture");
-    assert!(
-        first.contains("<svg") && first.contains("Stacks.deepPark (5 threads"),
-        "{first:.2000}"
-    );
+    for title in
+        ["Stacks.deepPark (1 threads", "RUNNABLE (", "main (1 threads", " (5 threads) (1 threads"]
+    {
+        assert!(first.contains(title), "{title}: {first:.2000}");
+    }
     assert!(!rjcore().arg("stack").arg(&core).args(draw).status().expect("rjcore").success());
     stack(&[draw[0], draw[1], "--overwrite"]);
     assert_eq!(std::fs::read_to_string(&svg).expect("a picture"), first);

@@ -13,7 +13,7 @@ use crate::output::collection::Answer;
 use crate::output::report::Gaps;
 use crate::output::sink::{Sink, Target};
 use crate::output::stack::group::{Group, group_text, groups};
-use crate::output::stack::{Options, ThreadDump, collect, flame, text::text};
+use crate::output::stack::{Options, ThreadDump, collect, flame, folded, text::text};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +22,7 @@ Examples:
   rjcore stack core.1234 --locals --no-heap
   rjcore stack core.1234 --mixed
   rjcore stack core.1234 --flame threads.svg
+  rjcore stack core.1234 --folded > threads.folded
   rjcore stack core.1234 --json | jq -r '.threads[].name'";
 
 /// Print all threads with their stacks and locks, as `jstack -l` does
@@ -45,12 +46,20 @@ pub struct Args {
     /// Do not search the heap: no ownable synchronizers, no virtual threads without carriers
     #[arg(long)]
     no_heap: bool,
-    /// Draw a flame graph of all stacks as SVG, too
+    /// Draw a flame graph of all stacks as SVG, too; those of a pool that wait at the same place are
+    /// as wide as one
     #[arg(long, value_name = "FILE")]
     flame: Option<PathBuf>,
+    /// Draw each of the threads that wait at the same place, not one for their pool
+    #[arg(long, requires = "flame")]
+    flame_all: bool,
     /// Replace an existing FILE
     #[arg(long, requires = "flame")]
     overwrite: bool,
+    /// Print a line for each thread, `name;outermost;...;innermost 1`, as FlameGraph, inferno and
+    /// speedscope read them
+    #[arg(long, conflicts_with_all = ["group", "json", "locals"])]
+    folded: bool,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -60,10 +69,24 @@ pub struct Args {
 struct Report<'d> {
     #[serde(flatten)]
     dump: Option<&'d ThreadDump>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    groups: Option<Vec<Group<'d>>>,
+    #[serde(flatten)]
+    grouped: Option<Grouped<'d>>,
     whole: bool,
     gaps: Gaps,
+}
+
+/// Groups of threads, and of what.
+#[derive(Serialize)]
+struct Grouped<'d> {
+    vm: &'d str,
+    taken_ms: Option<u64>,
+    groups: Vec<Group<'d>>,
+}
+
+impl<'d> Grouped<'d> {
+    fn new(dump: &'d ThreadDump) -> Grouped<'d> {
+        Grouped { vm: &dump.vm, taken_ms: dump.taken_ms, groups: groups(dump) }
+    }
 }
 
 impl Args {
@@ -92,7 +115,7 @@ impl Args {
         })?;
         if let Some(target) = &flame {
             let mut sink = Sink::open(target, false)?;
-            flame::write(&dump, &mut sink)?;
+            flame::write(&dump, self.flame_all, &mut sink)?;
             sink.finish()?;
         }
         let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing)
@@ -101,12 +124,13 @@ impl Args {
         match (self.json, self.group) {
             (true, group) => print_json(&Report {
                 dump: (!group).then_some(&dump),
-                groups: group.then(|| groups(&dump)),
+                grouped: group.then(|| Grouped::new(&dump)),
                 whole,
                 gaps,
             })?,
             (false, group) => {
                 match group {
+                    _ if self.folded => print_by(|out| folded::write(&dump, out))?,
                     true => print(group_text(&dump).as_bytes())?,
                     false => print_by(|out| text(&dump, out))?,
                 }

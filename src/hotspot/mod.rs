@@ -25,7 +25,7 @@ pub mod properties;
 pub mod roots;
 pub mod strings;
 pub mod thread_facts;
-mod thread_notes;
+pub mod thread_notes;
 pub mod threads;
 mod unexported;
 pub mod values;

@@ -4,7 +4,7 @@ use crate::corefile::memory::Memory;
 use crate::vmstructs::{Field, Fields};
 
 /// Abstract_VM_Version.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Version {
     /// `_s_vm_release`, such as `17.0.15+6-Debian-1deb12u1`; in JDK 8 HotSpot's own, `25.504-b01`.
     pub release: Option<String>,
@@ -42,12 +42,12 @@ impl Version {
     }
 }
 
-/// `HotSpot 17.0.15+6`; where that number is not the JDK's, the JDK too: `HotSpot 25.504-b01 of JDK
-/// 8 (1.8.0_504)`.
+/// `HotSpot 17.0.15+6`; where that number is not the JDK's, the JDK first: `JDK 8 (1.8.0_504),
+/// HotSpot's build 25.504-b01`.
 pub fn text(release: &str, jdk: Option<u32>, java: Option<&str>) -> String {
     match (jdk, java) {
         (Some(jdk), Some(java)) if !release.starts_with(&jdk.to_string()) => {
-            format!("HotSpot {release} of JDK {jdk} ({java})")
+            format!("JDK {jdk} ({java}), HotSpot's build {release}")
         }
         _ => format!("HotSpot {release}"),
     }
@@ -67,7 +67,7 @@ mod tests {
         };
         let old = version("25.504-b01", "1.8.0_504-8u504-ga-b01");
         assert_eq!(old.jdk(), Some(8));
-        assert_eq!(old.text(), "HotSpot 25.504-b01 of JDK 8 (1.8.0_504-8u504-ga-b01)");
+        assert_eq!(old.text(), "JDK 8 (1.8.0_504-8u504-ga-b01), HotSpot's build 25.504-b01");
         let new = version("25.0.1+8-LTS", "25.0.1+8-LTS");
         assert_eq!((new.jdk(), new.text()), (Some(25), "HotSpot 25.0.1+8-LTS".into()));
         assert_eq!(Version { info: None, ..new }.jdk(), Some(25));

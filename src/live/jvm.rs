@@ -87,7 +87,13 @@ impl Told {
             pid: target.pid(),
             namespace_pid: target.facts.inner,
             user: user(target.effective.uid),
-            version: version(target).or_else(|| text(&counters, "java.property.java.vm.version")),
+            version: version(target).or_else(|| {
+                // HotSpot's own number in 8 is that of a later JDK.
+                let is_8 = text(&counters, "java.property.java.vm.specification.version")
+                    .is_some_and(|v| v == "1.8");
+                let which = if is_8 { "java.version" } else { "java.vm.version" };
+                text(&counters, &format!("java.property.{which}"))
+            }),
             collector,
             heap_used: used(&counters),
             heap_limit: limit.or_else(|| most(&counters, collector)),

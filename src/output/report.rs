@@ -5,8 +5,8 @@
 use serde::Serialize;
 
 use super::collection::{Answer, Collection};
-use crate::address::hex;
-use crate::corefile::{Missing, Truncation};
+use crate::address::{Address, hex};
+use crate::corefile::{Missing, TruncatedSegment, Truncation};
 use crate::heap::{Caught, Damage, DamageKind, WalkReport};
 use crate::hotspot::gc::Space;
 
@@ -215,13 +215,56 @@ impl MissingFile {
     }
 }
 
+/// What a core lacks whose end is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cut {
+    /// All bytes that the program headers promise and the file does not hold.
+    pub missing_bytes: u64,
+    /// Those of them that belong to the notes (threads, mapped files).
+    pub notes_missing_bytes: u64,
+    /// The segments that it hits, by address.
+    pub segments: Vec<CutSegment>,
+    /// The same for people.
+    pub message: String,
+}
+
+/// A segment whose last bytes are missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CutSegment {
+    /// First address.
+    pub start: Address,
+    /// Where the bytes that the core ought to hold end.
+    pub end: Address,
+    /// How many of them are missing.
+    pub missing_bytes: u64,
+    /// The file mapped there.
+    pub file: Option<String>,
+}
+
+impl From<&Truncation> for Cut {
+    fn from(t: &Truncation) -> Cut {
+        let segment = |hit: &TruncatedSegment| CutSegment {
+            start: Address(hit.start),
+            end: Address(hit.end),
+            missing_bytes: hit.missing,
+            file: hit.name.clone(),
+        };
+        Cut {
+            missing_bytes: t.missing_bytes,
+            notes_missing_bytes: t.notes_missing,
+            segments: t.hits.iter().map(segment).collect(),
+            message: t.to_string(),
+        }
+    }
+}
+
 /// Damage of one sort in one space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DamageSum {
     /// Where.
     pub space: Space,
     /// Why.
-    pub why: &'static str,
+    pub kind: DamageKind,
     /// Stretches.
     pub stretches: u64,
     /// Their bytes.
@@ -241,8 +284,8 @@ pub struct Gaps {
     pub stretches: Vec<Damage>,
     /// Metadata that could not be read, in words.
     pub metadata: Vec<String>,
-    /// What a cut-off core lacks, in words.
-    pub truncated: Option<String>,
+    /// What a cut-off core lacks.
+    pub truncated: Option<Cut>,
     /// Mapped files that were not found.
     pub missing_files: Vec<MissingFile>,
     /// A garbage collection that was under way.
@@ -259,23 +302,23 @@ impl Gaps {
     ) -> Gaps {
         let mut by_space: Vec<DamageSum> = Vec::new();
         for d in &walk.damage {
-            let (space, why, bytes) = (d.space, d.kind.text(), d.end.saturating_sub(d.start));
-            match by_space.iter_mut().find(|s| (s.space, s.why) == (space, why)) {
+            let (space, kind, bytes) = (d.space, d.kind, d.end.saturating_sub(d.start));
+            match by_space.iter_mut().find(|s| (s.space, s.kind) == (space, kind)) {
                 Some(sum) => {
                     sum.stretches += 1;
                     sum.bytes += bytes;
                 }
-                None => by_space.push(DamageSum { space, why, stretches: 1, bytes }),
+                None => by_space.push(DamageSum { space, kind, stretches: 1, bytes }),
             }
         }
-        by_space.sort_by_key(|s| (s.space, s.why));
+        by_space.sort_by_key(|s| (s.space, s.kind));
         Gaps {
             damaged_stretches: walk.damaged,
             damaged_bytes: walk.damaged_bytes,
             by_space,
             stretches: walk.damage.clone(),
             metadata: metadata.to_vec(),
-            truncated: truncated.map(|t| t.to_string()),
+            truncated: truncated.map(Cut::from),
             missing_files: missing.iter().map(MissingFile::from).collect(),
             collection: None,
         }
@@ -295,9 +338,8 @@ impl Gaps {
 
     /// The stretches are those that a collection leaves behind, and no gap of this answer.
     fn excused(&self) -> bool {
-        let unsaved = DamageKind::NotSaved.text();
         self.collection.as_ref().is_some_and(|c| c.excuses)
-            && self.by_space.iter().all(|s| s.why != unsaved)
+            && self.by_space.iter().all(|s| s.kind != DamageKind::NotSaved)
     }
 
     /// Lines for people; none where all is whole and no collection was under way.
@@ -317,7 +359,7 @@ impl Gaps {
         if self.damaged_stretches > 0 {
             let sums = self.by_space.iter().map(|s| {
                 let n = count(s.stretches, "stretch", "stretches");
-                format!("{}: {n}, {}: {}", s.space.name(), size_exact(s.bytes), s.why)
+                format!("{}: {n}, {}: {}", s.space.name(), size_exact(s.bytes), s.kind.text())
             });
             let head = format!(
                 "not readable: {} of heap in {}",
@@ -340,7 +382,7 @@ impl Gaps {
             list(head, first_lines(lines, self.metadata.len() as u64));
         }
         if let Some(t) = &self.truncated {
-            list(t.clone(), Vec::new());
+            list(t.message.clone(), Vec::new());
         }
         if !self.missing_files.is_empty() {
             let lines = self.missing_files.iter().map(MissingFile::text);

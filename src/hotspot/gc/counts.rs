@@ -27,6 +27,9 @@ pub struct Collections {
 pub struct RegionKind {
     /// HotSpot's name for it: `humongous_start`, `small`.
     pub name: &'static str,
+    /// `young` or `old`, of ZGC's pages where it has generations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<&'static str>,
     /// How many there are.
     pub regions: u64,
 }

@@ -74,7 +74,7 @@ pub fn region_kinds(vm: &Vm) -> Result<Vec<RegionKind>> {
     let count = |name: &&'static str| -> Option<RegionKind> {
         let state = state(&vm.tables, name).ok()?;
         let regions = all.iter().filter(|d| d.state == state).count() as u64;
-        (regions > 0).then_some(RegionKind { name, regions })
+        (regions > 0).then_some(RegionKind { name, generation: None, regions })
     };
     Ok(facts::STATES.iter().filter_map(count).collect())
 }

@@ -17,6 +17,7 @@ pub use reading::{Absent, HeapCheck};
 use crate::corefile::{CoreFile, Missing};
 use crate::error::Error;
 use crate::output::collection::{Answer, Collection};
+use crate::output::report::Cut;
 use reading::Reading;
 
 /// How a core stands.
@@ -44,8 +45,8 @@ pub struct Check {
     pub verdict: Verdict,
     /// The verdict in words, one line.
     pub line: String,
-    /// What a cut-off core lacks, in words.
-    pub truncated: Option<String>,
+    /// What a cut-off core lacks.
+    pub truncated: Option<Cut>,
     /// Threads in the notes.
     pub threads: usize,
     /// Mapped files in the notes (NT_FILE).
@@ -70,7 +71,11 @@ pub struct Check {
 /// What was read of the VM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VmCheck {
-    /// `17.0.15+6-Debian-1deb12u1`.
+    /// The feature release: 8, 17.
+    pub jdk: Option<u32>,
+    /// The JDK's own version: `1.8.0_504-8u504-ga-b01`, `17.0.15+6-Debian-1deb12u1`.
+    pub java_version: Option<String>,
+    /// HotSpot's: `25.504-b01` in JDK 8, the JDK's since.
     pub version: Option<String>,
     /// Loaded classes, array classes included.
     pub classes: u64,
@@ -107,7 +112,9 @@ impl Check {
                 };
                 check.set_take_along(with_files && !met().unwrap_or(false));
                 check.vm = Some(VmCheck {
-                    version: reading.version,
+                    jdk: reading.version.jdk(),
+                    java_version: reading.version.java().map(str::to_owned),
+                    version: reading.version.release,
                     classes: reading.classes,
                     java_threads: reading.threads,
                     roots: reading.roots,
@@ -141,7 +148,7 @@ impl Check {
             core: core.path().display().to_string(),
             verdict: Verdict::Unreadable,
             line: String::new(),
-            truncated: core.truncation().map(|t| t.to_string()),
+            truncated: core.truncation().map(Cut::from),
             threads: core.threads().len(),
             mapped_files: core.mappings().len(),
             vm: None,

@@ -11,6 +11,7 @@ use crate::heap::{Caught, DamageKind, Heap, walk};
 use crate::hotspot::Vm;
 use crate::hotspot::gc::{Region, Space};
 use crate::hotspot::pointers::Pointers;
+use crate::hotspot::version::Version;
 use crate::output::hprof;
 use crate::output::info::{Nothing, SpaceInfo};
 
@@ -59,7 +60,7 @@ pub(super) struct Reading {
     /// Bytes of the CDS archive's metadata that are there: a walk may need them for the sizes
     /// of objects whose class was never loaded.
     archive: u64,
-    pub version: Option<String>,
+    pub version: Version,
     pub classes: u64,
     pub threads: u64,
     pub roots: u64,
@@ -92,7 +93,7 @@ impl Reading {
             regions: heap.collected.regions.clone(),
             pointers: vm.pointers,
             archive: present(vm.mem, base, top),
-            version: vm.version.release.clone(),
+            version: vm.version.clone(),
             classes: summary.classes,
             threads: heap.threads.len() as u64,
             roots: summary.roots,

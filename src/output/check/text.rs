@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Check, FileCheck, Verdict};
 use crate::error::Error;
+use crate::hotspot::version;
 use crate::output::info::lines;
 use crate::output::report::{clean, count, first_lines, number, size, size_exact, wrap};
 
@@ -23,14 +24,14 @@ impl Check {
         match &self.truncated {
             None => line("headers", "complete: all that they promise is in the file".into()),
             Some(t) => {
-                let words = t.split_whitespace().map(String::from);
+                let words = t.message.split_whitespace().map(String::from);
                 lines(&mut line, "headers", words);
             }
         }
         line("notes", self.notes());
         if let Some(vm) = &self.vm {
             let version = vm.version.as_deref().unwrap_or("(unknown release)");
-            line("VM", format!("HotSpot {version}"));
+            line("VM", version::text(version, vm.jdk, vm.java_version.as_deref()));
             let classes = count(vm.classes, "class", "classes");
             let threads = count(vm.java_threads, "Java thread", "Java threads");
             line("metadata", format!("{classes}, {threads}, {}", count(vm.roots, "root", "roots")));

@@ -13,7 +13,7 @@ pub use death::{OutOfMemory, Sender, Signal, Thrown};
 pub(super) use text::lines;
 
 use super::collection::{Answer, Collection};
-use super::report::MissingFile;
+use super::report::{Cut, MissingFile};
 use crate::address::{Address, Range};
 use crate::capture::notes::Origin;
 use crate::corefile::{CoreFile, EM_X86_64, Missing};
@@ -33,8 +33,8 @@ pub struct Info {
     pub vm: Option<VmInfo>,
     /// The heap, where it could be read.
     pub heap: Option<HeapInfo>,
-    /// What a cut-off core lacks, in words.
-    pub truncated: Option<String>,
+    /// What a cut-off core lacks.
+    pub truncated: Option<Cut>,
     /// Mapped files that rjcore reads and that were not found.
     pub missing_files: Vec<MissingFile>,
     /// Metadata that could not be read, in words.
@@ -181,7 +181,7 @@ impl Info {
             },
             vm: None,
             heap: None,
-            truncated: core.truncation().map(|t| t.to_string()),
+            truncated: core.truncation().map(Cut::from),
             missing_files: missing.iter().map(MissingFile::from).collect(),
             damaged: Vec::new(),
             collection: None,

@@ -94,7 +94,10 @@ impl Info {
                 line("reserved", format!("{start:#x}-{end:#x}, {}", size(end - start)));
             }
             let kinds = heap.region_kinds.iter();
-            let kinds = kinds.map(|k| format!("{} {}", number(k.regions), k.name));
+            let kinds = kinds.map(|k| {
+                let generation = k.generation.map_or(String::new(), |g| format!("{g} "));
+                format!("{} {generation}{}", number(k.regions), k.name)
+            });
             listed(
                 &mut line,
                 if heap.collector == "ZGC" { "pages" } else { "regions" },
@@ -124,7 +127,7 @@ impl Info {
         }
         if let Some(t) = &self.truncated {
             out.push('\n');
-            for line in wrap(t.split_whitespace().map(String::from), WIDTH) {
+            for line in wrap(t.message.split_whitespace().map(String::from), WIDTH) {
                 let _ = writeln!(out, "{}", clean(&line));
             }
         }

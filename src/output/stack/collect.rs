@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::frames::{Of, Words};
 use super::{
-    Address, Carried, NativeEnd, NativeFrame, Object, Stack, Style, Thread, ThreadDump,
+    Address, Carried, JniHandles, NativeEnd, NativeFrame, Object, Stack, Style, Thread, ThreadDump,
     VirtualThread, VmThread, Waiter,
 };
 use crate::corefile::CoreFile;
@@ -84,7 +84,7 @@ pub fn collect(
         vm.vm_threads(threads, kernel_name).into_iter().partition(|t| t.listed);
     let vm_threads = listed.into_iter().map(|t| VmThread {
         name: t.name,
-        cpu_ms: vm.notes.cpu_ms(t.tid),
+        cpu_ms: vm.notes.cpu_time(t.tid),
         os_priority: os_priority(vm),
         tid: (t.addr != 0).then_some(Address(t.addr)),
         nid: t.tid as u32,
@@ -102,7 +102,7 @@ pub fn collect(
     let others = others.filter(|n| options.native.is_some() && !known.contains(&(n.tid as u32)));
     let others = others.map(|n| VmThread {
         name: other_name(n.tid),
-        cpu_ms: vm.notes.cpu_ms(n.tid),
+        cpu_ms: vm.notes.cpu_time(n.tid),
         os_priority: None,
         tid: None,
         nid: n.tid as u32,
@@ -123,7 +123,7 @@ pub fn collect(
         other_threads,
         virtual_threads: unmounted,
         virtual_thread_count: found.virtual_thread_count,
-        jni_handles: jni_counts(vm),
+        jni_handles: jni_counts(vm).map(|(global, weak)| JniHandles { global, weak }),
         style: Style {
             decimal_ids: vm.fields.thread_vthread.opt().is_some(),
             is_8: vm.fields.klass_mirror.is_oop(),
@@ -167,7 +167,7 @@ fn thread(
         daemon: of.facts.daemon,
         priority: of.facts.priority,
         os_priority: os_priority(vm),
-        cpu_ms: vm.notes.cpu_ms(t.tid as i32).filter(|_| t.tid != 0),
+        cpu_ms: vm.notes.cpu_time(t.tid as i32).filter(|_| t.tid != 0),
         allocated: vm.allocated_bytes(t),
         tid: Address(t.addr),
         nid: t.tid,

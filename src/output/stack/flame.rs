@@ -1,18 +1,34 @@
 //! A flame graph of the threads at the moment of the core, as SVG: as wide as threads are many.
+//!
+//! At the bottom stands the state, then the thread's name, then its frames. Threads of a pool are
+//! one box. Those of them that wait at the same place say nothing more by being many: they are as
+//! wide as one, and the box says how many they are.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use inferno::flamegraph::{self, Options};
 
-use super::{Part, Stack, ThreadDump};
+use super::ThreadDump;
+use super::folded::{Folded, line, threads};
 use crate::error::{Error, Result};
+use crate::output::report::count;
 
-/// Writes the SVG. The same core gives the same picture.
-pub fn write(d: &ThreadDump, out: &mut dyn Write) -> Result<()> {
-    let lines = lines(d);
+/// What a waiting thread's state starts with. Virtual threads without carriers wait, too.
+const IDLE: [&str; 2] = ["WAITING", "TIMED_WAITING"];
+
+/// Writes the SVG. The same core gives the same picture. `all` draws each waiting thread.
+pub fn write(d: &ThreadDump, all: bool, out: &mut dyn Write) -> Result<()> {
+    let (lines, folded) = lines(threads(d), all);
     let mut options = Options::default();
     options.title = "Threads".into();
-    options.subtitle = Some(d.vm.clone());
+    options.subtitle = Some(match folded {
+        0 => d.vm.clone(),
+        n => {
+            let n = count(n, "idle thread is", "idle threads are");
+            format!("{} - {n} not drawn: others of their pool wait at the same place", d.vm)
+        }
+    });
     options.count_name = "threads".into();
     options.deterministic = true;
     let lines = lines.iter().map(String::as_str);
@@ -20,36 +36,84 @@ pub fn write(d: &ThreadDump, out: &mut dyn Write) -> Result<()> {
     drawn.map_err(|e: io::Error| Error::from_write(e))
 }
 
-/// Stacks as flame graphs take them: outermost frame first, a count behind; sorted.
-fn lines(d: &ThreadDump) -> Vec<String> {
-    let line = |s: &Stack| {
-        let name = |part: Part| match part {
-            Part::Java(f) => format!("{}.{}", f.class, f.method),
-            Part::Native(f) => f.function.clone().unwrap_or_else(|| {
-                let path = f.library.as_deref().unwrap_or("(no library)");
-                path.rsplit('/').next().unwrap_or(path).to_owned()
-            }),
-            Part::NativeEnd(_) => "(not read)".to_owned(),
-        };
-        let broken = s.broken.as_ref().map(|_| "(not read)".to_owned());
-        let mut all: Vec<String> = s.parts().map(name).chain(broken).collect();
-        all.reverse();
-        // What flame graphs part frames by.
-        all.iter_mut().for_each(|n| *n = n.replace(';', ":"));
-        (!all.is_empty()).then(|| format!("{} 1", all.join(";")))
-    };
-    let java = d
-        .threads
-        .iter()
-        .flat_map(|t| [line(&t.stack), t.carries.as_ref().and_then(|c| line(&c.stack))]);
-    let unmounted = d.virtual_threads.iter().map(|t| line(&t.stack));
-    let others = d.vm_threads.iter().chain(&d.other_threads);
-    let others = others.map(|t| line(t.stack.as_ref()?));
-    let mut out: Vec<String> = java.chain(unmounted).chain(others).flatten().collect();
+/// Stacks as flame graphs take them, sorted; and how many threads are not drawn.
+fn lines<'d>(threads: impl Iterator<Item = Folded<'d>>, all: bool) -> (Vec<String>, u64) {
+    // By state, pool and frames: the first one's name, and how many there are.
+    let mut groups: BTreeMap<(&str, String, Vec<String>), (String, u64)> = BTreeMap::new();
+    for t in threads {
+        let group = groups.entry((t.state, pool(&t.name), t.frames)).or_insert((t.name, 0));
+        group.1 += 1;
+    }
+    let mut hidden = 0;
+    let mut out: Vec<String> = groups
+        .into_iter()
+        .map(|((state, pool, frames), (name, n))| {
+            let idle = state == "virtual" || IDLE.iter().any(|i| state.starts_with(i));
+            let (name, width) = match n {
+                1 => (name, 1),
+                _ if idle && !all => {
+                    hidden += n - 1;
+                    (format!("{pool} ({n} threads)"), 1)
+                }
+                _ => (pool, n),
+            };
+            format!("{} {width}", line([&state.to_owned(), &name], &frames))
+        })
+        .collect();
     out.sort();
     // A picture must show something.
     if out.is_empty() {
         out.push("(no Java frames) 1".into());
     }
+    (out, hidden)
+}
+
+/// A thread's name with `*` for its numbers: `pool-1-thread-12` is one of `pool-*-thread-*`.
+fn pool(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c {
+            '0'..='9' if out.ends_with('*') => {}
+            '0'..='9' => out.push('*'),
+            c => out.push(c),
+        }
+    }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thread(name: &str, state: &'static str, frames: &[&str]) -> Folded<'static> {
+        let frames = frames.iter().map(|f| (*f).to_owned()).collect();
+        Folded { name: name.into(), state, frames }
+    }
+
+    #[test]
+    fn idle_pools_are_as_wide_as_one() {
+        let all = || {
+            let idle = (1..=16).map(|i| {
+                thread(&format!("pool-1-thread-{i}"), "WAITING (parking)", &["run", "park"])
+            });
+            let busy = (17..=18)
+                .map(|i| thread(&format!("pool-1-thread-{i}"), "RUNNABLE", &["run", "a;b"]));
+            let last = thread("main", "WAITING (parking)", &["main", "park"]);
+            idle.chain(busy).chain([last])
+        };
+        let (drawn, hidden) = lines(all(), false);
+        assert_eq!(
+            drawn,
+            [
+                "RUNNABLE;pool-*-thread-*;run;a:b 2",
+                "WAITING (parking);main;main;park 1",
+                "WAITING (parking);pool-*-thread-* (16 threads);run;park 1",
+            ]
+        );
+        assert_eq!(hidden, 15);
+        let (drawn, hidden) = lines(all(), true);
+        assert_eq!(drawn[2], "WAITING (parking);pool-*-thread-*;run;park 16");
+        assert_eq!(hidden, 0);
+        assert_eq!(lines([].into_iter(), false).0, ["(no Java frames) 1"]);
+    }
 }

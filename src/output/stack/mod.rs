@@ -5,6 +5,7 @@
 
 mod collect;
 pub mod flame;
+pub mod folded;
 mod frames;
 pub mod group;
 pub mod text;
@@ -15,9 +16,10 @@ pub use values::Slot;
 
 use std::rc::Rc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub use crate::address::Address;
+use crate::hotspot::thread_notes::CpuTime;
 
 /// Everything about the threads of a core.
 #[derive(Debug, Serialize)]
@@ -40,12 +42,21 @@ pub struct ThreadDump {
     /// How many of them there are.
     pub virtual_thread_count: u64,
     /// JNI's global and weak handles.
-    pub jni_handles: Option<(u64, u64)>,
+    pub jni_handles: Option<JniHandles>,
     /// Threads that wait for one another.
     pub deadlocks: Vec<Vec<Waiter>>,
     /// HotSpot's way of writing some things changed: see `text`.
     #[serde(skip)]
     pub style: Style,
+}
+
+/// JNI's handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct JniHandles {
+    /// Global ones.
+    pub global: u64,
+    /// Weak global ones.
+    pub weak: u64,
 }
 
 /// What changed in HotSpot's thread dumps over the JDKs.
@@ -74,7 +85,7 @@ pub struct Thread {
     /// Priority for the kernel, where it is known.
     pub os_priority: Option<i32>,
     /// CPU time in ms, where the core has it.
-    pub cpu_ms: Option<f64>,
+    pub cpu_ms: Option<CpuTime>,
     /// Bytes that it allocated.
     pub allocated: Option<u64>,
     /// JavaThread*.
@@ -127,7 +138,7 @@ pub struct VmThread {
     /// Its name.
     pub name: String,
     /// CPU time in ms, where the core has it.
-    pub cpu_ms: Option<f64>,
+    pub cpu_ms: Option<CpuTime>,
     /// Priority for the kernel, where it is known.
     pub os_priority: Option<i32>,
     /// Thread*, where it was found.
@@ -240,9 +251,11 @@ pub struct Frame {
     pub bci: i32,
     /// Declared native.
     pub native: bool,
-    /// `interpreted`, `c1`, `c2` or `native`.
+    /// `interpreted`, `c1`, `c2` or `native`; of a group it is not the same.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub kind: &'static str,
-    /// `exact`, `near` or `guessed`.
+    /// `exact`, `near` or `guessed`; of a group it is not the same.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub trust: &'static str,
     /// What it holds or waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -256,11 +269,21 @@ pub struct Frame {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Lock {
     /// HotSpot's words: `locked`, `waiting on`, `parking to wait for`...
+    #[serde(rename = "kind", serialize_with = "lock_kind")]
     pub what: &'static str,
     /// The object; none where it is not known, or only a class is meant.
     pub object: Option<Address>,
     /// Its class, or the class that is meant.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub class: String,
+}
+
+/// HotSpot's words as one: `waiting_on`, `waiting_to_lock`. What stands in angle brackets is a
+/// remark.
+fn lock_kind<S: Serializer>(what: &str, s: S) -> Result<S::Ok, S::Error> {
+    let words = what.split('<').next().unwrap_or(what).trim();
+    let plain: String = words.chars().filter(|c| !matches!(c, '(' | ')' | '-')).collect();
+    s.serialize_str(&plain.to_lowercase().replace(' ', "_"))
 }
 
 /// An object by its class.

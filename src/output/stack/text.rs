@@ -3,7 +3,9 @@
 use std::fmt::Write;
 use std::io;
 
-use super::{Frame, Lock, NativeFrame, Part, Stack, Thread, ThreadDump, VirtualThread, VmThread};
+use super::{
+    Frame, JniHandles, Lock, NativeFrame, Part, Stack, Thread, ThreadDump, VirtualThread, VmThread,
+};
 use crate::output::report::{clean, utc};
 
 /// Writes the whole dump, thread by thread: there may be a million of them.
@@ -37,10 +39,10 @@ pub fn text(d: &ThreadDump, to: &mut dyn io::Write) -> io::Result<()> {
         flush(&mut out)?;
     }
     match d.jni_handles {
-        Some((all, _)) if d.style.is_8 => {
-            let _ = writeln!(out, "JNI global references: {all}\n");
+        Some(JniHandles { global, .. }) if d.style.is_8 => {
+            let _ = writeln!(out, "JNI global references: {global}\n");
         }
-        Some((global, weak)) => {
+        Some(JniHandles { global, weak }) => {
             let _ = writeln!(out, "JNI global refs: {global}, weak refs: {weak}\n");
         }
         None => {}
@@ -91,8 +93,8 @@ fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
     if let Some(priority) = t.os_priority {
         let _ = write!(out, "os_prio={priority} ");
     }
-    if let Some(ms) = t.cpu_ms {
-        let _ = write!(out, "cpu={ms:.2}ms ");
+    if let Some(time) = t.cpu_ms {
+        let _ = write!(out, "cpu={} ", time.text());
     }
     if let Some(bytes) = t.allocated {
         let _ = write!(out, "allocated={} ", in_proper_unit(bytes));
@@ -139,8 +141,8 @@ fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
     if let Some(priority) = t.os_priority {
         let _ = write!(out, "os_prio={priority} ");
     }
-    if let Some(ms) = t.cpu_ms {
-        let _ = write!(out, "cpu={ms:.2}ms ");
+    if let Some(time) = t.cpu_ms {
+        let _ = write!(out, "cpu={} ", time.text());
     }
     if let Some(tid) = t.tid {
         let _ = write!(out, "tid={:#018x} ", tid.0);

@@ -119,18 +119,33 @@ impl Z {
 
     /// Pages by their size.
     pub fn page_kinds(&self, mem: &Memory) -> Vec<RegionKind> {
-        let mut all = facts::PAGE_KINDS.map(|name| RegionKind { name, regions: 0 });
+        let generations: &[_] =
+            if self.generational { &[Some("young"), Some("old")] } else { &[None] };
+        let kinds = generations.iter().flat_map(|generation| {
+            let kind = |name| RegionKind { name, generation: *generation, regions: 0 };
+            facts::PAGE_KINDS.map(kind)
+        });
+        let mut all: Vec<RegionKind> = kinds.collect();
         let mut last = 0;
         for (_, addr) in self.pages.each(mem).filter(|p| !self.is_given_back(mem, p.1)) {
-            if addr != last
-                && let Ok(page) = self.page(mem, addr)
-                && let Some(kind) = all.get_mut(usize::from(page.kind))
-            {
+            // A page of many granules stands in the table as often.
+            let page = self.page(mem, addr).ok().filter(|_| addr != last);
+            let kind = page.map(|p| usize::from(p.kind)).filter(|k| *k < facts::PAGE_KINDS.len());
+            let is_old = self.generational && !self.is_young(mem, addr);
+            let first = if is_old { facts::PAGE_KINDS.len() } else { 0 };
+            if let Some(kind) = kind.and_then(|kind| all.get_mut(first + kind)) {
                 kind.regions += 1;
             }
             last = addr;
         }
-        all.into_iter().filter(|k| k.regions > 0).collect()
+        all.retain(|k| k.regions > 0);
+        all
+    }
+
+    /// Whether the page at `addr` is of the young generation, where there are two.
+    fn is_young(&self, mem: &Memory, addr: u64) -> bool {
+        let id = self.page.kind + facts::PAGE_GENERATION_ID;
+        mem.u8(addr.wrapping_add(id)).ok() == Some(facts::YOUNG)
     }
 
     /// Whether a page's objects are all elsewhere: it only stands for their forwarding.
@@ -211,12 +226,12 @@ pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>
         if z.forwardings.iter().any(|f| f.is_in_place(vm.mem, page.start, addr)) {
             page.top = page.end;
         }
-        let byte = |offset: u64| vm.mem.u8(addr.wrapping_add(z.page.kind + offset)).ok();
+        let age = || vm.mem.u8(addr.wrapping_add(z.page.kind + facts::PAGE_AGE)).ok();
         let space = match page.kind {
             facts::PAGE_LARGE => Space::Humongous,
             _ if !z.generational => Space::Regular,
-            _ if byte(facts::PAGE_GENERATION_ID) != Some(facts::YOUNG) => Space::Old,
-            _ if byte(facts::PAGE_AGE) == Some(facts::EDEN) => Space::Eden,
+            _ if !z.is_young(vm.mem, addr) => Space::Old,
+            _ if age() == Some(facts::EDEN) => Space::Eden,
             _ => Space::Survivor,
         };
         let base = z.colours.base();
