@@ -118,7 +118,7 @@ default_name() {
     [ "$(find . -name '*.hprof' | wc -l)" = 1 ] || fail "$(ls)" "one .hprof"
     shows '\.hprof' "its name"
     rj dump jdk17-serial.core.zst
-    code 1
+    code 1 2
     shows 'overwrite|exists' "that it exists"
     jvm 17 -Xmx32m Situation idle
     rj dump --pid "$pid"
