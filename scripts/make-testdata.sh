@@ -1,26 +1,32 @@
 #!/usr/bin/env bash
 # Make the sample cores anew: testdata/cores/*.core.zst and their README.md.
 # Each is a gcore of tests/java/Sample.java, cut down by `rjcore trim` and compressed. Those of aarch64 are
-# qemu's. Needs scripts/setup.sh, and root for those of aarch64.
+# qemu's. Needs scripts/setup.sh, and root: the JVMs run where a machine is made up, with JDK and classes below /opt
+# and a user and host of no one's, so that nothing of this machine gets into the cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/setup.sh --quick
-cargo build --locked --release
-rjcore=${CARGO_TARGET_DIR:-target}/release/rjcore
+if [ -z "${RJCORE:-}" ]; then # else: the program to trim with
+    scripts/setup.sh --quick
+    cargo build --locked --release
+fi
+rjcore=${RJCORE:-${CARGO_TARGET_DIR:-target}/release/rjcore}
 out=testdata/cores
-tmp=$(mktemp -d)
+# Not below /tmp, which the JVMs have for themselves.
+tmp=$(mktemp -d "$PWD/target/testdata.XXXXXX")
 jvm=
 trap '[ -z "$jvm" ] || kill "$jvm" 2> /dev/null || true; rm -rf "$tmp"' EXIT
 mkdir -p "$out" "$tmp/classes"
 jdk17=/usr/lib/jvm/java-17-openjdk-amd64
 "$jdk17/bin/javac" -encoding UTF-8 --release 17 -d "$tmp/classes" tests/java/Sample.java
 mkfifo "$tmp/in"
+echo 'user:x:0:0::/home/user:/bin/sh' > "$tmp/passwd"
 
 cat > "$out/README.md" << 'END'
 # Sample cores
 
 Real cores of `tests/java/Sample.java`, taken with `scripts/gcore.sh` (of aarch64: written by qemu's user mode),
 cut down with `rjcore trim` to what rjcore reads, compressed with zstd. No JDK and no libjvm is needed to read them.
+The JVMs ran where a machine was made up: JDK and classes below /opt, a user and a host of no one's.
 `scripts/make-testdata.sh` makes them anew and writes this file.
 
 | core | JVM | flags | taken | core | trimmed | compressed |
@@ -31,8 +37,20 @@ sample() { # NAME JAVA_HOME FLAGS...
     local name=$1 home=$2 pid version
     shift 2
     local flags="-Xmx8m -XX:CompressedClassSpaceSize=16m -XX:ReservedCodeCacheSize=16m $*"
-    # shellcheck disable=SC2086 # flags are words
-    MALLOC_ARENA_MAX=1 "$home/bin/java" $flags -cp "$tmp/classes" Sample < "$tmp/in" > "$tmp/out" &
+    # Containers' limits are read from files that name this machine's mounts.
+    # shellcheck disable=SC2016 # a script of its own; flags are words
+    env -i PATH="$PATH" tmp="$tmp" home="$home" flags="$flags -XX:-UseContainerSupport" \
+        unshare --mount --uts --propagation private bash -euc '
+            hostname sample
+            mount -t tmpfs none /opt
+            mkdir /opt/jdk /opt/sample
+            mount --bind "$home" /opt/jdk
+            mount --bind "$tmp/classes" /opt/sample
+            mount --bind "$tmp/passwd" /etc/passwd
+            mount -t tmpfs none /tmp
+            cd /opt/sample
+            exec env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 MALLOC_ARENA_MAX=1 /opt/jdk/bin/java $flags \
+                -cp /opt/sample Sample' < "$tmp/in" > "$tmp/out" &
     jvm=$!
     exec 3> "$tmp/in"
     until grep -q READY "$tmp/out"; do
@@ -40,12 +58,16 @@ sample() { # NAME JAVA_HOME FLAGS...
         sleep 0.1
     done
     pid=$(sed -n 's/^READY //p' "$tmp/out")
-    scripts/gcore.sh "$pid" "$tmp/gcore"
+    # There the paths are those that the JVM knows.
+    nsenter --mount --target "$pid" --wd="$PWD" scripts/gcore.sh "$pid" "$tmp/gcore"
     exec 3>&-
     wait "$jvm"
     jvm=
     version=$("$home/bin/java" -version 2>&1 | sed -n 3p)
-    pack "$name" "$version" "$flags"
+    # What the process had below /opt/jdk is there.
+    mkdir -p "$tmp/root/opt"
+    ln -sfn "$home" "$tmp/root/opt/jdk"
+    pack "$name" "$version" "$flags" --sysroot "$tmp/root"
 }
 
 # The JDK has a root of its own there, so that the core names paths of that and not of this machine.
@@ -87,6 +109,14 @@ pack() { # NAME VERSION FLAGS OPTIONS...: $tmp/gcore to a sample
     shift 3
     rm -f "$tmp/small"
     "$rjcore" trim "$tmp/gcore" -o "$tmp/small" "$@"
+    # UTF-16 too: of strings each second byte is 0.
+    local words="$PWD|$(realpath .test-deps)|$HOME/|/work/|/home/[^u]|${SUDO_USER:-$(id -un)}:"
+    # A short name is in any core.
+    [ "$(uname -n | wc -c)" -lt 6 ] || words+="|$(uname -n)"
+    if { strings -n 4 "$tmp/small"; strings -n 4 -e l "$tmp/small"; } | grep -E -- "$words"; then
+        echo "make-testdata: $name tells of this machine" >&2
+        exit 1
+    fi
     zstd -q --ultra -22 -f "$tmp/small" -o "$out/$name.core.zst"
     chmod 644 "$out/$name.core.zst"
     echo "| $name | $version | \`$flags\` | $(date -u +%F) | $(size "$tmp/gcore") | $(size "$tmp/small") | $(size "$out/$name.core.zst") |" >> "$out/README.md"
@@ -97,8 +127,8 @@ pack() { # NAME VERSION FLAGS OPTIONS...: $tmp/gcore to a sample
 
 sample jdk17-serial "$jdk17" -XX:+UseSerialGC
 sample jdk17-g1 "$jdk17" -XX:+UseG1GC
-sample jdk25-serial .test-deps/temurin-25 -XX:+UseSerialGC
-sample jdk25-g1 .test-deps/temurin-25 -XX:+UseG1GC
+sample jdk25-serial "$PWD/.test-deps/temurin-25" -XX:+UseSerialGC
+sample jdk25-g1 "$PWD/.test-deps/temurin-25" -XX:+UseG1GC
 sample_aarch64 jdk17-g1-aarch64 17 -XX:+UseG1GC
 cat "$out/README.md"
 # Under 5 MB each and 25 MB in all, for good.

@@ -67,6 +67,10 @@ packages() { # PART: sets them
         8) packages=(openjdk-8-{jre-headless,jdk-headless,dbg}) ;;
         *) packages=("openjdk-$1-"{jre,jdk}-headless) ;;
     esac
+    # The Zero VM of an old, a middle and the newest release: one more libjvm.so, for java -zero.
+    case $1 in
+        8 | 17 | "$(cat "$jdks/newest" 2> /dev/null || true)") packages+=("openjdk-$1-jre-zero") ;;
+    esac
 }
 
 # Stamps hold packages' versions; a part without one was interrupted.
@@ -110,6 +114,9 @@ for p in "${parts[@]}"; do
     if [ "$p" != base ]; then
         said=$(as_root scripts/jdk.sh "$p" java -version 2>&1) || die "JDK $p does not run: $said"
         as_root scripts/jdk.sh "$p" jcmd -l > /dev/null || die "jcmd of JDK $p does not run"
+        case " ${want[*]} " in *" openjdk-$p-jre-zero "*)
+            as_root scripts/jdk.sh "$p" java -zero -version 2> /dev/null || die "Zero $p does not run" ;;
+        esac
         say "JDK $p: $(sed -n 2p <<< "$said")"
     fi
     packages "$p"

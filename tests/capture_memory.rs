@@ -7,8 +7,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use rjcore::corefile::{CoreFile, OpenOptions};
+use rjcore::corefile::{CoreFile, OpenOptions, Sysroot};
+use rjcore::hotspot::{Vm, barrier};
+use rjcore::vmstructs::Fields;
 use serde_json::Value;
+use support::cgroup::Group;
 use support::epoch::{epochs, of_one_instant};
 use support::proc::{snapshots, until};
 use support::{Jvm, Scratch, jdk, library, rjcore, tool};
@@ -82,13 +85,12 @@ impl Drop for Pool {
 }
 
 /// Pages that the JVM writes to while a child lives would be taken out of the child.
-#[test]
-fn huge_pages_of_an_empty_pool() {
-    let dir = Scratch::new("memory-pool");
-    let pool = Pool::new(120);
-    let flags = ["-Xms96m", "-Xmx96m", "-XX:+UseLargePages", "-XX:+AlwaysPreTouch"];
-    let flags = [&flags[..], &["-XX:+UseSerialGC", "-XX:ReservedCodeCacheSize=24m"]].concat();
-    let jvm = Jvm::start(17, &flags, "Epoch 48", &dir);
+fn huge_pages_of_an_empty_pool(version: u32, gc: &str) {
+    let dir = Scratch::new(&format!("memory-pool-{version}{gc}"));
+    let pool = Pool::new(200);
+    let flags = ["-Xms128m", "-Xmx128m", "-XX:+UseLargePages", "-XX:+AlwaysPreTouch", gc];
+    let flags = [&flags[..], &["-XX:ReservedCodeCacheSize=24m"]].concat();
+    let jvm = Jvm::start(version, &flags, "Epoch 48", &dir);
     // Those of the array that is written to.
     assert!(meminfo("HugePages_Total") - meminfo("HugePages_Free") >= 24, "not in use");
     pool.shrink();
@@ -106,6 +108,22 @@ fn huge_pages_of_an_empty_pool() {
         }
         of_one_instant(&format!("{args:?}"), &epochs(&open(&core), 48));
     }
+}
+
+#[test]
+fn huge_pages_of_an_empty_pool_serial_jdk17() {
+    huge_pages_of_an_empty_pool(17, "-XX:+UseSerialGC");
+}
+
+#[test]
+fn huge_pages_of_an_empty_pool_g1_jdk25() {
+    huge_pages_of_an_empty_pool(25, "-XX:+UseG1GC");
+}
+
+/// Its heap is shared memory, which lies in the pool as well.
+#[test]
+fn huge_pages_of_an_empty_pool_z_jdk17() {
+    huge_pages_of_an_empty_pool(17, "-XX:+UseZGC");
 }
 
 /// The runs of TEXT in a core, in pages.
@@ -132,6 +150,8 @@ fn pages_that_are_made_when_touched() {
         let _ = fs::remove_file(&core);
         let out = capture(jvm.pid(), &core, args);
         assert_eq!(out.status.code(), Some(3), "{args:?}: {}", said(&out));
+        assert_eq!(json(&out)["check"], "gaps", "{}", said(&out));
+        assert!(!said(&out).contains("whole"), "{}", said(&out));
         let lost = json(&out)["unreadable"].as_array().expect("a list").clone();
         let bytes: u64 = lost.iter().map(|r| r[1].as_u64().unwrap() - r[0].as_u64().unwrap()).sum();
         assert_eq!(bytes, 56 * 4096, "{lost:?}");
@@ -222,6 +242,104 @@ fn a_snapshot_that_is_killed() {
             break;
         }
     }
+}
+
+/// The same by the kernel: the copies of pages that the JVM writes to are charged to its cgroup, and at the limit
+/// the snapshot goes first.
+#[test]
+fn a_cgroup_at_its_limit() {
+    let dir = Scratch::new("memory-cgroup");
+    let group = Group::new(&dir, "memory");
+    let [limit, usage] = match group.unified {
+        true => ["memory.max", "memory.current"],
+        false => ["memory.limit_in_bytes", "memory.usage_in_bytes"],
+    };
+    let jvm = Jvm::start(17, &["-Xmx300m", "-XX:+UseSerialGC"], "Epoch 128", &dir);
+    group.write("cgroup.procs", &jvm.pid().to_string());
+    // What it has is charged where it was made: it makes the array again by writing to a snapshot's.
+    let core = dir.path("core");
+    for turn in 0.. {
+        assert!(turn < 20, "the limit was never met");
+        let used: u64 = group.read(usage).trim().parse().expect("a number");
+        group.write(limit, &(used + (80 << 20)).to_string());
+        let out = capture(jvm.pid(), &core, &[]);
+        assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+        of_one_instant("at the limit", &epochs(&open(&core), 128));
+        let report = json(&out);
+        if report["method"] != "fork" {
+            let why = report["refused"][0]["why"].to_string();
+            assert!(why.contains("snapshot was"), "{why}");
+            break;
+        }
+    }
+    assert_eq!(support::proc::traces(jvm.pid() as i32), [""; 0]);
+    assert_eq!(snapshots(jvm.pid() as i32), [], "a zombie");
+}
+
+/// A limit of a millisecond is one for all that is done within the stop.
+#[test]
+fn a_stop_that_would_be_too_long() {
+    let dir = Scratch::new("memory-limit");
+    let jvm = Jvm::start(17, &["-Xmx300m", "-XX:+UseSerialGC"], "Epoch 192", &dir);
+    let core = dir.path("core");
+    for args in [&["--snapshot", "stop"][..], &["--snapshot", "fork"], &[]] {
+        let out = capture(jvm.pid(), &core, &[args, &["--stop-timeout", "1"]].concat());
+        assert_eq!(out.status.code(), Some(1), "{args:?}: {}", said(&out));
+        let why = said(&out);
+        assert!(why.contains("more than 1 ms") || why.contains("within 1 ms"), "{args:?}: {why}");
+        assert!(!core.exists() && support::proc::traces(jvm.pid() as i32).is_empty());
+    }
+    // Without one it is stopped for as long as it takes.
+    let out = capture(jvm.pid(), &core, &["--snapshot", "stop", "--no-check"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+}
+
+/// Whether the core says that a collection was under way.
+fn collecting(core: &Path) -> bool {
+    let mut core = open(core);
+    core.lay_backing_files(&Sysroot::default()).expect("libjvm");
+    let (_, tables) = Vm::tables(&core).expect("the VM's tables");
+    barrier::collecting(core.memory(), &Fields::load(&tables))
+}
+
+/// What the VM's own flag says in the stop is what the core says; where it says that a collection is
+/// under way, another stop is tried, as often as it was asked for.
+fn told_of_a_collection(version: u32, gc: &str) {
+    let dir = Scratch::new(&format!("memory-collecting-{version}{gc}"));
+    let flags = ["-Xmx40m", gc, "-XX:ReservedCodeCacheSize=24m"];
+    let jvm = Jvm::start(version, &flags, "Churn 2 0", &dir);
+    let core = dir.path("core");
+    let _ = fs::remove_file(&core);
+    let mut caught = 0;
+    for turn in 0.. {
+        assert!(turn < 100, "no collection in 100 captures");
+        let out = capture(jvm.pid(), &core, &["--retries", "0", "--no-check"]);
+        let report = json(&out);
+        assert_eq!(report["collecting"], collecting(&core), "{report}");
+        assert_eq!(report["retries"], 0);
+        caught += u32::from(report["collecting"] == true);
+        if caught == 1 {
+            assert!(said(&out).contains("middle of a garbage collection"), "{}", said(&out));
+            break;
+        }
+    }
+    for _ in 0..5 {
+        let report = json(&capture(jvm.pid(), &core, &["--retries", "30", "--no-check"]));
+        assert_eq!(report["collecting"], collecting(&core), "{report}");
+        let stops = report["given_up_ms"].as_array().expect("a list").len() as u64;
+        assert!(stops >= report["retries"].as_u64().expect("a number"), "{report}");
+        assert!(report["collecting"] == false || report["retries"] == 30, "{report}");
+    }
+}
+
+#[test]
+fn told_of_a_collection_serial_jdk17() {
+    told_of_a_collection(17, "-XX:+UseSerialGC");
+}
+
+#[test]
+fn told_of_a_collection_parallel_jdk25() {
+    told_of_a_collection(25, "-XX:+UseParallelGC");
 }
 
 /// rjcore's own note is no thread to readers that look at its type alone.

@@ -88,6 +88,31 @@ fn a_trimmed_core_gives_the_same_dump_jdk25_serial() {
     trimmed(25, "-XX:+UseSerialGC");
 }
 
+/// As capture takes it; the bytes do not depend on the threads.
+#[test]
+fn trim_compresses_as_it_is_told() {
+    let dir = Scratch::new("cli-trim-zstd");
+    let sample = dep("testdata/cores/jdk17-serial.core.zst");
+    let trimmed = |name: &str, args: &[&str]| {
+        let out = dir.path(name);
+        run(rjcore().arg("trim").arg(&sample).arg("--overwrite").args(args).arg("-o").arg(&out));
+        bytes(&out)
+    };
+    let unpacked = |packed: &[u8]| zstd::decode_all(packed).expect("a zstd archive");
+    let plain = trimmed("small.core", &[]);
+    let packed = trimmed("small.zst", &["--threads", "1"]);
+    assert!(unpacked(&packed) == plain);
+    assert!(trimmed("small.zst", &["--threads", "2"]) == packed);
+    assert!(trimmed("small", &["--zstd"]) == packed, "as by its name");
+    let small = trimmed("small", &["--zstd=19"]);
+    assert!(small.len() < packed.len() && packed.len() < trimmed("small", &["--zstd=1"]).len());
+    assert!(unpacked(&small) == plain);
+    let out = run(rjcore().arg("trim").arg(&sample).args(["--zstd", "-o", "-"])).stdout;
+    assert!(out == packed);
+    let many = dir.path("many");
+    refused(rjcore().arg("trim").arg(&sample).args(["--zstd=20", "-o"]).arg(&many), "--zstd");
+}
+
 #[test]
 fn info_and_histo_say_what_the_jvm_was() {
     let dir = Scratch::new("cli-info");

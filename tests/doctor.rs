@@ -466,7 +466,16 @@ fn a_safepoint_that_is_never_reached(version: u32) {
     let mut cmd = attach(pid, &["stack"]);
     let child = cmd.args([""; 0]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn();
     let child = child.expect("rjcore starts");
-    until("it waits", || !attach_files(pid).is_empty() || is_connected(child.id() as i32));
+    // Its handlers' own pipe is a pair of sockets, there before they are.
+    let handles = |pid: i32| {
+        let caught =
+            proc::status(pid, pid).and_then(|s| u64::from_str_radix(&s["SigCgt"], 16).ok());
+        caught.is_some_and(|c| c & (1 << 1) != 0)
+    };
+    let child_id = child.id() as i32;
+    until("it waits", || {
+        handles(child_id) && (!attach_files(pid).is_empty() || is_connected(child_id))
+    });
     signal(child.id() as i32, Signal::INT);
     let answer = child.wait_with_output().expect("its end");
     assert_eq!(answer.status.code(), Some(130), "{}", said(&answer));

@@ -173,6 +173,74 @@ fn a_kernels_core_of_jdk25() {
     like_gdb(&core, &jdk(25).join("bin/java"));
 }
 
+/// Takes an ELF file's notes away, its build-id with them: PT_NOTE becomes PT_NULL.
+fn without_notes(file: &Path) {
+    let mut bytes = std::fs::read(file).expect("a library");
+    let word =
+        |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4"));
+    // e_phoff, e_phentsize, e_phnum.
+    let (first, size, count) =
+        (word(&bytes, 32), word(&bytes, 54) & 0xffff, word(&bytes, 56) & 0xffff);
+    let notes: Vec<usize> = (0..count)
+        .map(|i| (first + i * size) as usize)
+        .filter(|at| word(&bytes, *at) == 4)
+        .collect();
+    assert!(!notes.is_empty());
+    for at in notes {
+        bytes[at..at + 4].fill(0);
+    }
+    std::fs::write(file, bytes).expect("a library");
+}
+
+/// Temurin's libjvm.so until 21 has no build-id: that the file is the right one its dynamic section says, and
+/// that another is not.
+#[test]
+fn a_libjvm_without_a_build_id() {
+    let dir = Scratch::new("mixed-no-build-id");
+    let home = dir.path("jdk");
+    run(Command::new("cp").arg("-rs").arg(jdk(17)).arg(&home));
+    for file in ["bin/java", "lib/server/libjvm.so"] {
+        std::fs::remove_file(home.join(file)).expect("a link");
+        std::fs::copy(jdk(17).join(file), home.join(file)).expect("a copy");
+    }
+    let libjvm = home.join("lib/server/libjvm.so");
+    without_notes(&libjvm);
+    let jvm = Jvm::start_from(&home, &FLAGS, "Stacks", &dir);
+    let core = dir.path("core");
+    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    drop(jvm);
+    let stack = |jvm: &Path| {
+        let mut cmd = rjcore();
+        cmd.arg("stack").arg(&core).args(["--mixed", "--json", "--no-heap"]);
+        cmd.arg("--jvm").arg(jvm).output().expect("rjcore")
+    };
+    let out = stack(&libjvm);
+    assert_eq!(out.status.code(), Some(0), "{out:?}");
+    let dump: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let mut natives = 0;
+    for t in dump["threads"].as_array().expect("threads") {
+        let own = t["stack"]["native"].as_array().expect("native frames");
+        assert!(own.iter().all(|f| f["trust"] == "exact"), "{t}");
+        natives += own.len();
+    }
+    assert!(natives > 100, "{natives}");
+    // One of another build, without an id as well.
+    let other = dir.path("libjvm.so");
+    std::fs::copy(jdk(25).join("lib/server/libjvm.so"), &other).expect("a copy");
+    without_notes(&other);
+    // Nothing is taken from it: what the core has of the library in memory tells the rest.
+    let out = stack(&other);
+    let said = String::from_utf8_lossy(&out.stderr);
+    let blind: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let pcs = |dump: &Value| -> Vec<(u64, u64)> {
+        let threads = dump["threads"].as_array().expect("threads").iter();
+        let native = threads.flat_map(|t| t["stack"]["native"].as_array().expect("native frames"));
+        native.map(|f| (f["before"].as_u64().expect("a number"), address(&f["pc"]))).collect()
+    };
+    let all = pcs(&dump);
+    assert!(pcs(&blind).iter().all(|f| all.contains(f)), "{said}");
+}
+
 /// A process of another root: its libc is not this machine's. Without its files the frames say that they are
 /// guessed, or end; with them they are whole.
 #[test]

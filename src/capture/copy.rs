@@ -23,10 +23,11 @@ use super::track::Tracker;
 const LITTLE: u64 = 4 << 20;
 
 /// More than this is not copied within the stop of a pre-copy, as long as there is hope for less:
-/// about 10 ms.
+/// about 10 ms. After every [`PATIENCE`] stops that were given up for it, twice as much is.
 const BOUND: u64 = 12 << 20;
-/// How many stops are given up for that.
-const TRIES: usize = 8;
+const PATIENCE: usize = 3;
+/// How many stops are given up for that in all.
+const TRIES: usize = 12;
 
 /// The copy while it is made.
 struct Copy<'t> {
@@ -96,7 +97,7 @@ pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
         })?;
         let rest = copy.rest(Some(&tracker))?;
         // A moment in which it writes to much is followed by another one.
-        if rest.bytes() > BOUND && tries < TRIES {
+        if rest.bytes() > BOUND << (tries / PATIENCE) && tries < TRIES {
             tries += 1;
             target.give_up(frozen, false);
             target.check()?;

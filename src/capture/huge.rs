@@ -102,3 +102,21 @@ pub fn from_pool(pid: i32, maps: &[Mapping]) -> u64 {
     let of_pool = |m: &&Mapping| m.clean() == b"/anon_hugepage" || pools.contains(&m.file.0);
     maps.iter().filter(|m| !m.shared && m.has_file()).filter(of_pool).map(Mapping::bytes).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What has ended, or freed its memory, has nothing that stayed split.
+    #[test]
+    fn what_is_gone_is_not_split() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("sleep");
+        let pid = child.id() as i32;
+        let pages = PageMap::open(pid).expect("its page map");
+        let before = [(64 * HUGE, 96 * HUGE)];
+        assert_eq!(collapse(pid, &before, &pages), Collapsed::default());
+        child.kill().expect("kill");
+        child.wait().expect("its end");
+        assert_eq!(collapse(pid, &before, &pages), Collapsed::default());
+    }
+}

@@ -122,9 +122,17 @@ pub fn is_vm_file(path: &str) -> bool {
     name == "libjvm.so" || name.ends_with(".jsa")
 }
 
-/// Whether it is the JVM's own library, which makes a process one.
+/// Whether it is of a file that is called as the JVM's own library.
 pub fn is_libjvm(m: &Mapping) -> bool {
     m.clean().ends_with(b"/libjvm.so")
+}
+
+/// The first mapping of each libjvm.so that is loaded as a library, which makes a process a JVM:
+/// with code that may run, unlike in a program that only reads the file, as rjcore itself does.
+pub fn libjvms(maps: &[Mapping]) -> impl Iterator<Item = &Mapping> {
+    let runs = |file| maps.iter().any(|m| m.file == file && m.flags & 1 != 0);
+    let is_first = |m: &&Mapping| m.offset == 0 && is_libjvm(m);
+    maps.iter().filter(move |m| is_first(m) && runs(m.file))
 }
 
 /// Whether the file holds the VM's performance counters: its start, its arguments.
@@ -290,6 +298,19 @@ mod tests {
         let modules = "9f00-af00 r--s 00000000 fe:00 9 /jdk/lib/modules (deleted)";
         assert_eq!(needed(&[archive, modules]), [true, false]);
         assert_eq!(kinds(&[modules]), [Kind::SharedFile]);
+    }
+
+    #[test]
+    fn libraries_that_run() {
+        let maps = [
+            one("1000-2000 r--p 00000000 fe:00 5 /a/libjvm.so"),
+            one("2000-3000 r-xp 00001000 fe:00 5 /a/libjvm.so"),
+            one("4000-5000 r--p 00000000 fe:00 6 /b/libjvm.so"),
+            one("6000-7000 r-xp 00000000 fe:00 7 /c/libjvm.so (deleted)"),
+            one("8000-9000 r-xp 00000000 fe:00 8 /c/libc.so"),
+        ];
+        let starts: Vec<u64> = libjvms(&maps).map(|m| m.start).collect();
+        assert_eq!(starts, [0x1000, 0x6000]);
     }
 
     #[test]

@@ -340,6 +340,22 @@ mod tests {
         assert_eq!(pieces, want);
     }
 
+    /// However many there are: what lies between the nearest is then told as not saved, too.
+    #[test]
+    fn many_unreadable_stretches() {
+        let m = Mapping::plain(0x100_0000, 0x200_0000);
+        let saved = Saved { runs: vec![(0x100_0000, 0x200_0000)], rest_is_zero: true };
+        let layout = lay(100, &[(m, saved, Holder::Memory)], &[]);
+        let bad: Ranges =
+            (0..1000u64).map(|i| 0x100_0000 + i * 0x3000).map(|a| (a, a + PAGE)).collect();
+        let (front, told) = layout.front(&[0; 100], &bad);
+        assert_eq!(front.len() as u64, layout.notes.0 + 100);
+        assert!(told.len() > 1 && told.len() <= SPARE, "{}", told.len());
+        assert!(bad.iter().all(|b| told.iter().any(|t| t.0 <= b.0 && b.1 <= t.1)));
+        let few = [(0x100_1000, 0x100_2000)];
+        assert_eq!(layout.front(&[0; 100], &few).1, few);
+    }
+
     #[test]
     fn unreadable_stretches_are_not_saved() {
         let load = Load { start: 0x1000, memsz: 0x8000, filesz: 0x6000, offset: 0x100, flags: 6 };

@@ -117,6 +117,18 @@ impl Thread {
 mod tests {
     use super::*;
 
+    /// A process that was killed is on its way out, waited for or not.
+    #[test]
+    fn a_process_that_ends() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("sleep");
+        let pid = child.id() as i32;
+        assert!(!is_ending(pid));
+        child.kill().expect("kill");
+        assert!(is_ending(pid));
+        child.wait().expect("its end");
+        assert!(is_ending(pid));
+    }
+
     #[test]
     fn facts_of_ourselves() {
         let own = std::process::id() as i32;

@@ -14,7 +14,7 @@ use super::cgroup::frozen;
 use super::fork::{Child, flagged};
 use super::freeze::{self, Frozen, Patience, Stopped};
 use super::image::Image;
-use super::maps::{self, Mapping, is_libjvm};
+use super::maps::{self, Mapping, libjvms};
 use super::notes::ThreadState;
 use super::pages::PageMap;
 use super::plan::{Holder, Saved};
@@ -125,7 +125,7 @@ impl<'a> Target<'a> {
         let maps = maps::read(pid).map_err(denied)?;
         let memory = File::open(format!("/proc/{pid}/mem")).map_err(denied)?;
         let pages = PageMap::open(pid).map_err(denied)?;
-        if !maps.iter().any(is_libjvm) {
+        if libjvms(&maps).next().is_none() {
             let what = refusal::no_jvm(&facts.stat.comm);
             let what = format!("{what}; for another program use gdb's gcore");
             return Err(Error::Capture { pid, what });
@@ -175,7 +175,7 @@ impl<'a> Target<'a> {
 
     /// `maps` are still those of the program that was looked at.
     pub(super) fn same_program(&self, maps: &[Mapping]) -> Result<()> {
-        let libjvm = |maps: &[Mapping]| maps.iter().find(|m| is_libjvm(m)).map(|m| m.start);
+        let libjvm = |maps: &[Mapping]| libjvms(maps).next().map(|m| m.start);
         match libjvm(maps) == libjvm(&self.maps) {
             true => Ok(()),
             // A process that was killed has no mappings.
@@ -238,7 +238,7 @@ impl<'a> Target<'a> {
     }
 
     /// Stops all threads; where a collection is under way then, lets them run on and waits for
-    /// another moment, up to `retries` times. `last` is what is to be done once all is ready for
+    /// another moment, up to `retries` times. `last` is what is to be done just before
     /// the stop.
     pub(super) fn freeze(
         &self,
@@ -251,8 +251,9 @@ impl<'a> Target<'a> {
                 std::thread::sleep(LOOK);
             }
             let patience = self.patience();
-            let mut frozen = Frozen::seized(self.pid, &patience)?;
+            // Before any thread is ours: from then on one that meets a signal stands still.
             last()?;
+            let mut frozen = Frozen::seized(self.pid, &patience)?;
             frozen.stop(&patience)?;
             let caught = self.is_collecting();
             if caught == Some(true) && self.given_up().collecting < self.options.retries {

@@ -356,6 +356,67 @@ mod tests {
         assert!(jobs.iter().flat_map(|j| &j.pieces).all(|p| p.addr == p.at + (1 << 40)));
     }
 
+    /// A file in memory.
+    struct Bytes(Vec<u8>);
+
+    impl Write for Bytes {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            self.0.write(buf)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl CoreOut for Bytes {
+        fn skip(&mut self, zeros: u64) -> io::Result<()> {
+            self.0.resize(self.0.len() + zeros as usize, 0);
+            Ok(())
+        }
+
+        fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<bool> {
+            self.0[at as usize..][..bytes.len()].copy_from_slice(bytes);
+            Ok(true)
+        }
+
+        fn restart(&mut self) -> io::Result<bool> {
+            self.0.clear();
+            Ok(true)
+        }
+    }
+
+    /// Pages that were there and were read as zero because they no longer are count as not saved;
+    /// a source that is no more is an error of its own.
+    #[test]
+    fn what_was_lost_is_no_zero() {
+        use crate::capture::maps::Mapping;
+        use crate::capture::plan::{Saved, lay};
+        let m = Mapping::plain(0x10000, 0x20000);
+        let saved = Saved { runs: vec![(0x10000, 0x20000)], rest_is_zero: true };
+        let layout = lay(0, &[(m, saved, Holder::Memory)], &[]);
+        let how = Writing { zstd: None, threads: 2, progress: &|_| {} };
+        // The third page cannot be read, the fifth and sixth were taken away.
+        let read: Source<'_> =
+            &|_, addr, buf| match addr <= 0x12000 && 0x12000 < addr + buf.len() as u64 {
+                true => Err(io::ErrorKind::Other.into()),
+                false => {
+                    buf.fill(u8::from(!(0x14000..0x16000).contains(&addr)));
+                    Ok(())
+                }
+            };
+        let lost = || Ok(vec![(0x14000, 0x16000)]);
+        let pages = Pages { read, is_alive: &|| true, lost: &lost };
+        let mut out = Bytes(Vec::new());
+        let written = write(&mut out, &layout, &[], &[], &pages, &how).expect("a core");
+        assert_eq!(written.bad, [(0x12000, 0x13000), (0x14000, 0x16000)]);
+        let (front, _) = layout.front(&[], &written.bad);
+        assert_eq!(out.0[..front.len()], front);
+        let pages = Pages { is_alive: &|| false, ..pages };
+        let e = write(&mut Bytes(Vec::new()), &layout, &[], &[], &pages, &how).expect_err("killed");
+        assert!(e.downcast::<SourceLost>().is_ok());
+    }
+
     #[test]
     fn zeros_are_seen() {
         let mut page = vec![0; 4096];

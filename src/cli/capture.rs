@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::progress::Progress;
+use super::who::Who;
 use super::{Outcome, print_json, tell};
 use crate::capture::{self, CoreOut, Method, Options, Probe, Report, maps};
 use crate::corefile::{CoreFile, OpenOptions, Sysroot};
@@ -50,9 +51,9 @@ enum Snapshot {
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The JVM's process id
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
-    pid: i32,
+    /// The JVM's process id, or its main class
+    #[arg(value_name = "PID")]
+    pid: Who,
     /// Where to write the core [default: core.PID, with --zstd core.PID.zst]; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<OsString>,
@@ -260,9 +261,10 @@ struct Summary {
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
+        let pid = self.pid.pid()?;
         let name = self.output.clone().unwrap_or_else(|| {
             let end = if self.zstd.is_some() { ".zst" } else { "" };
-            format!("core.{}{end}", self.pid).into()
+            format!("core.{pid}{end}").into()
         });
         let target = Target::new(&name, self.overwrite);
         if self.json && target == Target::Stdout {
@@ -278,9 +280,15 @@ impl Args {
         };
         let directory = directory.map_or_else(|| PathBuf::from("."), Path::to_owned);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let report = self.how.capture(self.pid, self.zstd, threads, &directory, &mut sink)?;
+        let report = self.how.capture(pid, self.zstd, threads, &directory, &mut sink)?;
         sink.sync()?;
-        let (check, check_says) = self.check(&sink, &name, threads);
+        let (mut check, mut check_says) = self.check(&sink, &name, threads);
+        if check == Some(Verdict::SelfContained) && !report.unreadable.is_empty() {
+            check = Some(Verdict::Gaps);
+            check_says =
+                "gaps: what could not be read is not in the core; rjcore dump does not need it"
+                    .into();
+        }
         let disk_bytes = sink.disk_bytes();
         // A heap that this rjcore cannot read yet is in the core all the same.
         let fine = matches!(check, None | Some(Verdict::SelfContained | Verdict::Unsupported));

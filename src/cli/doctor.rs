@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::capture::How;
 use super::inside::look;
 use super::source::Opened;
+use super::who::Who;
 use super::{Outcome, print, print_json};
 use crate::error::{Error, Result};
 use crate::live::diagnosis::{Diagnosis, Verdict};
@@ -35,9 +36,9 @@ Exit codes:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The JVM's process id
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
-    pid: i32,
+    /// The JVM's process id, or its main class
+    #[arg(value_name = "PID")]
+    pid: Who,
     /// If a safepoint is not reached, take a snapshot as rjcore capture does, which stops the JVM
     /// for a moment, and show where the threads are that hold it up
     #[arg(long)]
@@ -58,7 +59,7 @@ struct Report<'d> {
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
-        let diagnosis = examine(self.pid, true, look).diagnosis;
+        let diagnosis = examine(self.pid.pid()?, true, look).diagnosis;
         let stacks = match self.stack && !diagnosis.holders.is_empty() {
             true => Some(self.stacks(&diagnosis)?),
             false => None,
@@ -82,7 +83,7 @@ impl Args {
     fn stacks(&self, diagnosis: &Diagnosis) -> Result<String> {
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let (file, _) = How::default().capture_unlinked(self.pid, threads, &Target::Stdout)?;
+        let (file, _) = How::default().capture_unlinked(diagnosis.pid, threads, &Target::Stdout)?;
         let opened = Opened::captured(Path::new("the snapshot"), file)?;
         opened.with_heap(|heap| {
             let options = Options {

@@ -1,5 +1,6 @@
 //! `rjcore dump`: the heap as HPROF, of a core or of a live JVM.
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use serde::Serialize;
 use super::capture::{How, report_text};
 use super::progress::Progress;
 use super::source::{Files, Opened, Source, check_output};
+use super::who::{self, Who};
 use super::{Outcome, print_json, tell};
 use crate::capture::Report;
 use crate::error::{Error, Result};
@@ -37,13 +39,14 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The core: gcore's or the kernel's, also zstd-compressed, or a bundle (.tar, .tar.zst)
+    /// The core: gcore's or the kernel's, plain or compressed (zstd, gzip, xz, lz4, bzip2), or a
+    /// bundle with it (tar, also compressed, or zip); `-` is standard input. A number or a main
+    /// class without such a file is --pid
     #[arg(value_name = "CORE", required_unless_present = "pid")]
     core: Option<PathBuf>,
-    /// Dump a live JVM: take a snapshot of it, dump that, keep no core
+    /// Dump a live JVM, by process id or main class: take a snapshot, dump that, keep no core
     #[arg(long, value_name = "PID", conflicts_with_all = ["core", "jvm", "sysroot"])]
-    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
-    pid: Option<i32>,
+    pid: Option<Who>,
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
@@ -84,7 +87,12 @@ struct Summary {
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
-        let target = Target::new(&self.output_name(), self.overwrite);
+        let pid = match (&self.pid, &self.core) {
+            (Some(who), _) => Some(who.pid()?),
+            (None, Some(core)) => who::live(core)?,
+            (None, None) => None,
+        };
+        let target = Target::new(&self.output_name(pid), self.overwrite);
         if self.json && target == Target::Stdout {
             return Err(Error::Usage(
                 "--json and `-o -` both want standard output; give a file with -o FILE".into(),
@@ -93,7 +101,7 @@ impl Args {
         let started = Instant::now();
         check_output(self.core.as_deref(), &target)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
-        let (opened, capture) = self.open(&target)?;
+        let (opened, capture) = self.open(pid, &target)?;
         let (summary, bytes_written) = opened.with_heap(|heap| self.write(heap, &target))?;
         let (core, missing) = (&opened.core, &opened.missing);
         let gaps = Gaps::new(&summary.walk, &summary.damaged, core.truncation(), missing)
@@ -120,21 +128,21 @@ impl Args {
 
     /// The name that was asked for, or the core's own with another end; of a live JVM the one that
     /// HotSpot itself takes. The current directory is as good a place as for a core.
-    fn output_name(&self) -> OsString {
+    fn output_name(&self, pid: Option<i32>) -> OsString {
         if let Some(name) = &self.output {
             return name.clone();
         }
-        let mut name = match (&self.core, self.pid) {
-            (Some(core), _) => OsString::from(plain_name(core)),
-            (None, pid) => format!("java_pid{}", pid.unwrap_or_default()).into(),
+        let mut name = match (pid, &self.core) {
+            (Some(pid), _) => format!("java_pid{pid}").into(),
+            (None, core) => OsString::from(plain_name(core.as_deref().unwrap_or("".as_ref()))),
         };
         name.push(if self.gz.is_some() { ".hprof.gz" } else { ".hprof" });
         name
     }
 
     /// The core, and how it was taken if that was done just now.
-    fn open(&self, target: &Target) -> Result<(Opened, Option<Report>)> {
-        match (&self.core, self.pid) {
+    fn open(&self, pid: Option<i32>, target: &Target) -> Result<(Opened, Option<Report>)> {
+        match (&self.core, pid) {
             (_, Some(pid)) => {
                 let (file, report) =
                     self.how.capture_unlinked(pid, self.files.threads(), target)?;
@@ -143,7 +151,8 @@ impl Args {
                 Ok((Opened::captured(Path::new(&name), file)?, Some(report)))
             }
             (Some(core), None) => {
-                let source = Source { core: core.clone(), files: self.files.clone() };
+                let (core, files) = (core.clone(), self.files.clone());
+                let source = Source { core, files, snapshot: Cell::new(0) };
                 Ok((source.open()?, None))
             }
             (None, None) => Err(Error::Usage("give a CORE, or --pid PID".into())),

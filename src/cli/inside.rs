@@ -12,6 +12,7 @@ use memmap2::{Mmap, MmapMut};
 use crate::capture::maps::{self, Mapping};
 use crate::corefile::Memory;
 use crate::hotspot::flags::address;
+use crate::hotspot::has_heap;
 use crate::live::inside::Inside;
 use crate::live::target::Target;
 use crate::symbols::Library;
@@ -41,7 +42,7 @@ fn of(memory: &File, maps: &[Mapping], libjvm: &Mapping) -> Option<Inside> {
     let fields = Fields::load(&tables);
     let flag = |name| address(&mem, &tables, &fields, name);
     let is_disabled = mem.u8(flag("DisableAttachMechanism")?).ok()? != 0;
-    let has_made_vm = mem.u64(fields.collected_heap.opt()?).ok()? != 0;
+    let has_made_vm = has_heap(&mem, &tables)?;
     let temp = flag("AltTempDir").and_then(|at| text(memory, mem.u64(at).ok()?));
     Some(Inside { libjvm: libjvm.start, has_made_vm, is_disabled, temp })
 }

@@ -15,6 +15,7 @@ mod ps;
 mod source;
 mod stack;
 mod trim;
+mod who;
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

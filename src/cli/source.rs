@@ -6,12 +6,14 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::capture::{How, report_text};
 use super::progress::Progress;
-use super::tell;
+use super::{tell, who};
 use crate::corefile::{CoreFile, Missing, OpenOptions, Sysroot};
 use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::hotspot::Vm;
+use crate::output::interrupt;
 use crate::output::report::{MissingFile, clean, first_lines};
 use crate::output::sink::{Sink, Target};
 
@@ -23,11 +25,15 @@ const PER_CPU: usize = 4;
 #[derive(Debug, clap::Args)]
 pub struct Source {
     /// The core: gcore's or the kernel's, plain or compressed (zstd, gzip, xz, lz4, bzip2), or a
-    /// bundle with it (tar, also compressed, or zip); `-` is standard input
+    /// bundle with it (tar, also compressed, or zip); `-` is standard input. A live JVM's process
+    /// id or main class does, too: a snapshot is taken and not kept
     #[arg(value_name = "CORE")]
     pub core: PathBuf,
     #[command(flatten)]
     pub files: Files,
+    /// Bytes of the snapshot that was taken instead of a core.
+    #[arg(skip)]
+    pub snapshot: Cell<u64>,
 }
 
 /// What goes with a core.
@@ -71,12 +77,15 @@ impl Source {
 
     /// Bytes of the core as it lies on the disk.
     pub fn bytes(&self) -> u64 {
-        std::fs::metadata(&self.core).map_or(0, |m| m.len())
+        std::fs::metadata(&self.core).map_or(self.snapshot.get(), |m| m.len())
     }
 
     /// Opens the core and lays files under it. Without a list of mapped files the core
     /// itself is still answered, for `info`.
     pub fn open_core(&self) -> Result<(CoreFile, Result<Vec<Missing>>)> {
+        if let Some(pid) = who::live(&self.core)? {
+            return self.take(pid);
+        }
         let progress = Progress::new("unpacking", self.bytes());
         let seen = Cell::new(0);
         let unpacked = |done: u64, _total: u64| {
@@ -87,6 +96,18 @@ impl Source {
         progress.finish();
         let missing = core.lay_backing_files(&self.files.sysroot());
         Ok((core, missing))
+    }
+
+    /// Takes a snapshot of a live JVM, as `dump --pid` does.
+    fn take(&self, pid: i32) -> Result<(CoreFile, Result<Vec<Missing>>)> {
+        interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
+        let how = How::default();
+        let (file, report) = how.capture_unlinked(pid, self.threads(), &Target::Stdout)?;
+        tell(&report_text(&report));
+        self.snapshot.set(report.core_bytes);
+        let name = format!("the snapshot of process {pid}");
+        let opened = Opened::captured(Path::new(&name), file)?;
+        Ok((opened.core, Ok(opened.missing)))
     }
 
     /// Opens the core and lays files under it.

@@ -116,7 +116,10 @@ impl CoreFile {
                 let mut tried = Vec::new();
                 let mut why = String::new();
                 let found = match &given {
-                    Some(c) if is_jvm => Some(c.again()),
+                    // Of several, it is one.
+                    Some(c) if is_jvm && self.judge(&mapping, &c.map, || None).is_ok() => {
+                        Some(c.again())
+                    }
                     _ => self.search(&mapping, sysroot, &mut tried, &mut why),
                 };
                 last = Some((mapping.path.clone(), found, tried, why));
@@ -224,11 +227,15 @@ impl CoreFile {
         let found = file_build_id(&map).map_err(|why| {
             Error::Usage(format!("{}: {why}; --jvm takes a libjvm.so", path.display()))
         })?;
-        let proven = match self.libjvm_build_id() {
-            Some(expected) if found.as_deref() != Some(expected) => {
+        let all: Vec<String> = self.libjvms().filter_map(|m| self.build_id_of(&m.path)).collect();
+        let proven = match all.first() {
+            Some(_) if !all.iter().any(|id| Some(id) == found.as_ref()) => {
                 let found = found.unwrap_or_else(|| "(none)".into());
-                let expected = expected.to_owned();
-                return Err(Error::WrongJvm { path: path.into(), found, expected });
+                return Err(Error::WrongJvm {
+                    path: path.into(),
+                    found,
+                    expected: all.join(" or "),
+                });
             }
             Some(_) => true,
             None => {
@@ -335,8 +342,8 @@ impl CoreFile {
     ) -> Result<bool, String> {
         if mapping.file_name() == "libjvm.so" {
             let found = file_build_id(file)?;
-            return match self.libjvm_build_id() {
-                Some(_) => self.same_build(found.as_deref()),
+            return match self.build_id_of(&mapping.path) {
+                Some(expected) => same_build(&expected, found.as_deref()),
                 None => self.same_dynamic(&mapping.path, file),
             };
         }
@@ -357,22 +364,35 @@ impl CoreFile {
             return self.same_dynamic(&mapping.path, file);
         }
         // A CDS archive has no build-id, but it is of one make with the libjvm beside it.
+        let jvms = || self.libjvms().filter_map(|m| self.build_id_of(&m.path));
         match beside() {
-            Some(jvm) => self
-                .same_build(file_build_id(&jvm)?.as_deref())
-                .map_err(|e| format!("of another JDK: the libjvm.so beside it has {e}")),
+            Some(jvm) => {
+                let found = file_build_id(&jvm)?;
+                let is_one = jvms().any(|id| found.as_ref() == Some(&id));
+                match jvms().next() {
+                    Some(expected) if !is_one => same_build(&expected, found.as_deref())
+                        .map_err(|e| format!("of another JDK: the libjvm.so beside it has {e}")),
+                    expected => Ok(expected.is_some()),
+                }
+            }
             None => Ok(false),
         }
     }
 
-    fn same_build(&self, found: Option<&str>) -> Result<bool, String> {
-        match self.libjvm_build_id() {
-            Some(expected) if found != Some(expected) => Err(format!(
-                "build-id {}, the core's libjvm.so has {expected}",
-                found.unwrap_or("(none)")
-            )),
-            expected => Ok(expected.is_some()),
-        }
+    /// The build-id that the core's memory shows of the libjvm.so at `path`.
+    fn build_id_of(&self, path: &str) -> Option<String> {
+        let base = self.libjvms().find(|m| m.path == path)?;
+        read_build_id(&self.memory, base.start).ok().flatten()
+    }
+}
+
+fn same_build(expected: &str, found: Option<&str>) -> Result<bool, String> {
+    match found {
+        Some(found) if found == expected => Ok(true),
+        _ => Err(format!(
+            "build-id {}, the core's libjvm.so has {expected}",
+            found.unwrap_or("(none)")
+        )),
     }
 }
 

@@ -400,9 +400,15 @@ impl CoreFile {
         self.truncation.as_ref()
     }
 
-    /// The mapping of libjvm.so's first byte: its ELF header, and base for its addresses.
+    /// The mapping of libjvm.so's first byte: its ELF header, and base for its addresses. Of
+    /// several the first.
     pub fn libjvm(&self) -> Option<&FileMapping> {
-        self.mappings.iter().find(|m| m.file_offset == 0 && m.file_name() == "libjvm.so")
+        self.libjvms().next()
+    }
+
+    /// Each libjvm.so: more than one where a launcher probed several.
+    pub fn libjvms(&self) -> impl Iterator<Item = &FileMapping> {
+        self.mappings.iter().filter(|m| m.file_offset == 0 && m.file_name() == "libjvm.so")
     }
 
     /// Where libjvm.so starts in the process.

@@ -92,6 +92,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a VM was made that has these tables; `None` if that cannot be read.
+pub fn has_heap(mem: &Memory, tables: &Tables) -> Option<bool> {
+    Some(mem.u64(Fields::load(tables).collected_heap.opt()?).ok()? != 0)
+}
+
 /// The VM in a core.
 #[derive(Debug)]
 pub struct Vm<'a> {
@@ -121,6 +126,8 @@ pub struct Vm<'a> {
     pub archive: Option<(u64, u64)>,
     /// When the core was taken, in ms since 1970, where it says so.
     pub taken_ms: Option<u64>,
+    /// Where an OSThread has the kernel's id of its thread, if that is known.
+    pub osthread_id: Option<u64>,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
 }
@@ -129,19 +136,31 @@ impl<'a> Vm<'a> {
     /// Finds libjvm in the core and its tables.
     pub fn tables(core: &CoreFile) -> Result<(Library, Tables)> {
         let mem = core.memory();
-        let base = core.libjvm().ok_or_else(|| {
+        let none = || {
             Error::NoJvm(format!(
                 "{}: no libjvm.so among the files that the process had mapped: \
                  it is not the core of a HotSpot JVM",
                 core.path().display()
             ))
-        })?;
-        let read = || {
-            let library = Library::read(mem, base.start, "gHotSpotVM")?;
+        };
+        let read = |base: u64| -> Result<(Library, Tables)> {
+            let library = Library::read(mem, base, "gHotSpotVM")?;
             let tables = Tables::read(mem, &library)?;
             Ok((library, tables))
         };
-        read().map_err(|e| core.lost_libjvm_data().map_or(e, Error::NoJvm))
+        // Of several, the one that made a VM; else the first that can be read.
+        let mut first = None;
+        for libjvm in core.libjvms() {
+            let read = read(libjvm.start);
+            if read.as_ref().is_ok_and(|(_, tables)| has_heap(mem, tables) == Some(true)) {
+                return read;
+            }
+            let is_better = |first: &Result<_>| first.is_err() && read.is_ok();
+            if first.as_ref().is_none_or(is_better) {
+                first = Some(read);
+            }
+        }
+        first.ok_or_else(none)?.map_err(|e| core.lost_libjvm_data().map_or(e, Error::NoJvm))
     }
 
     /// Finds libjvm in the core and reads the VM's metadata.
@@ -158,7 +177,15 @@ impl<'a> Vm<'a> {
             e => e,
         };
         let flags = Flags::read(mem, &tables, &fields).map_err(named)?;
-        gc::check(&flags).map_err(|e| Error::Unsupported(format!("{}: {e}", version.text())))?;
+        // Without a VM no collector was chosen.
+        if !gc::is_chosen(&flags) && has_heap(mem, &tables) == Some(false) {
+            return Err(Error::NoJvm(format!(
+                "{}: libjvm.so is loaded, and no VM was made with it, at least not yet",
+                core.path().display()
+            )));
+        }
+        gc::check(&flags, &fields)
+            .map_err(|e| Error::Unsupported(format!("{}: {e}", version.text())))?;
         let pointers = Pointers::read(mem, &tables, &fields, &flags).map_err(named)?;
         let barrier = Barrier::read(mem, &tables, &fields, &flags, &pointers).map_err(named)?;
         let reader = Reader { mem, fields: &fields, pointers, barrier: &barrier };
@@ -169,7 +196,7 @@ impl<'a> Vm<'a> {
             .zip(bound(fields.archive_top))
             .filter(|(base, top)| base < top);
         let taken_ms = core.origin().map(|o| o.captured_ms);
-        Ok(Vm {
+        let mut vm = Vm {
             mem,
             library,
             tables,
@@ -183,8 +210,11 @@ impl<'a> Vm<'a> {
             classes,
             archive,
             taken_ms,
+            osthread_id: None,
             damaged,
-        })
+        };
+        vm.osthread_id = threads::osthread_id(&vm);
+        Ok(vm)
     }
 
     /// The facts that structure readers share.

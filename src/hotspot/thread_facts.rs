@@ -6,10 +6,10 @@ use super::Vm;
 use super::klass::Kind;
 use super::threads::JavaThread;
 use super::unexported::threads::{
-    BEING_BEFORE_FULLY_INITIALIZED, CLASS_WAITS, STATE_BEFORE_INTERRUPTED, STATES, STATUS,
+    BEING_BEFORE_FULLY_INITIALIZED, CLASS_WAITS, STATE_BEFORE_INTERRUPTED, STATES, STATUS, TIMER,
+    UNNAMED,
 };
 use crate::corefile::ThreadNote;
-use crate::vmstructs::Field;
 
 /// JavaThread has about 2 KB.
 const MAX_THREAD: u64 = 1 << 14;
@@ -17,9 +17,6 @@ const MAX_THREAD: u64 = 1 << 14;
 const MAX_TCB: u64 = 0x1000;
 /// Names of threads.
 const MAX_NAME: u64 = 256;
-
-/// `WatcherThread::name`.
-const TIMER: &str = "VM Periodic Task Thread";
 
 /// Whether `kernel` is how the kernel may know a thread of this name: its first 15 bytes, or from
 /// 26 on its beginning and its end with two dots between.
@@ -76,6 +73,8 @@ pub struct VmThread {
     pub tid: i32,
     /// OSThread::_state, in words.
     pub state: Option<&'static str>,
+    /// HotSpot's own thread dumps list it.
+    pub listed: bool,
 }
 
 impl Vm<'_> {
@@ -162,7 +161,7 @@ impl Vm<'_> {
         let (_, words) = note.registers();
         let fs = *words.get(FS_BASE).filter(|_| words.len() == 27)?;
         let f = &self.fields;
-        let (osthread, id) = (f.thread_osthread.opt()?, f.osthread_id.opt()?);
+        let (osthread, id) = (f.thread_osthread.opt()?, self.osthread_id?);
         let is_thread = |t: &u64| -> Option<bool> {
             let os = self.mem.u64(t.wrapping_add(osthread)).ok().filter(|o| *o > 0x1000)?;
             Some(self.mem.i32(os.wrapping_add(id)).ok()? == note.tid)
@@ -182,17 +181,23 @@ impl Vm<'_> {
     ) -> Vec<VmThread> {
         let ids: HashSet<u32> = threads.iter().map(|t| t.tid).collect();
         let java: HashSet<u64> = threads.iter().map(|t| t.addr).collect();
+        // That of the process: threads have it that nobody named.
+        let inherited = self.notes.all().iter().map(|n| n.tid).min().and_then(&kernel_name);
         let mut out: Vec<VmThread> = self
             .notes
             .all()
             .iter()
             .filter(|n| !ids.contains(&(n.tid as u32)))
-            .filter_map(|n| self.vm_thread(n, kernel_name(n.tid)))
+            .filter_map(|n| self.vm_thread(n, kernel_name(n.tid), inherited.as_deref()))
             .filter(|t| t.addr == 0 || !java.contains(&t.addr))
             .collect();
         // The thread that started the process only waits for the VM's end: it is no Thread.
         if out.iter().any(|t| t.addr != 0) {
             out.retain(|t| t.addr != 0);
+        }
+        let nameless = out.iter().filter(|t| t.name.is_empty()).count();
+        for t in out.iter_mut().filter(|t| t.name.is_empty()) {
+            t.name = if nameless == 1 { TIMER } else { "(a thread of the VM)" }.into();
         }
         match self.fields.klass_mirror.is_oop() {
             // 8: the VM thread, then the collector's, then the timer.
@@ -202,31 +207,41 @@ impl Vm<'_> {
         out
     }
 
-    fn vm_thread(&self, note: &ThreadNote, kernel: Option<String>) -> Option<VmThread> {
+    fn vm_thread(
+        &self,
+        note: &ThreadNote,
+        kernel: Option<String>,
+        inherited: Option<&str>,
+    ) -> Option<VmThread> {
         let addr = self.thread_of(note);
-        let name = |addr: u64| {
-            let text = |f: Field| {
-                let p = self.mem.u64(addr.wrapping_add(f.opt()?)).ok()?;
-                let bytes = self.mem.cstr(p, MAX_NAME).ok().filter(|b| b.len() > 2)?;
-                let plain = bytes.iter().all(|b| (b' '..0x7f).contains(b));
-                plain.then(|| String::from_utf8_lossy(bytes).into_owned())
-            };
-            text(self.fields.named_thread_name)
-        };
-        // The timer's thread has no name of its own: watcherThread.cpp.
-        let full = |kernel: &str| match shortened(TIMER, kernel) {
-            true => TIMER.to_owned(),
-            false => kernel.to_owned(),
-        };
-        let known = addr.and_then(name);
-        let name = match (&known, &kernel) {
-            (Some(known), Some(kernel)) if !shortened(known, kernel) => full(kernel),
-            (Some(known), _) => known.clone(),
-            (None, Some(kernel)) => full(kernel),
-            (None, None) => return None,
+        let kernel = kernel.as_deref();
+        let unnamed = UNNAMED.iter().find(|u| kernel.is_some_and(|k| shortened(u.0, k)));
+        // Where it is no NamedThread, something else may lie there.
+        let own = addr.and_then(|a| self.named_thread(a));
+        let own =
+            own.filter(|own| unnamed.is_none_or(|_| kernel.is_some_and(|k| shortened(own, k))));
+        let (name, listed) = match (own, unnamed, kernel) {
+            (Some(own), ..) => (own, true),
+            (None, Some((name, listed)), _) => ((*name).to_owned(), *listed),
+            (None, None, Some(k)) if addr.is_some() && Some(k) == inherited => {
+                (TIMER.to_owned(), true)
+            }
+            (None, None, Some(k)) => (k.to_owned(), true),
+            // Of those without a name the timer alone is in all VMs.
+            (None, None, None) if addr.is_some() => (String::new(), true),
+            (None, None, None) => return None,
         };
         let state = addr.and_then(|a| self.os_state_text(a));
-        Some(VmThread { addr: addr.unwrap_or(0), name, tid: note.tid, state })
+        Some(VmThread { addr: addr.unwrap_or(0), name, tid: note.tid, state, listed })
+    }
+
+    /// `NamedThread::_name` of the Thread at `addr`, if it looks like a name.
+    fn named_thread(&self, addr: u64) -> Option<String> {
+        let name = self.fields.named_thread_name.opt()?;
+        let name = self.mem.u64(addr.wrapping_add(name)).ok()?;
+        let bytes = self.mem.cstr(name, MAX_NAME).ok().filter(|b| b.len() > 2)?;
+        let plain = bytes.iter().all(|b| (b' '..0x7f).contains(b));
+        plain.then(|| String::from_utf8_lossy(bytes).into_owned())
     }
 }
 

@@ -5,10 +5,16 @@
 use super::Vm;
 use super::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
 use super::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
+use crate::corefile::ThreadNote;
 use crate::error::{Error, Result};
 
 /// More threads than Linux allows by default.
 const MAX_THREADS: u32 = 1 << 22;
+
+/// Threads that prove where an OSThread has its id.
+const MAX_COMPARED: usize = 64;
+/// An OSThread has about 200 bytes.
+const MAX_OSTHREAD: u64 = 1 << 10;
 
 /// One JavaThread.
 #[derive(Debug, Clone)]
@@ -164,9 +170,12 @@ impl ThreadReader<'_> {
         let end = tlab(f.tlab_end.get()?)?;
         let tlab_gap = (start != 0 && start <= top && top <= end)
             .then(|| (top, end.saturating_add(self.reserve)));
-        let tid = || {
-            let os = vm.mem.u64(at(f.thread_osthread.opt()?)).ok()?;
-            vm.mem.u32(os.wrapping_add(f.osthread_id.opt()?)).ok()
+        let tid = || match vm.osthread_id {
+            Some(id) => {
+                let os = vm.mem.u64(at(f.thread_osthread.opt()?)).ok()?;
+                vm.mem.u32(os.wrapping_add(id)).ok()
+            }
+            None => note_of(vm, addr).map(|n| n.tid as u32),
         };
         let state = f.thread_state.opt().and_then(|o| vm.mem.i32(at(o)).ok()).unwrap_or(-1);
         let visible = object != 0 && alive;
@@ -181,6 +190,34 @@ impl ThreadReader<'_> {
             tlab_gap,
         })
     }
+}
+
+/// The registers of the thread whose stack the JavaThread at `addr` has.
+fn note_of<'v>(vm: &Vm<'v>, addr: u64) -> Option<&'v ThreadNote> {
+    let (base, size) = (vm.fields.thread_stack_base.opt()?, vm.fields.thread_stack_size.opt()?);
+    let word = |offset: u64| vm.mem.u64(addr.wrapping_add(offset)).ok();
+    let high = word(base)?;
+    let low = high.checked_sub(word(size)?)?;
+    vm.notes.within(low, high).next()
+}
+
+/// The offset of `OSThread::_thread_id`. The tables of the Zero VM lack it: there it is the first
+/// that holds the kernel's id in each thread's OSThread.
+pub fn osthread_id(vm: &Vm) -> Option<u64> {
+    if let Some(known) = vm.fields.osthread_id.opt() {
+        return Some(known);
+    }
+    let osthread = vm.fields.thread_osthread.opt()?;
+    let known = list(vm, &mut Vec::new()).ok()?.into_iter().filter_map(|thread| {
+        let os = vm.mem.u64(thread.wrapping_add(osthread)).ok()?;
+        Some((os, note_of(vm, thread)?.tid))
+    });
+    let known: Vec<(u64, i32)> = known.take(MAX_COMPARED).collect();
+    let size = vm.tables.size_of("OSThread")?.min(MAX_OSTHREAD);
+    let is = |offset: &u64| {
+        known.iter().all(|(os, tid)| vm.mem.i32(os.wrapping_add(*offset)) == Ok(*tid))
+    };
+    (0..size).step_by(4).find(is).filter(|_| !known.is_empty())
 }
 
 /// Bytes kept free behind a TLAB's end for the filler that retires it

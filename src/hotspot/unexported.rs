@@ -395,6 +395,20 @@ pub mod threads {
         (1025, "BLOCKED (on object monitor)"),
         (2, "TERMINATED"),
     ];
+    /// `WatcherThread::name`.
+    pub const TIMER: &str = "VM Periodic Task Thread";
+    /// Threads of the VM that are no NamedThreads, by what their `name()` answers, each with
+    /// whether `Threads::print_on` lists it: watcherThread.hpp, logAsyncWriter.hpp (17 to 28),
+    /// jfrThreadSampler.cpp and jfrCPUTimeThreadSampler.cpp (17 to 28), and
+    /// shenandoahControlThread.cpp of 11, whose NamedThread has no name.
+    pub const UNNAMED: [(&str, bool); 6] = [
+        (TIMER, true),
+        ("AsyncLog Thread", true),
+        ("JFR Sampler Thread", true),
+        ("JFR CPU Sampler Thread", true),
+        ("JFR Thread Sampler", false),
+        ("ShenandoahControlThread", false),
+    ];
     /// `markWord.hpp`: the two bits that tell a lock, and an inflated one.
     pub const LOCK_MASK: u64 = 3;
     /// A monitor: its address is in the other bits, unless a table has it.
@@ -405,6 +419,40 @@ pub mod threads {
     /// number is 4, or 5 in those of 21 that have `being_linked`.
     pub const BEING_BEFORE_FULLY_INITIALIZED: u8 = 1;
 }
+
+/// Frames of the Zero VM, none of which the tables know: `stack_zero.hpp`, `entryFrame_zero.hpp`,
+/// `interpreterFrame_zero.hpp`, `bytecodeInterpreter.hpp` (8 to 28). Words of a frame count down
+/// from its address.
+pub mod zero {
+    /// The word that tells what a frame is.
+    pub const FRAME_TYPE: i64 = -1;
+    /// `ZeroFrame::ENTRY_FRAME`: the VM called Java.
+    pub const ENTRY_FRAME: u64 = 1;
+    /// `ZeroFrame::INTERPRETER_FRAME`.
+    pub const INTERPRETER_FRAME: u64 = 2;
+    /// FAKE_STUB_FRAME, and until 11 SHARK_FRAME before it.
+    pub const STUB_FRAMES: std::ops::RangeInclusive<u64> = 3..=4;
+    /// An entry frame's JavaCallWrapper.
+    pub const CALL_WRAPPER: i64 = -2;
+    /// Bytes of a BytecodeInterpreter, which ends right below the frame's type; `_thread` is its
+    /// first word, `_self_link` its last.
+    pub const STATE_SIZE: std::ops::RangeInclusive<u64> = 96..=256;
+    /// `BytecodeInterpreter::_bcp`.
+    pub const BCP: u64 = 8;
+    /// `BytecodeInterpreter::_locals`.
+    pub const LOCALS: u64 = 16;
+    /// `BytecodeInterpreter::_method`.
+    pub const METHOD: u64 = 32;
+    /// `_monitor_base`, as far before the end; so are the ones below.
+    pub const MONITOR_BASE: u64 = 16;
+    /// `_stack_base`.
+    pub const STACK_BASE: u64 = 32;
+    /// `_stack`, the first free word.
+    pub const STACK: u64 = 88;
+}
+
+/// `javaFrameAnchor_zero.hpp`: `_last_Java_fp` follows `_last_Java_pc`.
+pub const ZERO_FP_AFTER_PC: u64 = 8;
 
 /// `jniHandles.hpp`: JNIHandleBlock has `_next`, `_last`, `_pop_frame_link` one behind the other.
 pub const POP_FRAME_LINK_AFTER_NEXT: u64 = 16;

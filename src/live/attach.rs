@@ -4,14 +4,16 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::diagnosis::{Reason, Verdict};
 use super::doctor::{Examined, examine};
 use super::door::{Closed, Door};
+use super::files;
 use super::inside::Look;
 use super::protocol::{Answer, Request};
-use super::target::Target;
+use super::target::{Reached, Target};
 use crate::error::{Error, Result};
 
 /// How long a read waits before it looks whether the user has enough.
@@ -36,15 +38,28 @@ pub struct Options<'a> {
 pub struct Attached {
     examined: Examined,
     look: Look,
+    asked: Asked,
+}
+
+/// What the user asked for, in an error's words.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// The command as it was given.
+    pub words: String,
+    /// What does the like without the JVM's help.
+    pub instead: Option<String>,
 }
 
 impl Attached {
     /// Examines it; an obstacle is an error that names it, and nothing was done to the JVM.
-    pub fn examine(pid: i32, look: Look) -> Result<Attached> {
+    pub fn examine(pid: i32, look: Look, asked: Asked) -> Result<Attached> {
         let examined = examine(pid, false, look);
         match examined.diagnosis.why() {
-            None if examined.target.is_some() => Ok(Attached { examined, look }),
-            why => Err(failed(&examined, &why.unwrap_or_else(|| "it is gone".into()))),
+            None if examined.target.is_some() => Ok(Attached { examined, look, asked }),
+            why => {
+                let why = why.unwrap_or_else(|| "it is gone".into());
+                Err(failed(&examined, &asked, &why))
+            }
         }
     }
 
@@ -56,7 +71,7 @@ impl Attached {
 
     /// The process.
     pub fn target(&self) -> Result<&Target> {
-        self.examined.target.as_ref().ok_or_else(|| failed(&self.examined, "it is gone"))
+        self.examined.target.as_ref().ok_or_else(|| self.failed("it is gone"))
     }
 
     /// Runs a command; answers its result code. `out` gets the text as it comes.
@@ -179,7 +194,7 @@ impl Attached {
             "no answer within {} s: {why}. The JVM may still do what it was asked",
             timeout.as_secs()
         );
-        failed(&now, &what)
+        failed(&now, &self.asked, &what)
     }
 
     fn closed(&self, closed: Closed) -> Error {
@@ -204,28 +219,54 @@ impl Attached {
                 });
                 let what =
                     format!("it did not open its socket within {} s: {why}", after.as_secs());
-                failed(&now, &what)
+                failed(&now, &self.asked, &what)
             }
         }
     }
 
-    fn failed(&self, what: &str) -> Error {
-        failed(&self.examined, what)
+    /// The error that this went wrong, with what to run instead.
+    pub fn failed(&self, what: &str) -> Error {
+        failed(&self.examined, &self.asked, what)
+    }
+
+    /// Of the JVM's temporary and its working directory the one with the most room in which its
+    /// user may make files.
+    pub fn writable_directory(&self) -> Option<Reached> {
+        let target = self.examined.target.as_ref()?;
+        let link = format!("/proc/{}/cwd", target.pid());
+        let cwd = target.look(|| std::fs::read_link(&link)).ok();
+        let all = [Some(PathBuf::from(&self.examined.tmp)), cwd];
+        let reached = all.into_iter().flatten().filter_map(|d| target.reach(&d).ok());
+        let usable = reached.filter(|d| files::may_write(target, &d.directory) != Some(false));
+        let room = |d: &Reached| {
+            rustix::fs::fstatvfs(&d.directory).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize))
+        };
+        usable.max_by_key(room)
     }
 }
 
 /// The error, with what to run instead.
-fn failed(examined: &Examined, what: &str) -> Error {
+fn failed(examined: &Examined, asked: &Asked, what: &str) -> Error {
     let diagnosis = &examined.diagnosis;
     let pid = diagnosis.pid;
+    // Doctor's own next command is for a heap dump.
+    let ours = format!("rjcore attach {pid} {}", asked.words);
+    let next = ["", "--fetch "].iter().fold(diagnosis.next.clone(), |next, fetch| {
+        next.replace(&format!("rjcore attach {fetch}{pid} heap.hprof"), &ours)
+    });
+    let core = match &asked.instead {
+        Some(instead) => format!("{instead}, or take a core: rjcore capture {pid}"),
+        None => format!("take a core: rjcore capture {pid}"),
+    };
     let next = match diagnosis.verdict {
         // Something else went wrong than what can be seen.
-        Verdict::Attach => format!("take a core: rjcore capture {pid}"),
-        Verdict::Capture => format!("take a core: {}", diagnosis.next),
-        Verdict::Mend if diagnosis.no_capture.is_none() => {
-            format!("mend that: {}; or take a core: rjcore capture {pid}", diagnosis.next)
+        Verdict::Attach | Verdict::Capture if diagnosis.no_capture.is_none() => {
+            format!("without its help: {core}")
         }
-        Verdict::Mend | Verdict::Neither => format!("next: {}", diagnosis.next),
+        Verdict::Mend if diagnosis.no_capture.is_none() => {
+            format!("mend that: {next}; or without its help: {core}")
+        }
+        _ => format!("next: {next}"),
     };
     Error::Attach { pid, what: format!("{what}; {next}") }
 }

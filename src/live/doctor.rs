@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::diagnosis::{Diagnosis, Finding, Findings, Reason, Verdict, Weight};
+use super::files::Place;
 use super::identity::Identity;
 use super::inside::{Inside, Look};
 use super::jvm::Told;
@@ -272,7 +273,13 @@ fn conclude(target: Target, mut f: Findings, told: Option<Told>) -> Examined {
     let obstacles: Vec<&Finding> = f.0.iter().filter(|f| f.weight == Weight::Obstacle).collect();
     let no_capture = told.as_ref().and_then(|_| refusal::foreseen(pid));
     let has = |reason| obstacles.iter().any(|f| f.reason == reason);
-    let attach = format!("rjcore attach {pid} heap.hprof");
+    // Where its user may not write here, the dump has to be brought.
+    let place = Place::of(&target, Path::new("heap.hprof")).ok().filter(|_| told.is_some());
+    let fetch = match place.and_then(|p| p.may_be_made(&target)) {
+        Some(false) => "--fetch ",
+        Some(true) | None => "",
+    };
+    let attach = format!("rjcore attach {fetch}{pid} heap.hprof");
     let capture = format!("rjcore capture {pid}");
     let (verdict, next) = if obstacles.is_empty() {
         (Verdict::Attach, attach)

@@ -65,6 +65,11 @@ fn is_jvm(pid: i32) -> bool {
     target && Target::read(pid).is_ok_and(|t| t.hotspot != Hotspot::No)
 }
 
+/// What the JVM `pid` runs.
+pub fn main(pid: i32) -> Option<String> {
+    Told::of(&Target::read(pid).ok()?).jvm.main
+}
+
 impl Told {
     /// Asks.
     pub fn of(target: &Target) -> Told {

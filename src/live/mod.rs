@@ -7,6 +7,7 @@
 
 pub mod attach;
 pub mod diagnosis;
+pub mod diagnostic;
 pub mod doctor;
 pub mod door;
 pub mod files;

@@ -86,7 +86,7 @@ impl Target {
         let mut libjvms = Vec::new();
         let (hotspot, counters) = match look(&rights, || maps::read(pid)) {
             Ok(maps) => {
-                libjvms = loaded(&maps);
+                libjvms = maps::libjvms(&maps).cloned().collect();
                 let libjvm = libjvms.first().cloned();
                 let path = |m: &Mapping| String::from_utf8_lossy(m.clean()).into_owned();
                 let counters = maps.iter().find(|m| maps::is_counters(&path(m))).cloned();
@@ -249,14 +249,6 @@ impl Target {
         let other = format!("/proc/{}/root/.", self.pid());
         Some(id("/proc/self/root/.".into()).ok()? == self.look(|| id(other.clone())).ok()?)
     }
-}
-
-/// The first mapping of each libjvm.so that is loaded as a library: with code that may run, unlike
-/// in a program that only reads the file, as rjcore itself does.
-fn loaded(maps: &[Mapping]) -> Vec<Mapping> {
-    let runs = |file| maps.iter().any(|m| m.file == file && m.flags & 1 != 0);
-    let first = |m: &&Mapping| maps::is_libjvm(m) && m.offset == 0 && runs(m.file);
-    maps.iter().filter(first).cloned().collect()
 }
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);

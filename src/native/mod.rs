@@ -187,6 +187,11 @@ impl<'c> Unwinder<'c> {
                     standing = signal;
                     *registers
                 }
+                Step::Unknown(_)
+                    if !innermost && module.as_ref().is_some_and(|m| m.is_outermost(place)) =>
+                {
+                    break End::Bottom;
+                }
                 Step::Unknown(why) => match self.by_frame_pointer(&at) {
                     Some(registers) => {
                         (guessed, standing) = (true, false);

@@ -23,6 +23,10 @@ const MAX_PROGRAM_HEADERS: u16 = 64;
 const SIZEOF_PHDR: usize = 56;
 /// libjvm's tables have 3 MB.
 const MAX_TABLES: u64 = 256 << 20;
+/// The functions that a program and a thread start in.
+const OUTERMOST: [&[u8]; 5] = [b"_start", b"clone", b"__clone", b"clone3", b"__clone3"];
+/// `_start` has some 40 bytes.
+const MAX_ENTRY: u64 = 0x50;
 /// Symbols before a place that may reach over it.
 const MAX_NESTED: usize = 16;
 
@@ -66,6 +70,8 @@ pub(super) struct Module {
     pub bias: u64,
     /// Whether its file was proven to be the right one, or none was needed.
     pub proven: bool,
+    /// Where the kernel starts a program, if it is one.
+    entry: u64,
     /// Why there are no tables.
     why: String,
     loads: Vec<(u64, u64)>,
@@ -124,13 +130,15 @@ impl Module {
             path: path.into(),
             bias: base,
             proven: true,
+            entry: 0,
             why: "it has no .eh_frame_hdr".into(),
             loads: Vec::new(),
             hdr: None,
             frames: None,
             functions: Vec::new(),
         };
-        let Some(headers) = headers(image, base) else { return module };
+        let Some((entry, headers)) = headers(image, base) else { return module };
+        module.entry = entry;
         let loads = || headers.iter().filter(|h| h.p_type == PT_LOAD);
         let Some(first) = loads().next() else { return module };
         let first = first.p_vaddr.wrapping_sub(first.p_offset);
@@ -169,6 +177,14 @@ impl Module {
         }
     }
 
+    /// Whether the code at a place in the process was called by nobody: a program's or a thread's
+    /// first. Old C libraries, and others, say nothing of how to unwind it.
+    pub fn is_outermost(&self, place: u64) -> bool {
+        let at = place.wrapping_sub(self.bias);
+        let named = self.symbol(place).is_some_and(|(name, _)| OUTERMOST.contains(&name));
+        named || self.entry != 0 && at.wrapping_sub(self.entry) < MAX_ENTRY
+    }
+
     /// The function at a place in the process: its symbol, and where it starts there.
     pub fn symbol(&self, place: u64) -> Option<(&[u8], u64)> {
         let at = place.wrapping_sub(self.bias);
@@ -205,7 +221,8 @@ impl Image<'_> {
     }
 }
 
-fn headers(image: &Image, base: u64) -> Option<Vec<ProgramHeader>> {
+/// Where the program starts, and the program headers.
+fn headers(image: &Image, base: u64) -> Option<(u64, Vec<ProgramHeader>)> {
     let head = image.bytes(0, base, SIZEOF_EHDR as u64)?;
     let head: [u8; SIZEOF_EHDR] = (*head).try_into().ok()?;
     if &head[..4] != b"\x7fELF" {
@@ -215,7 +232,8 @@ fn headers(image: &Image, base: u64) -> Option<Vec<ProgramHeader>> {
     let count = header.e_phnum.min(MAX_PROGRAM_HEADERS) as usize;
     let len = (count * SIZEOF_PHDR) as u64;
     let raw = image.bytes(header.e_phoff, base.wrapping_add(header.e_phoff), len)?;
-    ProgramHeader::parse(&raw, 0, count, Ctx::new(Container::Big, Endian::Little)).ok()
+    let all = ProgramHeader::parse(&raw, 0, count, Ctx::new(Container::Big, Endian::Little));
+    Some((header.e_entry, all.ok()?))
 }
 
 /// The functions of .symtab and .dynsym.

@@ -14,8 +14,8 @@ import java.util.concurrent.locks.ReentrantLock;
 public class Growing {
     static final List<Object> held = new ArrayList<>();
 
-    static class Small implements Runnable {
-        public void run() {}
+    public static class Small {
+        public Small() {}
     }
 
     static void ready() {

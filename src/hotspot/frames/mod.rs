@@ -12,6 +12,7 @@ mod signal;
 mod start;
 mod values;
 mod walk;
+mod zero;
 
 pub use mixed::NativeRun;
 pub use values::{Monitor, Value};

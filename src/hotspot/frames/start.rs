@@ -42,6 +42,11 @@ impl Walker<'_> {
             Next::Frame(raw) => self.walk(raw, bounds, false),
             Next::Broken(why) => broken(why),
             Next::Bottom if !self.runs_java(t) => Stack::default(),
+            Next::Bottom if self.is_zero() => match self.zero_caught(bounds) {
+                Next::Frame(raw) => self.walk(raw, bounds, true),
+                Next::Broken(why) => broken(why),
+                Next::Bottom => Stack::default(),
+            },
             Next::Bottom => match (self.note(t, bounds), returned) {
                 (Some(note), None) => self.caught(note, bounds),
                 (Some(note), Some(raw)) => {

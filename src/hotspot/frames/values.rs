@@ -83,8 +83,13 @@ impl Walker<'_> {
     }
 
     fn monitor_block(&self, fp: u64) -> Option<(u64, u64)> {
-        let end = fp.wrapping_add_signed(self.cpu.monitors * 8);
-        let start = relative(fp, self.word(end)?);
+        let (start, end) = match self.is_zero() {
+            true => self.zero_monitors(fp)?,
+            false => {
+                let end = fp.wrapping_add_signed(self.cpu.monitors * 8);
+                (relative(fp, self.word(end)?), end)
+            }
+        };
         (start <= end && end - start <= MAX_SLOTS * 16).then_some((start, end))
     }
 
@@ -123,8 +128,11 @@ impl Walker<'_> {
         match &frame.place {
             Place::Native { .. } => Vec::new(),
             Place::Interpreted { fp, .. } => {
-                let Some(word) = self.slot(*fp, self.cpu.locals) else { return Vec::new() };
-                let first = relative(*fp, word);
+                let first = match self.is_zero() {
+                    true => self.zero_locals(*fp),
+                    false => self.slot(*fp, self.cpu.locals).map(|word| relative(*fp, word)),
+                };
+                let Some(first) = first else { return Vec::new() };
                 let at = |i: u16| first.wrapping_sub(u64::from(i) * 8);
                 let known = self.local_types(&frame.method, frame.bci);
                 let value = |i: u16| match known.as_ref().and_then(|k| k.get(usize::from(i))) {
@@ -178,7 +186,10 @@ impl Walker<'_> {
             Place::Interpreted { fp, sp, arguments } => {
                 let Some((bottom, _)) = self.monitor_block(*fp) else { return Vec::new() };
                 // The stack's top while the frame calls; of the innermost one its stack pointer.
-                let last = self.slot(*fp, self.cpu.last_sp).unwrap_or(0);
+                let last = match self.is_zero() {
+                    true => self.zero_top(*fp).unwrap_or(bottom),
+                    false => self.slot(*fp, self.cpu.last_sp).unwrap_or(0),
+                };
                 let top = if last == 0 { *sp } else { relative(*fp, last) };
                 let slots = bottom.saturating_sub(top) / 8;
                 if slots > MAX_SLOTS {

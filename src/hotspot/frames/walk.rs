@@ -6,6 +6,7 @@ use super::{
     Entry, Frame, FrameKind, MAX_FRAMES, Method, Place, Registers, Saved, Stack, Trust, Walker,
 };
 use crate::hotspot::code::{Blob, BlobKind, Nmethod, debug_info};
+use crate::hotspot::unexported::ZERO_FP_AFTER_PC;
 
 /// A frame as the CPU has it.
 #[derive(Debug, Clone)]
@@ -91,6 +92,9 @@ impl Walker<'_> {
 
     /// Adds the Java frames that `raw` stands for, and finds its caller.
     fn step(&self, raw: &mut Raw, top: bool, stack: Bounds, out: &mut Stack) -> Next {
+        if self.is_zero() {
+            return self.zero_step(raw, top, stack, out);
+        }
         if self.code.is_interpreter(raw.pc) {
             return self.interpreted(raw, top, out);
         }
@@ -366,6 +370,10 @@ impl Walker<'_> {
         };
         if sp == 0 {
             return Next::Bottom;
+        }
+        if self.is_zero() {
+            let fp = field(f.anchor_pc.opt().map(|pc| pc.wrapping_add(ZERO_FP_AFTER_PC)));
+            return self.zero_frame(fp.unwrap_or(0), Trust::Exact);
         }
         let fp = field(f.anchor_fp.opt()).unwrap_or(0);
         // The pc is what the last call pushed, where nobody noted it.

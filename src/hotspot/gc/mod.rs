@@ -19,6 +19,7 @@ use super::Vm;
 use super::flags::Flags;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
+use crate::vmstructs::Fields;
 
 /// What a region holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -200,8 +201,16 @@ const KINDS: [Kind; 7] = [
     ("UseShenandoahGC", "Shenandoah", shenandoah::regions, Dumps::Reachable, Moves::InHeaders),
 ];
 
-fn kind(flags: &Flags) -> Result<&'static Kind> {
-    let found = KINDS.iter().find(|(flag, ..)| flags.bool(flag));
+/// Whether a flag chooses a collector.
+pub fn is_chosen(flags: &Flags) -> bool {
+    KINDS.iter().any(|(flag, ..)| flags.bool(flag))
+}
+
+/// 8 chooses Serial by no flag at all: on a machine of one CPU, in the Zero VM, with UseParNewGC
+/// alone. Its GenCollectedHeap, which counts its generations, is what is left then.
+fn kind(flags: &Flags, fields: &Fields) -> Result<&'static Kind> {
+    let chosen = KINDS.iter().find(|(flag, ..)| flags.bool(flag));
+    let found = chosen.or_else(|| fields.gen_heap_count.opt().and(KINDS.first()));
     found.ok_or_else(|| {
         Error::Unsupported(format!(
             "its collector is unknown to rjcore, which reads {}",
@@ -211,13 +220,13 @@ fn kind(flags: &Flags) -> Result<&'static Kind> {
 }
 
 /// Refuses a collector that cannot be read, before anything else is.
-pub fn check(flags: &Flags) -> Result<()> {
-    kind(flags).map(|_| ())
+pub fn check(flags: &Flags, fields: &Fields) -> Result<()> {
+    kind(flags, fields).map(|_| ())
 }
 
 /// Finds the heap.
 pub fn open(vm: &Vm) -> Result<CollectedHeap> {
-    let &(_, name, regions, dumps, moves) = kind(&vm.flags)?;
+    let &(_, name, regions, dumps, moves) = kind(&vm.flags, &vm.fields)?;
     let f = &vm.fields;
     let what = || Error::unreadable("Universe::_collectedHeap");
     let heap = vm.mem.u64(f.collected_heap.get()?).map_err(what())?;

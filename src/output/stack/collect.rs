@@ -80,7 +80,9 @@ pub fn collect(
     let kernel_names = core.thread_names();
     let kernel_name = |tid| kernel_names.get(&tid).map(|name| (*name).to_owned());
     let native = |tid| options.native.map(|unwinder| native_stack(&walker, tid, unwinder));
-    let vm_threads = vm.vm_threads(threads, kernel_name).into_iter().map(|t| VmThread {
+    let (listed, unlisted): (Vec<_>, Vec<_>) =
+        vm.vm_threads(threads, kernel_name).into_iter().partition(|t| t.listed);
+    let vm_threads = listed.into_iter().map(|t| VmThread {
         name: t.name,
         cpu_ms: vm.notes.cpu_ms(t.tid),
         os_priority: os_priority(vm),
@@ -92,10 +94,14 @@ pub fn collect(
     let vm_threads: Vec<VmThread> = vm_threads.collect();
     let known: HashSet<u32> =
         threads.iter().map(|t| t.tid).chain(vm_threads.iter().map(|t| t.nid)).collect();
+    let other_name = |tid| match unlisted.iter().find(|t| t.tid == tid) {
+        Some(t) => t.name.clone(),
+        None => kernel_name(tid).unwrap_or_else(|| "(no thread of the VM)".into()),
+    };
     let others = vm.notes.all().iter();
     let others = others.filter(|n| options.native.is_some() && !known.contains(&(n.tid as u32)));
     let others = others.map(|n| VmThread {
-        name: kernel_name(n.tid).unwrap_or_else(|| "(no thread of the VM)".into()),
+        name: other_name(n.tid),
         cpu_ms: vm.notes.cpu_ms(n.tid),
         os_priority: None,
         tid: None,

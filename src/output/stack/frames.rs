@@ -148,7 +148,9 @@ impl<'w> Words<'w> {
         if holder == "java/lang/Object" && (name == "wait" || name == "wait0") {
             let locals = self.walker.locals(frame);
             let Some(Value::Object(object)) = locals.first().copied() else {
-                return locals.is_empty().then(|| Lock {
+                // 8 says nothing then.
+                let says = locals.is_empty() && !vm.fields.klass_mirror.is_oop();
+                return says.then(|| Lock {
                     what: "waiting on <no object reference available>",
                     object: None,
                     class: String::new(),

@@ -1,17 +1,24 @@
 //! `rjcore attach`: a command for a live JVM, by HotSpot's own attach mechanism.
 
+mod fetch;
+mod task;
+
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use fetch::Fetched;
+use task::{Task, asked, task};
+
 use super::inside::look;
+use super::who::Who;
 use super::{Outcome, print, tell};
 use crate::error::{Error, Result};
 use crate::live::attach::{Attached, Options};
+use crate::live::diagnostic;
 use crate::live::files::Place;
-use crate::live::protocol::Request;
 use crate::output::interrupt;
 use crate::output::report::{size, size_exact};
 
@@ -22,7 +29,7 @@ Commands:
   threaddump [-l] [-e]          as jstack prints them
   dumpheap FILE [-live|-all]    as jmap -dump; -all by default
   inspectheap [-live|-all]      as jmap -histo; -all by default
-  jcmd [COMMAND...]             what jcmd can ask for; help by default
+  [jcmd] [COMMAND...]           what jcmd can ask for, such as GC.heap_info; help by default
   properties                    system properties
   printflag NAME                a flag of the VM
   setflag NAME VALUE            one that may be changed while it runs
@@ -30,9 +37,10 @@ Commands:
 
 Examples:
   rjcore attach 1234 heap.hprof
-  rjcore attach 1234 stack
+  rjcore attach --fetch 1234 heap.hprof   # the JVM is another user's, or in a container
+  rjcore attach com.example.Main stack
   rjcore attach 1234 inspectheap -live
-  rjcore attach 1234 jcmd VM.flags -all
+  rjcore attach 1234 VM.flags -all
   rjcore attach --timeout 5 1234 printflag HeapDumpOnOutOfMemoryError
 
 The JVM does the work, in a safepoint where it needs one, and writes FILE itself: as its own user,
@@ -48,29 +56,20 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=86_400))]
     timeout: u64,
-    /// The JVM's process id
-    #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
-    pid: i32,
+    /// Bring the file that the JVM writes here: it becomes yours, and is removed where the JVM
+    /// wrote it
+    #[arg(long)]
+    fetch: bool,
+    /// Replace the file here if it exists
+    #[arg(long, requires = "fetch")]
+    overwrite: bool,
+    /// The JVM's process id, or its main class
+    #[arg(value_name = "PID")]
+    pid: Who,
     /// The command, see below; options of rjcore go before it
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     #[arg(allow_hyphen_values = true)]
     command: Vec<OsString>,
-}
-
-/// What to ask, and how to judge the answer.
-struct Task {
-    request: Request,
-    kind: Kind,
-}
-
-/// How the answer tells whether it was done.
-enum Kind {
-    /// By the result code alone.
-    Plain,
-    /// The JVM writes this file.
-    Dump(Place),
-    /// An agent's own result.
-    Load,
 }
 
 fn usage(what: &str) -> Error {
@@ -79,32 +78,65 @@ fn usage(what: &str) -> Error {
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
-        let words: Vec<&OsStr> = self.command.iter().map(OsString::as_os_str).collect();
+        let mut words: Vec<&OsStr> = self.command.iter().map(OsString::as_os_str).collect();
+        // People type what they know from jcmd.
+        if words.first().is_some_and(|w| diagnostic::is_name(&w.to_string_lossy())) {
+            words.insert(0, OsStr::new("jcmd"));
+        }
         // What is wrong with the words is said before the JVM is looked at.
         check(&words)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
-        let attached = Attached::examine(self.pid, look)?;
+        let pid = self.pid.pid()?;
+        let attached = Attached::examine(pid, look, asked(&words, pid))?;
         for doubt in attached.doubts() {
             tell(&format!("rjcore: {doubt}\n"));
         }
-        let task = task(&words, &attached)?;
-        if let Kind::Dump(place) = &task.kind {
-            before_dump(place)?;
+        let mut task = task(&words, &attached)?;
+        let fetched = match self.fetch {
+            true => Some(Fetched::prepare(&mut task, &attached, self.overwrite)?),
+            false => None,
+        };
+        if let Some(file) = &task.file
+            && fetched.is_none()
+        {
+            before(file, &task, &attached, &words)?;
         }
+        let said = self.ask(&task, &attached)?;
+        if !task.is_done(&said) {
+            return Err(attached.failed("the JVM could not do it, see its answer"));
+        }
+        if let Some(file) = &task.file
+            && task.is_whole()
+            && file.is_missing(attached.target()?)
+        {
+            let here = file.here.display();
+            return Err(attached.failed(&format!(
+                "the JVM says no word of a failure, but {here} is empty or not there"
+            )));
+        }
+        match (fetched, &task.file) {
+            (Some(fetched), _) => tell(&fetched.bring()?),
+            (None, Some(file)) => tell(&after(file, pid)),
+            (None, None) => {}
+        }
+        Ok(Outcome::Whole)
+    }
+
+    /// Asks the JVM, and shows its answer; answers the end of that, which may be long.
+    fn ask(&self, task: &Task, attached: &Attached) -> Result<String> {
         let grown = Cell::new(0);
-        let at_work = || match &task.kind {
-            Kind::Dump(place) => {
-                let size = std::fs::metadata(&place.here).map_or(0, |m| m.len());
+        let at_work = || match &task.file {
+            Some(place) => {
+                let size = attached.target().ok().and_then(|t| place.size(t)).unwrap_or(0);
                 size > grown.replace(size)
             }
-            _ => false,
+            None => false,
         };
         let options = Options {
             timeout: Duration::from_secs(self.timeout),
             cancelled: &interrupt::requested,
             at_work: &at_work,
         };
-        // The end of an answer tells whether an agent or a dump came to be; the rest may be long.
         let mut tail = Vec::new();
         let code = attached.run(&task.request, &options, &mut |text| {
             tail.extend(text);
@@ -112,63 +144,58 @@ impl Args {
             tail.drain(..cut);
             print(text)
         })?;
-        let said = String::from_utf8_lossy(&tail);
         if !tail.is_empty() && !tail.ends_with(b"\n") {
             print(b"\n")?;
         }
-        if code != 0 {
-            let what = format!("the JVM refused the command (result {code})");
-            return Err(Error::Attach { pid: self.pid, what });
-        }
-        let done = match &task.kind {
-            Kind::Plain => true,
-            Kind::Load => is_loaded(&said),
-            Kind::Dump(place) => {
-                let done = said.contains("Heap dump file created");
-                if done {
-                    tell(&after_dump(place, self.pid));
-                }
-                done
-            }
-        };
-        match done {
-            true => Ok(Outcome::Whole),
-            false => Err(Error::Attach { pid: self.pid, what: "the JVM could not do it".into() }),
+        match code {
+            0 => Ok(String::from_utf8_lossy(&tail).into_owned()),
+            _ => Err(attached.failed(&format!("the JVM refused the command (result {code})"))),
         }
     }
 }
 
-/// JDK 8 answers with the agent's result alone, later ones with `return code: N`.
-fn is_loaded(said: &str) -> bool {
-    said.trim().trim_start_matches("return code:").trim() == "0"
-}
-
-fn before_dump(place: &Place) -> Result<()> {
-    let here = place.here.display();
-    if place.here.symlink_metadata().is_ok() {
+/// What to say and to do before the JVM writes `file`.
+fn before(file: &Place, task: &Task, attached: &Attached, words: &[&OsStr]) -> Result<()> {
+    let target = attached.target()?;
+    let here = file.here.display();
+    if task.is_dump() && file.size(target).is_some() && !task.replaces() {
         return Err(Error::Usage(format!(
             "{here} exists already, and a JVM replaces no file; give another name"
         )));
     }
-    if !place.shared {
+    if file.may_be_made(target) == Some(false) {
+        let words: Vec<_> = words.iter().map(|w| w.to_string_lossy()).collect();
+        return Err(Error::Attach {
+            pid: target.pid(),
+            what: format!(
+                "uid {} may not write in {}, where the file would be; have it brought here: rjcore \
+                 attach --fetch {} {}",
+                target.effective.uid,
+                file.here.parent().unwrap_or(Path::new("/")).display(),
+                target.pid(),
+                words.join(" ")
+            ),
+        });
+    }
+    if !file.shared {
         tell(&format!(
-            "rjcore: the JVM has other files than you: from here the dump is {here}, as long as it \
-             runs\n"
+            "rjcore: the JVM has other files than you: from here the file is {here}, as long as \
+             it runs\n"
         ));
     }
-    if let Some(free) = place.free().filter(|f| *f < 64 << 20) {
-        tell(&format!("rjcore: only {} are free where the JVM writes the dump\n", size(free)));
+    if let Some(free) = file.free().filter(|f| *f < 64 << 20) {
+        tell(&format!("rjcore: only {} are free where the JVM writes the file\n", size(free)));
     }
     Ok(())
 }
 
-fn after_dump(place: &Place, pid: i32) -> String {
-    match std::fs::metadata(&place.here) {
-        Ok(m) => format!("{}: {}\n", place.here.display(), size_exact(m.len())),
+fn after(file: &Place, pid: i32) -> String {
+    match std::fs::metadata(&file.here) {
+        Ok(m) => format!("{}: {}\n", file.here.display(), size_exact(m.len())),
         Err(_) => format!(
             "the JVM wrote {} in its own file system, which is not to be seen from here \
-             (process {pid})\n",
-            place.inside.display()
+             (process {pid}); rjcore attach --fetch brings such a file here\n",
+            file.inside.display()
         ),
     }
 }
@@ -224,75 +251,6 @@ fn split<'w>(words: &'w [&'w OsStr]) -> (std::borrow::Cow<'w, str>, &'w [&'w OsS
     }
 }
 
-fn task(words: &[&OsStr], attached: &Attached) -> Result<Task> {
-    let (name, rest) = split(words);
-    let bytes = |i: usize| rest.get(i).map_or(&b""[..], |w| w.as_bytes());
-    let plain = |request| Ok(Task { request, kind: Kind::Plain });
-    let dump = |file: &OsStr, option: &[u8]| -> Result<Task> {
-        let file = Path::new(file);
-        let place = Place::of(attached.target()?, file).map_err(Error::io(file))?;
-        let inside = place.inside.as_os_str().as_bytes();
-        let request = Request::new("dumpheap", &[inside, option]);
-        Ok(Task { request, kind: Kind::Dump(place) })
-    };
-    match name.as_ref() {
-        "stack" => plain(Request::new("threaddump", &[b"-l"])),
-        "threaddump" => {
-            // JDK 8 knows `-l` alone, later ones look for letters.
-            let letters = rest.iter().map(|w| w.as_bytes()).collect::<Vec<_>>().concat();
-            plain(Request::new("threaddump", &[&letters]))
-        }
-        "inspectheap" => {
-            let option = if rest.is_empty() { b"-all" } else { bytes(0) };
-            plain(Request::new("inspectheap", &[option]))
-        }
-        "dumpheap" => dump(
-            rest.first().copied().unwrap_or_default(),
-            match rest.len() {
-                1 => b"-all",
-                _ => bytes(1),
-            },
-        ),
-        "jcmd" if rest.is_empty() => plain(Request::new("jcmd", &[b"help"])),
-        "jcmd" => {
-            let words: Vec<&[u8]> = rest.iter().map(|w| w.as_bytes()).collect();
-            plain(Request::new("jcmd", &[&words.join(&b' ')]))
-        }
-        "load" => load(rest, attached),
-        name if name.ends_with(".hprof") => {
-            dump(words.first().copied().unwrap_or_default(), b"-all")
-        }
-        name => {
-            let arguments: Vec<&[u8]> = rest.iter().map(|w| w.as_bytes()).collect();
-            plain(Request::new(name, &arguments))
-        }
-    }
-}
-
-/// An agent: a jar goes to the library `instrument`, a path is made absolute, a bare name is for
-/// the JVM to find.
-fn load(rest: &[&OsStr], attached: &Attached) -> Result<Task> {
-    let agent = rest.first().copied().unwrap_or_default();
-    let options = rest.get(1).map_or(&b""[..], |w| w.as_bytes());
-    let path = || -> Result<PathBuf> {
-        let file = Path::new(agent);
-        Ok(Place::of(attached.target()?, file).map_err(Error::io(file))?.inside)
-    };
-    let request = if agent.as_bytes().ends_with(b".jar") {
-        let mut text = path()?.into_os_string().into_encoded_bytes();
-        if !options.is_empty() {
-            text.push(b'=');
-            text.extend(options);
-        }
-        Request::new("load", &[b"instrument", b"false", &text])
-    } else if agent.as_bytes().contains(&b'/') {
-        Request::new("load", &[path()?.as_os_str().as_bytes(), b"true", options])
-    } else {
-        Request::new("load", &[agent.as_bytes(), b"false", options])
-    };
-    Ok(Task { request, kind: Kind::Load })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,11 +297,5 @@ mod tests {
         ] {
             assert!(!is_right(line), "{line}");
         }
-    }
-
-    #[test]
-    fn results_of_agents() {
-        assert!(is_loaded("return code: 0\n") && is_loaded("0\n"));
-        assert!(!is_loaded("return code: 102\n") && !is_loaded("not found") && !is_loaded(""));
     }
 }
