@@ -178,7 +178,7 @@ locals() { # FLAG
     code 0
     thread locals > block
     [ "$1" != -Xint ] || grep -q 'a text of its own' block || fail "$(grep -A 9 'Situation.locals' block)" "the string's text"
-    [ "$1" != -Xint ] || grep -qE '320255973501628|0x1234567890abc\b' block || fail "$(grep -A 9 'Situation.locals' block)" "the long"
+    [ "$1" != -Xint ] || grep -qE '320255973460668|0x1234567890abc\b' block || fail "$(grep -A 9 'Situation.locals' block)" "the long"
     [ "$1" != -Xint ] || ! sed -n '/Situation.locals/,$p' block | grep -qE 'local 1: 0 ' || fail "half a long: $(grep -A 9 'Situation.locals' block)" "the long as one value"
     if awk '/Native Method\)$/ { on = 1; next } /^\tat / { on = 0 } on' out | grep -qE '^[[:space:]]+stack [0-9]'; then
         fail "stack slots of a native frame: $(awk '/Native Method\)$/ { on = 1; next } /^\tat / { on = 0 } on' out | grep -m 2 -E 'stack [0-9]')" "none"
