@@ -66,7 +66,7 @@ undo_all() {
 }
 at_end() {
     for S in "$work"/[0-9]*; do [ ! -e "$S/undo" ] || undo_all; done
-    rmdir "$root$work" 2> /dev/null # scripts/jdk.sh made it
+    find "$root$work" -xdev -depth -type d -empty -delete 2> /dev/null # scripts/jdk.sh made them
     if [ -n "$keep" ]; then echo "logs: $work"; else rm -rf --one-file-system "$work"; fi
 }
 summary() {
