@@ -5,6 +5,7 @@
 # by default target/ci/rjcore, which is built if it is not there. --keep leaves the logs.
 #   ok 13 TEXT          it is right
 #   FAIL 13 TEXT: ...   what was seen, and what was expected
+#   OPEN 13 TEXT: ...   the same, where it is a limit that is known, or a time, which hangs on the machine
 #   CANNOT 13 TEXT: ... this machine does not allow it: nothing was tried
 # Exit code 1 if one failed, else 0.
 set -u
@@ -18,7 +19,7 @@ while [ $# -gt 0 ]; do
         --rjcore) rjcore=$(realpath -- "${2:?--rjcore FILE}") && shift ;;
         --keep) keep=1 ;;
         [0-9] | [0-9][0-9]) wanted+=("$1") ;;
-        *) sed -n '2,9s/^# *//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,10s/^# *//p' "$0" >&2; exit 2 ;;
     esac
     shift
 done

@@ -182,6 +182,19 @@ fn an_error_before_a_kill() {
     assert!(info["vm"]["started_ms"].as_u64().is_some_and(|ms| ms >= start));
 }
 
+/// HotSpot runs the command before it throws the error, so nothing in the heap may tell.
+#[test]
+fn a_kill_for_an_error() {
+    let dir = Scratch::new("info-kill-for");
+    let flags = ["-Xmx32m", "-XX:OnOutOfMemoryError=kill -ABRT %p"];
+    let jvm = Jvm::start(17, &flags, "Sample", &dir);
+    let core = jvm.abort(&dir);
+    let info = info(&core, &[]);
+    assert_eq!(info["core"]["out_of_memory"]["command"], "kill -ABRT %p");
+    let text = text(rjcore().arg("info").arg(core));
+    assert!(text.contains("-XX:OnOutOfMemoryError runs `kill -ABRT %p`"), "{text}");
+}
+
 /// A JVM that never ran out of memory has the errors that the VM makes in advance, and none that was thrown.
 #[test]
 fn errors_that_wait_are_none() {

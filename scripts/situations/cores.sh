@@ -24,6 +24,7 @@ cut_kernel_core() { # GC
     truncate -s "$of" core
     rj histo --json core
     hides 'give the libjvm|--jvm' "no call for a libjvm.so that is there"
+    known="not read: what libjvm's data held is in no file"
     code 3
     [ "$(bytes_of '[B')" -ge $((all * 9 / 10)) ] || fail "$(bytes_of '[B') of $all bytes of byte[]" "nine tenths"
     rj dump core -o h.hprof
@@ -88,6 +89,7 @@ done
 # --- 25: no cost that grows with the square
 below() { # MS WHAT
     [ "$rc" = 0 ] || fail "exit code $rc: $(said)" "exit code 0"
+    local known="a time"
     [ "$cpu" -lt "$1" ] || fail "$cpu ms of CPU for $2" "less than $1"
 }
 many_classes() { # MODE

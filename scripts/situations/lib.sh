@@ -4,7 +4,7 @@
 # it ends by `fail`, by `cannot`, or well. All that it makes is noted by `undo` first and undone whatever happens.
 # Every command has a limit, every wait too.
 
-passed=0 failed=0 unable=0 count=0
+passed=0 failed=0 unable=0 open=0 count=0
 java17=/usr/lib/jvm/java-17-openjdk-amd64/bin
 root=$deps/jdks/root
 exec 4>&1
@@ -42,6 +42,7 @@ situation() {
     case $code in
         0) passed=$((passed + 1)) && echo "ok $number $text" ;;
         77) unable=$((unable + 1)) && echo "CANNOT $number $text: $(cat "$S/said")" ;;
+        78) open=$((open + 1)) && echo "OPEN $number $text: $(cat "$S/said")" ;;
         *)
             failed=$((failed + 1))
             [ -s "$S/said" ] || echo "the situation itself broke: $(tail -n 2 "$S/log" | tr '\n' ' ')" > "$S/said"
@@ -51,8 +52,14 @@ situation() {
     [ -n "$keep" ] || rm -rf --one-file-system "$S"
 }
 
-# fail SEEN EXPECTED, cannot WHY: the end of a situation
-fail() { echo "saw $1; expected $2" | tr -s '\n\t ' ' ' | cut -c 1-600 > "$S/said"; exit 1; }
+# fail SEEN EXPECTED, cannot WHY: the end of a situation. One that sets `known` is a limit that docs/situations.md owns up
+# to, or a figure that hangs on the machine: it is said, and is no failure.
+known=''
+fail() {
+    echo "saw $1; expected $2${known:+ ($known)}" | tr -s '\n\t ' ' ' | cut -c 1-600 > "$S/said"
+    [ -z "$known" ] || exit 78
+    exit 1
+}
 cannot() { echo "$1" > "$S/said"; exit 77; }
 
 # undo COMMAND...: to be run at the end, the last one first
@@ -71,7 +78,8 @@ at_end() {
 }
 summary() {
     local more=
-    [ "$unable" = 0 ] || more=", $unable cannot be tried on this machine"
+    [ "$open" = 0 ] || more=", $open open"
+    [ "$unable" = 0 ] || more+=", $unable cannot be tried on this machine"
     echo "$passed passed, $failed failed$more"
     [ "$failed" = 0 ]
 }

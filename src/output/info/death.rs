@@ -52,6 +52,9 @@ pub struct OutOfMemory {
     pub reported: Option<String>,
     /// OutOfMemoryErrors in the heap that were thrown, by message, most first.
     pub thrown: Vec<Thrown>,
+    /// What -XX:OnOutOfMemoryError runs, where another process sent the signal: that may be it. HotSpot
+    /// runs it before it throws the error.
+    pub command: Option<String>,
 }
 
 /// Errors of one message.
@@ -99,11 +102,16 @@ fn sender(core: &CoreFile, info: SigInfo) -> Sender {
     Sender { pid, uid: (info.addr >> 32) as u32, is_itself }
 }
 
-/// What HotSpot reported before it aborted, and the errors in the heap; none where there is
-/// neither. Walks the heap with `threads` threads.
-pub fn out_of_memory(heap: &Heap, threads: usize) -> Result<Option<OutOfMemory>> {
-    let found =
-        OutOfMemory { reported: heap.vm.reported_out_of_memory(), thrown: thrown(heap, threads)? };
+/// What of memory that ran out may be behind `signal`: what HotSpot reported before it aborted, the
+/// errors in the heap, what it runs for them. Walks the heap with `threads` threads.
+pub fn out_of_memory(heap: &Heap, signal: &Signal, threads: usize) -> Result<Option<OutOfMemory>> {
+    let sent = signal.sender.as_ref().is_some_and(|s| !s.is_itself);
+    let command = heap.vm.flags.text("OnOutOfMemoryError").filter(|c| sent && !c.is_empty());
+    let found = OutOfMemory {
+        reported: heap.vm.reported_out_of_memory(),
+        thrown: thrown(heap, threads)?,
+        command: command.map(str::to_owned),
+    };
     Ok((found != OutOfMemory::default()).then_some(found))
 }
 

@@ -267,8 +267,8 @@ impl Info {
             spaces: spaces.collect(),
             region_kinds: gc::region_kinds(heap.vm),
         });
-        if self.core.killed_by.as_ref().is_some_and(Signal::is_abort) {
-            self.core.out_of_memory = death::out_of_memory(heap, threads)?;
+        if let Some(signal) = self.core.killed_by.as_ref().filter(|s| s.is_abort()) {
+            self.core.out_of_memory = death::out_of_memory(heap, signal, threads)?;
         }
         Ok(())
     }

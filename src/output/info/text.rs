@@ -202,7 +202,12 @@ fn out_of_memory(found: &OutOfMemory) -> String {
         let message = t.message.as_ref().map_or(String::new(), |m| format!(" ({m})"));
         format!("{n}{message} thrown before")
     });
-    reported.chain(thrown).collect::<Vec<_>>().join("; ")
+    let command = found.command.iter().map(|command| {
+        format!(
+            "the signal may come of an OutOfMemoryError, for which -XX:OnOutOfMemoryError runs `{command}`"
+        )
+    });
+    reported.chain(thrown).chain(command).collect::<Vec<_>>().join("; ")
 }
 
 fn encoding(e: &Encoding, compressed: &str, not: &str) -> String {
