@@ -2,18 +2,9 @@
 //!
 //! Knows where HotSpot keeps that flag; how a process's memory is read is the caller's.
 
-use std::sync::Arc;
-
-use memmap2::MmapOptions;
-
-use crate::capture::maps::{Mapping, is_libjvm};
+use super::live_image::LiveImage;
+use crate::capture::maps::Mapping;
 use crate::capture::{Peek, Probe};
-use crate::corefile::memory::Memory;
-use crate::symbols::Library;
-use crate::vmstructs::{Fields, Tables};
-
-/// A libjvm with its data is smaller.
-const MOST: u64 = 256 << 20;
 
 /// Where the flag of one JVM is.
 #[derive(Debug, Clone, Copy)]
@@ -28,23 +19,7 @@ impl Collecting {
     /// Finds it by the tables of the libjvm that is mapped in `maps`; `None` where they are not to
     /// be had or lack it.
     pub fn find(maps: &[Mapping], read: Peek<'_>) -> Option<Collecting> {
-        let first = maps.iter().position(is_libjvm)?;
-        let base = maps[first].start;
-        let mut mem = Memory::default();
-        let mut total = 0;
-        for m in maps[first..].iter().filter(|m| is_libjvm(m) && m.flags & 4 != 0) {
-            total += m.bytes();
-            if total > MOST {
-                break;
-            }
-            let mut copy = MmapOptions::new().len(m.bytes() as usize).map_anon().ok()?;
-            // The end of a mapping may lie beyond its file's.
-            if read(m.start, &mut copy).is_ok() {
-                mem.lay_under(m.start, m.bytes(), &Arc::new(copy.make_read_only().ok()?), 0);
-            }
-        }
-        let library = Library::read(&mem, base, "gHotSpotVM").ok()?;
-        let fields = Fields::load(&Tables::read(&mem, &library).ok()?);
+        let fields = LiveImage::find(maps, read)?.fields;
         Some(Collecting { heap: fields.collected_heap.opt()?, flag: fields.gc_active.opt()? })
     }
 }

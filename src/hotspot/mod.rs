@@ -16,6 +16,7 @@ pub mod frames;
 pub mod gc;
 pub mod held;
 pub mod klass;
+pub mod live_image;
 mod local_handles;
 pub mod locks;
 pub mod modules;
