@@ -84,14 +84,15 @@ fn answers(pid: i32) {
     assert_eq!(attach_files(pid), Vec::<PathBuf>::new());
 }
 
-/// Attach fails, with these words, and leaves nothing.
-fn refused(mut cmd: Command, pid: i32, words: &[&str]) {
+/// Attach fails, with these words, and leaves nothing. Answers all that it said.
+fn refused(mut cmd: Command, pid: i32, words: &[&str]) -> String {
     let answer = cmd.output().expect("rjcore starts");
     assert_eq!(answer.status.code(), Some(1), "{}", said(&answer));
     for word in words {
         assert!(said(&answer).contains(word), "no {word:?} in {}", said(&answer));
     }
     assert_eq!(attach_files(pid), Vec::<PathBuf>::new());
+    said(&answer)
 }
 
 fn socket(pid: i32) -> PathBuf {
@@ -453,9 +454,13 @@ fn a_safepoint_that_is_never_reached(version: u32) {
     let what = finding(&value, "safepoint", "obstacle")["what"].as_str().expect("words");
     assert!(what.contains("\"spins\""), "{value:#}");
     assert_eq!(value["next"], format!("rjcore capture {pid}"));
-    let mut cmd = rjcore();
-    cmd.args(["attach", "--timeout", "1", &pid.to_string(), "stack"]);
-    refused(cmd, pid, &["within 1 s", "safepoint", "\"spins\"", "rjcore capture"]);
+    let mut answer = String::new();
+    until("an answer that names the thread, which has to have had a CPU meanwhile", || {
+        let mut cmd = rjcore();
+        cmd.args(["attach", "--timeout", "1", &pid.to_string(), "stack"]);
+        answer = refused(cmd, pid, &["within 1 s", "safepoint", "rjcore capture"]);
+        answer.contains("\"spins\"")
+    });
     let mut cmd = rjcore();
     let shown = cmd.args(["doctor", "--stack", &pid.to_string()]).output().expect("rjcore starts");
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();

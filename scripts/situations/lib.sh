@@ -124,7 +124,7 @@ launch() {
 ready_or_gone() { ready "$1" || [ ! -e "/proc/$2/stat" ] || [[ $(cut -d ' ' -f 3 "/proc/$2/stat") = Z ]]; }
 
 # jvm VERSION ARGUMENT...: a JVM of that JDK; sets pid. 17 runs on the host, as $as (options of setpriv) if set.
-# Others live in the root of scripts/jdk.sh. "17.0.2" and the like are those of scripts/setup-updates.sh.
+# Others live in the root of scripts/jdk.sh, as "in-root-17" does. "17.0.2" and the like are those of scripts/setup-updates.sh.
 as=()
 jvm() {
     local version=$1
@@ -132,7 +132,7 @@ jvm() {
     case $version in
         17) launch jvm "${before[@]}" "${as[@]}" "$java17/java" -cp "$work/classes" "$@" ;;
         *.*) launch jvm "${before[@]}" "$(update "$version")/bin/java" -cp "$work/classes" "$@" ;;
-        *) launch jvm "${before[@]}" "$repo/scripts/jdk.sh" -b "$work" "${binds[@]}" "$version" java -cp "$work/classes" "$@" ;;
+        *) launch jvm "${before[@]}" "$repo/scripts/jdk.sh" -b "$work" "${binds[@]}" "${version#in-root-}" java -cp "$work/classes" "$@" ;;
     esac
 }
 before=() binds=()

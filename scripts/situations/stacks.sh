@@ -139,7 +139,9 @@ situation 7 "25: info of a crash by CrashOnOutOfMemoryError says OutOfMemoryErro
 zero() { # VERSION
     [ -e "$root/usr/lib/jvm/java-$1-openjdk-amd64/lib/zero/libjvm.so" ] || [ -e "$root/usr/lib/jvm/java-$1-openjdk-amd64/jre/lib/amd64/zero/libjvm.so" ] ||
         cannot "JDK $1 has no Zero VM in the set-up: scripts/setup-jdks.sh"
-    jvm "$1" -zero -Xmx64m -XX:+UseSerialGC Situation locals
+    local in_root=$1
+    [ "$1" != 17 ] || in_root=in-root-17
+    jvm "$in_root" -zero -Xmx64m -XX:+UseSerialGC Situation locals
     rj capture "$pid" -o core
     code 0
     rj dump core -o heap.hprof

@@ -139,11 +139,11 @@ impl Drop for Child {
 }
 
 /// The first addresses of mappings with a flag of proc_pid_smaps(5).
-pub(super) fn flagged(pid: i32, flag: &str) -> BTreeSet<u64> {
+fn flagged(pid: i32, flag: &str) -> BTreeSet<u64> {
     flagged_in(&fs::read(format!("/proc/{pid}/smaps")).unwrap_or_default(), flag)
 }
 
-fn flagged_in(smaps: &[u8], flag: &str) -> BTreeSet<u64> {
+pub(super) fn flagged_in(smaps: &[u8], flag: &str) -> BTreeSet<u64> {
     let (mut start, mut out) = (0, BTreeSet::new());
     for line in String::from_utf8_lossy(smaps).lines() {
         let (first, rest) = line.split_once([' ', '-']).unwrap_or((line, ""));

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::cgroup::frozen;
-use super::fork::{Child, flagged};
+use super::fork::{Child, flagged_in};
 use super::freeze::{self, Frozen, Patience, Stopped};
 use super::image::Image;
 use super::maps::{self, Mapping, libjvms};
@@ -57,7 +57,8 @@ pub(super) struct Target<'a> {
     pub(super) facts: Facts,
     /// Where copies go, if not to memory.
     pub(super) staging: Option<&'a Path>,
-    /// It uses userfaultfd.
+    /// Faults in some of its memory are handled (userfaultfd): what is not there then is not zero, and a
+    /// fork may wait for the handler.
     pub(super) handles_faults: bool,
     /// First addresses of the mappings that it does so for, where absent pages are not zero.
     handled: BTreeSet<u64>,
@@ -130,12 +131,15 @@ impl<'a> Target<'a> {
             let what = format!("{what}; for another program use gdb's gcore");
             return Err(Error::Capture { pid, what });
         }
-        let handles_faults = Target::handles_faults(pid);
-        let handled = match handles_faults {
-            // Missing pages are made up; minor faults are of shared memory that has its pages.
-            true => flagged(pid, "um"),
-            false => BTreeSet::new(),
+        // Only then: it costs 25 ms and more for each GB.
+        let smaps = match Target::has_fault_handler(pid) {
+            true => fs::read(format!("/proc/{pid}/smaps")).map_err(denied)?,
+            false => Vec::new(),
         };
+        // A descriptor alone, which a capture that was killed may have left, handles nothing.
+        let handles_faults = ["um", "ui", "uw"].iter().any(|f| !flagged_in(&smaps, f).is_empty());
+        // Missing pages are made up; minor faults are of shared memory that has its pages.
+        let handled = flagged_in(&smaps, "um");
         let (staging, given_up) = (None, Mutex::default());
         Ok(Target {
             pid,
@@ -202,8 +206,8 @@ impl<'a> Target<'a> {
     }
 
     /// Whether one of its threads, or another process for it, may handle faults in its memory
-    /// (userfaultfd): what is not there then is not zero, and a fork may wait for the handler.
-    fn handles_faults(pid: i32) -> bool {
+    /// (userfaultfd).
+    fn has_fault_handler(pid: i32) -> bool {
         let links = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         let mut links = links.filter_map(|e| fs::read_link(e.path()).ok());
         links.any(|l| l.as_os_str() == "anon_inode:[userfaultfd]")

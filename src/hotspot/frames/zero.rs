@@ -72,12 +72,14 @@ impl Walker<'_> {
     }
 
     /// Whether a frame of this thread's is at `fp`: its state or its JavaCallWrapper, which both
-    /// begin with the thread, say so.
+    /// begin with the thread, say so. One that is still being made leads to no other frame yet.
     fn is_zero_frame(&self, fp: u64, bounds: Bounds) -> bool {
         let wrapper = || self.word(self.slot(fp, zero::CALL_WRAPPER)?);
         match self.slot(fp, zero::FRAME_TYPE) {
             Some(zero::ENTRY_FRAME) => wrapper() == Some(bounds.thread),
-            Some(zero::INTERPRETER_FRAME) => self.zero_method(fp, bounds).is_some(),
+            Some(zero::INTERPRETER_FRAME) => {
+                self.slot(fp, 0) != Some(0) && self.zero_method(fp, bounds).is_some()
+            }
             _ => false,
         }
     }
@@ -132,7 +134,8 @@ impl Walker<'_> {
             _ => return Next::Broken(format!("{fp:#x} is no frame of the interpreter's")),
         }
         match self.slot(fp, 0) {
-            Some(0) => Next::Bottom,
+            // The outermost is an entry frame.
+            Some(0) => Next::Broken(format!("the frame at {fp:#x} leads to no other")),
             Some(next) => self.zero_frame(next, Trust::Exact),
             None => Next::Broken(format!("the frame at {fp:#x} is not in the core")),
         }

@@ -196,7 +196,10 @@ fn sender(s: &Sender) -> String {
 }
 
 fn out_of_memory(found: &OutOfMemory) -> String {
-    let reported = found.reported.iter().map(|said| format!("HotSpot reported: {said}"));
+    let reported = found
+        .reported
+        .iter()
+        .map(|said| format!("ended for an OutOfMemoryError; HotSpot reported: {said}"));
     let thrown = found.thrown.iter().map(|t| {
         let n = count(t.count, "OutOfMemoryError", "OutOfMemoryErrors");
         let message = t.message.as_ref().map_or(String::new(), |m| format!(" ({m})"));
