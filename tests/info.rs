@@ -192,6 +192,7 @@ fn a_kill_for_an_error() {
     let info = info(&core, &[]);
     assert_eq!(info["core"]["out_of_memory"]["command"], "kill -ABRT %p");
     let text = text(rjcore().arg("info").arg(core));
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("-XX:OnOutOfMemoryError runs `kill -ABRT %p`"), "{text}");
 }
 
