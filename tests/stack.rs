@@ -39,8 +39,14 @@ fn spins(dump: &Value) {
 
 /// A frame of a thread that runs: what it holds may change.
 fn runs(frame: &str) -> bool {
-    let own =
-        ["spin(", "lambda$main$19(", "lambda$main$20(", "lambda$main$21(", "lambda$virtual$28("];
+    let own = [
+        "spin(",
+        "inlined(",
+        "lambda$main$19(",
+        "lambda$main$20(",
+        "lambda$main$21(",
+        "lambda$virtual$28(",
+    ];
     // The Zero VM computes sines in Java.
     let maths =
         ["java/lang/Math.", "java/lang/StrictMath.", "java/lang/FdLibm", "java/lang/Double."];
