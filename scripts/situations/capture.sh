@@ -80,16 +80,20 @@ keeps_the_older() {
 situation 19 "a fork that is killed by the limit replaces no older core, --overwrite or not" keeps_the_older
 
 # --- 20: deleted files that are mapped read-only
-deleted_map() { # SUPER
-    head -c 104857600 /dev/urandom > data
-    jvm 17 -Xmx32m -XX:+UseSerialGC Situation map "$S/data"
+# small_fork MB WHAT: a capture of $pid is by a fork, and smaller than that
+small_fork() {
     rj capture --json "$pid" -o core
     code 0
     local how mb
     how=$(json "[v for k, v in walk(d) if k in ('snapshot', 'method') and isinstance(v, str)][0]")
     mb=$(du -m core | cut -f 1)
     [ "$how" = fork ] || fail "taken by $how" "a fork"
-    [ "$mb" -lt 60 ] || fail "a core of $mb MB" "one without the 100 MB that nobody can write to"
+    [ "$mb" -lt "$1" ] || fail "a core of $mb MB" "$2"
+}
+deleted_map() { # SUPER
+    head -c 104857600 /dev/urandom > data
+    jvm 17 -Xmx32m -XX:+UseSerialGC Situation map "$S/data"
+    small_fork 60 "one without the 100 MB that nobody can write to"
 }
 situation 20 "a deleted file of 100 MB, mapped read-only (Lucene): taken by a fork, and not saved" deleted_map
 upgraded() {
@@ -99,13 +103,7 @@ upgraded() {
     rm -rf jdk/lib && mv jdk.lib jdk/lib
     launch jvm jdk/bin/java -cp "$work/classes" -Xmx32m -XX:+UseSerialGC Situation idle
     rm -rf jdk/lib/modules
-    rj capture --json "$pid" -o core
-    code 0
-    local how mb
-    how=$(json "[v for k, v in walk(d) if k in ('snapshot', 'method') and isinstance(v, str)][0]")
-    mb=$(du -m core | cut -f 1)
-    [ "$how" = fork ] || fail "taken by $how" "a fork"
-    [ "$mb" -lt 80 ] || fail "a core of $mb MB" "one without lib/modules"
+    small_fork 80 "one without lib/modules"
 }
 situation 20 "lib/modules deleted by an upgrade: taken by a fork, and not saved" upgraded
 

@@ -10,6 +10,7 @@ use super::live::Live;
 use super::report::{Damage, DamageKind, WalkReport};
 use super::turns::Turns;
 use crate::error::{Error, Result};
+use crate::hotspot::barrier::is_marked;
 use crate::hotspot::gc::{MarkBitmap, Space};
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
@@ -22,8 +23,6 @@ const AHEAD: usize = 64;
 const LOOK: u64 = 4 << 10;
 /// An object's length is within this many bytes of its start.
 pub(super) const HEAD: u64 = 512;
-/// `markWord.hpp`: the two bits that tell a lock, here a collection's mark.
-const MARKED: u8 = 3;
 /// The longest header: mark, klass, an array's length.
 const HEADER: u64 = 24;
 
@@ -407,11 +406,6 @@ fn walk_chunk<V: Visitor>(
     }
     end.store(at, Ordering::Relaxed);
     (report, at)
-}
-
-/// `markWord.hpp`: the header of an object that a collection has marked or moved.
-fn is_marked(head: &[u8]) -> bool {
-    head.first().is_some_and(|bits| bits & MARKED == MARKED)
 }
 
 fn saved(heap: &Heap, at: u64, size: u64) -> bool {

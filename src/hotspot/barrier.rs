@@ -16,6 +16,12 @@ use crate::vmstructs::{Fields, Tables};
 /// `markWord.hpp`: the low bits of a header that holds a forwarding address.
 const MARKED: u64 = 3;
 
+/// Whether this is the header of an object that a collection has marked or moved.
+#[inline(always)]
+pub fn is_marked(head: &[u8]) -> bool {
+    head.first().is_some_and(|bits| u64::from(*bits) & MARKED == MARKED)
+}
+
 /// Whether a stop-the-world collection was under way.
 pub fn collecting(mem: &Memory, fields: &Fields) -> bool {
     let active = || {

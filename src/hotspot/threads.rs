@@ -1,6 +1,6 @@
 //! Java threads: the VM's list, their java.lang.Thread objects and their TLABs.
 //!
-//! Their frames come with the threads issue; a JavaThread's address is all that it needs.
+//! Knows nothing of stacks: a JavaThread's address is all that `frames` needs.
 
 use super::Vm;
 use super::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
