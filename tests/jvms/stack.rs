@@ -6,6 +6,7 @@
 use crate::support::child::Command;
 use crate::support::compare::compare;
 use crate::support::hprof::Dump;
+use crate::support::proc::until;
 use crate::support::threads::same;
 use crate::support::{Jvm, Scratch, jdks, rjcore, run, text, tool};
 use serde_json::Value;
@@ -406,7 +407,12 @@ fn in_a_signal_handler() {
     let dir = Scratch::new("stack-signal");
     // Compiled code fails at the stack's banging, in whatever method.
     let jvm = Jvm::start(17, &["-Xmx64m", "-XX:ReservedCodeCacheSize=32m"], "Overflows", &dir);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    // By the last of the compilers.
+    until("it is compiled", || {
+        let all = jvm.jcmd(&["Compiler.codelist"]);
+        let mut all = all.lines().filter(|l| l.contains(" Overflows.depth("));
+        all.any(|l| l.split_whitespace().nth(1) == Some("4"))
+    });
     let core = dir.path("core");
     let mut gdb = Command::new(tool("gdb"));
     gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-p", &jvm.pid().to_string()]);

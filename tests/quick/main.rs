@@ -9,6 +9,7 @@ mod synth;
 
 mod children;
 mod corefile;
+mod goldens;
 mod gzip;
 mod hostile;
 mod interrupt;

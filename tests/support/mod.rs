@@ -197,6 +197,7 @@ impl Jvm {
             }
         }
         jvm.child.stdout = Some(out.into_inner());
+        jvm.child.unlimited();
         jvm
     }
 
