@@ -10,7 +10,7 @@ use std::process::{Output, Stdio};
 use crate::support::child::{Child, Command};
 use crate::support::proc::{is_pending, snapshots, until};
 use crate::support::stress::{Stress, capture, names};
-use crate::support::{Scratch, rjcore, tool};
+use crate::support::{PATIENTLY, Scratch, rjcore, tool};
 use rustix::process::{Pid, Signal, kill_process};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
@@ -119,7 +119,15 @@ fn a_reader_that_goes_away() {
     for method in METHODS {
         for zstd in [false, true] {
             let mut cmd = rjcore();
-            cmd.args(["capture", &stress.pid().to_string(), "-o", "-", "--snapshot", method]);
+            cmd.args([
+                "capture",
+                PATIENTLY,
+                &stress.pid().to_string(),
+                "-o",
+                "-",
+                "--snapshot",
+                method,
+            ]);
             cmd.args(zstd.then_some("--zstd")).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = cmd.spawn().expect("rjcore starts");
             let mut first = [0; 1000];
@@ -143,7 +151,15 @@ fn a_reader_that_does_not_read() {
     let mut stress = Stress::start(17, &[], "", &dir);
     for method in METHODS {
         let mut cmd = rjcore();
-        cmd.args(["capture", &stress.pid().to_string(), "-o", "-", "--snapshot", method]);
+        cmd.args([
+            "capture",
+            PATIENTLY,
+            &stress.pid().to_string(),
+            "-o",
+            "-",
+            "--snapshot",
+            method,
+        ]);
         let mut child = cmd.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("rjcore");
         let mut first = [0; 4];
         child.stdout.as_mut().expect("piped").read_exact(&mut first).expect("some bytes");
@@ -170,12 +186,12 @@ fn a_disk_that_is_full() {
         cmd.args(["--mount", "--propagation", "private", "sh", "-c"]);
         cmd.arg(
             "cd \"$1\" && mount -t tmpfs -o size=8m none . && cd \"$1\" || exit 99
-            \"$2\" capture \"$3\" -o core --snapshot \"$4\"
+            \"$2\" capture \"$3\" -o core --snapshot \"$4\" \"$5\"
             echo $?; ls -A",
         );
         let program = rjcore();
         cmd.arg("sh").arg(&out).arg(program.get_program());
-        cmd.args([&stress.pid().to_string(), method]);
+        cmd.args([&stress.pid().to_string(), method, PATIENTLY]);
         let answer = cmd.output().expect("unshare starts");
         let text = String::from_utf8_lossy(&answer.stdout).into_owned();
         assert_eq!(text, "1\n", "{method}: exit code and files; {}", said(&answer));
@@ -199,7 +215,7 @@ fn a_place_that_cannot_be_written_to() {
     ];
     for (path, code, words) in cases {
         let mut cmd = rjcore();
-        cmd.args(["capture", &stress.pid().to_string(), "-o"]).arg(&path);
+        cmd.args(["capture", PATIENTLY, &stress.pid().to_string(), "-o"]).arg(&path);
         let answer = cmd.output().expect("rjcore starts");
         assert_eq!(answer.status.code(), Some(code), "{path:?}: {}", said(&answer));
         assert!(said(&answer).contains(words), "{path:?}: {}", said(&answer));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::child::{Child, Command};
 use crate::support::proc::{children, snapshots, state, status, tasks, traces, until};
 use crate::support::stress::{Stress, capture, caught_collecting, names, taken, when};
-use crate::support::{Jvm, Scratch, jdk, rjcore, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, jdk, rjcore, tool};
 use rustix::process::{Pid, Signal, kill_process};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
@@ -206,7 +206,7 @@ struct Slow {
 impl Slow {
     fn start(pid: i32, method: &str) -> Slow {
         let mut cmd = rjcore();
-        cmd.args(["capture", &pid.to_string(), "-o", "-", "--snapshot", method]);
+        cmd.args(["capture", PATIENTLY, &pid.to_string(), "-o", "-", "--snapshot", method]);
         let mut child = cmd.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("rjcore");
         let mut first = vec![0; 4096];
         let out = child.stdout.as_mut().expect("piped");

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use super::child::LIMIT;
 use super::child::{Child, Command};
 use super::proc::{masks, no_snapshot_lives, snapshots, traces, until};
-use super::{Jvm, Scratch, jdk, library};
+use super::{Jvm, PATIENTLY, Scratch, jdk, library};
 
 /// Keeps the memory small, and so the captures quick.
 pub const SMALL: [&str; 3] =
@@ -163,13 +163,11 @@ fn usual_masks(pid: i32) -> BTreeMap<(i32, String), String> {
     seen
 }
 
-/// `rjcore capture PID -o OUT --overwrite ARGS`, with as much time for the stop as a busy machine may need.
+/// `rjcore capture PID -o OUT --overwrite ARGS`.
 pub fn capture(pid: i32, out: &Path, args: &[&str]) -> Command {
     let mut cmd = super::rjcore();
     cmd.args(["capture", &pid.to_string(), "--overwrite", "-o"]).arg(out).args(args);
-    if !args.contains(&"--stop-timeout") {
-        cmd.args(["--stop-timeout", "60000"]);
-    }
+    cmd.args((!args.contains(&"--stop-timeout")).then_some(PATIENTLY));
     cmd
 }
 
