@@ -61,6 +61,24 @@ survives_the_limit() {
     done
 }
 situation 19 "the cgroup has room for no copy: auto ends well all the same" survives_the_limit
+# The JVM writes to 400 MB as fast as it can, and may have 280 MB more: a fork is begun, and must be given up in time.
+given_up_in_time() {
+    memory_group
+    before=(sh -c 'echo $$ > "$0/cgroup.procs" && exec "$@"' "$group")
+    jvm 17 -XX:+UseSerialGC -Xms460m -Xmx460m -XX:NewSize=8m -XX:MaxNewSize=8m Situation arrays 400 262144
+    before=()
+    local rss i
+    rss=$(awk '/VmRSS/ { print $2 }' "/proc/$pid/status")
+    echo $((rss * 1024 + 280 * 1048576)) > "$group/$limit_file" || cannot "the group's limit cannot be set"
+    for i in 1 2 3; do
+        rj capture --overwrite --json "$pid" -o core
+        code 0
+        rj histo --json core
+        [ "$(bytes_of '[I')" -ge $((400 * 1048576)) ] || fail "$(bytes_of '[I') bytes of int[]" "419,430,400"
+    done
+    limit 10 "$java17/jcmd" "$pid" VM.version > /dev/null || fail "a JVM that answers no more" "one that runs on"
+}
+situation 19 "the cgroup has room for a part of the copy: no snapshot costs the JVM its life" given_up_in_time
 keeps_the_older() {
     tight 8
     head -c 65536 /dev/urandom > core
@@ -70,14 +88,15 @@ keeps_the_older() {
     if [ "$rc" = 0 ]; then
         rj check core
         code 0
-    elif [ "$(sha256sum core)" != "$was" ]; then
+    elif [ "$(sha256sum core)" != "$was" ]; then # refused, or given up
         fail "the older file replaced by a capture that exits $rc" "the older file, untouched"
     fi
+    [ -e "/proc/$pid/stat" ] && [[ $(cut -d ' ' -f 3 "/proc/$pid/stat") != Z ]] || fail "a JVM that is gone" "one that runs on"
     local left
     left=$(find . -name '.core*' -o -name '*.part')
     [ -z "$left" ] || fail "left behind: $left" "nothing"
 }
-situation 19 "a fork that is killed by the limit replaces no older core, --overwrite or not" keeps_the_older
+situation 19 "a fork for which there is no room replaces no older core, --overwrite or not, and ends no JVM" keeps_the_older
 
 # --- 20: deleted files that are mapped read-only
 # small_fork MB WHAT: a capture of $pid is by a fork, and smaller than that
