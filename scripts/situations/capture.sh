@@ -38,6 +38,33 @@ for gc in Serial Parallel G1; do
 done
 situation 1 "huge pages (hugetlbfs), Serial: a fork that is asked for is refused, whole or told" huge Serial fork
 situation 1 "huge pages (hugetlbfs), G1: stop and copy" huge G1 stop
+squeezed() { # until 50 MB are in swap
+    local mb
+    for mb in 240 160 100; do echo $((mb << 20)) > "$group/$limit_file"; done
+    [ "$(awk 'NR > 1 { n += $4 } END { print n + 0 }' /proc/swaps)" -ge 50000 ]
+}
+swapped() { # COLLECTOR: most of its memory is in swap before each capture
+    fallocate -l 512M swap && chmod 600 swap && mkswap swap > /dev/null || cannot "no file of 512 MB for swap"
+    undo swapoff "$S/swap"
+    swapon swap || cannot "the machine takes no swap file"
+    memory_group
+    before=(sh -c 'echo $$ > "$0/cgroup.procs" && exec "$@"' "$group")
+    jvm 17 "-XX:+Use${1}GC" -Xms200m -Xmx200m -XX:+AlwaysPreTouch Situation one-array 24000000
+    before=()
+    local method
+    for method in fork precopy stop; do
+        until_true 20 squeezed || cannot "the kernel swaps nothing out"
+        echo $((2048 << 20)) > "$group/$limit_file"
+        rj capture --overwrite --snapshot $method "$pid" -o core
+        code 0
+        rj histo --json core
+        code 0
+        [ "$(bytes_of '[I')" -ge 96000000 ] || fail "by $method $(bytes_of '[I') bytes of int[]" "96,000,000"
+    done
+}
+for gc in Serial Z; do
+    situation 1 "memory that is in swap, $gc: fork, precopy and stop have all of it" swapped $gc
+done
 
 # --- 19: killed by the cgroup's limit
 tight() { # sets pid: a JVM that has 130 MB, writes to 96 of them all the time, and may have 75 MB more
