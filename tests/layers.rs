@@ -7,9 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it.
-const LAYERS: [&str; 12] = [
+const LAYERS: [&str; 15] = [
     "address",
     "error",
+    "format",
+    "process",
+    "perfdata",
     "capture",
     "live",
     "corefile",

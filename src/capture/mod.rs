@@ -3,25 +3,17 @@
 //! Knows Linux: threads, memory maps, page tables, ELF notes. Knows nothing of Java beyond the
 //! names of the files that a reader of the core needs.
 
-pub mod cgroup;
 mod copy;
-pub mod elf;
 mod fork;
 mod forking;
 mod freeze;
 mod huge;
 mod image;
 mod inject;
-pub mod maps;
 pub mod notes;
 mod pages;
 mod plan;
-pub mod process;
-pub mod ranges;
-pub mod refusal;
-pub mod room;
 mod shared;
-pub(crate) mod sys;
 mod target;
 mod track;
 mod writer;
@@ -34,10 +26,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use maps::Mapping;
+use crate::process::maps::Mapping;
+use crate::process::room::Room;
 use notes::{Origin, ThreadName, ThreadState};
 use plan::SharedPlan;
-use room::Room;
 use shared::Object;
 use target::{Failure, SMALL_SHARED, Snapshot, Target};
 pub use writer::CoreOut;

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::maps::{Mapping, PAGE};
-use super::process::{Facts, Thread};
+use crate::process::facts::{Facts, Thread};
+use crate::process::maps::{Mapping, PAGE};
 
 const NT_PRSTATUS: u32 = 1;
 const NT_FPREGSET: u32 = 2;

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::image::read_pages;
-use super::maps::PAGE;
 use super::plan::{Holder, Layout, Piece};
-use super::ranges::Ranges;
+use crate::format::ranges::Ranges;
+use crate::process::maps::PAGE;
 
 /// What a thread reads at a time: it stays in the CPU's cache.
 const READ: u64 = 1 << 20;
@@ -390,8 +390,8 @@ mod tests {
     /// a source that is no more is an error of its own.
     #[test]
     fn what_was_lost_is_no_zero() {
-        use crate::capture::maps::Mapping;
         use crate::capture::plan::{Saved, lay};
+        use crate::process::maps::Mapping;
         let m = Mapping::plain(0x10000, 0x20000);
         let saved = Saved { runs: vec![(0x10000, 0x20000)], rest_is_zero: true };
         let layout = lay(0, &[(m, saved, Holder::Memory)], &[]);

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-pub use crate::capture::elf::{EM_AARCH64, EM_X86_64};
+pub use crate::format::front::{EM_AARCH64, EM_X86_64};
 pub use backing::{Backing, Missing, Sysroot};
 pub use library_files::FoundFile;
 pub use memory::Memory;

@@ -1,6 +1,6 @@
 //! A new, smaller core of chosen ranges of another one.
 //!
-//! Knows which parts of memory a core holds; the layout of ELF is `capture::elf`'s, and which
+//! Knows which parts of memory a core holds; the layout of ELF is `format::front`'s, and which
 //! ranges are worth keeping is the caller's matter.
 
 use std::io::{self, Write};
@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::memory::PAGE;
 use super::{CoreFile, Segment};
-use crate::capture::elf::{Load, Need, aligned, front, front_len};
-use crate::capture::ranges::union;
 use crate::error::{Error, Result};
+use crate::format::front::{Load, Need, aligned, front, front_len};
+use crate::format::ranges::union;
 
 /// linux/elf.h.
 const NT_FILE: u32 = 0x4649_4c45;

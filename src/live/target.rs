@@ -11,8 +11,8 @@ use rustix::io::Errno;
 
 use super::identity::{Identity, Rights};
 use super::mounts;
-use crate::capture::maps::{self, Mapping};
-use crate::capture::process::{Facts, Thread, ids};
+use crate::process::facts::{Facts, Thread, ids};
+use crate::process::maps::{self, Mapping};
 
 /// What makes a process a JVM.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -161,7 +161,7 @@ fn relate(maps: &mut [Mapping]) {
 }
 
 /// `start-end perms offset major:minor inode    name`
-pub(super) fn parse(line: &[u8]) -> Option<Mapping> {
+pub(crate) fn parse(line: &[u8]) -> Option<Mapping> {
     let mut fields = line.splitn(6, |b| *b == b' ');
     let mut field = || std::str::from_utf8(fields.next()?).ok();
     let hex = |s: &str| u64::from_str_radix(s, 16).ok();

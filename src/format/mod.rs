@@ -1,0 +1,6 @@
+//! The format of a core file, which `capture` and `corefile` write and `corefile` reads.
+//!
+//! Knows ELF's structures, and the files that a reader needs; nothing of where the bytes come from, or go.
+
+pub mod front;
+pub mod ranges;
