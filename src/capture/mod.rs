@@ -10,7 +10,7 @@ mod freeze;
 mod huge;
 mod image;
 mod inject;
-pub mod notes;
+mod notes;
 mod pages;
 mod plan;
 mod shared;
@@ -19,20 +19,21 @@ mod track;
 mod writer;
 mod x86_64;
 
-use std::io;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::format::notes::{Origin, ThreadName};
+use crate::format::out::CoreOut;
 use crate::process::maps::Mapping;
+use crate::process::peek::Probe;
 use crate::process::room::Room;
-use notes::{Origin, ThreadName, ThreadState};
+use notes::ThreadState;
 use plan::SharedPlan;
 use shared::Object;
 use target::{Failure, SMALL_SHARED, Snapshot, Target};
-pub use writer::CoreOut;
 
 /// A fork is refused where less than this part of the process's memory is free for the copies
 /// of pages that it writes to meanwhile.
@@ -61,16 +62,6 @@ impl Method {
             Method::Stop => "stop",
         }
     }
-}
-
-/// Reads memory of the process; fewer bytes than asked for is an error.
-pub type Peek<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
-
-/// What knows where the process keeps whether it moves its objects about just now: a core of such
-/// a moment is of less use.
-pub trait Probe: Sync {
-    /// Whether it does; `None` if that cannot be told.
-    fn is_collecting(&self, read: Peek<'_>) -> Option<bool>;
 }
 
 /// What the caller wants.

@@ -5,13 +5,14 @@
 //! from beyond a function that reads them.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::image::read_pages;
 use super::plan::{Holder, Layout, Piece};
+use crate::format::out::CoreOut;
 use crate::format::ranges::Ranges;
 use crate::process::maps::PAGE;
 
@@ -24,18 +25,6 @@ const FRAME: u64 = 4 << 20;
 const DEATH: std::time::Duration = std::time::Duration::from_millis(50);
 const KILLED: &str = "the snapshot was killed before its memory was read (a memory limit of its \
                       cgroup, perhaps)";
-
-/// Where a core goes.
-pub trait CoreOut: Write + Send {
-    /// As many zeros, which take no room where that is possible.
-    fn skip(&mut self, zeros: u64) -> io::Result<()>;
-
-    /// Changes what was written at `at`. False where the output cannot.
-    fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<bool>;
-
-    /// Forgets all that was written, for another start. False where the output cannot.
-    fn restart(&mut self) -> io::Result<bool>;
-}
 
 /// The source of the pages ended before all were read, or lost some of them.
 #[derive(Debug)]
@@ -342,6 +331,8 @@ fn is_zero(page: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]

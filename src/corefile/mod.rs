@@ -35,8 +35,8 @@ pub use memory::Memory;
 use unpack::Packing;
 pub use write::write_core;
 
-use crate::capture::notes::Origin;
 use crate::error::{Error, Result};
+use crate::format::notes::Origin;
 
 /// What kernels have: 4 KB on x86-64, 4 to 64 KB on aarch64.
 const PAGE_SIZES: RangeInclusive<u64> = 4096..=65536;

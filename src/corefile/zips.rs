@@ -16,7 +16,7 @@ use super::bundle::{
 };
 use super::unpack::{Packing, spool};
 use crate::error::{Error, Result};
-use crate::process::maps::is_vm_file;
+use crate::format::files::is_vm_file;
 
 /// Whether a file that starts like this is a zip with a member in it.
 pub(super) fn is_zip(head: &[u8]) -> bool {

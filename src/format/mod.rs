@@ -2,5 +2,8 @@
 //!
 //! Knows ELF's structures, and the files that a reader needs; nothing of where the bytes come from, or go.
 
+pub mod files;
 pub mod front;
+pub mod notes;
+pub mod out;
 pub mod ranges;

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::identity::{Identity, Rights};
 use super::mounts;
+use crate::format::files::is_counters;
 use crate::process::facts::{Facts, Thread, ids};
 use crate::process::maps::{self, Mapping};
 
@@ -89,7 +90,7 @@ impl Target {
                 libjvms = maps::libjvms(&maps).cloned().collect();
                 let libjvm = libjvms.first().cloned();
                 let path = |m: &Mapping| String::from_utf8_lossy(m.clean()).into_owned();
-                let counters = maps.iter().find(|m| maps::is_counters(&path(m))).cloned();
+                let counters = maps.iter().find(|m| is_counters(&path(m))).cloned();
                 (libjvm.map_or(Hotspot::No, |m| Hotspot::Mapped(Box::new(m))), counters)
             }
             Err(_) => {

@@ -5,6 +5,7 @@
 pub mod cgroup;
 pub mod facts;
 pub mod maps;
+pub mod peek;
 pub mod refusal;
 pub mod room;
 pub(crate) mod sys;
