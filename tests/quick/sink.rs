@@ -8,8 +8,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rjcore::capture::CoreOut;
 use rjcore::error::Error;
+use rjcore::format::out::CoreOut;
 use rjcore::output::sink::{Sink, Target};
 
 /// Names the part that a process started by one of these tests plays.
