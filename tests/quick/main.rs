@@ -7,6 +7,7 @@ mod support;
 #[path = "../synth/mod.rs"]
 mod synth;
 
+mod children;
 mod corefile;
 mod gzip;
 mod hostile;
