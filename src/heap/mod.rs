@@ -4,16 +4,17 @@
 
 mod chunks;
 mod klasses;
-mod live;
+mod marks;
 mod refs;
 mod report;
+pub mod roots;
 mod starts;
 mod trace;
 mod turns;
 mod walk;
 
 pub use klasses::{KlassTable, NO_KLASS};
-pub use live::Live;
+pub use marks::Marks;
 pub use report::{Caught, Damage, DamageKind, SpaceCount, WalkReport};
 pub use trace::Traced;
 pub use walk::{Object, Visitor, walk};

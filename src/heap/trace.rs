@@ -12,14 +12,14 @@ use rayon::Scope;
 
 use super::Heap;
 use super::chunks::CHUNK;
-use super::live::{Live, Mark};
+use super::marks::{Mark, Marks};
 use super::refs::{RefMap, Refs};
 use super::report::{Damage, DamageKind};
+use super::roots::WideRoots;
 use super::starts;
 use super::walk::{Found, HEAD, probe, probe_head};
 use crate::error::{Error, Result};
 use crate::hotspot::gc::Space;
-use crate::hotspot::held::Held;
 
 /// Objects that one piece of work hands on to another thread.
 const BATCH: usize = 1024;
@@ -36,7 +36,7 @@ const MAX_ROUNDS: usize = 1000;
 #[derive(Debug)]
 pub struct Traced {
     /// The objects.
-    pub live: Live,
+    pub marks: Marks,
     /// References that lead to no object, by the object that holds them.
     pub damage: Vec<Damage>,
     /// What else could not be read, in words.
@@ -48,7 +48,7 @@ pub struct Traced {
 impl Traced {
     /// Whether there is an object at `addr`, and it can be reached.
     pub fn reaches(&self, addr: u64) -> bool {
-        self.live.locate(addr).is_some_and(|mark| self.live.is_marked(mark))
+        self.marks.locate(addr).is_some_and(|mark| self.marks.is_marked(mark))
     }
 }
 
@@ -62,7 +62,7 @@ struct Item {
 
 struct Tracer<'h> {
     heap: &'h Heap<'h>,
-    live: Live,
+    marks: Marks,
     /// Each region's bytes, where they lie in one piece.
     bytes: Vec<Option<&'h [u8]>>,
     refs: RefMap,
@@ -96,10 +96,10 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
         .build()
         .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
     let mut damaged = Vec::new();
-    let held = Held::read(heap.vm, &heap.threads, &mut damaged)?;
+    let wide = WideRoots::read(heap, &mut damaged)?;
     let tracer = Tracer {
         heap,
-        live: Live::new(regions, heap.vm.pointers.alignment),
+        marks: Marks::new(regions, heap.vm.pointers.alignment),
         bytes: regions.iter().map(|r| mem.slice(r.start, r.top - r.start).ok()).collect(),
         refs: RefMap::new(heap.vm),
         found: Mutex::default(),
@@ -107,7 +107,10 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
     };
     let mut lost = 0;
     let mut first = Vec::new();
-    for &object in &held.objects {
+    let mut objects: Vec<u64> = wide.roots.iter().map(|r| r.object).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    for object in objects {
         match tracer.mark(object) {
             Ok(item) => first.extend(item),
             Err(_) => lost += 1,
@@ -120,11 +123,11 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
     let mut finds = tracer.take();
     let damage = damage(std::mem::take(&mut finds.dangling));
     // What only a stack holds may have died there long ago: where it leads nowhere, so be it.
-    let mut memory = held.memory;
+    let mut memory = wide.memory;
     memory.append(&mut finds.stacks);
-    let mut words = held.words;
+    let mut words = wide.words;
     for _ in 0..MAX_ROUNDS {
-        let starts = starts::find(heap, &tracer.live, &memory, &words);
+        let starts = starts::find(heap, &tracer.marks, &memory, &words);
         let mut any = false;
         for start in starts {
             if let Some(item) = tracer.adopt(start) {
@@ -139,7 +142,7 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
         words.clear();
     }
     let forwarded = tracer.forwarded.into_inner();
-    Ok(Traced { live: tracer.live, damage, damaged, forwarded })
+    Ok(Traced { marks: tracer.marks, damage, damaged, forwarded })
 }
 
 /// In order, and each holder once: the same at any number of threads.
@@ -174,8 +177,8 @@ impl<'h> Tracer<'h> {
     fn mark(&self, mut addr: u64) -> Result<Option<Item>, DamageKind> {
         let barrier = &self.heap.vm.barrier;
         for _ in 0..2 {
-            let mark = self.live.locate(addr).ok_or(DamageKind::Dangling)?;
-            if self.live.is_marked(mark) {
+            let mark = self.marks.locate(addr).ok_or(DamageKind::Dangling)?;
+            if self.marks.is_marked(mark) {
                 return Ok(None);
             }
             if let Some(to) = barrier.forwardee(self.heap.vm.mem, addr) {
@@ -185,10 +188,10 @@ impl<'h> Tracer<'h> {
             }
             return match self.probe(mark, addr) {
                 Found::Object(klass, _) => {
-                    Ok(self.live.mark(mark).then_some(Item { addr, klass, from: 0 }))
+                    Ok(self.marks.mark(mark).then_some(Item { addr, klass, from: 0 }))
                 }
                 Found::Dormant(_) => {
-                    self.live.mark(mark);
+                    self.marks.mark(mark);
                     Ok(None)
                 }
                 Found::Skip(_) => Ok(None),
@@ -227,7 +230,7 @@ impl<'h> Tracer<'h> {
     }
 
     fn dangles(&self, holder: u64, kind: DamageKind, finds: &mut Finds) {
-        let region = self.live.locate(holder).map(|m| m.region);
+        let region = self.marks.locate(holder).map(|m| m.region);
         let space = region.map_or(Space::Old, |r| self.heap.collected.regions[r].space);
         finds.dangling.push((holder, space, kind));
     }
@@ -302,7 +305,7 @@ impl<'h> Tracer<'h> {
             }
             Refs::Stack { fields, stack } => {
                 self.fields(item.addr, fields, targets, scratch);
-                let Some(mark) = self.live.locate(item.addr) else { return };
+                let Some(mark) = self.marks.locate(item.addr) else { return };
                 if let Found::Object(_, size) = self.probe(mark, item.addr) {
                     let start = (item.addr + u64::from(*stack)).next_multiple_of(8);
                     finds.stacks.push((start, item.addr + size));
@@ -356,7 +359,7 @@ impl<'h> Tracer<'h> {
     /// Bytes of the heap: borrowed where they lie in one piece.
     #[inline]
     fn read<'s>(&'s self, addr: u64, len: u64, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-        let mark = self.live.locate(addr & !(self.heap.vm.pointers.alignment - 1))?;
+        let mark = self.marks.locate(addr & !(self.heap.vm.pointers.alignment - 1))?;
         let start = self.heap.collected.regions[mark.region].start;
         if let Some(bytes) = self.bytes[mark.region] {
             let at = (addr - start) as usize;
@@ -372,8 +375,8 @@ impl<'h> Tracer<'h> {
     fn adopt(&self, addr: u64) -> Option<Item> {
         let object = |addr: u64| -> Result<Option<Item>, ()> {
             let to = self.heap.vm.barrier.forwardee(self.heap.vm.mem, addr).unwrap_or(addr);
-            let mark = self.live.locate(to).ok_or(())?;
-            match self.live.is_marked(mark) {
+            let mark = self.marks.locate(to).ok_or(())?;
+            match self.marks.is_marked(mark) {
                 true => Ok(None),
                 false => match self.probe(mark, to) {
                     Found::Object(klass, _) => Ok(Some(Item { addr: to, klass, from: 0 })),
@@ -405,6 +408,6 @@ impl<'h> Tracer<'h> {
                 }
             }
         }
-        self.live.mark(self.live.locate(first.addr)?).then_some(first)
+        self.marks.mark(self.marks.locate(first.addr)?).then_some(first)
     }
 }

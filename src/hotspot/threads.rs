@@ -31,8 +31,10 @@ pub struct JavaThread {
     pub state: i32,
     /// The object's name.
     pub name: String,
-    /// Shown by HotSpot's own dumps: has an object, is not exiting, is not the VM's own.
-    pub visible: bool,
+    /// It is about to end (JavaThread::is_exiting).
+    pub is_exiting: bool,
+    /// One of the VM's own, of which it shows nothing (JavaThread::is_hidden_from_external_view).
+    pub is_hidden: bool,
     /// The part of its TLAB that holds no objects, where it has one: (top, end).
     pub tlab_gap: Option<(u64, u64)>,
 }
@@ -93,7 +95,7 @@ pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
     let class = |t: &JavaThread| vm.mem.u64(t.addr).ok();
     let plain = out.iter().find(|t| t.name == PLAIN_THREAD).and_then(class);
     for t in &mut out {
-        t.visible &= !is_hidden_thread(&t.name) || plain.is_some_and(|p| class(t) == Some(p));
+        t.is_hidden = is_hidden_thread(&t.name) && plain.is_none_or(|p| class(t) != Some(p));
     }
     Ok(out)
 }
@@ -156,12 +158,12 @@ impl ThreadReader<'_> {
         let vthread = vthread.transpose()?.unwrap_or(0);
         let mounted = if vthread == object { 0 } else { vthread };
         // _thread_exiting and the states behind it count up (javaThread.hpp).
-        let alive = match self.exiting {
+        let is_exiting = match self.exiting {
             Some(exiting) => {
                 let state = vm.mem.i32(at(f.thread_terminated.get()?)).map_err(what())?;
-                i64::from(state) < exiting
+                i64::from(state) >= exiting
             }
-            None => true,
+            None => false,
         };
         let name = vm.oop_field(object, "name").and_then(|s| vm.text(s)).unwrap_or_default();
         let tlab = at(f.thread_tlab.get()?);
@@ -178,7 +180,6 @@ impl ThreadReader<'_> {
             None => note_of(vm, addr).map(|n| n.tid as u32),
         };
         let state = f.thread_state.opt().and_then(|o| vm.mem.i32(at(o)).ok()).unwrap_or(-1);
-        let visible = object != 0 && alive;
         Ok(JavaThread {
             addr,
             object,
@@ -186,7 +187,8 @@ impl ThreadReader<'_> {
             tid: tid().unwrap_or(0),
             state,
             name,
-            visible,
+            is_exiting,
+            is_hidden: false,
             tlab_gap,
         })
     }

@@ -6,14 +6,13 @@ use super::DumpSummary;
 use super::records::{
     EMPTY_TRACE, Put, RECORD_HEADER, double_bits, float_bits, sub, tag, value_type,
 };
-use super::threads::{Dumped, ROOT, Threads};
+use super::threads::{THREAD_ROOT, Traces, root};
 use crate::error::Result;
+use crate::heap::roots::{self, Stacks};
 use crate::heap::{Heap, Traced};
 use crate::hotspot::class_facts::{ClassFacts, ClassReader};
 use crate::hotspot::field_layout::hprof_size;
-use crate::hotspot::frames::Walker;
 use crate::hotspot::klass::{Kind, Klass};
-use crate::hotspot::roots::{jni_globals, monitors_used};
 
 /// A record's length has 32 bits; class dumps get a new segment long before.
 const SEGMENT: usize = 1 << 20;
@@ -27,8 +26,7 @@ pub fn write(
     summary: &mut DumpSummary,
 ) -> Result<()> {
     let vm = heap.vm;
-    let globals = jni_globals(vm, &mut summary.damaged)?;
-    let monitors = monitors_used(vm, &mut summary.damaged)?;
+    let global = roots::global(vm, &mut summary.damaged)?;
     let reader = ClassReader::new(vm);
     let classes: Vec<&Klass> = vm.classes.java().collect();
     let facts: Vec<ClassFacts> = classes
@@ -40,11 +38,16 @@ pub fn write(
             })
         })
         .collect();
-    let mut threads = Threads::new(Walker::new(vm)?, traced, &classes);
-    let dumped = threads.collect(heap, summary);
+    let stacks = Stacks::new(heap, traced)?;
+    let (threads, early) = stacks.running();
+    for end in early {
+        let told = if end.ran_java { &mut summary.restless } else { &mut summary.damaged };
+        told.push(end.text);
+    }
+    let mut traces = Traces::new(vm, &classes);
     let mut symbols = named(heap, &facts);
-    symbols.extend(threads.symbols(&dumped));
-    threads.wrote(symbols.iter().copied());
+    symbols.extend(traces.symbols(&threads));
+    traces.wrote(symbols.iter().copied());
     utf8(heap, &symbols, out);
     for (serial, k) in (1..).zip(&classes) {
         out.record(tag::LOAD_CLASS, 4 + 8 + 4 + 8);
@@ -55,17 +58,16 @@ pub fn write(
     }
     // One trace for all objects, then one per thread.
     empty_trace(out);
-    for (serial, t) in (1..).zip(&dumped) {
-        threads.trace(t, serial, out);
+    for (serial, t) in (1..).zip(&threads) {
+        traces.trace(t, serial, out);
     }
     // Of these only the roots are kept until their turn comes: they may be a million.
     let mut roots_of_unmounted = Vec::new();
-    for (serial, &object) in (dumped.len() as u32 + 1..).zip(unmounted) {
-        let t = threads.unmounted(object);
-        utf8(heap, &threads.symbols(std::slice::from_ref(&t)), out);
-        threads.trace(&t, serial, out);
-        t.roots(serial, |root| roots_of_unmounted.extend_from_slice(root));
-        summary.roots += t.root_count() as u64;
+    for (number, &object) in (threads.len()..).zip(unmounted) {
+        let t = stacks.unmounted(object, number);
+        utf8(heap, &traces.symbols(std::slice::from_ref(&t)), out);
+        traces.trace(&t, number as u32 + 1, out);
+        t.roots.iter().for_each(|r| root(r, &mut roots_of_unmounted));
     }
     let mut segment = Segment::open(out);
     let object = vm.classes.named("java/lang/Object").map_or(0, |o| o.mirror);
@@ -74,37 +76,22 @@ pub fn write(
         class_dump(heap, k, facts, object, segment.out);
     }
     summary.classes = classes.len() as u64;
-    for (serial, t) in (1..).zip(&dumped) {
-        t.roots(serial, |root| {
-            segment.next();
-            segment.out.extend_from_slice(root);
-        });
+    for r in threads.iter().flat_map(|t| &t.roots) {
+        segment.next();
+        root(r, segment.out);
+        summary.roots += 1;
     }
-    for root in roots_of_unmounted.chunks(ROOT) {
+    for root in roots_of_unmounted.chunks(THREAD_ROOT) {
         segment.next();
         segment.out.extend_from_slice(root);
+        summary.roots += 1;
     }
-    for monitor in &monitors {
+    for r in &global {
         segment.next();
-        segment.out.u1(sub::ROOT_MONITOR_USED);
-        segment.out.u8(*monitor);
-    }
-    for global in &globals {
-        segment.next();
-        segment.out.u1(sub::ROOT_JNI_GLOBAL);
-        segment.out.u8(global.object);
-        segment.out.u8(global.slot);
-    }
-    let sticky = classes.iter().filter(|k| k.is_boot && k.kind == Kind::Instance);
-    for k in sticky.clone() {
-        segment.next();
-        segment.out.u1(sub::ROOT_STICKY_CLASS);
-        segment.out.u8(k.mirror);
+        root(r, segment.out);
+        summary.roots += 1;
     }
     segment.close();
-    let frames: usize = dumped.iter().map(Dumped::root_count).sum();
-    let roots = frames + monitors.len() + globals.len() + sticky.count();
-    summary.roots += roots as u64;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ const NONE: u32 = u32::MAX;
 
 /// Marks over the regions of a heap.
 #[derive(Debug)]
-pub struct Live {
+pub struct Marks {
     places: Vec<Place>,
     /// The first region that reaches into each slot of `1 << slot_shift` bytes.
     slots: Vec<u32>,
@@ -38,9 +38,9 @@ pub struct Mark {
     bit: usize,
 }
 
-impl Live {
+impl Marks {
     /// Nothing marked. `regions` are in order and disjoint; objects are aligned to `alignment`.
-    pub fn new(regions: &[Region], alignment: u64) -> Live {
+    pub fn new(regions: &[Region], alignment: u64) -> Marks {
         let shift = alignment.trailing_zeros();
         let mut words = 0;
         let mut places = Vec::with_capacity(regions.len());
@@ -66,7 +66,7 @@ impl Live {
             }
         }
         let bits = (0..words).map(|_| AtomicU64::new(0)).collect();
-        Live { places, slots, base, slot_shift, bits, shift }
+        Marks { places, slots, base, slot_shift, bits, shift }
     }
 
     /// The region that has this address.
@@ -141,20 +141,20 @@ mod tests {
 
     #[test]
     fn marks_are_found_again_in_order() {
-        let live = Live::new(&[region(0x1000, 0x1400), region(0x20_0000, 0x40_0000)], 8);
-        assert_eq!(live.locate(0x1400), None);
-        assert_eq!(live.locate(0x1004), None);
-        assert_eq!(live.locate(0x800), None);
-        assert_eq!(live.locate(0x40_0000), None);
+        let marks = Marks::new(&[region(0x1000, 0x1400), region(0x20_0000, 0x40_0000)], 8);
+        assert_eq!(marks.locate(0x1400), None);
+        assert_eq!(marks.locate(0x1004), None);
+        assert_eq!(marks.locate(0x800), None);
+        assert_eq!(marks.locate(0x40_0000), None);
         for addr in [0x1000, 0x13f8, 0x20_0200, 0x3f_fff8] {
-            let mark = live.locate(addr).expect("a place");
-            assert!(!live.is_marked(mark) && live.mark(mark) && !live.mark(mark));
-            assert!(live.is_marked(mark));
+            let mark = marks.locate(addr).expect("a place");
+            assert!(!marks.is_marked(mark) && marks.mark(mark) && !marks.mark(mark));
+            assert!(marks.is_marked(mark));
         }
-        assert_eq!(live.next(0x1000, 0x1400), 0x1000);
-        assert_eq!(live.next(0x1008, 0x1400), 0x13f8);
-        assert_eq!(live.next(0x1008, 0x1100), 0x1100);
-        assert_eq!(live.next(0x20_0208, 0x40_0000), 0x3f_fff8);
-        assert_eq!(live.next(0x1400, 0x1500), 0x1500);
+        assert_eq!(marks.next(0x1000, 0x1400), 0x1000);
+        assert_eq!(marks.next(0x1008, 0x1400), 0x13f8);
+        assert_eq!(marks.next(0x1008, 0x1100), 0x1100);
+        assert_eq!(marks.next(0x20_0208, 0x40_0000), 0x3f_fff8);
+        assert_eq!(marks.next(0x1400, 0x1500), 0x1500);
     }
 }
