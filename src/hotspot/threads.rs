@@ -3,6 +3,7 @@
 //! Knows nothing of stacks: a JavaThread's address is all that `frames` needs.
 
 use super::Vm;
+use super::klass::Klass;
 use super::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
 use super::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
 use crate::corefile::ThreadNote;
@@ -39,42 +40,16 @@ pub struct JavaThread {
     pub tlab_gap: Option<(u64, u64)>,
 }
 
-/// How to tell a virtual thread that has a stack of its own on the heap.
-#[derive(Debug, Clone, Copy)]
-pub struct VirtualThreads {
-    /// The InstanceKlass of java.lang.VirtualThread.
-    pub klass: u64,
-    state: usize,
-    carrier: usize,
-    oop_size: usize,
+/// java.lang.VirtualThread: none before 19, and none where no virtual thread was ever made.
+pub fn virtual_thread_class<'v>(vm: &'v Vm) -> Option<&'v Klass> {
+    let klass = vm.classes.named("java/lang/VirtualThread")?;
+    let object = vm.classes.named("java/lang/Object")?;
+    (klass.init_state + BEING_BEFORE_FULLY_INITIALIZED >= object.init_state).then_some(klass)
 }
 
-impl VirtualThreads {
-    /// Finds the class's fields; none before 19, and none where no virtual thread was ever made.
-    pub fn new(vm: &Vm) -> Option<VirtualThreads> {
-        let klass = vm.classes.named("java/lang/VirtualThread")?;
-        let object = vm.classes.named("java/lang/Object")?;
-        if klass.init_state + BEING_BEFORE_FULLY_INITIALIZED < object.init_state {
-            return None;
-        }
-        let offset = |name| Some(vm.classes.field(&vm.reader(), klass, name)?.offset as usize);
-        Some(VirtualThreads {
-            klass: klass.addr,
-            state: offset("state")?,
-            carrier: offset("carrierThread")?,
-            oop_size: vm.pointers.oop_size() as usize,
-        })
-    }
-
-    /// Whether the VirtualThread with these bytes runs, but on no carrier now.
-    pub fn is_unmounted(&self, vm: &Vm, object: &[u8]) -> bool {
-        let carrier = object.get(self.carrier..self.carrier + self.oop_size);
-        let state = object.get(self.state..self.state + 4).and_then(|b| b.try_into().ok());
-        let state = state.map(i32::from_le_bytes);
-        let bits = |c: &[u8]| c.iter().rev().fold(0, |bits, b| bits << 8 | u64::from(*b));
-        carrier.is_some_and(|c| vm.barrier.is_null(vm.mem, bits(c)))
-            && state.is_some_and(|s| !VIRTUAL_THREAD_STACKLESS.contains(&s))
-    }
+/// Whether a virtual thread in this state has a stack.
+pub fn has_stack(state: i32) -> bool {
+    !VIRTUAL_THREAD_STACKLESS.contains(&state)
 }
 
 /// All Java threads in the list's order. Unreadable ones are told to `damaged`.
