@@ -25,20 +25,10 @@ pub struct FieldInfo {
     pub offset: u32,
     /// Declared static.
     pub is_static: bool,
-    /// Added by the VM: HotSpot's dump leaves it out.
+    /// Added by the VM.
     pub injected: bool,
     /// The value object itself lies there, not a reference to it (JEP 401).
     pub flat: Option<FlatField>,
-}
-
-/// Bytes that a value of this signature takes in HPROF, with 8-byte ids.
-pub fn hprof_size(kind: u8) -> u32 {
-    match kind {
-        b'Z' | b'B' => 1,
-        b'C' | b'S' => 2,
-        b'F' | b'I' => 4,
-        _ => 8,
-    }
 }
 
 /// Whether this signature is a reference.
