@@ -310,21 +310,21 @@ impl Classes {
 }
 
 /// Where ClassLoaderData and Klass keep the lists of classes.
-struct Links {
+pub(super) struct Links {
     /// ClassLoaderData::_klasses.
-    klasses: u64,
+    pub(super) klasses: u64,
     /// ClassLoaderData::_has_class_mirror_holder, `_is_anonymous` before 16.
     held: u64,
     /// Klass::_next_link.
-    next: u64,
+    pub(super) next: u64,
     /// Klass::_class_loader_data, that leads back from a class to its list.
-    back: u64,
+    pub(super) back: u64,
     /// The tables lack one of them (8): each class must prove that it belongs to the list.
     derived: bool,
 }
 
 impl Links {
-    fn find(f: &Fields) -> Result<Links> {
+    pub(super) fn find(f: &Fields) -> Result<Links> {
         let known = (f.cld_klasses.opt(), f.cld_has_mirror_holder.opt(), f.klass_next_link.opt());
         let back = f.klass_loader_data.get();
         if let (Some(klasses), Some(held), Some(next)) = known {

@@ -18,6 +18,7 @@ pub mod handles;
 pub mod klass;
 pub mod live_image;
 pub mod locks;
+pub mod lost_data;
 pub mod modules;
 pub mod perfdata;
 pub mod pointers;
@@ -188,7 +189,7 @@ impl<'a> Vm<'a> {
         let pointers = Pointers::read(mem, &tables, &fields, &flags).map_err(named)?;
         let barrier = Barrier::read(mem, &tables, &fields, &flags, &pointers).map_err(named)?;
         let reader = Reader { mem, fields: &fields, pointers, barrier: &barrier };
-        let mut damaged = Vec::new();
+        let mut damaged = core.rebuilt().to_vec();
         let classes = Classes::read(&reader, &tables, &mut damaged).map_err(named)?;
         let bound = |f: Field| mem.u64(f.opt()?).ok();
         let archive = bound(fields.archive_base)
