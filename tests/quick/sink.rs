@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::support::child::Command;
-use rjcore::capture::CoreOut;
 use rjcore::error::Error;
+use rjcore::format::out::CoreOut;
 use rjcore::output::sink::{Sink, Target};
 
 /// Names the part that a process started by one of these tests plays.
