@@ -30,6 +30,14 @@ step() { # NAME COMMAND...
     fi
     done_+=("$result $name, $((SECONDS - start)) s")
 }
+# What Cargo.toml promises of Rust's version, by that version. Where the machine's own is that one, clippy was it.
+# shellcheck disable=SC2317 # step runs it
+msrv() {
+    local version
+    version=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
+    case $(rustc --version) in "rustc $version."*) echo "rustc is $version: checked by the step before" && return ;; esac
+    CARGO_TARGET_DIR=target/msrv cargo "+$version.0" check --locked --all-targets
+}
 at_end() {
     printf '\n== %s\n' "all steps"
     printf '%s\n' "${done_[@]}"
@@ -50,6 +58,7 @@ step "set-up" scripts/setup.sh
 step "shellcheck" shellcheck -x scripts/test.sh scripts/situations.sh scripts/situations/*.sh
 step "format" cargo fmt --check
 step "clippy" cargo clippy --locked --all-targets -- -D warnings
+step "Rust's version" msrv
 export RUSTDOCFLAGS='-D warnings'
 step "documents" cargo doc --locked --no-deps --document-private-items
 # The JVMs and cores of two tests at a time fit a small machine.

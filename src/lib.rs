@@ -4,7 +4,6 @@
 //! `address` -> `error` -> `format` -> `process` -> `perfdata` -> `capture` -> `live` -> `corefile` -> `symbols` -> `native` -> `vmstructs` ->
 //! `hotspot` -> `heap` -> `output` ->
 //! `cli`.
-#![forbid(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
 pub mod address;

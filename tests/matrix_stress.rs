@@ -9,7 +9,7 @@ mod support;
 #[path = "matrix/jhsdb.rs"]
 mod jhsdb;
 #[path = "matrix/table.rs"]
-#[allow(dead_code)] // forms are for tests/matrix.rs
+#[allow(dead_code, reason = "forms are for tests/matrix.rs")]
 mod table;
 #[path = "matrix/told.rs"]
 mod told;

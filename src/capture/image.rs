@@ -2,6 +2,7 @@
 //!
 //! Knows addresses, and which pages it holds; knows nothing of where they come from. Shared
 //! memory is copied the same way, with offsets in its file as addresses.
+#![allow(unsafe_code, reason = "a buffer that several threads fill, each its part")]
 
 use std::io;
 use std::path::Path;

@@ -214,6 +214,7 @@ mod tests {
 
     /// A guard region is no page to read, nor is what lies beside it lost.
     #[test]
+    #[allow(unsafe_code, reason = "it protects pages of its own")]
     fn guards_are_no_pages() {
         let mut memory = memmap2::MmapOptions::new().len(16 << 12).map_anon().expect("memory");
         memory.fill(1);

@@ -3,6 +3,7 @@
 //!
 //! Knows where to look for them and how to tell the right libjvm by its build-id; knows
 //! nothing of what is in them.
+#![allow(unsafe_code, reason = "files are mapped")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

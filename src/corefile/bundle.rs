@@ -2,6 +2,7 @@
 //!
 //! Knows tar, and how a core and a packed file start; knows nothing of what is in a core, nor
 //! which file belongs under which mapping. Members are mapped where they lie in the tar.
+#![allow(unsafe_code, reason = "files are mapped")]
 
 use std::fs::File;
 use std::io::{Cursor, Read};

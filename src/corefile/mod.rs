@@ -254,6 +254,7 @@ impl CoreFile {
             let bundle = zips::read(label, &file)?;
             (bundle.core, bundle.files)
         } else {
+            #[allow(unsafe_code, reason = "the core is mapped")]
             // SAFETY: the mapping is read-only and private to us; as for every reader of
             // mapped files, someone who shortens the file meanwhile gets us a SIGBUS.
             let map = unsafe { Mmap::map(&file) }.map_err(Error::io(label))?;

@@ -3,6 +3,7 @@
 //!
 //! The only unsafe code of the capture, beside the buffers in `image`. Knows numbers and
 //! structures of the kernel's interface; nothing of what they are used for.
+#![allow(unsafe_code, reason = "system calls that no crate at hand has")]
 
 use std::ffi::{c_int, c_void};
 use std::io;

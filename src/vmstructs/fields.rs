@@ -52,7 +52,7 @@ macro_rules! fields {
     ($($(#[$doc:meta])* $field:ident = $($name:literal)|+;)*) => {
         /// Every field that rjcore asks the tables for. `S` in a comment: a static.
         #[derive(Debug, Clone)]
-        #[allow(missing_docs)]
+        #[allow(missing_docs, reason = "the names are HotSpot's")]
         pub struct Fields { $($(#[$doc])* pub $field: Field,)* }
 
         impl Fields {

@@ -13,6 +13,7 @@ use crate::support::{Jvm, PATIENTLY, Scratch, jdk, library, rjcore, tool};
 use rjcore::corefile::{CoreFile, OpenOptions, Sysroot};
 use rjcore::hotspot::{Vm, barrier};
 use rjcore::vmstructs::Fields;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const SMALL: [&str; 4] = [
@@ -52,7 +53,7 @@ fn with_memory(how: &str, program: &str, dir: &Scratch) -> Jvm {
 }
 
 /// Huge pages in the machine's pool, for one test at a time; none when dropped.
-struct Pool(#[allow(dead_code)] File);
+struct Pool(#[allow(dead_code, reason = "its lock ends when it is dropped")] File);
 
 const NR: &str = "/proc/sys/vm/nr_hugepages";
 
@@ -203,8 +204,8 @@ fn kill_snapshots(pid: i32, mut done: impl FnMut() -> bool) -> usize {
     until("the end of the capture", || {
         for (child, state) in snapshots(pid) {
             if !matches!(state, 'Z' | 'X') {
-                // SAFETY: a signal to a process.
-                killed += usize::from(unsafe { libc::kill(child, libc::SIGKILL) } == 0);
+                let child = Pid::from_raw(child).expect("a process");
+                killed += usize::from(kill_process(child, Signal::KILL).is_ok());
             }
         }
         done()

@@ -97,6 +97,7 @@ fn a_jvm_that_is_traced() {
 }
 
 /// A seccomp filter that answers `action` to the system call `number` of x86-64, for `cmd` and all that it starts.
+#[allow(unsafe_code, reason = "what is done between fork and exec")]
 fn filter(cmd: &mut Command, number: u32, action: u32) {
     let statement = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let program = [

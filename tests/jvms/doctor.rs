@@ -573,6 +573,7 @@ fn it_lives_in_a_container() {
 
 /// HotSpot's VM Thread lets SIGQUIT in whatever its starter blocked.
 #[test]
+#[allow(unsafe_code, reason = "what is done between fork and exec")]
 fn a_starter_that_blocks_signals() {
     let dir = Scratch::new("doctor-blocked");
     let mut cmd = Command::new("env");

@@ -65,7 +65,7 @@ fn refused(by: Command, pid: i32, words: &[&str]) {
 }
 
 /// rjcore where other users can run it.
-struct Open(#[allow(dead_code)] tempfile::TempDir, PathBuf);
+struct Open(#[allow(dead_code, reason = "removed when dropped")] tempfile::TempDir, PathBuf);
 
 impl Open {
     fn new() -> Open {

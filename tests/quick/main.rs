@@ -10,6 +10,7 @@ mod synth;
 mod children;
 mod corefile;
 mod goldens;
+mod graph;
 mod gzip;
 mod hostile;
 mod interrupt;

@@ -4,6 +4,7 @@
 //! that keeps an ignored signal ignored, as rjcore does, would then never end by it. And a program that hangs ends by
 //! a limit, so that whoever waits for it or reads from it goes on, and the test fails with the command's name.
 //! `Command` and `Child` have the methods of std's. A child that is still there when it is dropped is killed.
+#![allow(unsafe_code, reason = "what is done between fork and exec")]
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -1,5 +1,5 @@
 //! What the tests on live JVMs share: JDKs, launched programs, jcmd, gcore, rjcore, scratch directories.
-#![allow(dead_code)] // each test binary uses its own part of it
+#![allow(dead_code, reason = "each test binary uses its own part of it")]
 
 pub mod cgroup;
 pub mod child;

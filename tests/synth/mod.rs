@@ -1,7 +1,7 @@
 //! ELF files written byte by byte, for tests: a core, and a small libjvm.so.
 //!
 //! Shares no layout code with rjcore, so that one cannot hide the other's mistake.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test uses its own part of it")]
 
 pub const PAGE: u64 = 4096;
 pub const R: u32 = 4;

@@ -5,7 +5,7 @@ pub const RECORD_HEADER: usize = 9;
 
 /// Top-level tags.
 pub mod tag {
-    #![allow(missing_docs)]
+    #![allow(missing_docs, reason = "the names are the format's")]
     pub const UTF8: u8 = 0x01;
     pub const LOAD_CLASS: u8 = 0x02;
     pub const FRAME: u8 = 0x04;
@@ -16,7 +16,7 @@ pub mod tag {
 
 /// Tags inside a segment.
 pub mod sub {
-    #![allow(missing_docs)]
+    #![allow(missing_docs, reason = "the names are the format's")]
     pub const ROOT_JNI_GLOBAL: u8 = 0x01;
     pub const ROOT_JNI_LOCAL: u8 = 0x02;
     pub const ROOT_JAVA_FRAME: u8 = 0x03;

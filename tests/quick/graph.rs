@@ -1,18 +1,16 @@
 //! Roots, references and the object graph, as the library gives them, against what the dump of the same core says, by
 //! a reader that shares nothing with it.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use crate::support::dep;
+use crate::support::hprof::{self, Dump};
 use rjcore::corefile::{CoreFile, OpenOptions};
 use rjcore::heap::Heap;
 use rjcore::heap::roots::{Root, RootKind, Stacks, WideRoots, global};
 use rjcore::hotspot::Vm;
 use rjcore::output::hprof::write_dump;
-use support::dep;
-use support::hprof::{self, Dump};
 
 /// The sample cores.
 fn cores() -> Vec<PathBuf> {
