@@ -9,13 +9,18 @@
 
 pub mod address;
 pub mod capture;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod corefile;
 pub mod error;
 pub mod heap;
 pub mod hotspot;
+pub mod jvm;
 pub mod live;
 pub mod native;
 pub mod output;
 pub mod symbols;
 pub mod vmstructs;
+
+pub use error::Error;
+pub use jvm::Jvm;
