@@ -35,7 +35,12 @@ fn main() -> Result<(), Error> {
         Ok(())
     })?;
     for (power, bytes) in total.iter().enumerate().filter(|(_, bytes)| **bytes > 0) {
-        println!("{:>12} bytes in arrays of {} to {} bytes", bytes, 1u64 << power, (2u64 << power) - 1);
+        println!(
+            "{:>12} bytes in arrays of {} to {} bytes",
+            bytes,
+            1u64 << power,
+            (2u64 << power) - 1
+        );
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ scripts/setup.sh
 shellcheck -x scripts/situations.sh scripts/situations/*.sh
 cargo fmt --check
 cargo clippy --locked --all-targets -- -D warnings
+# The library without the program.
+cargo clippy --locked --no-default-features --lib --examples -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
 # The JVMs and cores of two tests at a time fit a small machine.
 cargo test --locked --profile ci -- --test-threads=2

@@ -31,13 +31,16 @@ self_cell!(
 /// A JVM whose core was opened, with its VM's metadata read and its heap's regions found. It can be kept, moved, and
 /// read by many threads.
 ///
-/// ```no_run
+/// ```
 /// use rjcore::Jvm;
-/// # fn main() -> Result<(), rjcore::Error> {
-/// let jvm = Jvm::open("core.1234")?;
+///
+/// let jvm = Jvm::open("testdata/cores/jdk17-serial.core.zst")?;
 /// println!("{}: {} bytes used", jvm.vm().version.text(), jvm.heap().used());
-/// # Ok(())
-/// # }
+/// assert!(jvm.missing().is_empty());
+/// // It owns what it reads, so it may go to another thread.
+/// let classes = std::thread::spawn(move || jvm.vm().classes.all().len()).join();
+/// assert!(classes.is_ok_and(|n| n > 400));
+/// # Ok::<(), rjcore::Error>(())
 /// ```
 pub struct Jvm {
     heap: HeapOfVm,

@@ -11,14 +11,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::freeze::{Frozen, Patience, tasks};
 use super::inject::{Injector, suspend_filter};
-use super::maps::{self, Kind, Mapping};
 use super::pages::{PageMap, Run};
-use super::process::is_ending;
-use super::ranges::{Ranges, minus, union};
-use super::sys;
 use super::watch::{Least, Watch};
 use super::x86_64::{ORPHAN_EXIT, nr};
 use crate::error::Result;
+use crate::format::ranges::{Ranges, minus, union};
+use crate::process::facts::is_ending;
+use crate::process::maps::{self, Kind, Mapping};
+use crate::process::sys;
 
 /// CLOSE_RANGE_UNSHARE: close in a descriptor table of its own.
 const UNSHARE: u64 = 2;
@@ -212,7 +212,7 @@ fn left_over(parent: i32) -> Vec<i32> {
             s.state == 'Z' && s.exit_signal == Some(0) && (mark.trim() == EXPENDABLE || orphan)
         })
     };
-    let inner = |pid: i32| Some(super::process::Facts::read(pid).ok()?.inner);
+    let inner = |pid: i32| Some(crate::process::facts::Facts::read(pid).ok()?.inner);
     children.filter(snapshot).filter_map(inner).collect()
 }
 

@@ -9,13 +9,13 @@ use super::fork::{Child, POOL};
 use super::huge;
 use super::image::Image;
 use super::inject::Injector;
-use super::maps::{self, Kind, Mapping};
 use super::plan::{self, Saved};
-use super::ranges::Ranges;
 use super::shared::{self, objects};
 use super::target::{Failure, Snapshot, Target};
 use super::watch::Least;
 use super::writer::SourceLost;
+use crate::format::ranges::Ranges;
+use crate::process::maps::{self, Kind, Mapping};
 
 /// What a fork takes for each KB of page tables, in microseconds: as measured on a virtual
 /// machine; hardware alone is quicker.

@@ -3,47 +3,40 @@
 //! Knows Linux: threads, memory maps, page tables, ELF notes. Knows nothing of Java beyond the
 //! names of the files that a reader of the core needs.
 
-pub mod cgroup;
 mod copy;
-pub mod elf;
 mod fork;
 mod forking;
 mod freeze;
 mod huge;
 mod image;
 mod inject;
-pub mod maps;
-pub mod notes;
+mod notes;
 mod pages;
 mod plan;
-pub mod process;
-pub mod ranges;
-pub mod refusal;
-pub mod room;
 mod shared;
-pub(crate) mod sys;
 mod target;
 mod track;
 mod watch;
 mod writer;
 mod x86_64;
 
-use std::io;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::format::notes::{Origin, ThreadName};
+use crate::format::out::CoreOut;
+use crate::process::maps::Mapping;
+use crate::process::peek::Probe;
+use crate::process::room::Room;
 use fork::Child;
-use maps::Mapping;
-use notes::{Origin, ThreadName, ThreadState};
+use notes::ThreadState;
 use plan::SharedPlan;
-use room::Room;
 use shared::Object;
 use target::{Failure, SMALL_SHARED, Snapshot, Target};
 use watch::Least;
-pub use writer::CoreOut;
 
 /// What must be free, on the machine and for rjcore, beside a copy of the process's memory.
 const BESIDE_COPY: u64 = 64 << 20;
@@ -69,16 +62,6 @@ impl Method {
             Method::Stop => "stop",
         }
     }
-}
-
-/// Reads memory of the process; fewer bytes than asked for is an error.
-pub type Peek<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
-
-/// What knows where the process keeps whether it moves its objects about just now: a core of such
-/// a moment is of less use.
-pub trait Probe: Sync {
-    /// Whether it does; `None` if that cannot be told.
-    fn is_collecting(&self, read: Peek<'_>) -> Option<bool>;
 }
 
 /// What the caller wants.

@@ -12,7 +12,7 @@ use std::{fmt, io};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::room::{Gauge, Room, on_machine};
+use crate::process::room::{Gauge, Room, on_machine};
 
 /// How often it is looked: in this time two CPUs copy some 10 MB of pages.
 const EVERY: Duration = Duration::from_millis(2);

@@ -5,15 +5,16 @@
 //! from beyond a function that reads them.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::image::read_pages;
-use super::maps::PAGE;
 use super::plan::{Holder, Layout, Piece};
-use super::ranges::Ranges;
+use crate::format::out::CoreOut;
+use crate::format::ranges::Ranges;
+use crate::process::maps::PAGE;
 
 /// What a thread reads at a time: it stays in the CPU's cache.
 const READ: u64 = 1 << 20;
@@ -22,18 +23,6 @@ const FRAME: u64 = 4 << 20;
 
 /// How long a process that was killed may take to notice.
 const DEATH: std::time::Duration = std::time::Duration::from_millis(50);
-
-/// Where a core goes.
-pub trait CoreOut: Write + Send {
-    /// As many zeros, which take no room where that is possible.
-    fn skip(&mut self, zeros: u64) -> io::Result<()>;
-
-    /// Changes what was written at `at`. False where the output cannot.
-    fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<bool>;
-
-    /// Forgets all that was written, for another start. False where the output cannot.
-    fn restart(&mut self) -> io::Result<bool>;
-}
 
 /// The source of the pages ended before all were read, or lost some of them.
 #[derive(Debug)]
@@ -343,6 +332,8 @@ fn is_zero(page: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -391,8 +382,8 @@ mod tests {
     /// a source that is no more is an error of its own.
     #[test]
     fn what_was_lost_is_no_zero() {
-        use crate::capture::maps::Mapping;
         use crate::capture::plan::{Saved, lay};
+        use crate::process::maps::Mapping;
         let m = Mapping::plain(0x10000, 0x20000);
         let saved = Saved { runs: vec![(0x10000, 0x20000)], rest_is_zero: true };
         let layout = lay(0, &[(m, saved, Holder::Memory)], &[]);

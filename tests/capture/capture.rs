@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use crate::support::child::Command;
 use crate::support::epoch::{epochs, of_one_instant};
 use crate::support::{Jvm, Scratch, jdk, library, rjcore, run, text};
 use rjcore::corefile::{CoreFile, OpenOptions};

@@ -4,8 +4,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use crate::support::child::Command;
 use crate::support::container::{Container, container};
 use crate::support::proc::{status, until};
 use crate::support::stress::{SMALL, Stress, capture, taken};

@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::support::child::Command;
 use crate::support::proc::{children, state, until, userfaultfds};
 use crate::support::stress::{SMALL, Stress, capture, names, taken};
 use crate::support::{Jvm, Scratch, jdk, library, rjcore, run, tool};

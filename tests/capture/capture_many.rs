@@ -5,8 +5,8 @@
 //! with each of the others.
 
 use std::path::Path;
-use std::process::Command;
 
+use crate::support::child::{Child, Command};
 use crate::support::proc::{snapshots, userfaultfds};
 use crate::support::stress::{Stress, capture, caught_collecting, taken};
 use crate::support::{Scratch, gcore, rjcore};
@@ -149,7 +149,7 @@ fn two_at_a_time() {
     let mut whole = 0;
     for i in 0..count(6) {
         let method = METHODS[i % METHODS.len()];
-        let start = |out: &Path| -> (std::process::Child, std::path::PathBuf) {
+        let start = |out: &Path| -> (Child, std::path::PathBuf) {
             let mut cmd: Command = capture(stress.pid(), out, &["--snapshot", method]);
             (cmd.stderr(std::process::Stdio::piped()).spawn().expect("rjcore"), out.to_owned())
         };

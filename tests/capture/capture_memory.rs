@@ -3,9 +3,10 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use crate::support::cgroup::Group;
+use crate::support::child::Command;
 use crate::support::epoch::{epochs, of_one_instant};
 use crate::support::proc::{snapshots, until};
 use crate::support::{Jvm, Scratch, jdk, library, rjcore, tool};

@@ -5,8 +5,9 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
+use crate::support::child::{Child, Command};
 use crate::support::proc::{snapshots, until};
 use crate::support::stress::{Stress, capture, names};
 use crate::support::{Scratch, rjcore, tool};
@@ -16,10 +17,6 @@ const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).expect("a signal");
 }
 
 /// A capture that takes half a minute unless it is interrupted.
@@ -48,7 +45,7 @@ fn a_signal_ends_it_and_nothing_is_left() {
     ] {
         let child = slow(stress.pid(), &out.join("core"), method);
         until("a capture writes", || is_being_written(&out));
-        signal(&child, sig);
+        child.signal(sig);
         let answer = child.wait_with_output().expect("its end");
         let said = said(&answer);
         assert_eq!(answer.status.code(), Some(code), "{method}: {said}");
@@ -59,8 +56,8 @@ fn a_signal_ends_it_and_nothing_is_left() {
     // The second one ends it at once. What is left of the snapshot then is for the next capture.
     let mut child = slow(stress.pid(), &out.join("core"), "fork");
     until("a capture writes", || is_being_written(&out));
-    signal(&child, Signal::INT);
-    signal(&child, Signal::INT);
+    child.signal(Signal::INT);
+    child.signal(Signal::INT);
     let end = child.wait().expect("its end");
     assert!(end.signal() == Some(2) || end.code() == Some(130), "{end}");
     assert_eq!(names(&out), [""; 0]);
@@ -140,9 +137,9 @@ fn a_reader_that_does_not_read() {
         let mut first = [0; 4];
         child.stdout.as_mut().expect("piped").read_exact(&mut first).expect("some bytes");
         stress.check(&format!("{method} into a pipe that is full"));
-        signal(&child, Signal::TERM);
+        child.signal(Signal::TERM);
         std::thread::sleep(std::time::Duration::from_millis(50));
-        signal(&child, Signal::TERM);
+        child.signal(Signal::TERM);
         let end = child.wait().expect("its end");
         assert!(end.signal() == Some(15) || end.code() == Some(143), "{method}: {end}");
         stress.is_well(&format!("two signals to {method} into a full pipe"));

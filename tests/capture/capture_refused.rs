@@ -3,9 +3,9 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
+use crate::support::child::Command;
 use crate::support::proc::{self, until};
 use crate::support::stress::{SMALL, Stress, capture, names};
 use crate::support::{Jvm, Scratch, jdk, rjcore, tool};

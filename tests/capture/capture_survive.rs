@@ -4,9 +4,10 @@
 use std::fs;
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::child::{Child, Command};
 use crate::support::proc::{children, snapshots, state, status, tasks, traces, until};
 use crate::support::stress::{Stress, capture, caught_collecting, names, taken, when};
 use crate::support::{Jvm, Scratch, jdk, rjcore, tool};

@@ -1,13 +1,14 @@
 //! Cores of aarch64 JVMs, read here: JVMs of scripts/setup-aarch64.sh run in qemu's user mode, which writes the
 //! guest's own core when they are killed. It lists no mapped files and holds no page of a library's code.
 
+use crate::support::child::Command;
 use crate::support::compare::{compare, everything, tlab_fillers};
 use crate::support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
 use crate::support::proc::{state, until};
 use crate::support::threads::same;
 use crate::support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text, tool};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 

@@ -4,8 +4,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, as_nobody, jdk, jdks, rjcore, run, text, tool};
 use serde_json::Value;
 

@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, dep, gcore, jdk, rjcore, run};
 
 /// A sample core that lies in the repository.

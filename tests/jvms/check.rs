@@ -4,8 +4,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, dep, jdk, rjcore, run};
 use rjcore::corefile::{CoreFile, Sysroot, write_core};
 use rjcore::heap::Heap;

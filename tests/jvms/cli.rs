@@ -1,8 +1,9 @@
 //! The commands on cores of a real JVM: what they print, write, refuse, and answer.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text};
 use rjcore::corefile::{CoreFile, Sysroot};
 use rjcore::heap::Heap;

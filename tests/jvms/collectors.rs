@@ -5,9 +5,9 @@
 //! they are compared along the references (`support::graph`).
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
+use crate::support::child::Command;
 use crate::support::compare::{compare, everything};
 use crate::support::graph::pair;
 use crate::support::hprof::{Dump, word};

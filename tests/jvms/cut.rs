@@ -1,10 +1,10 @@
 //! Cores that lost their end: to a full disk, to a limit, on the way from another machine.
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, rjcore, text};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Instances by class, and the exit code.
 fn histogram(core: &Path) -> (BTreeMap<String, u64>, Option<i32>) {

@@ -5,11 +5,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use crate::support::cgroup::Group;
+use crate::support::child::{Child, Command};
 use crate::support::container::{Container, container};
 use crate::support::proc::{self, until};
 use crate::support::stress::{SMALL, when};

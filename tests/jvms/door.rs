@@ -4,8 +4,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use crate::support::child::{Child, Command};
 use crate::support::proc;
 use crate::support::{Jvm, Scratch, as_nobody, classes, jdk, jdks, rjcore, text, tool};
 use serde_json::Value;
@@ -378,7 +379,7 @@ fn a_process_that_is_hidden() {
 /// The first process of a machine or a container, which root may not always look at.
 #[test]
 fn what_root_is_not_shown() {
-    struct Sleep(std::process::Child);
+    struct Sleep(Child);
     impl Drop for Sleep {
         fn drop(&mut self) {
             self.0.kill().expect("kill");

@@ -3,12 +3,13 @@
 //! Each test starts tests/java/Everything, takes `GC.heap_dump -all` and `GC.class_histogram -all`, then a
 //! gcore, and wants no difference between HotSpot's records and rjcore's.
 
+use crate::support::child::Command;
 use crate::support::compare::{Difference, compare, everything, tlab_fillers};
 use crate::support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
 use crate::support::hprof::Dump;
 use crate::support::{Jvm, Scratch, rjcore, run, text};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Keeps cores small (gdb writes reservations too, in full) and the JVM's threads as they are.
 const COMMON: [&str; 4] = [

@@ -3,9 +3,9 @@
 //! Instructions are counted, by valgrind, and not time: twice as many classes, loaders, threads, frames, monitors,
 //! mappings, handles or regions may take twice as many more of them, and hardly more.
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, dep, rjcore, run, text, tool};
 use std::path::Path;
-use std::process::Command;
 
 /// Interpreted: what is compiled, and when, is chance.
 const FLAGS: [&str; 6] = [

@@ -2,9 +2,9 @@
 //! beans, how it died, who sent the signal, how long it ran, which JDK it is.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, jdks, rjcore, run, text};
 use serde_json::Value;
 

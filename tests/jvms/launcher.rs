@@ -2,8 +2,8 @@
 //! and no VM, not yet or not any more.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, classes, jdk, rjcore, run, text, tool};
 use serde_json::Value;
 

@@ -5,8 +5,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
+use crate::support::child::Command;
 use crate::support::compare::{compare, everything, tlab_fillers};
 use crate::support::counts::jcmd_histogram;
 use crate::support::{Jvm, Scratch, jdks, library, rjcore, run, text};

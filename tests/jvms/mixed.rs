@@ -3,11 +3,11 @@
 //! gdb knows native frames only: it is compared down to where a thread's Java frames begin. Below them the
 //! sources say what must stand there.
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, jdk, jdks, rjcore, run, text, tool};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 const FLAGS: [&str; 2] = ["-Xmx64m", "-XX:ReservedCodeCacheSize=32m"];
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::support::child::Command;
 use crate::support::{Jvm, Scratch, dep, jdks, rjcore, run, text};
 use inferno::flamegraph;
 use serde_json::Value;
@@ -165,7 +166,7 @@ fn json_has_addresses_as_text_and_no_bare_pairs() {
     let out = out.to_str().expect("UTF-8");
     let sample = dep("testdata/cores/jdk25-g1.core.zst");
     let plain = dir.path("plain");
-    run(std::process::Command::new("zstd").args(["-d", "-q"]).arg(&sample).arg("-o").arg(&plain));
+    run(Command::new("zstd").args(["-d", "-q"]).arg(&sample).arg("-o").arg(&plain));
     let length = std::fs::metadata(&plain).expect("a core").len();
     let mut wrong = Vec::new();
     for cut in [false, true] {

@@ -2,11 +2,11 @@
 //!
 //! VisualVM's heap library and hprof-slurp read the dump; jhsdb of JDK 17 reads the same core.
 
+use crate::support::child::Command;
 use crate::support::hprof::{Dump, Kind};
 use crate::support::{Jvm, Scratch, classes, dep, jdk, jdks, rjcore, run, text};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 const SMALL: [&str; 3] =
     ["-Xmx64m", "-XX:CompressedClassSpaceSize=16m", "-XX:ReservedCodeCacheSize=32m"];

@@ -2,11 +2,11 @@
 //! and tests/c/roots.c: the same objects and the same root records as in HotSpot's own dump. docs/roots.md has the
 //! list.
 
+use crate::support::child::Command;
 use crate::support::hprof::{Dump, Kind, THREAD_OBJECT};
 use crate::support::{Jvm, Scratch, classes, jdks, rjcore, run, tool};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
 /// Lengths of the arrays that Roots has native code make.
 const MADE: std::ops::Range<usize> = 9100..9200;

@@ -5,13 +5,13 @@
 //! made to point to descriptors of regions that are full: of java.lang.Object, or of one int[] each. HotSpot's own dump
 //! tells where an Object and an int[] are, whose headers are copied.
 
+use crate::support::child::Command;
 use crate::support::hprof::Dump;
 use crate::support::{Jvm, Scratch, rjcore, text, tool};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
 
 const REGION: u64 = 32 << 20;
 const HEAP: u64 = 256 << 30;

@@ -3,6 +3,7 @@
 //!
 //! Each test starts tests/java/Stacks, whose threads stand still but for those named "Spin ...".
 
+use crate::support::child::Command;
 use crate::support::compare::compare;
 use crate::support::hprof::Dump;
 use crate::support::threads::same;
@@ -10,7 +11,6 @@ use crate::support::{Jvm, Scratch, jdks, rjcore, run, text, tool};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 const FLAGS: [&str; 2] = ["-Xmx64m", "-XX:ReservedCodeCacheSize=32m"];
 

@@ -1,12 +1,12 @@
 //! Early updates of feature releases against the dumps, histograms and stacks of their own HotSpot. Names and
 //! layouts of a release's first update are not always those of its last, which the other tests run.
 
+use crate::support::child::Command;
 use crate::support::compare::{compare, everything, tlab_fillers};
 use crate::support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
 use crate::support::graph::pair;
 use crate::support::threads::same;
 use crate::support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text};
-use std::process::Command;
 
 const FLAGS: [&str; 5] = [
     "-Xmx64m",

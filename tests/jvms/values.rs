@@ -1,11 +1,11 @@
 //! Value objects that lie flat in others (JEP 401): records like HotSpot's, whatever their ids.
 
+use crate::support::child::Command;
 use crate::support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
 use crate::support::hprof::{Dump, Kind, REF, word};
 use crate::support::{Jvm, Scratch, jdks, rjcore, run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Below this an id is a number, from here on an address.
 const NUMBERS: u64 = 1 << 24;

@@ -6,12 +6,11 @@ mod linkmap;
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Mutex;
 use std::{env, iter};
 
+use crate::support::child::Command;
 use crate::synth::{Core, PAGE, R, RW, RX, libjvm};
 use proptest::prelude::*;
 use rjcore::corefile::{CoreFile, Memory, OpenOptions, Sysroot, write_core};
@@ -384,7 +383,7 @@ fn unreadable_file() {
     again.args(["--exact", "corefile::unreadable_file"]).env("RJCORE_TEST_UNREADABLE", &path);
     again.current_dir("/");
     if fs::metadata(&path).unwrap().uid() == 0 {
-        again.uid(NOBODY).gid(NOBODY);
+        again.ids(NOBODY);
     }
     let out = again.output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout);

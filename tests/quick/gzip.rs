@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use crate::support::child::Command;
 use rjcore::output::gzip::{BLOCK, GzWriter};
 
 /// Bytes that compress some, and differ from block to block.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use crate::support::child::Command;
 use crate::support::{Scratch, dep, rjcore, run};
 
 /// A small generator with a fixed seed: a failure names its seed and comes back.
@@ -23,7 +24,7 @@ impl Random {
 
 fn unpacked(name: &str, dir: &Scratch) -> Vec<u8> {
     let core = dir.path(name);
-    run(std::process::Command::new("zstd")
+    run(Command::new("zstd")
         .args(["-q", "-d", "-f"])
         .arg(dep(&format!("testdata/cores/{name}.core.zst")))
         .arg("-o")

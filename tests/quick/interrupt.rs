@@ -4,12 +4,13 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStderr, ChildStdin, Stdio};
 
+use crate::support::child::{Child, Command};
 use rjcore::error::Error;
 use rjcore::output::interrupt;
 use rjcore::output::sink::{Sink, Target};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 const ROLE: &str = "RJCORE_TEST_ROLE";
 
@@ -36,7 +37,7 @@ fn write_on(path: &Path) -> ! {
     std::process::exit(i32::from(interrupt::exit_code().unwrap()));
 }
 
-fn start(test: &str, path: &Path) -> (Child, ChildStdin, BufReader<std::process::ChildStderr>) {
+fn start(test: &str, path: &Path) -> (Child, ChildStdin, BufReader<ChildStderr>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(ROLE, path)
@@ -60,10 +61,6 @@ fn until(from: &mut impl BufRead, word: &str) -> String {
     line
 }
 
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
-}
-
 #[test]
 fn the_first_signal_ends_tidily() {
     if let Some(path) = std::env::var_os(ROLE) {
@@ -75,7 +72,7 @@ fn the_first_signal_ends_tidily() {
         let (mut child, mut stdin, mut stderr) =
             start("interrupt::the_first_signal_ends_tidily", &path);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "the hidden file");
-        signal(&child, sig);
+        child.signal(sig);
         stdin.write_all(b"write\n").unwrap();
         let said = until(&mut stderr, "interrupted");
         assert!(said.contains("nothing was written to ") && said.contains("heap.hprof"), "{said}");
@@ -93,9 +90,9 @@ fn the_second_signal_ends_at_once_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (mut child, mut stdin, mut stderr) = start(TEST, &dir.path().join("heap.hprof"));
     stdin.write_all(b"hang\n").unwrap();
-    signal(&child, Signal::INT);
+    child.signal(Signal::INT);
     until(&mut stderr, "requested");
-    signal(&child, Signal::INT);
+    child.signal(Signal::INT);
     assert_eq!(child.wait().unwrap().signal(), Some(Signal::INT.as_raw()));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -7,7 +7,9 @@ mod support;
 #[path = "../synth/mod.rs"]
 mod synth;
 
+mod children;
 mod corefile;
+mod examples;
 mod gzip;
 mod hostile;
 mod interrupt;

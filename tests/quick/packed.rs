@@ -2,8 +2,9 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
+use crate::support::child::Command;
 use crate::support::{Scratch, dep, rjcore, run, text, tool};
 use rjcore::corefile::CoreFile;
 

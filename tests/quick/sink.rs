@@ -6,10 +6,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use rjcore::capture::CoreOut;
+use crate::support::child::Command;
 use rjcore::error::Error;
+use rjcore::format::out::CoreOut;
 use rjcore::output::sink::{Sink, Target};
 
 /// Names the part that a process started by one of these tests plays.

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
+use super::child::Command;
 use super::{Scratch, run, tool};
 
 /// A group below the root of its hierarchy, which is mounted for it alone. Removed when dropped, with what was in it

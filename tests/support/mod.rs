@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part of it
 
 pub mod cgroup;
+pub mod child;
 pub mod compare;
 pub mod container;
 pub mod counts;
@@ -13,10 +14,11 @@ pub mod proc;
 pub mod stress;
 pub mod threads;
 
+use child::{Child, Command};
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Once};
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{Seek, Write};
 use std::path::Path;
-use std::process::Command;
 
 use proptest::prelude::*;
 use rjcore::corefile::{CoreFile, OpenOptions, Sysroot};
@@ -13,6 +12,7 @@ use super::{
     BASE, DATA, HEAP, ID, JSA, OTHER, bytes, dir, exercise, jvm_core, noise, open, open_bytes,
     page, put, sysroot,
 };
+use crate::support::child::Command;
 use crate::synth::{Core, PAGE, R, libjvm};
 
 const RECORDED: &str = "/opt/no such jdk/lib/server/libjvm.so";

@@ -1,20 +1,27 @@
-//! Roots outside of threads: JNI globals and the VM's own handles, in OopStorages; in older VMs
-//! in JNIHandleBlocks and statics.
+//! Handles: what JNI, class loaders and the VM itself hold, in OopStorages; in older VMs in
+//! JNIHandleBlocks and statics. Which of them are roots is up to the reader.
+
+mod blocks;
+mod loaders;
+mod storage;
+mod words;
+
+pub use loaders::loader_handles;
+pub use storage::{read_storage, storages};
+pub use words::ThreadWords;
 
 use super::Vm;
 use super::gc::reserved;
-use super::unexported::{
-    ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_BITMASK, BLOCK_OOPS, HANDLES_PER_BLOCK,
-    MONITOR_PADDING, OOP_STORAGE_ARRAY, OOP_STORAGE_NAME,
-};
-use crate::error::{Error, Fault, Result};
+use super::unexported::{HANDLES_PER_BLOCK, MONITOR_PADDING};
+use crate::error::{Error, Result};
+use storage::find_storage;
 
 /// Blocks of 64 handles: a billion handles is a leak that no heap survives.
 const MAX_BLOCKS: u64 = 1 << 24;
 /// Bytes of Universe's statics.
 const MAX_STATICS: u64 = 4096;
-/// Longest name of an OopStorage, and then some.
-const MAX_NAME: u64 = 64;
+/// More chunks of 32 handles than any loader or thread has: the list runs in a circle.
+const MAX_CHUNKS: usize = 1 << 24;
 
 /// A handle: where it is and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,7 +120,7 @@ pub fn monitors_used(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
 }
 
 /// What cannot be read is damage, and told; what the tables lack ends the command.
-pub(super) fn tell(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
+pub fn tell(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
     match read {
         Err(e @ Error::MissingField { .. }) => Err(e),
         Err(e) => {
@@ -126,7 +133,7 @@ pub(super) fn tell(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
 
 /// Blocks of ObjectMonitors; the first of each leads to the next block. From 9 each of them is
 /// padded to a cache line's end: what the objects are proves how.
-pub(super) fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
+pub fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
     let f = &vm.fields;
     let (next, object) = (f.monitor_next.get()?, f.monitor_object.get()?);
     let fact = |what: &str, value: Option<u64>| {
@@ -189,48 +196,4 @@ impl Vm<'_> {
     pub fn deleted_handle(&self) -> Option<u64> {
         self.mem.u64(self.fields.jni_deleted.opt()?).ok().filter(|o| *o != 0)
     }
-}
-
-pub(super) fn read_storage(vm: &Vm, storage: u64, out: &mut Vec<Handle>) -> Result<(), Fault> {
-    let mem = vm.mem;
-    let array = mem.u64(storage.wrapping_add(OOP_STORAGE_ARRAY))?;
-    let count = mem.u64(array.wrapping_add(ACTIVE_ARRAY_COUNT))?.min(MAX_BLOCKS);
-    for i in 0..count {
-        let block = mem.u64(array.wrapping_add(ACTIVE_ARRAY_BLOCKS + i * 8))?;
-        let used = mem.u64(block.wrapping_add(BLOCK_BITMASK))?;
-        for slot in (0..BLOCK_OOPS).filter(|slot| used >> slot & 1 != 0) {
-            let slot = block.wrapping_add(slot * 8);
-            let object = vm.barrier.resolve(mem, mem.u64(slot)?);
-            if object != 0 {
-                out.push(Handle { slot, object });
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The tables do not name the VM's storages. libjvm's data holds pointers to all of them, and
-/// each starts with a pointer to its name.
-fn find_storage(vm: &Vm, name: &[u8]) -> Option<u64> {
-    let mem = vm.mem;
-    let named = |p: &u64| {
-        let text = mem.u64(p.wrapping_add(OOP_STORAGE_NAME)).ok();
-        text.and_then(|t| mem.cstr(t, MAX_NAME).ok()) == Some(name)
-    };
-    data_pointers(vm).find(named)
-}
-
-/// The words in libjvm's data that may point to something outside of it.
-pub(super) fn data_pointers<'v>(vm: &'v Vm) -> impl Iterator<Item = u64> + 'v {
-    let mem = vm.mem;
-    let words = vm.library.data.iter().flat_map(|&(start, end)| mem.present(start, end)).flat_map(
-        |(start, end)| {
-            let start = start.next_multiple_of(8);
-            let bytes = mem.slice(start, end.saturating_sub(start)).unwrap_or(&[]);
-            bytes.chunks_exact(8).map(|c| u64::from_le_bytes(c.try_into().unwrap_or_default()))
-        },
-    );
-    // What is looked for is on the C heap: whatever points into libjvm itself is none.
-    let (start, end) = vm.library.image;
-    words.filter(move |p| *p > 0x1000 && p % 8 == 0 && !(start..end).contains(p))
 }

@@ -12,8 +12,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
 use super::cgroup::frozen;
+use super::facts::{EXITING, Facts as Process};
 use super::maps::PAGE;
-use super::process::{EXITING, Facts as Process};
 use super::sys;
 use crate::error::Error;
 

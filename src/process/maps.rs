@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::format::files::{is_counters, is_vm_file};
+
 /// Page size of the machines that capture runs on.
 pub const PAGE: u64 = 4096;
 
@@ -116,12 +118,6 @@ impl Mapping {
     }
 }
 
-/// Whether rjcore reads the file: libjvm (vmStructs, vtables) and CDS archives (classes).
-pub fn is_vm_file(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name == "libjvm.so" || name.ends_with(".jsa")
-}
-
 /// Whether it is of a file that is called as the JVM's own library.
 pub fn is_libjvm(m: &Mapping) -> bool {
     m.clean().ends_with(b"/libjvm.so")
@@ -133,11 +129,6 @@ pub fn libjvms(maps: &[Mapping]) -> impl Iterator<Item = &Mapping> {
     let runs = |file| maps.iter().any(|m| m.file == file && m.flags & 1 != 0);
     let is_first = |m: &&Mapping| m.offset == 0 && is_libjvm(m);
     maps.iter().filter(move |m| is_first(m) && runs(m.file))
-}
-
-/// Whether the file holds the VM's performance counters: its start, its arguments.
-pub fn is_counters(path: &str) -> bool {
-    path.rsplit('/').nth(1).is_some_and(|directory| directory.starts_with("hsperfdata_"))
 }
 
 /// Reads the maps of a process or of one of its threads.
@@ -161,7 +152,7 @@ fn relate(maps: &mut [Mapping]) {
 }
 
 /// `start-end perms offset major:minor inode    name`
-pub(super) fn parse(line: &[u8]) -> Option<Mapping> {
+pub(crate) fn parse(line: &[u8]) -> Option<Mapping> {
     let mut fields = line.splitn(6, |b| *b == b' ');
     let mut field = || std::str::from_utf8(fields.next()?).ok();
     let hex = |s: &str| u64::from_str_radix(s, 16).ok();

@@ -1,7 +1,7 @@
 //! JNI local handles: what native code of a thread holds.
 
-use super::Vm;
-use super::unexported::{
+use crate::hotspot::Vm;
+use crate::hotspot::unexported::{
     FRAME_DATA_HANDLES_AFTER_ANCHOR, HANDLES_PER_BLOCK, POP_FRAME_LINK_AFTER_NEXT, WRAPPER_HANDLES,
 };
 
