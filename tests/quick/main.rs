@@ -10,6 +10,7 @@ mod synth;
 mod children;
 mod corefile;
 mod examples;
+mod goldens;
 mod gzip;
 mod hostile;
 mod interrupt;
