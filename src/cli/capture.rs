@@ -15,14 +15,17 @@ use serde::Serialize;
 use super::progress::Progress;
 use super::who::Who;
 use super::{Outcome, print_json, tell};
-use crate::capture::{self, CoreOut, Method, Options, Probe, Report, maps};
+use crate::capture::{self, Method, Options, Report};
 use crate::corefile::{CoreFile, OpenOptions, Sysroot};
 use crate::error::{Error, Result};
+use crate::format::out::CoreOut;
 use crate::hotspot::collecting::Collecting;
 use crate::output::check::{Check, Verdict};
 use crate::output::interrupt;
 use crate::output::report::{clean, count, first_lines, size, size_exact};
 use crate::output::sink::{Sink, Target};
+use crate::process::maps;
+use crate::process::peek::Probe;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -15,8 +15,8 @@ use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
 use super::bundle::Member;
 use super::{CoreFile, FileMapping, Memory};
-use crate::capture::maps::is_vm_file;
 use crate::error::{Error, Fault, Result};
+use crate::format::files::is_vm_file;
 
 /// Where to look for mapped files.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +70,7 @@ pub(super) struct Candidate {
     bundled: bool,
 }
 
-/// Whether rjcore reads the file: see [`crate::capture::maps::is_vm_file`].
+/// Whether rjcore reads the file: see [`crate::format::files::is_vm_file`].
 pub fn matters(mapping: &FileMapping) -> bool {
     is_vm_file(mapping.clean_path())
 }

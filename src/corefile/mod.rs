@@ -28,15 +28,15 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-pub use crate::capture::elf::{EM_AARCH64, EM_X86_64};
+pub use crate::format::front::{EM_AARCH64, EM_X86_64};
 pub use backing::{Backing, Missing, Sysroot};
 pub use library_files::FoundFile;
 pub use memory::Memory;
 use unpack::Packing;
 pub use write::write_core;
 
-use crate::capture::notes::Origin;
 use crate::error::{Error, Result};
+use crate::format::notes::Origin;
 
 /// What kernels have: 4 KB on x86-64, 4 to 64 KB on aarch64.
 const PAGE_SIZES: RangeInclusive<u64> = 4096..=65536;
