@@ -1,9 +1,9 @@
 //! rjcore reads the ELF core of a HotSpot JVM: heap dumps, histograms and facts, with no JDK.
 //!
-//! The layers, each importing only from those above it:
-//! `address` -> `error` -> `format` -> `process` -> `perfdata` -> `capture` -> `live` -> `corefile` -> `symbols` -> `native` -> `vmstructs` ->
-//! `hotspot` -> `heap` -> `output` ->
-//! `cli`.
+//! The layers, each importing only from those before it:
+//! `address` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
+//! `vmstructs` -> `hotspot` -> `heap` -> `output` -> `cli`. Two more meet running processes, `capture` and
+//! `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 

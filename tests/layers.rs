@@ -3,6 +3,9 @@
 //! Reads the sources as text: paths through `crate::` (alone, in `use` lines and in groups of them)
 //! and through as many `super::` as lead out of a layer.
 
+#[path = "layers/circles.rs"]
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
