@@ -1,7 +1,7 @@
 //! rjcore reads the ELF core of a HotSpot JVM: heap dumps, histograms and facts, with no JDK.
 //!
 //! The layers, each importing only from those before it:
-//! `address` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
+//! `address` -> `cpu` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
 //! `vmstructs` -> `hotspot` -> `heap` -> `output` -> `cli`. Two more meet running processes, `capture` and
 //! `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
 #![forbid(unsafe_op_in_unsafe_fn)]
@@ -11,6 +11,7 @@ pub mod address;
 pub mod capture;
 pub mod cli;
 pub mod corefile;
+pub mod cpu;
 pub mod error;
 pub mod format;
 pub mod heap;

@@ -10,8 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "address",
+    "cpu",
     "error",
     "format",
     "process",
