@@ -10,8 +10,10 @@
 //! The folder `examples` has a program for each. Without the feature `cli` (on by default) the program's own
 //! dependencies are left out. What is not said here may change with any version.
 //!
-//! The layers, each importing only from those before it: `address`, `error`, `format`, `process`, `perfdata`,
-//! `capture`, `live`, `corefile`, `symbols`, `native`, `vmstructs`, `hotspot`, `heap`, `jvm`, `output`, `cli`.
+//! The layers, each importing only from those before it:
+//! `address` -> `cpu` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
+//! `vmstructs` -> `hotspot` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet running processes, `capture` and
+//! `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![warn(missing_docs)]
 
@@ -21,6 +23,7 @@ pub mod capture;
 #[doc(hidden)]
 pub mod cli;
 pub mod corefile;
+mod cpu;
 pub mod error;
 pub mod format;
 pub mod heap;
