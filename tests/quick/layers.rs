@@ -3,14 +3,13 @@
 //! Reads the sources as text: paths through `crate::` (alone, in `use` lines and in groups of them)
 //! and through as many `super::` as lead out of a layer.
 
-#[path = "layers/circles.rs"]
 mod circles;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "address",
     "cpu",
     "error",

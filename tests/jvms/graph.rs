@@ -1,11 +1,11 @@
 //! Roots, references and the object graph, as the library gives them, against what the dump of the same core says, by
 //! a reader that shares nothing with it.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::support::hprof::{self, Dump, Kind, REF, word};
+use crate::support::{Jvm, Scratch, dep, rjcore};
 use rjcore::corefile::{CoreFile, OpenOptions};
 use rjcore::heap::Heap;
 use rjcore::heap::class_key::ClassKeys;
@@ -16,8 +16,6 @@ use rjcore::heap::scan;
 use rjcore::heap::virtual_threads::unmounted;
 use rjcore::hotspot::Vm;
 use rjcore::output::hprof::write_dump;
-use support::hprof::{self, Dump, Kind, REF, word};
-use support::{Jvm, Scratch, dep, rjcore};
 
 /// The sample cores.
 fn cores() -> Vec<PathBuf> {
@@ -374,7 +372,7 @@ fn survives(version: u32, made: &[&str]) {
         let common = ["-Xmx48m", "-XX:ReservedCodeCacheSize=16m", "-Xshare:off"];
         let jvm = Jvm::start(version, &[&common, flags].concat(), "Everything", &dir);
         let core = dir.path(name);
-        support::run(rjcore().args(["capture", "-o"]).arg(&core).arg(jvm.pid().to_string()));
+        crate::support::run(rjcore().args(["capture", "-o"]).arg(&core).arg(jvm.pid().to_string()));
         keys(&core)
     };
     let (a, names) = run("a", &["-XX:+UseSerialGC"]);
