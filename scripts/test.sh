@@ -50,7 +50,7 @@ if [ -n "$quick" ]; then
     step "format" cargo fmt --check
     # In the profile that builds soonest. Of mutated cores, each of which is read once, a tenth of those of a whole run.
     export RJCORE_MUTANTS=${RJCORE_MUTANTS:-60}
-    step "unit tests and quick tests" cargo test --locked --no-fail-fast --lib --bins --test quick
+    step "unit tests and quick tests" cargo test --locked --no-fail-fast --lib --bins --examples --test quick
     at_end
 fi
 
@@ -59,6 +59,7 @@ step "shellcheck" shellcheck -x scripts/test.sh scripts/situations.sh scripts/si
 step "format" cargo fmt --check
 step "clippy" cargo clippy --locked --all-targets -- -D warnings
 step "Rust's version" msrv
+step "the library without the program" cargo clippy --locked --no-default-features --lib --examples -- -D warnings
 export RUSTDOCFLAGS='-D warnings'
 step "documents" cargo doc --locked --no-deps --document-private-items
 # The JVMs and cores of two tests at a time fit a small machine.

@@ -1,7 +1,7 @@
 //! The core's ELF headers and notes.
 //!
-//! Knows the layout of the kernel's note structures for x86-64 and aarch64 (the same
-//! offsets on both, `pr_reg` differs in length); knows nothing of what is in memory.
+//! Knows the layout of the kernel's note structures (the same on all 64-bit CPUs, but for the length
+//! of `pr_reg`); knows nothing of what is in memory.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,9 +14,8 @@ use object::pod;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
 use super::unpack::Packing;
-use super::{
-    CoreFile, EM_AARCH64, EM_X86_64, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation,
-};
+use super::{CoreFile, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation};
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
 
@@ -32,10 +31,13 @@ pub(super) fn read(path: &Path, file: Arc<Mmap>) -> Result<CoreFile> {
     }
     let header = Header::parse(data).map_err(|e| not(format!("damaged ELF header: {e}")))?;
     let machine = header.e_machine(LE).0;
+    let cpu = Cpu::of_machine(machine).ok_or_else(|| {
+        not(format!("a core of ELF machine {machine}; rjcore reads {}", Cpu::names()))
+    })?;
     let phdrs = program_headers(header, data).map_err(not)?;
     let mut core = CoreFile {
         path: path.to_owned(),
-        machine,
+        cpu,
         segments: Vec::new(),
         notes: Vec::new(),
         memory: Default::default(),
@@ -124,10 +126,7 @@ fn foreign(data: &[u8]) -> Option<String> {
     if !kind.is_empty() {
         return Some(format!("{kind}, not a core; give the core that gcore or the kernel wrote"));
     }
-    match half(18) {
-        EM_X86_64 | EM_AARCH64 => None,
-        other => Some(format!("a core of ELF machine {other}; rjcore reads x86-64 and aarch64")),
-    }
+    None
 }
 
 /// The program headers; a table that is cut off is an error.
@@ -177,7 +176,7 @@ impl CoreFile {
             }
             let d = note.desc();
             match note.n_type(LE) {
-                elf::NT_PRSTATUS => self.threads.extend(prstatus(d, self.machine)),
+                elf::NT_PRSTATUS => self.threads.extend(prstatus(d, self.cpu)),
                 elf::NT_PRPSINFO if self.psinfo.is_none() => self.psinfo = psinfo(d),
                 // gdb writes one for each thread: the first is the process's.
                 elf::NT_SIGINFO if self.siginfo.is_none() => self.siginfo = siginfo(d),
@@ -202,15 +201,15 @@ fn u64_at(d: &[u8], at: usize) -> Option<u64> {
 }
 
 /// `struct elf_prstatus`, linux/elfcore.h.
-fn prstatus(d: &[u8], machine: u16) -> Option<ThreadNote> {
-    let words = if machine == EM_X86_64 { 27 } else { 34 };
+fn prstatus(d: &[u8], cpu: Cpu) -> Option<ThreadNote> {
     // pr_utime and pr_stime: seconds and microseconds each.
     let micros = |at| Some(u64_at(d, at)?.wrapping_mul(1_000_000).wrapping_add(u64_at(d, at + 8)?));
     Some(ThreadNote {
         tid: i32_at(d, 32)?,
         cpu_us: micros(48)?.wrapping_add(micros(64)?),
         signal: i16::from_le_bytes(int(d, 12)?).into(),
-        regs: d.get(112..112 + words * 8)?.to_vec(),
+        regs: d.get(112..112 + cpu.facts().registers * 8)?.to_vec(),
+        cpu,
     })
 }
 
