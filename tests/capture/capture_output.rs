@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use crate::support::child::{Child, Command};
-use crate::support::proc::{is_pending, snapshots, until};
+use crate::support::proc::{signals_seen, snapshots, state, until};
 use crate::support::stress::{Stress, capture, names};
 use crate::support::{PATIENTLY, Scratch, rjcore, tool};
 use rustix::process::{Pid, Signal, kill_process};
@@ -25,11 +25,18 @@ fn slow(pid: i32, out: &Path, method: &str) -> Child {
     cmd.stderr(Stdio::piped()).spawn().expect("rjcore starts")
 }
 
-/// Sends a signal, and once more when it has come.
+/// Sends a signal, and once more when rjcore has seen it, or has ended by it.
 fn twice(child: &Child, signal: Signal) {
-    child.signal(signal);
     let pid = child.id() as i32;
-    until("the first signal has come", || !is_pending(pid, signal.as_raw()));
+    let mut before = None;
+    until("rjcore waits for signals", || {
+        before = signals_seen(pid);
+        before.is_some()
+    });
+    child.signal(signal);
+    until("rjcore has seen the first signal", || {
+        signals_seen(pid) > before || matches!(state(pid), None | Some('Z' | 'X'))
+    });
     child.signal(signal);
 }
 

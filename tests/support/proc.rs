@@ -66,10 +66,12 @@ pub fn userfaultfds(pid: i32) -> usize {
     links.filter(|l| l == Path::new("anon_inode:[userfaultfd]")).count()
 }
 
-/// Whether a signal that was sent to a process has not come to it yet: a second one would be lost.
-pub fn is_pending(pid: i32, signal: i32) -> bool {
-    let pending = status(pid, pid).and_then(|s| u64::from_str_radix(s.get("ShdPnd")?, 16).ok());
-    pending.is_some_and(|p| p & 1 << (signal - 1) != 0)
+/// How often rjcore's thread for signals went to sleep; `None` while it does not sleep, and once rjcore has ended. One more
+/// says that it has seen a signal: until then, a second one would be lost.
+pub fn signals_seen(rjcore: i32) -> Option<u64> {
+    let mut all = tasks(rjcore).into_iter().filter_map(|t| status(rjcore, t));
+    let thread = all.find(|s| s.get("Name").is_some_and(|n| n == "signals"))?;
+    thread["State"].starts_with('S').then(|| thread["voluntary_ctxt_switches"].parse().ok())?
 }
 
 /// The signals that each thread blocks, by thread and name.
