@@ -23,8 +23,6 @@ const FRAME: u64 = 4 << 20;
 
 /// How long a process that was killed may take to notice.
 const DEATH: std::time::Duration = std::time::Duration::from_millis(50);
-const KILLED: &str = "the snapshot was killed before its memory was read (a memory limit of its \
-                      cgroup, perhaps)";
 
 /// The source of the pages ended before all were read, or lost some of them.
 #[derive(Debug)]
@@ -42,11 +40,11 @@ impl std::error::Error for SourceLost {}
 pub struct Pages<'a> {
     /// Reads a piece's bytes.
     pub read: Source<'a>,
-    /// Whether the source is still there; asked when a read fails.
-    pub is_alive: &'a (dyn Fn() -> bool + Sync),
+    /// Why the source is no more, if it is; asked when a read fails.
+    pub ended: &'a (dyn Fn() -> Option<String> + Sync),
     /// Asked once all is read: what was there when the snapshot was taken and is not there now,
     /// as addresses. It was read as zero.
-    pub lost: &'a dyn Fn() -> io::Result<Ranges>,
+    pub lost: &'a (dyn Fn() -> io::Result<Ranges> + Sync),
 }
 
 /// How the core is written.
@@ -77,6 +75,11 @@ struct Job {
     start: u64,
     end: u64,
     pieces: Vec<Piece>,
+}
+
+/// An error if the source is no more.
+fn is_there(pages: &Pages<'_>) -> io::Result<()> {
+    (pages.ended)().map_or(Ok(()), |why| Err(io::Error::other(SourceLost(why))))
 }
 
 /// Cuts the pieces into stretches with at most `most` bytes of data, and as little between.
@@ -216,8 +219,8 @@ pub fn write(
                 return;
             }
             let result = made.and_then(|(ready, data, bad)| {
-                if !bad.is_empty() && !(pages.is_alive)() {
-                    return Err(io::Error::other(SourceLost(KILLED.into())));
+                if !bad.is_empty() {
+                    is_there(pages)?;
                 }
                 out.written.data += data;
                 out.written.bad.extend(bad);
@@ -249,9 +252,7 @@ pub fn write(
     if !written.bad.is_empty() {
         std::thread::sleep(DEATH);
     }
-    if !(pages.is_alive)() {
-        return Err(io::Error::other(SourceLost(KILLED.into())));
-    }
+    is_there(pages)?;
     written.bad.extend((pages.lost)()?);
     if !written.bad.is_empty() {
         let bad: Ranges = known_bad.iter().chain(&written.bad).copied().collect();
@@ -397,13 +398,13 @@ mod tests {
                 }
             };
         let lost = || Ok(vec![(0x14000, 0x16000)]);
-        let pages = Pages { read, is_alive: &|| true, lost: &lost };
+        let pages = Pages { read, ended: &|| None, lost: &lost };
         let mut out = Bytes(Vec::new());
         let written = write(&mut out, &layout, &[], &[], &pages, &how).expect("a core");
         assert_eq!(written.bad, [(0x12000, 0x13000), (0x14000, 0x16000)]);
         let (front, _) = layout.front(&[], &written.bad);
         assert_eq!(out.0[..front.len()], front);
-        let pages = Pages { is_alive: &|| false, ..pages };
+        let pages = Pages { ended: &|| Some("killed".into()), ..pages };
         let e = write(&mut Bytes(Vec::new()), &layout, &[], &[], &pages, &how).expect_err("killed");
         assert!(e.downcast::<SourceLost>().is_ok());
     }

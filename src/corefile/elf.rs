@@ -51,6 +51,8 @@ pub(super) fn read(path: &Path, file: Arc<Mmap>) -> Result<CoreFile> {
         truncation: None,
         libjvm_build_id: None,
         libjvm_file: None,
+        rebuilt: Vec::new(),
+        rebuilt_bytes: Vec::new(),
         backing: Vec::new(),
         bundle: Vec::new(),
         file: file.clone(),

@@ -196,10 +196,14 @@ pub struct CoreFile {
     notes: Vec<Range<usize>>,
     truncation: Option<Truncation>,
     libjvm_build_id: Option<String>,
-    libjvm_file: Option<PathBuf>,
+    libjvm_file: Option<backing::JvmFile>,
     backing: Vec<Backing>,
     /// What the bundle holds beside the core.
     bundle: Vec<bundle::Member>,
+    /// What was laid of bytes that are in no file, in words.
+    rebuilt: Vec<String>,
+    /// Where those bytes are.
+    rebuilt_bytes: Vec<Arc<Mmap>>,
 }
 
 impl CoreFile {
@@ -294,6 +298,8 @@ impl CoreFile {
             libjvm_file: None,
             backing,
             bundle: self.bundle.clone(),
+            rebuilt: Vec::new(),
+            rebuilt_bytes: Vec::new(),
         }
     }
 
@@ -420,7 +426,12 @@ impl CoreFile {
 
     /// The libjvm.so that [`CoreFile::lay_backing_files`] found, even if no byte of it was needed.
     pub fn libjvm_file(&self) -> Option<&Path> {
-        self.libjvm_file.as_deref()
+        self.libjvm_file.as_ref().map(|f| f.path.as_path())
+    }
+
+    /// What was laid underneath that is in no file, in words: see [`CoreFile::lay_rebuilt`].
+    pub fn rebuilt(&self) -> &[String] {
+        &self.rebuilt
     }
 
     /// The files that were laid underneath, one entry for each mapping.

@@ -1,5 +1,5 @@
 //! Whether there is memory for a snapshot: on the machine, and in the target's cgroup, to which
-//! the copies of pages that it writes after a fork are charged.
+//! the copies of pages that it writes to after a fork are charged.
 //!
 //! Knows /proc/meminfo and both versions of the cgroup files; changes nothing.
 
@@ -27,10 +27,9 @@ pub struct Room {
 impl Room {
     /// Reads it for the target `pid`.
     pub fn read(pid: i32) -> Room {
-        let machine = Meminfo::current().ok().and_then(|m| m.mem_available).unwrap_or(u64::MAX);
         let own = std::process::id() as i32;
-        let (target, all_die) = (cgroup_room(pid), all_die(pid));
-        Room { machine, target, own: cgroup_room(own), all_die }
+        let (target, own) = (Gauge::of(pid).left(), Gauge::of(own).left());
+        Room { machine: on_machine(), target, own, all_die: all_die(pid) }
     }
 
     /// What rjcore may take for a copy of its own.
@@ -39,11 +38,26 @@ impl Room {
     }
 }
 
-/// The least that the memory cgroup of `pid` and those above it have left.
-fn cgroup_room(pid: i32) -> u64 {
-    let groups = groups(pid, "memory").into_iter();
-    let least = groups.map(|g| least(&g.root, &g.dir, if g.unified { V2 } else { V1 }));
-    least.min().unwrap_or(u64::MAX)
+/// MemAvailable of the machine, in bytes.
+pub fn on_machine() -> u64 {
+    Meminfo::current().ok().and_then(|m| m.mem_available).unwrap_or(u64::MAX)
+}
+
+/// The memory cgroup of a process and those above it, to be looked at again and again.
+#[derive(Debug)]
+pub struct Gauge(Vec<(PathBuf, Files)>);
+
+impl Gauge {
+    /// Finds the groups of `pid`.
+    pub fn of(pid: i32) -> Gauge {
+        let groups = groups(pid, "memory").into_iter();
+        Gauge(groups.flat_map(|g| up(&g.root, &g.dir, if g.unified { V2 } else { V1 })).collect())
+    }
+
+    /// The least that one of them has left, in bytes.
+    pub fn left(&self) -> u64 {
+        self.0.iter().filter_map(|(dir, files)| room_of(dir, *files)).min().unwrap_or(u64::MAX)
+    }
 }
 
 /// Whether the group of `pid`, or one above, is killed as a whole.
@@ -59,16 +73,10 @@ type Files = [&'static str; 3];
 const V1: Files = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];
 const V2: Files = ["memory.max", "memory.current", "inactive_file"];
 
-fn least(root: &Path, group: &Path, files: Files) -> u64 {
-    let mut group: PathBuf = group.to_owned();
-    let mut least = u64::MAX;
-    while group.starts_with(root) {
-        least = least.min(room_of(&group, files).unwrap_or(u64::MAX));
-        if !group.pop() {
-            break;
-        }
-    }
-    least
+/// A group and those above it.
+fn up(root: &Path, group: &Path, files: Files) -> Vec<(PathBuf, Files)> {
+    let groups = group.ancestors().take_while(|dir| dir.starts_with(root));
+    groups.map(|dir| (dir.to_owned(), files)).collect()
 }
 
 fn room_of(group: &Path, [limit, usage, cache]: Files) -> Option<u64> {
@@ -97,10 +105,11 @@ mod tests {
         write("a/memory.stat", "anon 5\ninactive_file 100\n");
         write("a/b/memory.max", "5000\n");
         write("a/b/memory.current", "10\n");
-        assert_eq!(least(dir.path(), &dir.path().join("a/b"), V2), 400);
+        let left = |files| Gauge(up(dir.path(), &dir.path().join("a/b"), files)).left();
+        assert_eq!(left(V2), 400);
         write("memory.limit_in_bytes", "300\n");
         write("memory.usage_in_bytes", "100\n");
-        assert_eq!(least(dir.path(), &dir.path().join("a/b"), V1), 200);
+        assert_eq!(left(V1), 200);
         assert!(Room::read(std::process::id() as i32).machine > 1 << 20);
     }
 }

@@ -4,53 +4,15 @@
 //! order of addresses: a chunk counts its own, and the numbers before it are added when its turn
 //! comes, so that they are the same at any number of threads.
 
-use super::plan::{Copy, Field, Layout};
+use super::plan::{Copy, Field, Fields, Flat};
 use super::records::{INSTANCE_HEADER, instance_header};
+use crate::heap::Heap;
+use crate::heap::layout::Layout;
 use crate::hotspot::Vm;
 use crate::hotspot::klass::Klass;
 
 /// Levels of value objects in value objects: more is damage.
 const MAX_DEPTH: usize = 32;
-
-/// A value object in a holder, or in an array.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flat {
-    /// The number of its class.
-    klass: u32,
-    /// Where its values start.
-    offset: u32,
-    /// Where the byte is that is 0 if it is null.
-    null_marker: Option<u32>,
-    /// Where its id belongs among the values of the holder's record.
-    place: u32,
-}
-
-impl Flat {
-    /// None where the class is not known.
-    pub fn new(
-        vm: &Vm,
-        klass: u64,
-        offset: u32,
-        null_marker: Option<u32>,
-        place: u32,
-    ) -> Option<Flat> {
-        let number = vm.classes.number(klass)?;
-        vm.classes.all()[number as usize].value?;
-        Some(Flat { klass: number, offset, null_marker, place })
-    }
-
-    /// An element of a flat array.
-    pub fn element(vm: &Vm, array: &Klass) -> Option<Flat> {
-        let elements = array.flat_elements?;
-        let value = vm.classes.get(elements.klass)?.value?;
-        let marker = match (elements.nullable, value.null_marker) {
-            (false, _) => None,
-            (true, Some(marker)) => Some(marker.checked_sub(value.payload)?),
-            (true, None) => return None,
-        };
-        Flat::new(vm, elements.klass, 0, marker, 0)
-    }
-}
 
 /// How a value class's flat objects are written.
 #[derive(Debug)]
@@ -117,13 +79,13 @@ impl Numbered {
 
 impl Plans {
     /// Compiles them; `reference` is how references are copied.
-    pub fn new(vm: &Vm, reference: Copy) -> Plans {
-        let classes = vm.classes.all();
+    pub fn new(heap: &Heap, reference: Copy) -> Plans {
+        let (vm, classes) = (heap.vm, heap.vm.classes.all());
         if classes.iter().all(|k| k.flat_elements.is_none() && k.flat_fields().next().is_none()) {
             return Plans(Vec::new());
         }
-        let plan = |k: &Klass| {
-            let Layout { fields, flat, len } = Layout::of(vm, k, k.value?.payload, reference);
+        let plan = |(k, layout): (&Klass, &Layout)| {
+            let Fields { fields, flat, len } = Fields::of(vm, layout, k.value?.payload, reference);
             let end = |f: &Field| f.offset.saturating_add(f.copy.heap_size(&vm.pointers) as u32);
             Some(Plan {
                 class_id: k.mirror,
@@ -133,7 +95,7 @@ impl Plans {
                 flat: flat.into(),
             })
         };
-        Plans(classes.iter().map(plan).collect())
+        Plans(classes.iter().zip(&heap.layouts().of).map(plan).collect())
     }
 
     /// The value object in `holder`, unless it is null: its plan and its bytes.
