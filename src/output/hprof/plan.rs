@@ -280,10 +280,10 @@ impl Plan {
     }
 }
 
-/// Those of `slots` that dumps have, with their numbers, in HotSpot's order: of each class last
-/// first while fields were u2 slots (FieldStream ran backwards), as declared since.
+/// Those of `slots` that dumps have, with their numbers, in HotSpot's order: of each class as
+/// declared, or last first.
 pub(super) fn in_order<'s>(vm: &Vm, slots: &'s [Slot]) -> Vec<(usize, &'s Slot)> {
-    let backwards = vm.fields.ik_fieldinfo_stream.opt().is_none();
+    let backwards = vm.eras.dumps_fields_backwards();
     let all: Vec<(usize, &Slot)> = slots.iter().enumerate().collect();
     let classes = all.chunk_by(|a, b| a.1.declared_by == b.1.declared_by);
     let ordered = classes.flat_map(|class| {
