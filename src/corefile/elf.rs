@@ -260,3 +260,76 @@ fn files(d: &[u8]) -> Vec<FileMapping> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[u64]) -> Vec<u8> {
+        words.iter().flat_map(|w| w.to_le_bytes()).collect()
+    }
+
+    fn bytes(at: &[(usize, &[u8])], len: usize) -> Vec<u8> {
+        let mut d = vec![0; len];
+        at.iter().for_each(|(at, b)| d[*at..at + b.len()].copy_from_slice(b));
+        d
+    }
+
+    #[test]
+    fn psinfo_of_the_kernel() {
+        let pid = 4711i32.to_le_bytes();
+        let d = bytes(&[(24, &pid), (40, b"java\0rest"), (56, b"java -Xmx1g Main   ")], 136);
+        let p = psinfo(&d).expect("a whole note");
+        assert_eq!((p.pid, &p.command[..], &p.args[..]), (4711, "java", "java -Xmx1g Main"));
+        // Both fill their fields without a NUL.
+        let full = psinfo(&bytes(&[(24, &pid), (40, &[b'x'; 96])], 136)).expect("a whole note");
+        assert_eq!((full.command.len(), full.args.len()), (16, 80));
+        assert_eq!(psinfo(&d[..135]), None);
+    }
+
+    #[test]
+    fn siginfo_of_a_fault() {
+        let address = 0x7f00_0000_0010u64.to_le_bytes();
+        let d = bytes(&[(0, &[11]), (8, &(-6i32).to_le_bytes()), (16, &address)], 128);
+        let s = siginfo(&d).expect("a whole note");
+        assert_eq!((s.signo, s.code, s.addr), (11, -6, 0x7f00_0000_0010));
+        assert!(siginfo(&d[..23]).is_none());
+    }
+
+    #[test]
+    fn auxv_ends_at_its_null() {
+        assert_eq!(auxv(&words(&[6, 4096, 33, 0x7fff, 0, 0, 9, 9])), [(6, 4096), (33, 0x7fff)]);
+        // Cut off within a pair.
+        assert_eq!(auxv(&words(&[6, 4096, 33])), [(6, 4096)]);
+        assert_eq!(auxv(&[]), []);
+    }
+
+    fn mapped(d: &[u8]) -> Vec<(u64, u64, u64, String)> {
+        files(d).into_iter().map(|f| (f.start, f.end, f.file_offset, f.path)).collect()
+    }
+
+    #[test]
+    fn files_count_in_the_page_size_that_they_name() {
+        let names = b"/lib/libjvm.so\0/tmp/x (deleted)\0";
+        let table = [0x1000, 0x3000, 2, 0x5000, 0x6000, 0];
+        for (page, offset) in [(4096, 8192), (1, 2), (65536, 131072)] {
+            let d = [words(&[2, page]), words(&table), names.to_vec()].concat();
+            let jvm = (0x1000, 0x3000, offset, "/lib/libjvm.so".to_owned());
+            assert_eq!(mapped(&d), [jvm, (0x5000, 0x6000, 0, "/tmp/x (deleted)".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn files_that_cannot_be_are_left_out() {
+        let one = |count: u64, page: u64, entry: [u64; 3], name: &[u8]| {
+            mapped(&[words(&[count, page]), words(&entry), name.to_vec()].concat())
+        };
+        assert_eq!(one(1, 4096, [0x1000, 0x2000, 0], b"/a\0").len(), 1);
+        // More than there is room for; an end before its start; an offset beyond any file.
+        assert_eq!(one(u64::MAX, 4096, [0x1000, 0x2000, 0], b"/a\0"), []);
+        assert_eq!(one(1, 4096, [0x2000, 0x2000, 0], b"/a\0"), []);
+        assert_eq!(one(1, 4096, [0x1000, 0x2000, u64::MAX / 2], b"/a\0"), []);
+        assert_eq!(mapped(&words(&[1])), []);
+        assert_eq!(mapped(b""), []);
+    }
+}

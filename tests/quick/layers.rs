@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "address",
     "cpu",
     "error",
@@ -24,6 +24,7 @@ const LAYERS: [&str; 16] = [
     "vmstructs",
     "hotspot",
     "heap",
+    "jvm",
     "output",
     "cli",
 ];
