@@ -1,6 +1,6 @@
 //! 64-bit Arm. Registers are those of `user_pt_regs` (asm/ptrace.h): x0 to x30, sp, pc, pstate.
 
-use super::{Facts, Waits};
+use super::{Facts, Relocations, Waits};
 
 /// x0 to x30 and sp: DWARF has the same numbers.
 const GENERAL: [usize; 32] = [
@@ -12,6 +12,7 @@ const GENERAL: [usize; 32] = [
 pub const FACTS: Facts = Facts {
     name: "aarch64",
     machine: 183,
+    relocations: Relocations { relative: 1027, symbol: [257, 1025] },
     page_sizes: &[4096, 16384, 65536],
     registers: 34,
     sp: 31,

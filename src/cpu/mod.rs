@@ -26,6 +26,8 @@ pub struct Facts {
     pub name: &'static str,
     /// `e_machine` of its ELF files.
     pub machine: u16,
+    /// Its relocations.
+    pub relocations: Relocations,
     /// Bytes of a page as its kernels have them, the smallest first.
     pub page_sizes: &'static [u64],
     /// Words of `pr_reg`.
@@ -57,6 +59,15 @@ pub struct Facts {
     pub waits: Waits,
     /// How a thread is made to do a system call for capture; without, no fork is possible.
     pub borrowing: Option<Borrowing>,
+}
+
+/// The dynamic relocations that libraries have for 64-bit addresses, by type.
+#[derive(Debug)]
+pub struct Relocations {
+    /// The library's own base and an addend.
+    pub relative: u32,
+    /// A symbol and an addend: R_*_64 or ABS64, and GLOB_DAT.
+    pub symbol: [u32; 2],
 }
 
 /// The registers that a signal took a thread from: `struct sigcontext` (asm/sigcontext.h).

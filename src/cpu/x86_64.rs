@@ -1,6 +1,6 @@
 //! x86-64. Registers are those of `user_regs_struct` (asm/user_64.h).
 
-use super::{Borrowing, Facts, SignalFrame, Waits};
+use super::{Borrowing, Facts, Relocations, SignalFrame, Waits};
 
 /// Words of `user_regs_struct`.
 pub const WORDS: usize = 27;
@@ -61,6 +61,7 @@ pub const SIGCONTEXT: [usize; 17] =
 pub const FACTS: Facts = Facts {
     name: "x86-64",
     machine: 62,
+    relocations: Relocations { relative: 8, symbol: [1, 6] },
     page_sizes: &[4096],
     registers: WORDS,
     sp: RSP,

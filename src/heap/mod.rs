@@ -17,6 +17,7 @@ pub mod roots;
 pub mod scan;
 mod starts;
 mod trace;
+mod traced;
 mod turns;
 pub mod virtual_threads;
 mod walk;
@@ -24,7 +25,7 @@ mod walk;
 pub use klasses::{KlassTable, NO_KLASS};
 pub use marks::Marks;
 pub use report::{Caught, Damage, DamageKind, SpaceCount, WalkReport};
-pub use trace::Traced;
+pub use traced::Traced;
 pub use walk::{Object, Visitor, walk};
 
 use std::sync::OnceLock;

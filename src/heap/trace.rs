@@ -17,6 +17,7 @@ use super::report::{Damage, DamageKind};
 use super::roots::WideRoots;
 use super::scan::{Item, Scanner};
 use super::starts;
+use super::traced::Traced;
 use super::walk::{Found, HEAD, probe, probe_head};
 use crate::error::{Error, Result};
 use crate::hotspot::gc::Space;
@@ -27,26 +28,6 @@ const MAX_DANGLING: usize = 100_000;
 const MAX_DOUBTED: usize = 20_000;
 /// Rounds of looking at the stacks of virtual threads that other stacks led to.
 const MAX_ROUNDS: usize = 1000;
-
-/// What the search found.
-#[derive(Debug)]
-pub struct Traced {
-    /// The objects.
-    pub marks: Marks,
-    /// References that lead to no object, by the object that holds them.
-    pub damage: Vec<Damage>,
-    /// What else could not be read, in words.
-    pub damaged: Vec<String>,
-    /// Whether any reference led to an object's old copy.
-    pub forwarded: bool,
-}
-
-impl Traced {
-    /// Whether there is an object at `addr`, and it can be reached.
-    pub fn reaches(&self, addr: u64) -> bool {
-        self.marks.locate(addr).is_some_and(|mark| self.marks.is_marked(mark))
-    }
-}
 
 struct Tracer<'h> {
     heap: &'h Heap<'h>,

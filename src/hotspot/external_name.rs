@@ -16,7 +16,7 @@ impl Vm<'_> {
         if !klass.has_own_loader_data || klass.kind != Kind::Instance {
             return name;
         }
-        match self.fields.klass_mirror.is_oop() {
+        match self.eras.names_classes_by_hash() {
             true => format!("{name}/{}", self.identity_hash(klass.mirror).unwrap_or(0)),
             false => format!("{name}/{:#018x}", klass.addr),
         }

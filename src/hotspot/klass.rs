@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::Reader;
+use super::eras::has_known_class_links;
 use super::field_layout::{FieldInfo, FieldReader};
 use super::pointers::Pointers;
 use super::unexported::{
@@ -344,8 +345,7 @@ impl Links {
             let back = back.unwrap_or(0);
             return Ok(Links { klasses, held, next, back, derived: false });
         }
-        // Facts of 8 only: it is the one whose ClassLoaderData starts with an oop.
-        if !f.cld_class_loader.is_oop() {
+        if !has_known_class_links(f) {
             f.cld_klasses.get()?;
             f.cld_has_mirror_holder.get()?;
         }

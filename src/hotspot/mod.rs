@@ -9,6 +9,7 @@ pub mod class_facts;
 pub mod code;
 pub mod collecting;
 pub mod crash;
+pub mod eras;
 mod external_name;
 pub mod field_layout;
 pub mod flags;
@@ -38,6 +39,7 @@ use crate::error::{Error, Fault, Result};
 use crate::symbols::Library;
 use crate::vmstructs::{Field, Fields, Tables};
 use barrier::Barrier;
+use eras::Eras;
 use flags::Flags;
 use klass::{Classes, Klass};
 use pointers::Pointers;
@@ -109,6 +111,8 @@ pub struct Vm<'a> {
     pub tables: Tables,
     /// The fields found in it.
     pub fields: Fields,
+    /// What hangs on the era that it is of.
+    pub eras: Eras,
     /// The VM's flags.
     pub flags: Flags,
     /// Release and vendor.
@@ -169,6 +173,7 @@ impl<'a> Vm<'a> {
         let mem = core.memory();
         let (library, tables) = Vm::tables(core)?;
         let fields = Fields::load(&tables);
+        let eras = Eras::read(&fields, &tables);
         let version = Version::read(mem, &fields);
         let named = |e| match e {
             Error::MissingField { what } => Error::Unsupported(format!(
@@ -202,6 +207,7 @@ impl<'a> Vm<'a> {
             library,
             tables,
             fields,
+            eras,
             flags,
             version,
             pointers,

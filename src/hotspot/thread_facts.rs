@@ -198,8 +198,7 @@ impl Vm<'_> {
         for t in out.iter_mut().filter(|t| t.name.is_empty()) {
             t.name = if nameless == 1 { TIMER } else { "(a thread of the VM)" }.into();
         }
-        match self.fields.klass_mirror.is_oop() {
-            // 8: the VM thread, then the collector's, then the timer.
+        match self.eras.has_vm_thread_first() {
             true => out.sort_by_key(|t| (t.name != "VM Thread", t.tid)),
             false => out.sort_by_key(|t| std::cmp::Reverse(t.tid)),
         }

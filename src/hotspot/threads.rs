@@ -93,9 +93,7 @@ fn list(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
                 0
             });
         }
-        // The newest comes first. From 10 HotSpot itself goes by an array that has it last; 8, which
-        // keeps oops where later ones have handles, goes by the list.
-        if !f.klass_mirror.is_oop() {
+        if !vm.eras.has_newest_thread_first() {
             out.reverse();
         }
         return Ok(out);
@@ -206,9 +204,9 @@ fn tlab_reserve(vm: &Vm) -> u64 {
     let prefetch = vm.fields.tlab_prefetch_reserve.opt();
     let prefetch = prefetch.and_then(|a| vm.mem.i32(a).ok()).and_then(|v| u64::try_from(v).ok());
     let prefetch = prefetch.filter(|words| *words < 1 << 20).unwrap_or(0);
-    // min_dummy_object_size: an object header, rounded up. In 8, which knows no handles, the
-    // header of an int[].
-    let filler = match vm.fields.klass_mirror.is_oop() {
+    // min_dummy_object_size: an object header, rounded up. In 8 the header of an
+    // int[].
+    let filler = match vm.eras.fills_with_arrays() {
         true => (vm.pointers.array_length + 4).div_ceil(8),
         false => word(vm.fields.lab_alignment_reserve).unwrap_or(2),
     };

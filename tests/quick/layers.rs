@@ -221,3 +221,42 @@ fn violations_are_seen() {
         assert_eq!(found(path, text), Vec::<String>::new(), "{path}: {text}");
     }
 }
+
+/// What hangs on the era of a JDK is asked of `hotspot::eras` alone: no other file asks whether one of the fields is
+/// there, or how it is made, that tell the eras apart.
+#[test]
+fn eras_are_told_apart_in_one_file() {
+    let eras = fs::read_to_string(src().join("hotspot/eras.rs")).expect("eras");
+    let asks = [".is_oop()", ".opt().is_none()", ".opt().is_some()"];
+    let before = |text: &str, at: usize| {
+        let name = text[..at].rsplit(|c| !is_ident(c)).next().unwrap_or("");
+        name.to_owned()
+    };
+    let asked = |text: &str| -> Vec<String> {
+        let code = code(text).split_whitespace().collect::<String>();
+        let all = asks.iter().flat_map(|ask| code.match_indices(ask).map(|(at, _)| at));
+        all.map(|at| before(&code, at)).collect()
+    };
+    let fields = asked(&eras);
+    assert!(fields.len() > 4, "{fields:?}");
+    for (path, text) in all_sources() {
+        if path != Path::new("hotspot/eras.rs") {
+            let again: Vec<String> =
+                asked(&text).into_iter().filter(|f| fields.contains(f)).collect();
+            assert!(again.is_empty(), "src/{} asks for {again:?}", path.display());
+        }
+    }
+}
+
+/// What differs from CPU to CPU is asked of a `Cpu`: no other file goes by the machine that rjcore is built for, or by
+/// a count of registers.
+#[test]
+fn cpus_are_told_apart_in_one_file() {
+    let own = |path: &Path| path.starts_with("cpu") || path == Path::new("capture/x86_64.rs");
+    for (path, text) in all_sources().iter().filter(|(path, _)| !own(path)) {
+        let code = code(text);
+        for asked in ["target_arch", "EM_X86_64", "EM_AARCH64", "words.len() =="] {
+            assert!(!code.contains(asked), "src/{} asks for {asked}", path.display());
+        }
+    }
+}

@@ -59,7 +59,7 @@ pub struct Stacks<'h> {
 impl<'h> Stacks<'h> {
     /// `traced` tells which objects frames may hold, where that was looked for.
     pub fn new(heap: &'h Heap<'h>, traced: Option<&'h Traced>) -> Result<Stacks<'h>> {
-        let expressions = !heap.vm.fields.klass_mirror.is_oop();
+        let expressions = heap.vm.eras.dumps_expression_stacks();
         Ok(Stacks { heap, walker: Walker::new(heap.vm)?, traced, expressions })
     }
 

@@ -142,16 +142,11 @@ impl Method {
 }
 
 impl Vm<'_> {
-    /// Whether this VM knows value classes (JEP 401): its fields can be flat.
-    pub fn has_value_classes(&self) -> bool {
-        self.tables.constant("FieldInfo::FieldFlags::_ff_flat").is_some()
-    }
-
-    /// How this VM codes UNSIGNED5: the biased one came with the compressed field streams.
+    /// How this VM codes UNSIGNED5.
     pub fn coding(&self) -> Coding {
-        match self.fields.ik_fieldinfo_stream.opt() {
-            Some(_) => Coding::Biased,
-            None => Coding::Plain,
+        match self.eras.has_plain_unsigned5() {
+            true => Coding::Plain,
+            false => Coding::Biased,
         }
     }
 }

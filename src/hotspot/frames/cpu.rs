@@ -73,13 +73,13 @@ const AARCH64: Layout = Layout {
 };
 
 impl Layout {
-    /// That of a CPU, and of JDK 8, whose frames lack the slot that keeps a class alive.
-    pub fn of(cpu: Cpu, is_8: bool) -> Layout {
+    /// That of a CPU, with or without the slot that keeps the method's class alive.
+    pub fn of(cpu: Cpu, keeps_no_class: bool) -> Layout {
         let newer = match cpu {
             Cpu::X86_64 => X86_64,
             Cpu::Aarch64 => AARCH64,
         };
-        match (cpu, is_8) {
+        match (cpu, keeps_no_class) {
             (_, false) => newer,
             (Cpu::X86_64 | Cpu::Aarch64, true) => {
                 Layout { locals: -6, bcp: -7, monitors: -8, ..newer }

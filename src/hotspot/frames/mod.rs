@@ -213,7 +213,7 @@ pub struct Walker<'v> {
 impl<'v> Walker<'v> {
     /// Reads what all stacks need.
     pub fn new(vm: &'v Vm<'v>) -> Result<Walker<'v>> {
-        let mut layout = Layout::of(vm.cpu, vm.fields.klass_mirror.is_oop());
+        let mut layout = Layout::of(vm.cpu, vm.eras.frames_keep_no_class());
         if let Some(offset) = vm.tables.constant("frame::entry_frame_call_wrapper_offset") {
             layout.call_wrapper = offset.clamp(-64, 64);
         }

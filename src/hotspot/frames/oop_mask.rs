@@ -59,7 +59,7 @@ impl Walker<'_> {
         }
         let table = self.stack_map(method).unwrap_or_default();
         let declared = frames(&table, entries, max).unwrap_or_default();
-        let mut flow = Flow::new(code, vm.has_value_classes(), declared.keys().copied())?;
+        let mut flow = Flow::new(code, vm.eras.has_value_classes(), declared.keys().copied())?;
         flow.merge(0, &at_start);
         flow.follow()?;
         for (at, slots) in &declared {

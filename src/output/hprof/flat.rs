@@ -4,8 +4,8 @@ use std::io::Write;
 use std::slice;
 
 use super::objects::{BLOCK, Large, OBJECTS, Records, array_header, most_elements, segment_header};
-use super::plan::{Copy, Plan};
-use super::values::{Flat, Ids, Numbered};
+use super::plan::{Copy, Flat, Plan};
+use super::values::{Ids, Numbered};
 use crate::heap::Object;
 
 /// Bytes of an id.

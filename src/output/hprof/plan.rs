@@ -1,14 +1,13 @@
 //! Per class, how its objects' bytes become a record: compiled once, run per object.
 
 use crate::heap::Heap;
-use crate::heap::layout::{Layout, Shape, Slot, Strength};
+use crate::heap::layout::{FlatSlot, Layout, Shape, Slot, Strength};
 use crate::hotspot::Vm;
 use crate::hotspot::field_layout::is_reference;
 use crate::hotspot::klass::Klass;
 use crate::hotspot::pointers::Pointers;
 
 use super::records::{double_bits, float_bits, value_size, value_type};
-use super::values::Flat;
 
 /// How a run of values is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +106,27 @@ fn through_barrier(vm: &Vm, from: &[u8], to: &mut [u8]) {
     let size = vm.pointers.oop_size() as usize;
     for (from, to) in from.chunks_exact(size).zip(to.as_chunks_mut::<8>().0) {
         *to = vm.barrier.resolve(vm.mem, vm.pointers.decode(from)).to_be_bytes();
+    }
+}
+
+/// A value object in a holder, or in an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flat {
+    /// The number of its class.
+    pub klass: u32,
+    /// Where its values start.
+    pub offset: u32,
+    /// Where the byte is that is 0 if it is null.
+    pub null_marker: Option<u32>,
+    /// Where its id belongs among the values of the holder's record.
+    pub place: u32,
+}
+
+impl Flat {
+    /// The one at `offset`, by offsets from `start`. None where the class is not known.
+    pub fn new(flat: &FlatSlot, offset: u32, start: u32, place: u32) -> Option<Flat> {
+        let null_marker = flat.null_marker.map(|m| m.wrapping_sub(start));
+        Some(Flat { klass: flat.klass?, offset: offset.wrapping_sub(start), null_marker, place })
     }
 }
 
@@ -260,10 +280,10 @@ impl Plan {
     }
 }
 
-/// Those of `slots` that dumps have, with their numbers, in HotSpot's order: of each class last
-/// first while fields were u2 slots (FieldStream ran backwards), as declared since.
+/// Those of `slots` that dumps have, with their numbers, in HotSpot's order: of each class as
+/// declared, or last first.
 pub(super) fn in_order<'s>(vm: &Vm, slots: &'s [Slot]) -> Vec<(usize, &'s Slot)> {
-    let backwards = vm.fields.ik_fieldinfo_stream.opt().is_none();
+    let backwards = vm.eras.dumps_fields_backwards();
     let all: Vec<(usize, &Slot)> = slots.iter().enumerate().collect();
     let classes = all.chunk_by(|a, b| a.1.declared_by == b.1.declared_by);
     let ordered = classes.flat_map(|class| {

@@ -4,36 +4,15 @@
 //! order of addresses: a chunk counts its own, and the numbers before it are added when its turn
 //! comes, so that they are the same at any number of threads.
 
-use super::plan::{Copy, Field, Fields};
+use super::plan::{Copy, Field, Fields, Flat};
 use super::records::{INSTANCE_HEADER, instance_header};
 use crate::heap::Heap;
-use crate::heap::layout::{FlatSlot, Layout};
+use crate::heap::layout::Layout;
 use crate::hotspot::Vm;
 use crate::hotspot::klass::Klass;
 
 /// Levels of value objects in value objects: more is damage.
 const MAX_DEPTH: usize = 32;
-
-/// A value object in a holder, or in an array.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flat {
-    /// The number of its class.
-    klass: u32,
-    /// Where its values start.
-    offset: u32,
-    /// Where the byte is that is 0 if it is null.
-    null_marker: Option<u32>,
-    /// Where its id belongs among the values of the holder's record.
-    place: u32,
-}
-
-impl Flat {
-    /// The one at `offset`, by offsets from `start`. None where the class is not known.
-    pub fn new(flat: &FlatSlot, offset: u32, start: u32, place: u32) -> Option<Flat> {
-        let null_marker = flat.null_marker.map(|m| m.wrapping_sub(start));
-        Some(Flat { klass: flat.klass?, offset: offset.wrapping_sub(start), null_marker, place })
-    }
-}
 
 /// How a value class's flat objects are written.
 #[derive(Debug)]

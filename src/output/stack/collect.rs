@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::frames::{Of, Words};
 use super::{
-    Address, Carried, JniHandles, NativeEnd, NativeFrame, Object, Stack, Style, Thread, ThreadDump,
+    Address, Carried, JniHandles, NativeEnd, NativeFrame, Object, Stack, Thread, ThreadDump,
     VirtualThread, VmThread, Waiter,
 };
 use crate::corefile::CoreFile;
@@ -126,11 +126,7 @@ pub fn collect(
         virtual_threads: unmounted,
         virtual_thread_count: found.virtual_thread_count,
         jni_handles: jni_counts(vm).map(|(global, weak)| JniHandles { global, weak }),
-        style: Style {
-            decimal_ids: vm.fields.thread_vthread.opt().is_some(),
-            is_8: vm.fields.klass_mirror.is_oop(),
-            dense_deadlocks: vm.fields.monitors_in_use.opt().is_none(),
-        },
+        eras: vm.eras,
     };
     Ok((dump, report))
 }

@@ -123,7 +123,9 @@ impl<'w> Words<'w> {
             }
             let what = match (first, found) {
                 (true, false) if self.wants(m.object, of.thread) => "waiting to lock",
-                (false, _) if self.tells_relocking() && self.wants(m.object, of.thread) => {
+                (false, _)
+                    if self.vm().eras.tells_relocking() && self.wants(m.object, of.thread) =>
+                {
                     "waiting to re-lock in wait()"
                 }
                 _ => "locked",
@@ -134,12 +136,6 @@ impl<'w> Words<'w> {
         out
     }
 
-    /// From 9 until 15 the monitors of callers of wait() are told apart.
-    fn tells_relocking(&self) -> bool {
-        let f = &self.vm().fields;
-        f.monitors_in_use.opt().is_none() && !f.klass_mirror.is_oop()
-    }
-
     /// What the innermost frame waits for.
     fn waits(&self, frame: &frames::Frame, of: &Of) -> Option<Lock> {
         let vm = self.vm();
@@ -148,8 +144,7 @@ impl<'w> Words<'w> {
         if holder == "java/lang/Object" && (name == "wait" || name == "wait0") {
             let locals = self.walker.locals(frame);
             let Some(Value::Object(object)) = locals.first().copied() else {
-                // 8 says nothing then.
-                let says = locals.is_empty() && !vm.fields.klass_mirror.is_oop();
+                let says = locals.is_empty() && vm.eras.tells_unknown_waits();
                 return says.then(|| Lock {
                     what: "waiting on <no object reference available>",
                     object: None,

@@ -20,6 +20,7 @@ use std::rc::Rc;
 use serde::{Serialize, Serializer};
 
 pub use crate::address::Address;
+use crate::hotspot::eras::Eras;
 use crate::hotspot::thread_notes::CpuTime;
 
 /// Everything about the threads of a core.
@@ -48,7 +49,7 @@ pub struct ThreadDump {
     pub deadlocks: Vec<Vec<Waiter>>,
     /// HotSpot's way of writing some things changed: see `text`.
     #[serde(skip)]
-    pub style: Style,
+    pub eras: Eras,
 }
 
 /// JNI's handles.
@@ -58,18 +59,6 @@ pub struct JniHandles {
     pub global: u64,
     /// Weak global ones.
     pub weak: u64,
-}
-
-/// What changed in HotSpot's thread dumps over the JDKs.
-#[derive(Debug, Clone, Copy)]
-pub struct Style {
-    /// The kernel's ids are decimal, and stand behind the number too (19 and later).
-    pub decimal_ids: bool,
-    /// 8: no list of threads, "JNI global references" instead of "JNI global refs" and weak ones,
-    /// one space before the stack pointer.
-    pub is_8: bool,
-    /// No empty lines between the threads of a deadlock (until 15).
-    pub dense_deadlocks: bool,
 }
 
 /// A Java thread.

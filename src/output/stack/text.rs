@@ -39,7 +39,7 @@ pub fn text(d: &ThreadDump, to: &mut dyn io::Write) -> io::Result<()> {
         flush(&mut out)?;
     }
     match d.jni_handles {
-        Some(JniHandles { global, .. }) if d.style.is_8 => {
+        Some(JniHandles { global, .. }) if d.eras.has_plain_thread_dumps() => {
             let _ = writeln!(out, "JNI global references: {global}\n");
         }
         Some(JniHandles { global, weak }) => {
@@ -80,7 +80,7 @@ fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
     let _ = write!(out, "\"{}\" ", t.name);
     if let Some(number) = t.number {
         let _ = write!(out, "#{number} ");
-        if d.style.decimal_ids {
+        if d.eras.has_decimal_ids() {
             let _ = write!(out, "[{}] ", t.nid);
         }
     }
@@ -104,7 +104,7 @@ fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
         let _ = write!(out, "nid={} ", nid(t.nid, d));
         let _ = write!(out, "{} ", t.os_state.unwrap_or("unknown state"));
     }
-    let space = if d.style.is_8 { "" } else { " " };
+    let space = if d.eras.has_plain_thread_dumps() { "" } else { " " };
     let _ = writeln!(out, "{space}[{:#018x}]", t.sp.0 & !0xfff);
     if let Some(c) = &t.carries {
         let number = c.number.map_or("?".into(), |n| n.to_string());
@@ -147,7 +147,7 @@ fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
     if let Some(tid) = t.tid {
         let _ = write!(out, "tid={:#018x} ", tid.0);
     }
-    let spaces = if d.style.is_8 { " " } else { "  " };
+    let spaces = if d.eras.has_plain_thread_dumps() { " " } else { "  " };
     let state = t.os_state.map_or(String::new(), |s| format!("{s}{spaces}"));
     let _ = writeln!(out, "nid={} {state}", nid(t.nid, d));
     if let Some(s) = &t.stack {
@@ -157,7 +157,7 @@ fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
 }
 
 fn nid(tid: u32, d: &ThreadDump) -> String {
-    if d.style.decimal_ids { tid.to_string() } else { format!("{tid:#x}") }
+    if d.eras.has_decimal_ids() { tid.to_string() } else { format!("{tid:#x}") }
 }
 
 /// A stack's lines.
@@ -231,7 +231,7 @@ fn deadlocks(d: &ThreadDump, out: &mut String) {
     for cycle in &d.deadlocks {
         *out += "\nFound one Java-level deadlock:\n=============================\n";
         for (i, w) in cycle.iter().enumerate() {
-            if i > 0 && !d.style.dense_deadlocks {
+            if i > 0 && !d.eras.has_dense_deadlocks() {
                 out.push('\n');
             }
             let _ = writeln!(out, "\"{}\":", w.name);

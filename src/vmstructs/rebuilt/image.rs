@@ -9,6 +9,8 @@ use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64, Rela64, Sym64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, Rela, Sym};
 
+use crate::cpu::{Cpu, Relocations};
+
 /// libjvm's data is 2 MB, relocations included.
 const MAX_DATA: u64 = 64 << 20;
 /// libjvm has 100,000 relocations.
@@ -96,12 +98,13 @@ impl<'f> Image<'f> {
         }
         let table = |address, size| Some((tag(address)?, tag(size)?));
         let symbols = tag(elf::DT_SYMTAB).unwrap_or(0);
+        let cpu = Cpu::of_machine(header.e_machine(LE).0).ok_or("it is of an unknown CPU")?;
         for (at, size) in
             [table(elf::DT_RELA, elf::DT_RELASZ), table(elf::DT_JMPREL, elf::DT_PLTRELSZ)]
                 .into_iter()
                 .flatten()
         {
-            image.relocate(header.e_machine(LE), at, size, symbols)?;
+            image.relocate(&cpu.facts().relocations, at, size, symbols)?;
         }
         if let Some((at, size)) = table(elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ) {
             let words = (0..size.min(MAX_DATA) / 8).map(|i| bias.wrapping_add(at + i * 8));
@@ -114,7 +117,7 @@ impl<'f> Image<'f> {
 
     fn relocate(
         &mut self,
-        machine: elf::Machine,
+        types: &Relocations,
         at: u64,
         size: u64,
         symbols: u64,
@@ -126,13 +129,11 @@ impl<'f> Image<'f> {
         let (entries, _) = object::pod::slice_from_bytes::<Rela64<LE>>(entries, count as usize)
             .map_err(|()| "its relocations are damaged")?;
         for r in entries {
-            let value = match (machine, r.r_type(LE, false)) {
-                (elf::EM_X86_64, elf::R_X86_64_RELATIVE)
-                | (elf::EM_AARCH64, elf::R_AARCH64_RELATIVE) => {
+            let value = match r.r_type(LE, false).0 {
+                kind if kind == types.relative => {
                     Some(self.bias.wrapping_add(r.r_addend(LE) as u64))
                 }
-                (elf::EM_X86_64, elf::R_X86_64_64 | elf::R_X86_64_GLOB_DAT)
-                | (elf::EM_AARCH64, elf::R_AARCH64_ABS64 | elf::R_AARCH64_GLOB_DAT) => {
+                kind if types.symbol.contains(&kind) => {
                     let at = symbols.saturating_add(
                         u64::from(r.symbol(LE, false).map_or(0, |s| s.0 as u32)) * 24,
                     );

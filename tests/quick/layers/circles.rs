@@ -12,13 +12,6 @@ use super::{all_sources, code, module};
 /// A module's names, outermost first: `hotspot`, `gc`, `z`.
 type Module = Vec<String>;
 
-/// Uses that would close a circle and stay, each with its reason: (who, whom, why).
-const EXCEPTIONS: [(&str, &str, &str); 1] = [(
-    "output::hprof::values",
-    "output::hprof::plan",
-    "a flat value's plan is made of its own class's: both go with heap/layout.rs",
-)];
-
 /// All paths of `a::{b, c::{d, e}}` and the like, from its start on.
 fn paths(text: &str) -> Vec<Module> {
     fn tree(mut rest: &str, before: &Module, out: &mut Vec<Module>) -> usize {
@@ -178,19 +171,6 @@ fn circles(uses: &Uses) -> Vec<(String, String)> {
     out
 }
 
-/// `uses` without those that `EXCEPTIONS` names, but for that at `but`.
-fn without(uses: &Uses, but: Option<usize>) -> Uses {
-    let mut out = uses.clone();
-    for (i, (who, whom, _)) in EXCEPTIONS.iter().enumerate().filter(|(i, _)| Some(*i) != but) {
-        let (directory, who) = who.rsplit_once("::").expect("a path");
-        let directory: Module = directory.split("::").map(str::to_owned).collect();
-        let all = out.get_mut(&directory).and_then(|d| d.get_mut(who));
-        let whom = whom.rsplit_once("::").expect("a path").1;
-        assert!(all.is_some_and(|a| a.remove(whom)), "exception {i}: {who} does not use {whom}");
-    }
-    out
-}
-
 /// All modules that are files, with their texts without comments.
 fn sources() -> BTreeMap<Module, String> {
     all_sources().iter().map(|(path, text)| (module(path), code(text))).collect()
@@ -203,19 +183,9 @@ fn no_circle_within_a_layer() {
         let seen: usize = uses[&vec![layer.to_owned()]].values().map(BTreeSet::len).sum();
         assert!(seen > 5, "only {seen} uses were seen within {layer}");
     }
-    let found = circles(&without(&uses, None));
+    let found = circles(&uses);
     let lines: Vec<String> = found.iter().map(|(who, whom)| format!("{who} uses {whom}")).collect();
     assert!(found.is_empty(), "in a circle:\n{}", lines.join("\n"));
-}
-
-/// An exception that closes no circle any more goes.
-#[test]
-fn every_exception_is_needed() {
-    let uses = uses(&sources());
-    for (i, (who, whom, why)) in EXCEPTIONS.iter().enumerate() {
-        assert!(!circles(&without(&uses, Some(i))).is_empty(), "{who} uses {whom} in no circle");
-        assert!(!why.is_empty());
-    }
 }
 
 /// The check sees every way to name a module.
