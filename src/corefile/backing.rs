@@ -78,6 +78,16 @@ pub(super) struct JvmFile {
     proven: bool,
 }
 
+/// Bytes that the core lost and no file has, made anew of what is left.
+#[derive(Debug, Clone, Default)]
+pub struct RebuiltPages {
+    /// What was lost, and what was made up for and how, in words.
+    pub words: Vec<String>,
+    /// What the lost bytes led to, where that was found and not where it was written.
+    pub pointers: Vec<u64>,
+    bytes: Vec<Arc<Mmap>>,
+}
+
 /// Whether rjcore reads the file: see [`crate::capture::maps::is_vm_file`].
 pub fn matters(mapping: &FileMapping) -> bool {
     is_vm_file(mapping.clean_path())
@@ -211,29 +221,33 @@ impl CoreFile {
         compared > 1 << 20
     }
 
-    /// Lays bytes where the core lost them, and notes in words what they are. What is there wins.
-    pub fn lay_rebuilt(&mut self, pieces: &[(u64, Vec<u8>)], what: Vec<String>) -> Result<()> {
+    /// Lays bytes where the core lost them. What is there wins.
+    pub fn lay_rebuilt(&mut self, pieces: &[(u64, Vec<u8>)]) -> Result<()> {
         let all: Vec<u8> = pieces.iter().flat_map(|p| &p.1).copied().collect();
-        if !all.is_empty() {
-            let mut map = MmapMut::map_anon(all.len()).map_err(Error::io(&self.path))?;
-            map.copy_from_slice(&all);
-            let map = Arc::new(map.make_read_only().map_err(Error::io(&self.path))?);
-            let mut offset = 0;
-            for (at, bytes) in pieces {
-                self.memory.lay_under(*at, bytes.len() as u64, &map, offset);
-                offset += bytes.len() as u64;
-            }
-            self.rebuilt_bytes.push(map);
+        if all.is_empty() {
+            return Ok(());
         }
-        self.rebuilt.extend(what);
+        let mut map = MmapMut::map_anon(all.len()).map_err(Error::io(&self.path))?;
+        map.copy_from_slice(&all);
+        let map = Arc::new(map.make_read_only().map_err(Error::io(&self.path))?);
+        let mut offset = 0;
+        for (at, bytes) in pieces {
+            self.memory.lay_under(*at, bytes.len() as u64, &map, offset);
+            offset += bytes.len() as u64;
+        }
+        self.rebuilt.bytes.push(map);
         Ok(())
+    }
+
+    /// What was laid so far is all: says in words what it is, and what else was found.
+    pub fn tell_rebuilt(&mut self, words: Vec<String>, pointers: Vec<u64>) {
+        (self.rebuilt.words, self.rebuilt.pointers) = (words, pointers);
     }
 
     /// Takes away all that [`CoreFile::lay_rebuilt`] laid.
     pub fn drop_rebuilt(&mut self) {
-        let rebuilt = std::mem::take(&mut self.rebuilt_bytes);
-        self.memory = self.memory.only(|map| !rebuilt.iter().any(|r| Arc::ptr_eq(r, map)));
-        self.rebuilt.clear();
+        let bytes = std::mem::take(&mut self.rebuilt).bytes;
+        self.memory = self.memory.only(|map| !bytes.iter().any(|r| Arc::ptr_eq(r, map)));
     }
 
     /// Lays `c` under `mapping`, except where the process may have had other bytes: the

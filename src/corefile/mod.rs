@@ -29,7 +29,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 pub use crate::capture::elf::{EM_AARCH64, EM_X86_64};
-pub use backing::{Backing, Missing, Sysroot};
+pub use backing::{Backing, Missing, RebuiltPages, Sysroot};
 pub use library_files::FoundFile;
 pub use memory::Memory;
 use unpack::Packing;
@@ -203,10 +203,8 @@ pub struct CoreFile {
     backing: Vec<Backing>,
     /// What the bundle holds beside the core.
     bundle: Vec<bundle::Member>,
-    /// What was laid of bytes that are in no file, in words.
-    rebuilt: Vec<String>,
-    /// Where those bytes are.
-    rebuilt_bytes: Vec<Arc<Mmap>>,
+    /// What was laid of bytes that are in no file.
+    rebuilt: RebuiltPages,
 }
 
 impl CoreFile {
@@ -301,8 +299,7 @@ impl CoreFile {
             libjvm_file: None,
             backing,
             bundle: self.bundle.clone(),
-            rebuilt: Vec::new(),
-            rebuilt_bytes: Vec::new(),
+            rebuilt: RebuiltPages::default(),
         }
     }
 
@@ -432,8 +429,8 @@ impl CoreFile {
         self.libjvm_file.as_ref().map(|f| f.path.as_path())
     }
 
-    /// What was laid underneath that is in no file, in words: see [`CoreFile::lay_rebuilt`].
-    pub fn rebuilt(&self) -> &[String] {
+    /// What was laid underneath that is in no file: see [`CoreFile::lay_rebuilt`].
+    pub fn rebuilt(&self) -> &RebuiltPages {
         &self.rebuilt
     }
 

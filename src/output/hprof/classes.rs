@@ -7,7 +7,7 @@ use super::records::{
     EMPTY_TRACE, Put, RECORD_HEADER, double_bits, float_bits, sub, tag, value_type,
 };
 use super::threads::{Dumped, ROOT, Threads};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::heap::{Heap, Traced};
 use crate::hotspot::class_facts::{ClassFacts, ClassReader};
 use crate::hotspot::field_layout::hprof_size;
@@ -40,7 +40,15 @@ pub fn write(
             })
         })
         .collect();
-    let mut threads = Threads::new(Walker::new(vm)?, traced, &classes);
+    let walker = match Walker::new(vm) {
+        Ok(walker) => Some(walker),
+        Err(e @ Error::Unreadable { .. }) => {
+            summary.damaged.push(format!("{e}; so the dump has no thread's frames"));
+            None
+        }
+        Err(e) => return Err(e),
+    };
+    let mut threads = Threads::new(vm, walker, traced, &classes);
     let dumped = threads.collect(heap, summary);
     let mut symbols = named(heap, &facts);
     symbols.extend(threads.symbols(&dumped));

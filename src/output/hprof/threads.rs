@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::DumpSummary;
 use super::records::{EMPTY_TRACE, Put, sub, tag};
 use crate::heap::{Heap, Traced};
+use crate::hotspot::Vm;
 use crate::hotspot::frames::{Frame, Stack, Value, Walker};
 use crate::hotspot::klass::Klass;
 
@@ -46,7 +47,9 @@ struct Root {
 /// Makes threads' records, with the serials of their classes.
 #[derive(Debug)]
 pub struct Threads<'v> {
-    walker: Walker<'v>,
+    vm: &'v Vm<'v>,
+    /// None where compiled code cannot be found: then no thread has frames.
+    walker: Option<Walker<'v>>,
     traced: Option<&'v Traced>,
     serials: HashMap<u64, u32>,
     /// Frames written so far, and the ids of those. Threads share what is the same: virtual ones
@@ -58,9 +61,14 @@ pub struct Threads<'v> {
 
 impl<'v> Threads<'v> {
     /// Classes' serials are their places in the dump, from 1.
-    pub fn new(walker: Walker<'v>, traced: Option<&'v Traced>, classes: &[&Klass]) -> Threads<'v> {
+    pub fn new(
+        vm: &'v Vm<'v>,
+        walker: Option<Walker<'v>>,
+        traced: Option<&'v Traced>,
+        classes: &[&Klass],
+    ) -> Threads<'v> {
         let serials = (1..).zip(classes).map(|(serial, k)| (k.addr, serial)).collect();
-        Threads { walker, traced, serials, frames: HashMap::new(), written: BTreeSet::new() }
+        Threads { vm, walker, traced, serials, frames: HashMap::new(), written: BTreeSet::new() }
     }
 
     /// The visible threads, a mounted virtual one before its carrier. Stacks that end early are
@@ -69,9 +77,10 @@ impl<'v> Threads<'v> {
         let vm = heap.vm;
         let mut out = Vec::new();
         for t in heap.threads.iter().filter(|t| t.visible) {
-            let stack = self.walker.thread(t);
+            let walker = self.walker.as_ref();
+            let stack = walker.map(|w| w.thread(t)).unwrap_or_default();
             if let Some(why) = &stack.broken {
-                let told = match self.walker.runs_java(t) {
+                let told = match walker.is_some_and(|w| w.runs_java(t)) {
                     true => &mut summary.restless,
                     false => &mut summary.damaged,
                 };
@@ -95,7 +104,7 @@ impl<'v> Threads<'v> {
 
     /// A virtual thread that no carrier runs: its frames.
     pub fn unmounted(&self, object: u64) -> Dumped {
-        let stack = self.walker.continuation(object);
+        let stack = self.walker.as_ref().map(|w| w.continuation(object)).unwrap_or_default();
         self.dumped(object, &stack.frames, 0, &stack, None)
     }
 
@@ -109,7 +118,7 @@ impl<'v> Threads<'v> {
         stack: &Stack,
         handles: Option<u64>,
     ) -> Dumped {
-        let vm = self.walker.vm;
+        let vm = self.vm;
         let mut roots = Vec::new();
         let is_8 = vm.fields.klass_mirror.is_oop();
         let wrappers: HashMap<usize, u64> = stack.wrappers.iter().rev().copied().collect();
@@ -126,9 +135,10 @@ impl<'v> Threads<'v> {
                 );
                 continue;
             }
-            let mut values = self.walker.locals(frame);
+            let Some(walker) = &self.walker else { break };
+            let mut values = walker.locals(frame);
             if !is_8 {
-                values.extend(self.walker.expressions(frame));
+                values.extend(walker.expressions(frame));
             }
             roots.extend(values.into_iter().filter_map(|v| match v {
                 Value::Object(object) if self.is_object(object) => {
@@ -160,7 +170,7 @@ impl<'v> Threads<'v> {
     fn is_object(&self, addr: u64) -> bool {
         match self.traced {
             Some(traced) => traced.reaches(addr),
-            None => addr != 0 && self.walker.vm.klass_of(addr).is_some(),
+            None => addr != 0 && self.vm.klass_of(addr).is_some(),
         }
     }
 
