@@ -10,6 +10,7 @@ mod libraries;
 mod library_files;
 mod linkmap;
 pub mod memory;
+mod rebuilt;
 mod unpack;
 pub mod write;
 mod zips;
@@ -29,9 +30,10 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 pub use crate::capture::elf::{EM_AARCH64, EM_X86_64};
-pub use backing::{Backing, Missing, RebuiltPages, Sysroot};
+pub use backing::{Backing, Missing, Sysroot};
 pub use library_files::FoundFile;
 pub use memory::Memory;
+pub use rebuilt::RebuiltPages;
 use unpack::Packing;
 pub use write::write_core;
 
