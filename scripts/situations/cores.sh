@@ -24,7 +24,6 @@ cut_kernel_core() { # GC
     truncate -s "$of" core
     rj histo --json core
     hides 'give the libjvm|--jvm' "no call for a libjvm.so that is there"
-    known="not read: what libjvm's data held is in no file"
     code 3
     [ "$(bytes_of '[B')" -ge $((all * 9 / 10)) ] || fail "$(bytes_of '[B') of $all bytes of byte[]" "nine tenths"
     rj dump core -o h.hprof
@@ -36,7 +35,7 @@ cut_kernel_core() { # GC
     rj info core
     code 0 3
 }
-for gc in Serial G1; do
+for gc in Serial Parallel G1; do
     situation 24 "the kernel's core of $gc, cut before libjvm's data: the heap is read all the same" cut_kernel_core $gc
 done
 cut_message() { # by ulimit -c

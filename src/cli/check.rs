@@ -3,6 +3,7 @@
 use super::source::Source;
 use super::{Outcome, print, print_json};
 use crate::error::{Error, Result};
+use crate::hotspot::lost_data;
 use crate::output::check::{Check, Verdict};
 
 const EXAMPLES: &str = "\
@@ -31,7 +32,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
-        let (core, missing) = self.source.open_core()?;
+        let (mut core, missing) = self.source.open_core()?;
+        if missing.is_ok() {
+            lost_data::restore(&mut core)?;
+        }
         let check = match &missing {
             Ok(missing) => Check::of(&core, missing, self.source.threads()),
             Err(e @ Error::NoJvm(_)) => Check::unreadable(&core, e),

@@ -5,7 +5,7 @@ use super::{Outcome, print, print_json};
 use crate::corefile::CoreFile;
 use crate::error::Result;
 use crate::heap::Heap;
-use crate::hotspot::Vm;
+use crate::hotspot::{Vm, lost_data};
 use crate::output::info::Info;
 use crate::vmstructs::Fields;
 
@@ -36,7 +36,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
-        let (core, missing) = self.source.open_core()?;
+        let (mut core, missing) = self.source.open_core()?;
+        if missing.is_ok() {
+            lost_data::restore(&mut core)?;
+        }
         if self.tables {
             missing?;
             return show_tables(&core);

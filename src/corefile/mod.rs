@@ -10,6 +10,7 @@ mod libraries;
 mod library_files;
 mod linkmap;
 pub mod memory;
+mod rebuilt;
 mod unpack;
 pub mod write;
 mod zips;
@@ -31,6 +32,7 @@ use memmap2::Mmap;
 pub use backing::{Backing, Missing, Sysroot};
 pub use library_files::FoundFile;
 pub use memory::Memory;
+pub use rebuilt::RebuiltPages;
 use unpack::Packing;
 pub use write::write_core;
 
@@ -200,10 +202,8 @@ pub struct CoreFile {
     backing: Vec<Backing>,
     /// What the bundle holds beside the core.
     bundle: Vec<bundle::Member>,
-    /// What was laid of bytes that are in no file, in words.
-    rebuilt: Vec<String>,
-    /// Where those bytes are.
-    rebuilt_bytes: Vec<Arc<Mmap>>,
+    /// What was laid of bytes that are in no file.
+    rebuilt: RebuiltPages,
 }
 
 impl CoreFile {
@@ -299,8 +299,7 @@ impl CoreFile {
             libjvm_file: None,
             backing,
             bundle: self.bundle.clone(),
-            rebuilt: Vec::new(),
-            rebuilt_bytes: Vec::new(),
+            rebuilt: RebuiltPages::default(),
         }
     }
 
@@ -430,8 +429,8 @@ impl CoreFile {
         self.libjvm_file.as_ref().map(|f| f.path.as_path())
     }
 
-    /// What was laid underneath that is in no file, in words: see [`CoreFile::lay_rebuilt`].
-    pub fn rebuilt(&self) -> &[String] {
+    /// What was laid underneath that is in no file: see [`CoreFile::lay_rebuilt`].
+    pub fn rebuilt(&self) -> &RebuiltPages {
         &self.rebuilt
     }
 

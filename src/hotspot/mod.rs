@@ -133,6 +133,8 @@ pub struct Vm<'a> {
     pub taken_ms: Option<u64>,
     /// Where an OSThread has the kernel's id of its thread, if that is known.
     pub osthread_id: Option<u64>,
+    /// What libjvm's data led to where that is lost, and what was found without: OopStorages.
+    pub lost_pointers: Vec<u64>,
     /// Metadata that could not be read, in words.
     pub damaged: Vec<String>,
 }
@@ -195,7 +197,7 @@ impl<'a> Vm<'a> {
         let pointers = Pointers::read(mem, &tables, &fields, &flags).map_err(named)?;
         let barrier = Barrier::read(mem, &tables, &fields, &flags, &pointers).map_err(named)?;
         let reader = Reader { mem, fields: &fields, pointers, barrier: &barrier };
-        let mut damaged = core.rebuilt().to_vec();
+        let mut damaged = core.rebuilt().words.clone();
         let classes = Classes::read(&reader, &tables, &mut damaged).map_err(named)?;
         let bound = |f: Field| mem.u64(f.opt()?).ok();
         let archive = bound(fields.archive_base)
@@ -218,6 +220,7 @@ impl<'a> Vm<'a> {
             archive,
             taken_ms,
             osthread_id: None,
+            lost_pointers: core.rebuilt().pointers.clone(),
             damaged,
         };
         vm.osthread_id = threads::osthread_id(&vm);

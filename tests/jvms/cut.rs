@@ -1,10 +1,14 @@
 //! Cores that lost their end: to a full disk, to a limit, on the way from another machine.
 
 use crate::support::child::Command;
+use crate::support::compare::compare;
+use crate::support::hprof::Dump;
 use crate::support::{Jvm, PATIENTLY, Scratch, rjcore, text};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use rjcore::corefile::{CoreFile, OpenOptions, Sysroot};
 
 /// Instances by class, and the exit code.
 fn histogram(core: &Path) -> (BTreeMap<String, u64>, Option<i32>) {
@@ -61,6 +65,89 @@ fn what_is_left_of_our_own_cores_is_read() {
             let stack = String::from_utf8_lossy(&stack.stdout).into_owned();
             assert!(stack.contains("Growing.ready"), "{percent} %: {stack}");
         }
+    }
+}
+
+/// The core without what comes from libjvm's data on: a kernel that has no more room writes so.
+fn cut_before_data(core: &Path, dir: &Scratch) -> PathBuf {
+    let mut whole = CoreFile::open(core, &OpenOptions::default()).expect("a core");
+    whole.lay_backing_files(&Sysroot::default()).expect("its files");
+    let data = whole.libjvm_data()[0].0;
+    let segment = whole.segments().iter().find(|s| s.start >= data).expect("its data");
+    let to = dir.path("cut");
+    crate::support::run(Command::new("cp").arg("--sparse=always").arg(core).arg(&to));
+    fs::File::options()
+        .write(true)
+        .open(&to)
+        .and_then(|f| f.set_len(segment.offset))
+        .expect("to cut");
+    to
+}
+
+/// The heap is read all the same, object by object, and what is not known is told.
+fn heap_without_data(version: u32, collector: &str) {
+    let dir = Scratch::new(&format!("cut-{version}-{collector}"));
+    let flags = [&format!("-XX:+Use{collector}"), "-Xms32m", "-Xmx32m"];
+    let jvm = Jvm::start(version, &flags, "Growing regions 10", &dir);
+    let core = jvm.abort(&dir);
+    let part = cut_before_data(&core, &dir);
+    let (whole, code) = histogram(&core);
+    assert_eq!(code, Some(0));
+    let (found, code) = histogram(&part);
+    assert_eq!((found, code), (whole, Some(3)));
+    let (want, have) = (dir.path("want.hprof"), dir.path("have.hprof"));
+    crate::support::run(rjcore().arg("dump").arg(&core).arg("-o").arg(&want));
+    let out = rjcore().arg("dump").arg(&part).arg("-o").arg(&have).output().expect("rjcore");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    for words in ["of libjvm's data", "cut off", "were rebuilt of libjvm.so", "no thread's frames"]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("--jvm"), "{said}");
+    let mut d = compare(&Dump::open(&want), &Dump::open(&have));
+    // Threads have no frames, and what only those hold has no root.
+    d.take(|d| d.kind.starts_with("root") || matches!(d.kind, "frame root" | "stack" | "trace"));
+    assert!(d.is_empty(), "{d}");
+}
+
+#[test]
+fn a_heap_of_serial_is_read_without_libjvms_data() {
+    heap_without_data(17, "SerialGC");
+}
+
+#[test]
+fn a_heap_of_parallel_is_read_without_libjvms_data() {
+    heap_without_data(17, "ParallelGC");
+}
+
+#[test]
+fn a_heap_of_g1_is_read_without_libjvms_data() {
+    heap_without_data(17, "G1GC");
+    heap_without_data(25, "G1GC");
+}
+
+/// Collectors whose heaps are not found so are refused as ever, and why is said.
+#[test]
+fn what_cannot_be_proven_is_refused() {
+    let dir = Scratch::new("cut-z");
+    let jvm = Jvm::start(17, &["-XX:+UseZGC", "-Xmx32m"], "Growing regions 10", &dir);
+    let core = jvm.abort(&dir);
+    let part = cut_before_data(&core, &dir);
+    // Of another build: nothing may be rebuilt of it.
+    let other = crate::support::jdk(25).join("lib/server/libjvm.so");
+    for (files, words) in
+        [(&[][..], "no heap of Serial, Parallel, G1 or Epsilon"), (&["--jvm"], "build-id")]
+    {
+        let mut histo = rjcore();
+        histo.arg("histo").args(files);
+        if !files.is_empty() {
+            histo.arg(&other);
+        }
+        let out = histo.arg(&part).output().expect("rjcore");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{said}");
+        assert!(out.stdout.is_empty() && said.contains(words), "{said}");
     }
 }
 

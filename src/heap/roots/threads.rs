@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Root, RootKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::heap::{Heap, Traced};
 use crate::hotspot::code::Method;
 use crate::hotspot::frames::{Frame, Stack, Value, Walker};
@@ -50,29 +50,40 @@ pub fn is_shown(t: &JavaThread) -> bool {
 #[derive(Debug)]
 pub struct Stacks<'h> {
     heap: &'h Heap<'h>,
-    walker: Walker<'h>,
+    /// Without it no thread has frames.
+    walker: Result<Walker<'h>, String>,
     traced: Option<&'h Traced>,
     /// Expression stacks are none of 8's roots.
     expressions: bool,
 }
 
 impl<'h> Stacks<'h> {
-    /// `traced` tells which objects frames may hold, where that was looked for.
+    /// `traced` tells which objects frames may hold, where that was looked for. Where compiled code
+    /// cannot be found in the core, threads have no frames, and [`Stacks::running`] says so.
     pub fn new(heap: &'h Heap<'h>, traced: Option<&'h Traced>) -> Result<Stacks<'h>> {
         let expressions = heap.vm.eras.dumps_expression_stacks();
-        Ok(Stacks { heap, walker: Walker::new(heap.vm)?, traced, expressions })
+        let walker = match Walker::new(heap.vm) {
+            Ok(walker) => Ok(walker),
+            Err(e @ Error::Unreadable { .. }) => Err(format!("{e}; so threads have no frames")),
+            Err(e) => return Err(e),
+        };
+        Ok(Stacks { heap, walker, traced, expressions })
     }
 
     /// The threads that HotSpot shows, numbered from 0, a mounted virtual one before its carrier;
     /// and their stacks that end early.
     pub fn running(&self) -> (Vec<ThreadRoots>, Vec<EarlyEnd>) {
         let vm = self.heap.vm;
-        let (mut out, mut early) = (Vec::new(), Vec::new());
+        let mut out = Vec::new();
+        let lost = self.walker.as_ref().err();
+        let lost = lost.map(|why| EarlyEnd { text: why.clone(), ran_java: false });
+        let mut early: Vec<EarlyEnd> = lost.into_iter().collect();
         for t in self.heap.threads.iter().filter(|t| is_shown(t)) {
-            let stack = self.walker.thread(t);
+            let walker = self.walker.as_ref().ok();
+            let stack = walker.map(|w| w.thread(t)).unwrap_or_default();
             early.extend(stack.broken.as_ref().map(|why| EarlyEnd {
                 text: format!("the stack of \"{}\" ends early: {why}", t.name),
-                ran_java: self.walker.runs_java(t),
+                ran_java: walker.is_some_and(|w| w.runs_java(t)),
             }));
             let entry = stack.frames.iter().position(|f| f.enters_continuation);
             let own = entry.map_or(0, |e| e + 1);
@@ -94,7 +105,8 @@ impl<'h> Stacks<'h> {
 
     /// A virtual thread that no carrier runs, as the thread with this number.
     pub fn unmounted(&self, object: u64, number: usize) -> ThreadRoots {
-        let stack = self.walker.continuation(object);
+        let walker = self.walker.as_ref().ok();
+        let stack = walker.map(|w| w.continuation(object)).unwrap_or_default();
         let frames = 0..stack.frames.len();
         self.read(RootKind::UnmountedThread, object, number, &stack, frames, None)
     }
@@ -139,9 +151,10 @@ impl<'h> Stacks<'h> {
 
     /// The objects that a Java frame holds.
     fn objects(&self, frame: &Frame) -> Vec<u64> {
-        let mut values = self.walker.locals(frame);
+        let Ok(walker) = &self.walker else { return Vec::new() };
+        let mut values = walker.locals(frame);
         if self.expressions {
-            values.extend(self.walker.expressions(frame));
+            values.extend(walker.expressions(frame));
         }
         let objects = values.into_iter().filter_map(|v| match v {
             Value::Object(object) if self.is_object(object) => Some(object),

@@ -36,13 +36,13 @@ pub struct Handle {
 pub fn jni_globals(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<Handle>> {
     let mut out = Vec::new();
     let what = || Error::unreadable("JNIHandles::_global_handles");
-    let globals = vm.mem.u64(vm.fields.jni_globals.get()?).map_err(what())?;
-    let read = match vm.tables.size_of("OopStorage") {
+    let globals = vm.mem.u64(vm.fields.jni_globals.get()?).map_err(what());
+    let read = globals.and_then(|globals| match vm.tables.size_of("OopStorage") {
         Some(_) if globals != 0 => read_storage(vm, globals, &mut out)
             .map_err(Error::unreadable("the OopStorage of JNI globals")),
         None => read_blocks(vm, globals, &mut out),
         _ => Ok(()),
-    };
+    });
     tell(read, damaged)?;
     let statics = vm.fields.universe_oops.opt().zip(vm.fields.universe_klasses.opt());
     match (statics, find_storage(vm, b"VM Global")) {

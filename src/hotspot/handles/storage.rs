@@ -67,7 +67,7 @@ pub fn storages(vm: &Vm) -> BTreeSet<u64> {
 }
 
 /// The words in libjvm's data that may point to something outside of it.
-fn data_pointers<'v>(vm: &'v Vm) -> impl Iterator<Item = u64> + 'v {
+pub(in crate::hotspot) fn data_pointers<'v>(vm: &'v Vm) -> impl Iterator<Item = u64> + 'v {
     let mem = vm.mem;
     let words = vm.library.data.iter().flat_map(|&(start, end)| mem.present(start, end)).flat_map(
         |(start, end)| {
@@ -78,5 +78,7 @@ fn data_pointers<'v>(vm: &'v Vm) -> impl Iterator<Item = u64> + 'v {
     );
     // What is looked for is on the C heap: whatever points into libjvm itself is none.
     let (start, end) = vm.library.image;
-    words.filter(move |p| *p > 0x1000 && p % 8 == 0 && !(start..end).contains(p))
+    words
+        .chain(vm.lost_pointers.iter().copied())
+        .filter(move |p| *p > 0x1000 && p % 8 == 0 && !(start..end).contains(p))
 }

@@ -17,6 +17,8 @@ const LISTED: usize = 90;
 pub struct FoundClasses {
     /// By klass.
     pub mirrors: HashMap<u64, u64>,
+    /// The mirrors.
+    objects: HashSet<u64>,
     pub names: HashMap<u64, Vec<u8>>,
     /// Klasses of object arrays with their elements'.
     pub arrays: Vec<(u64, u64)>,
@@ -29,6 +31,13 @@ pub struct FoundClasses {
 }
 
 impl FoundClasses {
+    /// Whether it is a klass: one that its mirror leads back to or, from 28 on, another one of the
+    /// same class of arrays.
+    pub fn is_klass(&self, s: &Search, klass: u64) -> bool {
+        self.mirrors.contains_key(&klass)
+            || s.object(klass, s.fields.klass_mirror).is_some_and(|m| self.objects.contains(&m))
+    }
+
     /// The boot loader's class of this name; there is no other of java.lang.
     pub fn named(&self, name: &str) -> Option<u64> {
         let found = self.names.iter().find(|(_, n)| n.as_slice() == name.as_bytes());
@@ -41,10 +50,7 @@ pub fn find(s: &Search) -> Result<FoundClasses, String> {
     let f = s.fields;
     let mut back = Tally::default();
     let mut found = Vec::new();
-    s.words(|klass, word| {
-        if !s.is_klass_vtable(word) {
-            return;
-        }
+    for klass in s.klasses() {
         let facts = || {
             let name = s.symbol(s.word(klass, f.klass_name)?)?;
             let mirror = s.object(klass, f.klass_mirror)?;
@@ -58,7 +64,7 @@ pub fn find(s: &Search) -> Result<FoundClasses, String> {
             places.iter().for_each(|p| back.add(*p));
             found.push((klass, name, mirror, places));
         }
-    });
+    }
     let none = || format!("{} classes were found by their mirrors, too few", found.len());
     let klass_offset = back.winner(found.len(), 90).filter(|_| found.len() >= LEAST);
     let klass_offset = klass_offset.ok_or_else(none)?;
@@ -69,7 +75,9 @@ pub fn find(s: &Search) -> Result<FoundClasses, String> {
     let array_offset = array_offset(s, &mirrors, &arrays, klass_offset)
         .ok_or("where a mirror has its array class is not to be found")?;
     let cld_head = cld_head(s, &mirrors)?;
-    let out = FoundClasses { mirrors, names, arrays, klass_offset, array_offset, cld_head };
+    let objects = mirrors.values().copied().collect();
+    let out =
+        FoundClasses { mirrors, objects, names, arrays, klass_offset, array_offset, cld_head };
     match (out.named("java/lang/Object"), out.named("java/lang/Class")) {
         (Some(_), Some(_)) => Ok(out),
         _ => Err("java.lang.Object or java.lang.Class is not among the classes found".into()),

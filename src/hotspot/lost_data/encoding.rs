@@ -1,6 +1,9 @@
 //! How pointers are written, by pairs whose other end is known: a mirror's header is that of
-//! java.lang.Class, an array's mirror refers to that of its elements.
+//! java.lang.Class, static fields refer to objects.
 
+use std::collections::HashSet;
+
+use super::super::field_layout::{FieldReader, is_reference};
 use super::super::pointers::KlassForm;
 use super::super::unexported::COMPACT_KLASS_SHIFT;
 use super::classes::FoundClasses;
@@ -13,6 +16,10 @@ const MAX_SHIFT: u64 = 16;
 /// Of so many mirrors in a hundred the object behind must be of a known class. Those at the ends
 /// of buffers have none behind them.
 const FOLLOWED: usize = 90;
+/// So many static references are needed, and so many in a hundred of them must lead to objects:
+/// a class that was unloaded since may have been found, too.
+const LEAST: usize = 50;
+const DECODED: usize = 98;
 /// Mirrors that are looked at, at most.
 const SAMPLE: usize = 2000;
 
@@ -38,67 +45,75 @@ impl Encoding {
     }
 }
 
-/// The one encoding that holds for all pairs.
+/// The one encoding that holds for all that is known.
 pub fn find(s: &Search, c: &FoundClasses) -> Result<Encoding, String> {
-    let class = c.named("java/lang/Class").ok_or("there is no java.lang.Class")?;
     let mut mirrors: Vec<u64> = c.mirrors.values().copied().collect();
     mirrors.sort_unstable();
-    let mut oops = oops(s, c);
-    let (narrow_oops, oop_base, oop_shift) = match oops.len() {
-        1 => oops.remove(0),
-        n => return Err(format!("{n} encodings of references fit")),
-    };
-    let alignment = match oop_shift {
-        shift if narrow_oops && shift > 3 => 1 << shift,
-        _ if mirrors.iter().any(|m| m % 16 != 0) => 8,
-        _ => return Err("the alignment of objects is not to be told".into()),
-    };
-    let compact_shift = s.tables.constant("markWord::klass_shift");
-    let compact_shift = compact_shift.and_then(|s| u32::try_from(s).ok()).filter(|s| *s < 64);
-    let compact_shift = compact_shift.unwrap_or(COMPACT_KLASS_SHIFT);
-    let forms = [KlassForm::Wide, KlassForm::Narrow, KlassForm::Compact(compact_shift)];
-    // All mirrors are of one class.
-    let common = |form: KlassForm| {
-        let mut all = mirrors.iter().map(|m| bits(s, *m, form));
-        let first = all.next()??;
-        all.all(|b| b == Some(first)).then_some(first).filter(|b| *b != 0)
-    };
+    // Objects lie at multiples of it, and of so many mirrors not all at multiples of more.
+    let bits = mirrors.iter().fold(0, |bits, m| bits | m);
+    let alignment = 1 << bits.trailing_zeros().clamp(3, 8);
+    // One behind the other there may be nothing but mirrors, so that several fit until references
+    // to all sorts of objects are followed.
     let mut found = Vec::new();
-    for form in forms {
-        let Some(first) = common(form) else { continue };
-        let shifts = if form == KlassForm::Wide { 0..=0 } else { 0..=MAX_SHIFT };
-        for klass_shift in shifts {
-            let klass_base = match form {
-                KlassForm::Wide if first == class => 0,
-                KlassForm::Wide => continue,
-                _ => class.wrapping_sub(first << klass_shift),
-            };
-            let klass =
-                |at: u64| bits(s, at, form).map(|b| klass_base.wrapping_add(b << klass_shift));
-            let offset = oop_size_offset(s, &mirrors, alignment, |at| {
-                klass(at).is_some_and(|k| c.mirrors.contains_key(&k))
-            });
-            if let Some(oop_size_offset) = offset {
-                found.push(Encoding {
-                    narrow_oops,
-                    oop_base,
-                    oop_shift,
-                    narrow_klass: form == KlassForm::Narrow
-                        || matches!(form, KlassForm::Compact(_)),
-                    compact: matches!(form, KlassForm::Compact(_)),
-                    klass_base,
-                    klass_shift,
-                    oop_size_offset,
-                    alignment,
-                    form,
-                });
+    let mut why = "no encoding of class pointers fits".to_owned();
+    for klass in klass_encodings(s, c, &mirrors, alignment)? {
+        let is_object =
+            |at: u64| s.in_heap(at) && klass.klass(s, at).is_some_and(|k| c.is_klass(s, k));
+        match oops(s, c, is_object) {
+            Ok((narrow_oops, oop_base, oop_shift)) => {
+                found.push(Encoding { narrow_oops, oop_base, oop_shift, ..klass });
             }
+            Err(e) => why = e,
         }
     }
     match found.len() {
-        1 => found.pop().ok_or_else(String::new),
-        n => Err(format!("{n} encodings of class pointers fit")),
+        1 => found.pop().ok_or(why),
+        0 => Err(why),
+        n => Err(format!("{n} encodings of pointers fit")),
     }
+}
+
+/// What headers may say, references left open.
+fn klass_encodings(
+    s: &Search,
+    c: &FoundClasses,
+    mirrors: &[u64],
+    alignment: u64,
+) -> Result<Vec<Encoding>, String> {
+    let class = c.named("java/lang/Class").ok_or("there is no java.lang.Class")?;
+    let compact = s.tables.constant("markWord::klass_shift");
+    let compact = compact.and_then(|s| u32::try_from(s).ok()).filter(|s| *s < 64);
+    let compact = KlassForm::Compact(compact.unwrap_or(COMPACT_KLASS_SHIFT));
+    let mut found = Vec::new();
+    for form in [KlassForm::Wide, KlassForm::Narrow, compact] {
+        // All mirrors are of one class.
+        let mut all = mirrors.iter().map(|m| bits(s, *m, form));
+        let Some(first) = all.next().flatten().filter(|b| *b != 0) else { continue };
+        if !all.all(|b| b == Some(first)) || form == KlassForm::Wide && first != class {
+            continue;
+        }
+        let shifts = if form == KlassForm::Wide { 0..=0 } else { 0..=MAX_SHIFT };
+        for klass_shift in shifts {
+            let mut encoding = Encoding {
+                narrow_oops: false,
+                oop_base: 0,
+                oop_shift: 0,
+                narrow_klass: form != KlassForm::Wide,
+                compact: form == compact,
+                klass_base: class.wrapping_sub(first << klass_shift),
+                klass_shift,
+                oop_size_offset: 0,
+                alignment,
+                form,
+            };
+            let is_object = |at| encoding.klass(s, at).is_some_and(|k| c.is_klass(s, k));
+            if let Some(offset) = oop_size_offset(s, mirrors, alignment, is_object) {
+                encoding.oop_size_offset = offset;
+                found.push(encoding);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// The bits of the header at `at` that tell the class.
@@ -110,43 +125,87 @@ fn bits(s: &Search, at: u64, form: KlassForm) -> Option<u64> {
     }
 }
 
-/// (narrow, base, shift) by the references from the mirrors of arrays to those of their elements.
-/// Whether they are narrow the arrays' layout helpers tell, which hold log2 of their bytes.
-fn oops(s: &Search, c: &FoundClasses) -> Vec<(bool, u64, u64)> {
-    let pair =
-        |(array, element): &(u64, u64)| Some((*c.mirrors.get(array)?, *c.mirrors.get(element)?));
-    let pairs: Vec<(u64, u64)> = c.arrays.iter().filter_map(pair).collect();
+/// (narrow, base, shift). Whether references are narrow the arrays' layout helpers tell, which hold
+/// log2 of their bytes. What is told of a base and a shift must make objects of all static fields.
+fn oops(
+    s: &Search,
+    c: &FoundClasses,
+    is_object: impl Fn(u64) -> bool,
+) -> Result<(bool, u64, u64), String> {
     let width = |(array, _): &(u64, u64)| {
         let at = array.wrapping_add(s.fields.klass_layout_helper.opt()?);
         Some(s.mem.u32(at).ok()? & 0x3f)
     };
-    let are = |log2| c.arrays.iter().all(|a| width(a) == Some(log2));
-    let mut out = Vec::new();
-    let mut keep = |fits: (bool, u64, u64)| {
-        if are(if fits.0 { 2 } else { 3 }) && !out.contains(&fits) {
-            out.push(fits);
-        }
+    let narrow = match c.arrays.first().and_then(width) {
+        Some(log2 @ (2 | 3)) if c.arrays.iter().all(|a| width(a) == Some(log2)) => log2 == 2,
+        _ => return Err("the arrays disagree on the size of references".into()),
     };
+    let slots = static_slots(s, c);
+    let read = |at: &u64| match narrow {
+        true => s.mem.u32(*at).map(u64::from).ok(),
+        false => s.mem.u64(*at).ok(),
+    };
+    let values: Vec<u64> = slots.iter().filter_map(read).filter(|v| *v != 0).collect();
+    let fits = |(base, shift): &(u64, u64)| {
+        let good = values.iter().filter(|v| is_object(base.wrapping_add(**v << shift))).count();
+        values.len() >= LEAST && good * 100 >= values.len() * DECODED
+    };
+    let mut found = bases(s, c, narrow);
+    found.retain(fits);
+    match found[..] {
+        [(base, shift)] => Ok((narrow, base, shift)),
+        _ => Err(format!(
+            "{} encodings of references fit {} static fields",
+            found.len(),
+            values.len()
+        )),
+    }
+}
+
+/// What may be base and shift: those by which the mirrors of arrays refer to those of their
+/// elements, and those that HotSpot chooses by where the heap lies (`compressedOops.cpp`).
+fn bases(s: &Search, c: &FoundClasses, narrow: bool) -> Vec<(u64, u64)> {
+    if !narrow {
+        return vec![(0, 0)];
+    }
+    let pair =
+        |(array, element): &(u64, u64)| Some((*c.mirrors.get(array)?, *c.mirrors.get(element)?));
+    let pairs: Vec<(u64, u64)> = c.arrays.iter().filter_map(pair).collect();
+    let mut out = vec![(0, 0), (0, 3)];
     for offset in (8..MAX_OFFSET).step_by(4) {
-        let wide = |(from, to): &(u64, u64)| s.mem.u64(from.wrapping_add(offset)) == Ok(*to);
-        if pairs.len() > 2 && pairs.iter().all(wide) {
-            keep((false, 0, 0));
-        }
         for shift in 0..=8 {
             let base = |(from, to): &(u64, u64)| {
                 let bits = u64::from(s.mem.u32(from.wrapping_add(offset)).ok()?);
-                to.checked_sub(bits << shift).filter(|_| bits != 0)
+                to.checked_sub(bits << shift).filter(|base| bits != 0 && *base <= s.reserved.0)
             };
-            let mut bases = pairs.iter().map(base);
-            let first = bases.next().flatten();
-            if let Some(base) = first
-                && pairs.len() > 2
-                && bases.all(|b| b == Some(base))
-                && base <= s.reserved.0
+            let mut all = pairs.iter().map(base);
+            if let Some(base) = all.next().flatten()
+                && all.all(|b| b == Some(base))
             {
-                keep((true, base, shift));
+                out.push((base, shift));
             }
         }
+    }
+    // A page in front of the heap that nobody may read stands for null.
+    let page = s.core.page_size();
+    out.extend([(s.reserved.0, 3), (s.reserved.0.saturating_sub(page), 3)]);
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+/// Where mirrors have their classes' static references.
+fn static_slots(s: &Search, c: &FoundClasses) -> Vec<u64> {
+    let Ok(reader) = FieldReader::with_numbers(s.mem, s.tables, s.fields) else {
+        return Vec::new();
+    };
+    let arrays: HashSet<u64> = c.arrays.iter().map(|a| a.0).collect();
+    let mut out = Vec::new();
+    for (klass, mirror) in c.mirrors.iter().filter(|(k, _)| !arrays.contains(k)) {
+        let fields = reader.read(*klass).unwrap_or_default();
+        let references =
+            fields.iter().filter(|i| i.is_static && !i.injected && is_reference(i.kind));
+        out.extend(references.map(|i| mirror.wrapping_add(u64::from(i.offset))));
     }
     out
 }

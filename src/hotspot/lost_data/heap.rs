@@ -1,9 +1,7 @@
 //! The CollectedHeap, by its shape: an object of the C heap whose spaces or regions lie one beside
 //! the other in the memory that it says it reserved.
 
-use std::collections::HashSet;
-
-use super::search::Search;
+use super::search::{Search, Set};
 use crate::vmstructs::Field;
 
 /// Bytes of the smallest heap, and of the largest.
@@ -31,14 +29,8 @@ type Shape = fn(&Search, u64, (u64, u64)) -> Option<Vec<Bounds>>;
 /// The only one that holds, or why there is none.
 pub fn find(s: &Search) -> Result<FoundHeap, String> {
     let f = s.fields;
-    let mut candidates = Vec::new();
-    s.words(|at, word| {
-        if s.is_vtable(word)
-            && let Some(reserved) = reserved(s, at)
-        {
-            candidates.push((at, reserved));
-        }
-    });
+    let candidates = s.objects().filter_map(|at| Some((at, reserved(s, at)?)));
+    let candidates: Vec<(u64, (u64, u64))> = candidates.collect();
     let mut found = Vec::new();
     for &(at, reserved) in &candidates {
         for (name, flag, shape) in [
@@ -179,24 +171,20 @@ fn generations(s: &Search, young: u64, old: u64) -> Option<Vec<Bounds>> {
 fn parallel_statics(s: &Search, candidates: &[(u64, (u64, u64))]) -> Vec<FoundHeap> {
     let f = s.fields;
     let bounds = [f.mutable_bottom, f.mutable_top, f.mutable_end];
-    let mut spaces = HashSet::new();
     let inside = |(bottom, _, end): Bounds| {
         candidates.iter().any(|(_, (low, high))| *low <= bottom && end <= *high && bottom < end)
     };
-    s.words(|at, word| {
-        if s.is_vtable(word) && bounds_of(s, at, bounds).is_some_and(inside) {
-            spaces.insert(at);
-        }
-    });
+    let is_space = |at: &u64| bounds_of(s, *at, bounds).is_some_and(inside);
+    let spaces: Set = s.objects().filter(is_space).collect();
     let (Some(eden), Some(from), Some(to), Some(old_space)) =
         (f.ps_young_eden.opt(), f.ps_young_from.opt(), f.ps_young_to.opt(), f.ps_old_space.opt())
     else {
         return Vec::new();
     };
-    let leads = |at: u64| s.mem.u64(at).is_ok_and(|space| spaces.contains(&space));
+    let leads = |at: u64| s.mem.u64(at).is_ok_and(|space| spaces.contains(space));
     let (mut youngs, mut olds) = (Vec::new(), Vec::new());
     s.words(|at, word| {
-        if spaces.contains(&word) {
+        if spaces.contains(word) {
             let young = at.wrapping_sub(eden);
             if leads(young.wrapping_add(from)) && leads(young.wrapping_add(to)) {
                 youngs.push(young);

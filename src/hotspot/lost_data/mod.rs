@@ -9,6 +9,7 @@ mod classes;
 mod encoding;
 mod heap;
 mod search;
+mod storages;
 mod symbols;
 mod threads;
 
@@ -41,22 +42,31 @@ fn rebuild(core: &mut CoreFile, lost: String) -> Result<(), String> {
     let file = file.ok_or("the libjvm.so that the process ran is not at hand")?;
     let base = core.libjvm_base().ok_or("no libjvm.so was mapped")?;
     let mut rebuilt = Rebuilt::new(&file, base)?;
-    core.lay_rebuilt(&rebuilt.constants(), Vec::new()).map_err(said)?;
+    core.lay_rebuilt(&rebuilt.constants()).map_err(said)?;
     let library = Library::read(core.memory(), base, "gHotSpotVM").map_err(said)?;
-    core.lay_rebuilt(&rebuilt.tables(&library)?, Vec::new()).map_err(said)?;
+    core.lay_rebuilt(&rebuilt.tables(&library)?).map_err(said)?;
     let tables = Tables::read(core.memory(), &library).map_err(said)?;
     let fields = Fields::load(&tables);
-    let (pieces, found) = statics(core, &rebuilt, &tables, &fields)?;
-    core.lay_rebuilt(&pieces, vec![lost, found.join("; ")]).map_err(said)
+    let found = statics(core, &rebuilt, &tables, &fields)?;
+    core.lay_rebuilt(&found.pieces).map_err(said)?;
+    core.tell_rebuilt(vec![lost, found.words], found.pointers);
+    Ok(())
 }
 
-/// Bytes for the statics, and in words what they were found by; or what was not found.
+/// Bytes for the statics, what else they led to, and how it was found in words.
+struct Found {
+    pieces: Vec<Piece>,
+    pointers: Vec<u64>,
+    words: String,
+}
+
+/// All that is found, or what is not.
 fn statics(
     core: &CoreFile,
     rebuilt: &Rebuilt,
     tables: &Tables,
     fields: &Fields,
-) -> Result<(Vec<Piece>, Vec<String>), String> {
+) -> Result<Found, String> {
     let f = fields;
     let mut search = Search::new(core, rebuilt, tables, fields);
     let mut out = Statics { rebuilt, tables, fields, search: &search, pieces: Vec::new() };
@@ -94,22 +104,24 @@ fn statics(
     out.flag("UseCompressedClassPointers", u64::from(encoding.narrow_klass));
     out.flag("UseCompactObjectHeaders", u64::from(encoding.compact));
     out.flag("ObjectAlignmentInBytes", encoding.alignment);
+    let storages = storages::find(&search);
+    if let Some(globals) = storages.iter().find(|s| s.1.starts_with(b"JNI Global")) {
+        out.word(f.jni_globals.opt(), globals.0);
+    }
     pieces.extend(out.pieces);
-    let found = vec![
-        format!(
-            "the VM's tables were rebuilt of libjvm.so, and what libjvm's data led to was searched \
-             for and proven: {}'s heap at {:#x}, {} classes by their mirrors, {} threads by their \
-             objects",
-            heap.name,
-            heap.reserved.0,
-            classes.mirrors.len(),
-            threads.count
-        ),
-        "handles of native code and of the VM and the flags are not known, so the dump lacks \
-         those roots"
-            .into(),
-    ];
-    Ok((pieces, found))
+    let words = format!(
+        "the VM's tables were rebuilt of libjvm.so, and what libjvm's data led to was searched for \
+         and proven: {}'s heap at {:#x}, {} classes by their mirrors, {} threads by their objects, \
+         {} stores of handles by their blocks; all else that libjvm's data led to is not known, \
+         flags and compiled code, with the roots that only they tell",
+        heap.name,
+        heap.reserved.0,
+        classes.mirrors.len(),
+        threads.count,
+        storages.len(),
+    );
+    let pointers = storages.into_iter().map(|s| s.0).collect();
+    Ok(Found { pieces, pointers, words })
 }
 
 /// Collects the statics' bytes.

@@ -22,6 +22,8 @@ pub struct Search<'a> {
     archives: Vec<(u64, u64)>,
     /// Memory that a process writes to.
     writable: Vec<(u64, u64)>,
+    /// Where the words are that can be a vtable's pointer: each is the start of an object, perhaps.
+    objects: Vec<u64>,
 }
 
 impl<'a> Search<'a> {
@@ -36,7 +38,7 @@ impl<'a> Search<'a> {
         let data = rebuilt.data();
         let writable = core.segments().iter().filter(|s| s.flags & 2 != 0);
         let writable = writable.map(|s| (s.start, s.start.saturating_add(s.filesz.min(s.memsz))));
-        Search {
+        let mut search = Search {
             mem: core.memory(),
             core,
             fields,
@@ -47,7 +49,28 @@ impl<'a> Search<'a> {
             writable: writable
                 .filter(|(from, to)| *to <= data.start || *from >= data.end)
                 .collect(),
-        }
+            objects: Vec::new(),
+        };
+        let mut objects = Vec::new();
+        search.words(|at, word| {
+            if search.is_klass_vtable(word) {
+                objects.push(at);
+            }
+        });
+        search.objects = objects;
+        search
+    }
+
+    /// What may be an object of the C heap.
+    pub fn objects(&self) -> impl Iterator<Item = u64> + '_ {
+        let is_object = |at: &u64| self.mem.u64(*at).is_ok_and(|word| self.is_vtable(word));
+        self.klasses().filter(is_object)
+    }
+
+    /// What may be a klass.
+    pub fn klasses(&self) -> impl Iterator<Item = u64> + '_ {
+        let (low, high) = self.reserved;
+        self.objects.iter().copied().filter(move |at| !(low..high).contains(at))
     }
 
     /// Calls `found` for each word of the memory that the process wrote to, but the heap's; in
@@ -106,6 +129,38 @@ impl<'a> Search<'a> {
         let text = self.mem.slice(text, u64::from(len)).ok()?;
         let sane = (1..=MAX_SYMBOL).contains(&len) && at.is_multiple_of(8);
         (sane && text.iter().all(|b| *b >= b' ')).then_some(text)
+    }
+}
+
+/// Addresses, for who asks of each word of the memory whether it is one of them.
+pub struct Set(Vec<u64>);
+
+impl Set {
+    pub fn contains(&self, value: u64) -> bool {
+        let bounds = self.0.first().zip(self.0.last());
+        bounds.is_some_and(|(low, high)| (*low..=*high).contains(&value))
+            && self.0.binary_search(&value).is_ok()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl FromIterator<u64> for Set {
+    fn from_iter<I: IntoIterator<Item = u64>>(all: I) -> Set {
+        let mut all: Vec<u64> = all.into_iter().collect();
+        all.sort_unstable();
+        all.dedup();
+        Set(all)
     }
 }
 

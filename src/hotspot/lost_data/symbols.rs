@@ -37,7 +37,9 @@ pub fn find(
     let proven = proven.ok_or("the numbers of the VM's symbols could not be proven")?;
     let wanted: HashMap<&[u8], u64> =
         texts.iter().enumerate().map(|(i, text)| (*text, i as u64 + proven)).collect();
-    let lengths: HashSet<u16> = wanted.keys().filter_map(|t| u16::try_from(t.len()).ok()).collect();
+    let longest = wanted.keys().map(|t| t.len()).max().unwrap_or(0);
+    let mut lengths = vec![false; longest + 1];
+    wanted.keys().for_each(|t| lengths[t.len()] = !t.is_empty());
     let length = s.fields.symbol_length.get().map_err(|e| e.to_string())?;
     // Each text is one Symbol; of freed ones the text may be left.
     let mut found: HashMap<u64, HashSet<u64>> = HashMap::new();
@@ -45,7 +47,7 @@ pub fn find(
         let bytes = word.to_le_bytes();
         let len = bytes.get(length as usize..length as usize + 2);
         let len = len.and_then(|l| l.try_into().ok()).map(u16::from_le_bytes);
-        if len.is_some_and(|len| lengths.contains(&len))
+        if len.is_some_and(|len| lengths.get(usize::from(len)) == Some(&true))
             && let Some(text) = s.symbol(at)
             && let Some(number) = wanted.get(text)
         {

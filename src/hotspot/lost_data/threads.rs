@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::classes::FoundClasses;
 use super::encoding::Encoding;
-use super::search::Search;
+use super::search::{Search, Set};
 
 /// Bytes of a stack.
 const STACK: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 30;
@@ -36,12 +36,8 @@ pub fn find(
     tops: &[u64],
 ) -> Result<FoundThreads, String> {
     let f = s.fields;
-    let mut threads = HashSet::new();
-    s.words(|at, word| {
-        if s.is_vtable(word) && is_thread(s, at) == Some(true) {
-            threads.insert(at);
-        }
-    });
+    let is_java = |at: &u64| is_thread(s, *at) == Some(true);
+    let threads: Set = s.objects().filter(is_java).collect();
     if threads.is_empty() {
         return Err("no Java thread was found".into());
     }
@@ -49,30 +45,33 @@ pub fn find(
         (Some(at), Some(_)) => (Some(at), first(s, &threads)?),
         _ => (f.thread_list.opt(), list(s, &threads)?),
     };
-    let is_object =
-        |at: u64| encoding.klass(s, at).is_some_and(|k| classes.mirrors.contains_key(&k));
+    let is_object = |at: u64| encoding.klass(s, at).is_some_and(|k| classes.is_klass(s, k));
     let tlab_reserve = tlab_reserve(s, &threads, tops, is_object);
     Ok(FoundThreads { at, value, count: threads.len(), tlab_reserve })
 }
 
-/// Behind the end of each TLAB comes the next object, or the end of all, after so many words.
+/// Behind the end of each TLAB comes the next object, after so many words. What comes most often
+/// at the start of another TLAB or at the end of all is right: in between, old objects may be left
+/// that look like new ones.
 fn tlab_reserve(
     s: &Search,
-    threads: &HashSet<u64>,
+    threads: &Set,
     tops: &[u64],
     is_object: impl Fn(u64) -> bool,
 ) -> Option<u64> {
     let f = s.fields;
-    let tops: HashSet<u64> = tops.iter().copied().collect();
-    let tlab = |t: &u64| t.wrapping_add(f.thread_tlab.opt().unwrap_or(0));
-    let ends = threads.iter().filter_map(|t| s.word(tlab(t), f.tlab_end));
-    let ends: Vec<u64> = ends.filter(|end| s.in_heap(*end)).collect();
+    let tlab = |t: u64| t.wrapping_add(f.thread_tlab.opt().unwrap_or(0));
+    let all = |field| threads.iter().filter_map(move |t| s.word(tlab(t), field));
+    let starts: Set = all(f.tlab_start).chain(tops.iter().copied()).collect();
+    let ends: Vec<u64> = all(f.tlab_end).filter(|end| s.in_heap(*end)).collect();
+    let exact = |words: u64| ends.iter().filter(|end| starts.contains(*end + words * 8)).count();
     let fits = |words: &u64| {
-        let follows = |end: &u64| end + words * 8;
-        // By chance one may look like an object; all of them do not.
-        ends.iter().map(follows).all(|at| tops.contains(&at) || is_object(at))
+        let mut next = ends.iter().map(|end| end + words * 8);
+        next.all(|at| starts.contains(at) || is_object(at))
     };
-    (MIN_RESERVE..MAX_RESERVE).find(fits).filter(|_| !ends.is_empty())
+    let fitting = (MIN_RESERVE..MAX_RESERVE).filter(fits).filter(|_| !ends.is_empty());
+    // The first of those with the most.
+    fitting.max_by_key(|words| (exact(*words), std::cmp::Reverse(*words)))
 }
 
 /// Whether a JavaThread is at `at`: a stack, and an object that leads back.
@@ -90,19 +89,19 @@ fn is_thread(s: &Search, at: u64) -> Option<bool> {
 }
 
 /// The head of a linked list: no other thread leads to it, and all others are behind it.
-fn first(s: &Search, threads: &HashSet<u64>) -> Result<u64, String> {
+fn first(s: &Search, threads: &Set) -> Result<u64, String> {
     let next = |t: u64| s.word(t, s.fields.thread_next).filter(|n| *n != 0);
-    let followed: HashSet<u64> = threads.iter().filter_map(|t| next(*t)).collect();
+    let followed: HashSet<u64> = threads.iter().filter_map(next).collect();
     let reach = |head: u64| {
         let mut met = HashSet::new();
         let mut at = Some(head);
         while let Some(t) = at.filter(|t| met.insert(*t)) {
             at = next(t);
         }
-        (met.intersection(threads).count(), head)
+        (met.iter().filter(|t| threads.contains(**t)).count(), head)
     };
     let heads = threads.iter().filter(|t| !followed.contains(t));
-    match heads.map(|h| reach(*h)).max() {
+    match heads.map(reach).max() {
         Some((n, head)) if n == threads.len() => Ok(head),
         best => Err(format!(
             "of {} Java threads only {} are in a list",
@@ -114,7 +113,7 @@ fn first(s: &Search, threads: &HashSet<u64>) -> Result<u64, String> {
 
 /// The ThreadsList that holds all of them. Older ones may be left: they lack some, or hold some
 /// that ended.
-fn list(s: &Search, threads: &HashSet<u64>) -> Result<u64, String> {
+fn list(s: &Search, threads: &Set) -> Result<u64, String> {
     let f = s.fields;
     let (Some(length), Some(array)) = (f.threads_length.opt(), f.threads_array.opt()) else {
         return Err("ThreadsList is not in the tables".into());
@@ -123,7 +122,7 @@ fn list(s: &Search, threads: &HashSet<u64>) -> Result<u64, String> {
     let mut runs: HashMap<u64, usize> = HashMap::new();
     let mut start = None;
     s.words(|at, word| {
-        let is_thread = threads.contains(&word);
+        let is_thread = threads.contains(word);
         match start.filter(|(_, next)| *next == at && is_thread) {
             Some((first, _)) => {
                 *runs.entry(first).or_default() += 1;
@@ -136,9 +135,10 @@ fn list(s: &Search, threads: &HashSet<u64>) -> Result<u64, String> {
             None => start = None,
         }
     });
+    let starts: Set = runs.keys().copied().collect();
     let mut best = (0, 0, 0);
     s.words(|at, word| {
-        if !runs.contains_key(&word) {
+        if !starts.contains(word) {
             return;
         }
         let list = at.wrapping_sub(array);
@@ -147,7 +147,7 @@ fn list(s: &Search, threads: &HashSet<u64>) -> Result<u64, String> {
             return;
         }
         let entries = (0..u64::from(len)).map(|i| s.mem.u64(word.wrapping_add(i * 8)).unwrap_or(0));
-        let known: HashSet<u64> = entries.filter(|t| threads.contains(t)).collect();
+        let known: HashSet<u64> = entries.filter(|t| threads.contains(*t)).collect();
         // The most threads, the fewest others; of equal ones the first.
         let score = (known.len(), usize::MAX - len as usize, list);
         if (score.0, score.1) > (best.0, best.1) {

@@ -12,7 +12,7 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader, Rela, Sym};
 use crate::cpu::{Cpu, Relocations};
 
 /// libjvm's data is 2 MB, relocations included.
-const MAX_DATA: u64 = 64 << 20;
+const MAX_DATA: u64 = 16 << 20;
 /// libjvm has 100,000 relocations.
 const MAX_RELOCATIONS: u64 = 4 << 20;
 
@@ -247,6 +247,88 @@ impl<'f> Image<'f> {
         for pair in edges.chunks_exact(2) {
             if let Some(i) = self.index(pair[0], (pair[1] - pair[0]) as usize) {
                 found(pair[0], &self.bytes[i]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    const PAGE: usize = 0x1000;
+
+    fn put(file: &mut [u8], at: usize, bytes: &[u8]) {
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// A library of three pages: headers and relocations, `code`, data. Its dynamic section lies
+    /// in the middle of its data; the last eight bytes are its only initialiser.
+    pub fn library(code: &[u8]) -> Vec<u8> {
+        let mut file = vec![0; 3 * PAGE];
+        put(&mut file, 0, b"\x7fELF\x02\x01\x01");
+        put(&mut file, 16, &[3, 0, 62, 0, 1]);
+        put(&mut file, 32, &64u64.to_le_bytes());
+        put(&mut file, 52, &[64, 0, 56, 0, 4, 0]);
+        let header = |kind: u32, flags: u32, at: u64, size: u64| {
+            let words = [at, at, at, size, size, 8].map(u64::to_le_bytes).concat();
+            [&kind.to_le_bytes()[..], &flags.to_le_bytes(), &words].concat()
+        };
+        for (i, h) in [
+            header(1, 4, 0, 0x1000),
+            header(1, 5, 0x1000, 0x1000),
+            header(1, 6, 0x2000, 0x1000),
+            header(2, 6, 0x2800, 0x80),
+        ]
+        .iter()
+        .enumerate()
+        {
+            put(&mut file, 64 + i * 56, h);
+        }
+        let code = &code[..code.len().min(PAGE)];
+        put(&mut file, PAGE, code);
+        let tags: [u64; 12] = [7, 0x800, 8, 48, 6, 0x900, 25, 0x2ff8, 27, 8, 0, 0];
+        put(&mut file, 0x2800, &tags.map(u64::to_le_bytes).concat());
+        // R_X86_64_RELATIVE of the initialiser, and one of a symbol of another library.
+        let relocations: [u64; 6] = [0x2ff8, 8, 0x1000, 0x2100, 1 << 32 | 1, 0];
+        put(&mut file, 0x800, &relocations.map(u64::to_le_bytes).concat());
+        file
+    }
+
+    #[test]
+    fn what_is_relocated_is_known_and_what_is_another_librarys_is_not() {
+        let file = library(&[0xc3]);
+        let image = Image::new(&file, 0x10_0000).expect("an image");
+        assert_eq!(image.initializers, [0x10_1000]);
+        assert_eq!(image.word(0x10_2ff8), Some(0x10_1000));
+        assert_eq!(image.word(0x10_2100), None);
+        assert_eq!(image.word(0x10_2108), Some(0));
+        assert_eq!(image.word(0x10_2ffc), None, "beyond the end");
+        let mut known = Vec::new();
+        image.known(0x10_20f0..0x10_2110, |at, bytes| known.push((at, bytes.len())));
+        assert_eq!(known, [(0x10_20f0, 0x10), (0x10_2108, 8)]);
+        assert_eq!(image.constant(0x10_1000, 1), Some(&[0xc3][..]));
+        assert_eq!(image.constant(0x10_1fff, 2), None);
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused() {
+        let whole = library(&[0xc3]);
+        // Cut within the data; relocations out of the file; data of 2^62 bytes.
+        assert!(Image::new(&whole[..0x2900], 0).is_err());
+        for (at, bytes) in
+            [(0x2800 + 8, [0xff; 8]), (0x2800 + 24, [0xff; 8]), (64 + 2 * 56 + 40, [0x3f; 8])]
+        {
+            let mut file = whole.clone();
+            put(&mut file, at, &bytes);
+            assert!(Image::new(&file, 0).is_err(), "{at:#x}");
+        }
+        // Any byte of the headers may be anything.
+        for at in (0..64 + 4 * 56).chain(0x2800..0x2860).chain(0x800..0x830).step_by(3) {
+            for byte in [0, 0xff] {
+                let mut file = whole.clone();
+                file[at] = byte;
+                let _ = Image::new(&file, u64::MAX - 0x1800);
             }
         }
     }

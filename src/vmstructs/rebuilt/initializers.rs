@@ -446,3 +446,6 @@ impl Run<'_, '_> {
         (STACK - MAX_STACK..STACK).contains(&at)
     }
 }
+
+#[cfg(test)]
+mod tests;
