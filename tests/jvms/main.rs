@@ -8,6 +8,7 @@ mod answers;
 mod bad_input;
 mod caught;
 mod check;
+mod class_keys;
 mod cli;
 mod collectors;
 mod cut;

@@ -9,6 +9,7 @@ mod synth;
 
 mod children;
 mod corefile;
+mod graph;
 mod gzip;
 mod hostile;
 mod interrupt;
