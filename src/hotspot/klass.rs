@@ -10,7 +10,7 @@ use super::unexported::{
     BASIC_TYPES, CLD_IS_ANONYMOUS, CLD_KLASSES, FILLER, LH_TAG_FLAT, LH_TAG_SHIFT, LH_TAG_TYPE,
     LH_TAG_TYPE_SHIFT, T_BOOLEAN,
 };
-use super::values::{FlatElements, ValueLayout};
+use super::values::{FlatElements, FlatField, ValueLayout};
 use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
 
@@ -131,6 +131,19 @@ impl Klass {
     /// What HotSpot fills the ends of buffers with: nobody's object.
     pub fn is_filler(&self) -> bool {
         self.is_boot && self.name.contains(FILLER)
+    }
+
+    /// The flat fields that the class itself declares.
+    pub fn flat_fields(&self) -> impl Iterator<Item = (&FieldInfo, FlatField)> {
+        self.fields.iter().filter_map(|i| Some((i, i.flat?)))
+    }
+
+    /// log2 of the bytes of an array's element.
+    pub fn element_log2(&self) -> Option<u32> {
+        match self.size {
+            Size::Array { log2, .. } => Some(log2),
+            _ => None,
+        }
     }
 }
 
@@ -310,21 +323,21 @@ impl Classes {
 }
 
 /// Where ClassLoaderData and Klass keep the lists of classes.
-struct Links {
+pub(super) struct Links {
     /// ClassLoaderData::_klasses.
-    klasses: u64,
+    pub(super) klasses: u64,
     /// ClassLoaderData::_has_class_mirror_holder, `_is_anonymous` before 16.
     held: u64,
     /// Klass::_next_link.
-    next: u64,
+    pub(super) next: u64,
     /// Klass::_class_loader_data, that leads back from a class to its list.
-    back: u64,
+    pub(super) back: u64,
     /// The tables lack one of them (8): each class must prove that it belongs to the list.
     derived: bool,
 }
 
 impl Links {
-    fn find(f: &Fields) -> Result<Links> {
+    pub(super) fn find(f: &Fields) -> Result<Links> {
         let known = (f.cld_klasses.opt(), f.cld_has_mirror_holder.opt(), f.klass_next_link.opt());
         let back = f.klass_loader_data.get();
         if let (Some(klasses), Some(held), Some(next)) = known {

@@ -18,6 +18,7 @@ pub mod handles;
 pub mod klass;
 pub mod live_image;
 pub mod locks;
+pub mod lost_data;
 pub mod modules;
 pub mod perfdata;
 pub mod pointers;
@@ -32,6 +33,7 @@ pub mod version;
 
 use crate::corefile::CoreFile;
 use crate::corefile::memory::Memory;
+use crate::cpu::Cpu;
 use crate::error::{Error, Fault, Result};
 use crate::symbols::Library;
 use crate::vmstructs::{Field, Fields, Tables};
@@ -115,8 +117,8 @@ pub struct Vm<'a> {
     pub pointers: Pointers,
     /// What a reference means.
     pub barrier: Barrier,
-    /// `e_machine` of the core.
-    pub machine: u16,
+    /// The CPU that it ran on.
+    pub cpu: Cpu,
     /// The threads' registers.
     pub notes: ThreadNotes<'a>,
     /// Loaded classes.
@@ -188,7 +190,7 @@ impl<'a> Vm<'a> {
         let pointers = Pointers::read(mem, &tables, &fields, &flags).map_err(named)?;
         let barrier = Barrier::read(mem, &tables, &fields, &flags, &pointers).map_err(named)?;
         let reader = Reader { mem, fields: &fields, pointers, barrier: &barrier };
-        let mut damaged = Vec::new();
+        let mut damaged = core.rebuilt().to_vec();
         let classes = Classes::read(&reader, &tables, &mut damaged).map_err(named)?;
         let bound = |f: Field| mem.u64(f.opt()?).ok();
         let archive = bound(fields.archive_base)
@@ -204,7 +206,7 @@ impl<'a> Vm<'a> {
             version,
             pointers,
             barrier,
-            machine: core.machine(),
+            cpu: core.cpu(),
             notes: ThreadNotes::new(core.threads()),
             classes,
             archive,

@@ -9,6 +9,8 @@ mod synth;
 
 mod children;
 mod corefile;
+mod examples;
+mod goldens;
 mod graph;
 mod gzip;
 mod hostile;

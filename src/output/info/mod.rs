@@ -15,7 +15,7 @@ pub(super) use text::lines;
 use super::collection::{Answer, Collection};
 use super::report::{Cut, MissingFile};
 use crate::address::{Address, Range};
-use crate::corefile::{CoreFile, EM_X86_64, Missing};
+use crate::corefile::{CoreFile, Missing};
 use crate::error::Result;
 use crate::format::notes::Origin;
 use crate::heap::roots::is_shown;
@@ -53,7 +53,7 @@ pub struct CoreInfo {
     pub path: String,
     /// Bytes of the file as it lies on the disk.
     pub bytes: u64,
-    /// `x86-64` or `aarch64`.
+    /// The CPU: `x86-64`, `aarch64`.
     pub machine: &'static str,
     /// PT_LOADs.
     pub segments: usize,
@@ -171,7 +171,7 @@ impl Info {
             core: CoreInfo {
                 path: core.path().display().to_string(),
                 bytes,
-                machine: if core.machine() == EM_X86_64 { "x86-64" } else { "aarch64" },
+                machine: core.cpu().facts().name,
                 segments: core.segments().len(),
                 pid: core.psinfo().map(|p| p.pid),
                 process: core.psinfo().map(|p| p.command.clone()),

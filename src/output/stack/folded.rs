@@ -13,6 +13,7 @@ pub(super) struct Folded<'d> {
     /// Its name, or the number of a virtual thread without one.
     pub name: String,
     /// `java.lang.Thread.State`, or what kind of thread it is.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "flame graphs alone show it"))]
     pub state: &'d str,
     /// Its frames, outermost first.
     pub frames: Vec<String>,
