@@ -41,13 +41,6 @@ pub struct Traced {
     pub forwarded: bool,
 }
 
-impl Traced {
-    /// Whether there is an object at `addr`, and it can be reached.
-    pub fn reaches(&self, addr: u64) -> bool {
-        self.marks.locate(addr).is_some_and(|mark| self.marks.is_marked(mark))
-    }
-}
-
 struct Tracer<'h> {
     heap: &'h Heap<'h>,
     marks: Marks,

@@ -47,7 +47,7 @@ fn with_heaps(each: impl Fn(&str, &Heap)) {
 /// All roots that dumps name.
 fn dumped_roots(heap: &Heap) -> Vec<Root> {
     let traced = heap.traced(2).expect("a search");
-    let stacks = Stacks::new(heap, traced).expect("stacks");
+    let stacks = Stacks::new(heap, traced.map(|t| &t.marks)).expect("stacks");
     let (threads, early) = stacks.running();
     assert_eq!(early, [], "stacks that end early");
     let running = threads.len();
