@@ -81,7 +81,7 @@ pub struct Edge<I> {
 
 /// A root and its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held<I> {
+pub struct GraphRoot<I> {
     /// Why, and by whom.
     pub root: Root,
     /// The object.
@@ -97,7 +97,7 @@ pub struct Graph<'h, I> {
     view: View,
     index: Index,
     classes: Vec<Box<[(ClassPart, u64)]>>,
-    roots: Vec<Held<I>>,
+    roots: Vec<GraphRoot<I>>,
     /// What the walk met that is no object.
     pub report: WalkReport,
     /// References of what can be reached that lead to no object; 0 in scope `All`.
@@ -146,7 +146,7 @@ impl<'h, I: Id> Graph<'h, I> {
         }
         for root in roots {
             match graph.id(root.object) {
-                Some(id) => graph.roots.push(Held { root, id }),
+                Some(id) => graph.roots.push(GraphRoot { root, id }),
                 None => graph.lost_roots += 1,
             }
         }
@@ -203,7 +203,7 @@ impl<'h, I: Id> Graph<'h, I> {
     }
 
     /// The roots, in the order of dumps.
-    pub fn roots(&self) -> &[Held<I>] {
+    pub fn roots(&self) -> &[GraphRoot<I>] {
         &self.roots
     }
 
@@ -347,7 +347,7 @@ impl<I: Id> Marking for Search<'_, '_, I> {
 /// All that dumps name, in their order: running threads', unmounted virtual threads', then those of
 /// no thread.
 fn roots(heap: &Heap, workers: usize, damaged: &mut Vec<String>) -> Result<Vec<Root>> {
-    let stacks = Stacks::new(heap, heap.traced(workers)?)?;
+    let stacks = Stacks::new(heap, heap.traced(workers)?.map(|t| &t.marks))?;
     let (threads, early) = stacks.running();
     damaged.extend(early.into_iter().map(|end| end.text));
     let mut all: Vec<Root> = Vec::new();

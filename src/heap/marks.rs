@@ -31,6 +31,11 @@ impl Marks {
         self.places.locate(addr)
     }
 
+    /// Whether the object at `addr` is marked; no where no object can be.
+    pub fn has(&self, addr: u64) -> bool {
+        self.locate(addr).is_some_and(|mark| self.is_marked(mark))
+    }
+
     /// Whether it is marked.
     #[inline]
     pub fn is_marked(&self, mark: Mark) -> bool {

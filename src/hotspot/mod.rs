@@ -1,4 +1,4 @@
-//! A HotSpot VM as its structures describe it: flags, classes, threads, roots, heap regions.
+//! A HotSpot VM as its structures describe it: flags, classes, threads, handles, heap regions.
 //!
 //! Asks the tables for fields, never which JDK it is; what they lack is in `unexported`.
 //! Knows nothing of how a heap is walked or what is written of it.

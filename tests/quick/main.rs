@@ -11,6 +11,7 @@ mod children;
 mod corefile;
 mod examples;
 mod goldens;
+mod graph;
 mod gzip;
 mod hostile;
 mod interrupt;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Root, RootKind};
 use crate::error::{Error, Result};
-use crate::heap::{Heap, Traced};
+use crate::heap::{Heap, Marks};
 use crate::hotspot::code::Method;
 use crate::hotspot::frames::{Frame, Stack, Value, Walker};
 use crate::hotspot::threads::JavaThread;
@@ -52,22 +52,22 @@ pub struct Stacks<'h> {
     heap: &'h Heap<'h>,
     /// Without it no thread has frames.
     walker: Result<Walker<'h>, String>,
-    traced: Option<&'h Traced>,
+    reached: Option<&'h Marks>,
     /// Expression stacks are none of 8's roots.
     expressions: bool,
 }
 
 impl<'h> Stacks<'h> {
-    /// `traced` tells which objects frames may hold, where that was looked for. Where compiled code
+    /// `reached` has the objects that frames may hold, where they were looked for. Where compiled code
     /// cannot be found in the core, threads have no frames, and [`Stacks::running`] says so.
-    pub fn new(heap: &'h Heap<'h>, traced: Option<&'h Traced>) -> Result<Stacks<'h>> {
+    pub fn new(heap: &'h Heap<'h>, reached: Option<&'h Marks>) -> Result<Stacks<'h>> {
         let expressions = heap.vm.eras.dumps_expression_stacks();
         let walker = match Walker::new(heap.vm) {
             Ok(walker) => Ok(walker),
             Err(e @ Error::Unreadable { .. }) => Err(format!("{e}; so threads have no frames")),
             Err(e) => return Err(e),
         };
-        Ok(Stacks { heap, walker, traced, expressions })
+        Ok(Stacks { heap, walker, reached, expressions })
     }
 
     /// The threads that HotSpot shows, numbered from 0, a mounted virtual one before its carrier;
@@ -166,8 +166,8 @@ impl<'h> Stacks<'h> {
     /// Whether a frame's reference leads to an object. A slot that the method uses no more, or not
     /// yet, may hold anything where the thread was caught between two safepoints.
     fn is_object(&self, addr: u64) -> bool {
-        match self.traced {
-            Some(traced) => traced.reaches(addr),
+        match self.reached {
+            Some(reached) => reached.has(addr),
             None => addr != 0 && self.heap.vm.klass_of(addr).is_some(),
         }
     }

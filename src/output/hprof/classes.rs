@@ -43,7 +43,7 @@ pub fn write(
         heap,
         extra: [reader.facts.resolved_references_name, reader.facts.init_lock_name],
     };
-    let stacks = Stacks::new(heap, traced)?;
+    let stacks = Stacks::new(heap, traced.map(|t| &t.marks))?;
     let (threads, early) = stacks.running();
     for end in early {
         let told = if end.ran_java { &mut summary.restless } else { &mut summary.damaged };

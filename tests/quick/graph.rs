@@ -2,13 +2,12 @@
 //! a reader that shares nothing with it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::support::dep;
 use crate::support::hprof::{self, Dump, Kind, REF, word};
-use crate::support::{Jvm, Scratch, dep, rjcore};
 use rjcore::corefile::{CoreFile, OpenOptions};
 use rjcore::heap::Heap;
-use rjcore::heap::class_key::ClassKeys;
 use rjcore::heap::graph::{ClassPart, Edge, Graph, Place, Scope, View};
 use rjcore::heap::layout::Strength;
 use rjcore::heap::roots::{Root, RootKind, Stacks, WideRoots, global};
@@ -33,22 +32,22 @@ fn dump(heap: &Heap) -> Dump {
     Dump::parse(out).expect("HPROF")
 }
 
-/// Calls `each` with the heap of every sample core, and its dump.
-fn with_heaps(each: impl Fn(&str, &Heap, &Dump)) {
+/// Calls `each` with the heap of every sample core.
+fn with_heaps(each: impl Fn(&str, &Heap)) {
     for path in cores() {
         println!("{}", path.display());
         let core = CoreFile::open(&path, &OpenOptions::default()).expect("a core");
         let vm = Vm::open(&core).expect("its JVM");
         let heap = Heap::open(&vm).expect("its heap");
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        each(&name, &heap, &dump(&heap));
+        each(&name, &heap);
     }
 }
 
 /// All roots that dumps name.
 fn dumped_roots(heap: &Heap) -> Vec<Root> {
     let traced = heap.traced(2).expect("a search");
-    let stacks = Stacks::new(heap, traced).expect("stacks");
+    let stacks = Stacks::new(heap, traced.map(|t| &t.marks)).expect("stacks");
     let (threads, early) = stacks.running();
     assert_eq!(early, [], "stacks that end early");
     let running = threads.len();
@@ -80,7 +79,8 @@ fn as_dumped(r: &Root) -> hprof::Root {
 
 #[test]
 fn the_dump_has_the_list_of_roots() {
-    with_heaps(|name, heap, dump| {
+    with_heaps(|name, heap| {
+        let dump = &dump(heap);
         let mut ours: BTreeMap<hprof::Root, usize> = BTreeMap::new();
         let list = dumped_roots(heap);
         list.iter().for_each(|r| *ours.entry(as_dumped(r)).or_default() += 1);
@@ -95,7 +95,7 @@ fn the_dump_has_the_list_of_roots() {
 /// stand.
 #[test]
 fn the_wider_list_has_all_of_them() {
-    with_heaps(|name, heap, _| {
+    with_heaps(|name, heap| {
         // 8 has no collector that needs it.
         if heap.vm.fields.cld_klasses.opt().is_none() {
             return;
@@ -152,7 +152,8 @@ fn ids(d: &Dump) -> BTreeSet<u64> {
 /// objects without a record.
 #[test]
 fn the_graph_is_the_dumps() {
-    with_heaps(|name, heap, dump| {
+    with_heaps(|name, heap| {
+        let dump = &dump(heap);
         let graph = graph(heap, Scope::All, View::Dumped, 2);
         let known = ids(dump);
         let mut bare = 0;
@@ -227,7 +228,8 @@ fn reached(d: &Dump) -> BTreeSet<u64> {
 
 #[test]
 fn what_can_be_reached_is_what_the_dump_says() {
-    with_heaps(|name, heap, dump| {
+    with_heaps(|name, heap| {
+        let dump = &dump(heap);
         let theirs = reached(dump);
         for threads in [1, 3] {
             let graph = graph(heap, Scope::Reachable, View::Dumped, threads);
@@ -251,7 +253,7 @@ fn what_can_be_reached_is_what_the_dump_says() {
 /// The same numbers, edges and roots at any number of threads.
 #[test]
 fn threads_make_no_difference() {
-    with_heaps(|name, heap, _| {
+    with_heaps(|name, heap| {
         let said = |threads| {
             let graph = graph(heap, Scope::Reachable, View::Heap, threads);
             let mut all = Vec::new();
@@ -268,7 +270,7 @@ fn threads_make_no_difference() {
 /// Numbers of eight bytes, as more than four billion objects need, say the same.
 #[test]
 fn wide_numbers_say_the_same() {
-    with_heaps(|name, heap, _| {
+    with_heaps(|name, heap| {
         let narrow = graph(heap, Scope::All, View::Heap, 2);
         let wide: Graph<u64> =
             Graph::open(heap, Scope::All, View::Heap, 2, &|_| {}).expect("a graph");
@@ -297,7 +299,8 @@ fn widened(e: Edge<u32>) -> Edge<u64> {
 /// loader.
 #[test]
 fn references_hold_as_their_classes_say() {
-    with_heaps(|name, heap, dump| {
+    with_heaps(|name, heap| {
+        let dump = &dump(heap);
         let graph = graph(heap, Scope::All, View::Heap, 2);
         let strength = |d: &Dump, mut class: u64| {
             while let Some(c) = d.classes.get(&class) {
@@ -351,56 +354,4 @@ fn references_hold_as_their_classes_say() {
         assert!(parts.contains(&(ClassPart::Loader, of_loader.loader)), "{name}: {parts:?}");
         assert!(parts.contains(&(ClassPart::Super, of_loader.super_id)), "{name}: {parts:?}");
     });
-}
-
-/// The keys of all classes of a core, how many have each; and the names as they are.
-fn keys(core: &Path) -> (BTreeMap<String, usize>, BTreeSet<String>) {
-    let core = CoreFile::open(core, &OpenOptions::default()).expect("a core");
-    let vm = Vm::open(&core).expect("its JVM");
-    let mut keys = ClassKeys::new(&vm);
-    let mut out = BTreeMap::new();
-    for k in vm.classes.java() {
-        *out.entry(keys.key(k).to_string()).or_default() += 1;
-    }
-    (out, vm.classes.java().map(|k| k.name.clone()).collect())
-}
-
-/// Two runs of one program, with other addresses, another order of its lambdas, and another heap.
-fn survives(version: u32, made: &[&str]) {
-    let dir = Scratch::new(&format!("keys-{version}"));
-    let run = |name: &str, flags: &[&str]| {
-        let common = ["-Xmx48m", "-XX:ReservedCodeCacheSize=16m", "-Xshare:off"];
-        let jvm = Jvm::start(version, &[&common, flags].concat(), "Everything", &dir);
-        let core = dir.path(name);
-        crate::support::run(rjcore().args(["capture", "-o"]).arg(&core).arg(jvm.pid().to_string()));
-        keys(&core)
-    };
-    let (a, names) = run("a", &["-XX:+UseSerialGC"]);
-    let (b, other_names) = run("b", &["-XX:+UseG1GC", "-XX:-UseCompressedOops"]);
-    // What the program made has the same keys; of the JDK's own classes, G1 brings a few for its beans.
-    let own = |keys: &BTreeMap<String, usize>| -> BTreeMap<String, usize> {
-        let own = keys.iter().filter(|(k, _)| k.contains(" : ") || k.contains("$$Lambda"));
-        own.map(|(k, n)| (k.clone(), *n)).collect()
-    };
-    println!("{:#?}", own(&a));
-    assert_eq!(own(&a), own(&b), "{version}");
-    let common = a.iter().filter(|(k, n)| b.get(*k) == Some(n)).count();
-    assert!(common * 100 >= a.len().max(b.len()) * 97, "{common} of {} and {}", a.len(), b.len());
-    for wanted in made {
-        assert!(a.keys().any(|k| k.contains(wanted)), "{version}: no {wanted} in {:#?}", own(&a));
-    }
-    // By their names alone some would not be found again.
-    let changed = names.difference(&other_names).filter(|n| n.contains("+0x"));
-    assert!(version == 8 || changed.count() > 0, "{version}");
-    assert!(a.keys().all(|k| !k.contains("+0x")), "{version}");
-}
-
-#[test]
-fn a_class_is_known_again_in_17() {
-    survives(17, &["Everything$$Lambda", "Everything$Hidden", "'app' < "]);
-}
-
-#[test]
-fn a_class_is_known_again_in_25() {
-    survives(25, &["Everything$$Lambda", "Everything$Hidden", "'app' < "]);
 }
