@@ -14,7 +14,7 @@ use super::plan::{self, Saved};
 use super::ranges::Ranges;
 use super::shared::{self, objects};
 use super::target::{Failure, Snapshot, Target};
-use super::writer::SourceLost;
+use super::writer::Failed;
 
 /// What a fork takes for each KB of page tables, in microseconds: as measured on a virtual
 /// machine; hardware alone is quicker.
@@ -139,6 +139,6 @@ impl Target<'_> {
         }
         let bytes: u64 = lost.iter().map(|r| r.1 - r.0).sum();
         let what = format!("the kernel took {} KB of memory out of the snapshot", bytes >> 10);
-        Err(io::Error::other(SourceLost(what)))
+        Err(io::Error::other(Failed::SourceLost(what)))
     }
 }

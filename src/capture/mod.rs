@@ -9,7 +9,7 @@ pub mod elf;
 mod fork;
 mod forking;
 mod freeze;
-mod huge;
+pub mod huge;
 mod image;
 mod inject;
 pub mod maps;
@@ -33,7 +33,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result};
 use maps::Mapping;
 use notes::{Origin, ThreadName, ThreadState};
 use plan::SharedPlan;
@@ -61,7 +61,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// As `--snapshot` has it.
+    /// Its name in words and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Method::Fork => "fork",
@@ -128,7 +128,37 @@ pub struct Refused {
     /// The method.
     pub method: Method,
     /// Why it did not do.
-    pub why: String,
+    pub code: WhyNot,
+    /// The same for people, with what was seen.
+    pub text: String,
+}
+
+/// Why a method does not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WhyNot {
+    /// Much of its memory is shared: a fork's child sees what is written to that.
+    SharedMemory,
+    /// There is no room for copies of the pages that it writes to.
+    NoRoom,
+    /// It was tried, and the process or the kernel did not let it.
+    Failed,
+    /// The snapshot was lost before all of it was read.
+    Lost,
+}
+
+/// Why a method was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The user wanted it.
+    AsAskedFor,
+    /// It stops the process the shortest.
+    ShortestStop,
+    /// Others do not do: see what was refused.
+    OthersRefused,
 }
 
 /// What a capture did.
@@ -139,7 +169,9 @@ pub struct Report {
     /// How.
     pub method: Method,
     /// Why this way.
-    pub reason: String,
+    pub reason: Reason,
+    /// The same for people.
+    pub reason_text: String,
     /// What was tried before.
     pub refused: Vec<Refused>,
     /// From the first thread's stop to the last one's release.
@@ -166,8 +198,8 @@ pub struct Report {
     pub huge_again: u64,
     /// Bytes of huge pages that stayed split.
     pub huge_split: u64,
-    /// Why they did; empty if none did.
-    pub huge_split_why: &'static str,
+    /// Why they did; none if none did.
+    pub huge_split_reason: Option<huge::StaySplit>,
     /// Stretches of memory that could not be read: (first address, first after it).
     #[serde(serialize_with = "crate::address::ranges")]
     pub unreadable: Vec<(u64, u64)>,
@@ -187,11 +219,10 @@ pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result
             Err(Lost::Snapshot(method, why)) => {
                 let again = options.method.is_none() && out.restart().map_err(Error::from_write)?;
                 if !again {
-                    let next = "give a file with -o, and no --snapshot, and rjcore goes on in \
-                                another way by itself";
-                    return Err(Error::Capture { pid, what: format!("{why}; {next}") });
+                    let advice = Some(Advice::AnyMethodToFile);
+                    return Err(Error::Capture { pid, what: why, advice });
                 }
-                refused.push(Refused { method, why });
+                refused.push(Refused { method, code: WhyNot::Lost, text: why });
             }
         }
     }
@@ -230,7 +261,7 @@ fn attempt(
     Ok(Report {
         huge_again: collapsed.again,
         huge_split: collapsed.left,
-        huge_split_why: collapsed.why,
+        huge_split_reason: collapsed.why,
         ..report
     })
 }
@@ -263,9 +294,9 @@ impl Target<'_> {
         let fork_why = "a fork stops it for the copy of its page tables only";
         let precopy_why = "copied while it ran, and again what it wrote to meanwhile";
         let stop_why = "copied while it stood still";
-        let mut note = |why| {
+        let mut note = |code, text| {
             if refused.is_empty() {
-                refused.push(Refused { method: Method::Fork, why });
+                refused.push(Refused { method: Method::Fork, code, text });
             }
         };
         let order: Vec<(Method, String)> = match self.options.method {
@@ -273,7 +304,7 @@ impl Target<'_> {
             None if shared > SMALL_SHARED => {
                 let heap =
                     format!("{} MB of shared memory are not isolated by a fork", shared >> 20);
-                note(heap.clone());
+                note(WhyNot::SharedMemory, heap.clone());
                 vec![
                     (Method::Precopy, format!("{heap}; {precopy_why}")),
                     (Method::Stop, format!("{heap}; {stop_why}")),
@@ -281,7 +312,7 @@ impl Target<'_> {
             }
             None if fork_room.is_some() => {
                 let why = fork_room.unwrap_or_default();
-                note(why);
+                note(WhyNot::NoRoom, why);
                 vec![(Method::Precopy, precopy_why.into()), (Method::Stop, stop_why.into())]
             }
             None => vec![
@@ -303,21 +334,25 @@ impl Target<'_> {
             match result {
                 Ok(snapshot) => return Ok((method, reason, snapshot)),
                 Err(Failure::Failed(e)) => return Err(e),
-                Err(Failure::Refused(why)) => refused.push(Refused { method, why }),
+                Err(Failure::Refused(text)) => {
+                    refused.push(Refused { method, code: WhyNot::Failed, text });
+                }
             }
         }
         let whys: Vec<String> =
-            refused.iter().map(|r| format!("{}: {}", r.method.name(), r.why)).collect();
-        let next =
-            if asked { "; leave --snapshot away and rjcore chooses another way" } else { "" };
-        Err(self.error(&format!("no snapshot could be taken ({}){next}", whys.join("; "))))
+            refused.iter().map(|r| format!("{}: {}", r.method.name(), r.text)).collect();
+        Err(Error::Capture {
+            pid: self.pid,
+            what: format!("no snapshot could be taken ({})", whys.join("; ")),
+            advice: asked.then_some(Advice::AnyMethod),
+        })
     }
 
     /// Writes the core and lets the snapshot go.
     fn write(
         &self,
         method: Method,
-        reason: String,
+        reason_text: String,
         snapshot: Snapshot,
         out: &mut dyn CoreOut,
     ) -> Result<Report, Lost> {
@@ -357,8 +392,13 @@ impl Target<'_> {
         let written = writer::write(out, &layout, &notes, &bad, &pages, &how);
         // Now, not later: until then the process pays for each page that it writes to.
         drop(child);
-        let written = written.map_err(|e| match e.downcast::<writer::SourceLost>() {
-            Ok(why) => Lost::Snapshot(method, why.to_string()),
+        let written = written.map_err(|e| match e.downcast::<writer::Failed>() {
+            Ok(writer::Failed::SourceLost(why)) => Lost::Snapshot(method, why),
+            Ok(writer::Failed::CannotCorrect(what)) => Lost::Failed(Error::Capture {
+                pid: self.pid,
+                what,
+                advice: Some(Advice::UncompressedFile),
+            }),
             Err(e) => Lost::Failed(Error::from_write(e)),
         })?;
         let given_up = self.given_up().clone();
@@ -367,7 +407,12 @@ impl Target<'_> {
         Ok(Report {
             pid: self.pid,
             method,
-            reason,
+            reason: match (self.options.method, method) {
+                (Some(_), _) => Reason::AsAskedFor,
+                (None, Method::Fork) => Reason::ShortestStop,
+                (None, Method::Precopy | Method::Stop) => Reason::OthersRefused,
+            },
+            reason_text,
             refused: Vec::new(),
             pause_ms: ms(snapshot.pause),
             given_up_ms: given_up.pauses.iter().copied().map(ms).collect(),
@@ -381,7 +426,7 @@ impl Target<'_> {
             rounds: snapshot.rounds,
             huge_again: 0,
             huge_split: 0,
-            huge_split_why: "",
+            huge_split_reason: None,
             unreadable: written.bad,
         })
     }

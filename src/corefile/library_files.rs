@@ -8,7 +8,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 use super::backing::{file_build_id, map};
-use super::{CoreFile, FileMapping, Sysroot};
+use super::{CoreFile, FileMapping, Lack, Sysroot, Why};
 
 /// Where distributions keep files of symbols, by build-id.
 const DEBUG_FILES: &str = "usr/lib/debug/.build-id";
@@ -32,10 +32,13 @@ impl CoreFile {
             let found = self.given_jvm(given).map_err(|e| e.to_string())?;
             return Ok(FoundFile { map: found.map, proven: found.proven });
         }
-        let mut why = String::new();
+        let mut why = Why::default();
         match self.search(mapping, sysroot, &mut Vec::new(), &mut why) {
             Some(found) => Ok(FoundFile { map: found.map, proven: found.proven }),
-            None => Err(why),
+            None if why.code == Lack::NoFile => {
+                Err(format!("{}, and no root of the process's file system that has it", why.text))
+            }
+            None => Err(why.text),
         }
     }
 

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 pub use crate::capture::elf::{EM_AARCH64, EM_X86_64};
-pub use backing::{Backing, Missing, Sysroot};
+pub use backing::{Backing, Lack, Missing, Sysroot, Why};
 pub use library_files::FoundFile;
 pub use memory::Memory;
 use unpack::Packing;

@@ -49,6 +49,49 @@ pub struct Damage {
     pub end: u64,
 }
 
+/// Something besides objects that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// What it belongs to.
+    #[serde(rename = "code")]
+    pub part: Part,
+    /// What and where it is, for people.
+    pub text: String,
+}
+
+/// Parts of what a core tells beside its objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Part {
+    /// Class loaders and their classes.
+    Classes,
+    /// The list of threads, and the threads.
+    Threads,
+    /// A thread's stack ends early.
+    Stacks,
+    /// Handles and other roots.
+    Roots,
+    /// Static fields.
+    Statics,
+    /// Objects smaller than their class's fields.
+    Fields,
+    /// Elements of large arrays.
+    Elements,
+}
+
+impl Part {
+    /// Something of this part that could not be read.
+    pub fn unread(self, text: impl Into<String>) -> Unread {
+        Unread { part: self, text: text.into() }
+    }
+
+    /// The same of several.
+    pub fn all(self, texts: impl IntoIterator<Item = String>) -> impl Iterator<Item = Unread> {
+        texts.into_iter().map(move |text| self.unread(text))
+    }
+}
+
 /// Objects and bytes of one space.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SpaceCount {

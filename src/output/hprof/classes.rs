@@ -8,7 +8,7 @@ use super::records::{
 };
 use super::threads::{Dumped, ROOT, Threads};
 use crate::error::Result;
-use crate::heap::{Heap, Traced};
+use crate::heap::{Heap, Part, Traced};
 use crate::hotspot::class_facts::{ClassFacts, ClassReader};
 use crate::hotspot::field_layout::hprof_size;
 use crate::hotspot::frames::Walker;
@@ -27,15 +27,18 @@ pub fn write(
     summary: &mut DumpSummary,
 ) -> Result<()> {
     let vm = heap.vm;
-    let globals = jni_globals(vm, &mut summary.damaged)?;
-    let monitors = monitors_used(vm, &mut summary.damaged)?;
+    let mut unread = Vec::new();
+    let globals = jni_globals(vm, &mut unread)?;
+    let monitors = monitors_used(vm, &mut unread)?;
+    summary.damaged.extend(Part::Roots.all(unread));
     let reader = ClassReader::new(vm);
     let classes: Vec<&Klass> = vm.classes.java().collect();
     let facts: Vec<ClassFacts> = classes
         .iter()
         .map(|k| {
             reader.read(k).unwrap_or_else(|fault| {
-                summary.damaged.push(format!("the statics of {}: {fault}", k.name));
+                let text = format!("the statics of {}: {fault}", k.name);
+                summary.damaged.push(Part::Statics.unread(text));
                 ClassFacts::default()
             })
         })

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::DumpSummary;
 use super::records::{EMPTY_TRACE, Put, sub, tag};
-use crate::heap::{Heap, Traced};
+use crate::heap::{Heap, Part, Traced};
 use crate::hotspot::frames::{Frame, Stack, Value, Walker};
 use crate::hotspot::klass::Klass;
 
@@ -64,18 +64,19 @@ impl<'v> Threads<'v> {
     }
 
     /// The visible threads, a mounted virtual one before its carrier. Stacks that end early are
-    /// told to `summary`.
+    /// noted in `summary`.
     pub fn collect(&self, heap: &Heap, summary: &mut DumpSummary) -> Vec<Dumped> {
         let vm = heap.vm;
         let mut out = Vec::new();
         for t in heap.threads.iter().filter(|t| t.visible) {
             let stack = self.walker.thread(t);
             if let Some(why) = &stack.broken {
-                let told = match self.walker.runs_java(t) {
-                    true => &mut summary.restless,
+                let of = match self.walker.runs_java(t) {
+                    true => &mut summary.running,
                     false => &mut summary.damaged,
                 };
-                told.push(format!("the stack of \"{}\" ends early: {why}", t.name));
+                let text = format!("the stack of \"{}\" ends early: {why}", t.name);
+                of.push(Part::Stacks.unread(text));
             }
             let entry = stack.frames.iter().position(|f| f.enters_continuation);
             let own = entry.map_or(0, |e| e + 1);

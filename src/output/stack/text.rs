@@ -4,12 +4,15 @@ use std::fmt::Write;
 use std::io;
 
 use super::{
-    Frame, JniHandles, Lock, NativeFrame, Part, Stack, Thread, ThreadDump, VirtualThread, VmThread,
+    Broken, JniHandles, Lock, NativeFrame, Part, Place, Stack, Thread, ThreadDump, VirtualThread,
+    VmThread,
 };
+use crate::error::{Advice, Wording};
+use crate::hotspot::frames::Trust;
 use crate::output::report::{clean, utc};
 
 /// Writes the whole dump, thread by thread: there may be a million of them.
-pub fn text(d: &ThreadDump, to: &mut dyn io::Write) -> io::Result<()> {
+pub fn text(d: &ThreadDump, wording: Wording, to: &mut dyn io::Write) -> io::Result<()> {
     let mut out = String::new();
     let mut flush = |out: &mut String| {
         let written = to.write_all(out.as_bytes());
@@ -32,7 +35,8 @@ pub fn text(d: &ThreadDump, to: &mut dyn io::Write) -> io::Result<()> {
     }
     let left = d.virtual_thread_count - d.virtual_threads.len() as u64;
     if left > 0 {
-        let _ = writeln!(out, "({left} more virtual threads; --virtual shows more)\n");
+        let more = wording(Advice::MoreVirtualThreads);
+        let _ = writeln!(out, "({left} more virtual threads; {more})\n");
     }
     for t in d.vm_threads.iter().chain(&d.other_threads) {
         vm_thread(t, d, &mut out);
@@ -165,7 +169,7 @@ pub(super) fn stack(s: &Stack, out: &mut String) {
     for part in s.parts() {
         match part {
             Part::Java(f) => {
-                frame(f, out);
+                frame(&f.place, out);
                 for l in &f.locks {
                     lock(l, out);
                 }
@@ -178,18 +182,18 @@ pub(super) fn stack(s: &Stack, out: &mut String) {
                 let _ = writeln!(
                     out,
                     "\t- (native frames go on, but cannot be read: {})",
-                    clean(&end.why)
+                    clean(&end.text)
                 );
             }
         }
     }
-    if let Some(why) = &s.broken {
-        let _ = writeln!(out, "\t- (the stack goes on, but cannot be read: {why})");
+    if let Some(Broken { text }) = &s.broken {
+        let _ = writeln!(out, "\t- (the stack goes on, but cannot be read: {text})");
     }
 }
 
 /// `java_lang_Throwable::print_stack_element`.
-pub(super) fn frame(f: &Frame, out: &mut String) {
+pub(super) fn frame(f: &Place, out: &mut String) {
     let _ = write!(out, "\tat {}.{}(", f.class, f.method);
     if let Some(module) = &f.module {
         let _ = write!(out, "{module}/");
@@ -215,14 +219,18 @@ fn native(f: &NativeFrame, out: &mut String) {
         }
         _ => write!(out, "[{:#x}]", f.pc.0),
     };
-    *out += if f.trust == "exact" { "\n" } else { " (guessed)\n" };
+    *out += if f.trust == Trust::Exact { "\n" } else { " (guessed)\n" };
 }
 
 fn lock(l: &Lock, out: &mut String) {
-    let _ = match l.object {
-        Some(at) => writeln!(out, "\t- {} <{:#018x}> (a {})", l.what, at.0, l.class),
-        None if l.class.is_empty() => writeln!(out, "\t- {}", l.what),
-        None => writeln!(out, "\t- {} {}", l.what, l.class),
+    let what = l.kind.text(l.object.is_some());
+    let _ = match (l.object, &l.class) {
+        (Some(at), class) => {
+            let class = class.as_deref().unwrap_or("?");
+            writeln!(out, "\t- {what} <{:#018x}> (a {class})", at.0)
+        }
+        (None, Some(class)) => writeln!(out, "\t- {what} {class}"),
+        (None, None) => writeln!(out, "\t- {what}"),
     };
 }
 
@@ -288,7 +296,7 @@ mod tests {
 
     #[test]
     fn frames_as_hotspot_writes_them() {
-        let f = Frame {
+        let f = Place {
             class: "a.B".into(),
             method: "c".into(),
             descriptor: "()V".into(),
@@ -297,20 +305,16 @@ mod tests {
             line: Some(7),
             bci: 0,
             native: false,
-            kind: "c2",
-            trust: "exact",
-            locks: Vec::new(),
-            values: Vec::new(),
         };
-        let line = |f: &Frame| {
+        let line = |f: &Place| {
             let mut out = String::new();
             frame(f, &mut out);
             out
         };
         assert_eq!(line(&f), "\tat a.B.c(m@1/B.java:7)\n");
-        assert_eq!(line(&Frame { line: None, ..f.clone() }), "\tat a.B.c(m@1/B.java)\n");
-        let bare = Frame { file: None, module: None, ..f.clone() };
+        assert_eq!(line(&Place { line: None, ..f.clone() }), "\tat a.B.c(m@1/B.java)\n");
+        let bare = Place { file: None, module: None, ..f.clone() };
         assert_eq!(line(&bare), "\tat a.B.c(Unknown Source)\n");
-        assert_eq!(line(&Frame { native: true, ..f }), "\tat a.B.c(m@1/Native Method)\n");
+        assert_eq!(line(&Place { native: true, ..f }), "\tat a.B.c(m@1/Native Method)\n");
     }
 }
