@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of cores, HotSpot or commands beyond the words it prints.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,40 @@ pub enum Advice {
     WaitForAnswer,
     /// Show more of the virtual threads.
     MoreVirtualThreads,
+}
+
+/// Why something could not be read, and what may be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remark {
+    /// Why, for people.
+    pub text: String,
+    /// What may be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+}
+
+impl Remark {
+    /// The same about something that is named before it.
+    pub fn about(self, name: impl fmt::Display) -> Remark {
+        Remark { text: format!("{name}: {}", self.text), ..self }
+    }
+
+    /// With its advice, for people.
+    pub fn line(&self, wording: Wording) -> String {
+        with_advice(&self.text, self.advice, wording)
+    }
+}
+
+impl From<&str> for Remark {
+    fn from(text: &str) -> Remark {
+        Remark { text: text.into(), advice: None }
+    }
+}
+
+impl From<String> for Remark {
+    fn from(text: String) -> Remark {
+        Remark { text, advice: None }
+    }
 }
 
 /// Puts advice into words.

@@ -106,7 +106,7 @@ impl Args {
             let holds =
                 |nid: u32| diagnosis.holders.iter().any(|h| u32::try_from(h.inner) == Ok(nid));
             let held = dump.threads.iter().filter(|t| holds(t.nid));
-            Ok(held.map(|t| thread_text(t, &dump)).collect())
+            Ok(held.map(|t| thread_text(t, &dump, advice::words)).collect())
         })
     }
 }

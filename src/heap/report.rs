@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::address::hex;
+use crate::error::{Advice, Wording, with_advice};
 use crate::hotspot::gc::Space;
 
 /// Damage entries that are kept one by one; all are counted.
@@ -57,6 +58,16 @@ pub struct Unread {
     pub part: Part,
     /// What and where it is, for people.
     pub text: String,
+    /// What may be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+}
+
+impl Unread {
+    /// With its advice, for people.
+    pub fn line(&self, wording: Wording) -> String {
+        with_advice(&self.text, self.advice, wording)
+    }
 }
 
 /// Parts of what a core tells beside its objects.
@@ -83,7 +94,7 @@ pub enum Part {
 impl Part {
     /// Something of this part that could not be read.
     pub fn unread(self, text: impl Into<String>) -> Unread {
-        Unread { part: self, text: text.into() }
+        Unread { part: self, text: text.into(), advice: None }
     }
 
     /// The same of several.

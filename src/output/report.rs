@@ -384,7 +384,7 @@ impl Gaps {
             list("where:".into(), first_lines(lines, self.damaged_stretches));
         }
         if !self.metadata.is_empty() {
-            let lines = self.metadata.iter().map(|u| u.text.clone());
+            let lines = self.metadata.iter().map(|u| u.line(wording));
             let head = "metadata that is not readable:".into();
             list(head, first_lines(lines, self.metadata.len() as u64));
         }

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use super::frames::{FrameReader, Owner};
 use super::{
-    Address, Broken, Carried, JniHandles, NativeEnd, NativeFrame, Object, Stack, Style, Thread,
-    ThreadDump, VirtualThread, VmThread, Waiter,
+    Address, Carried, JniHandles, NativeEnd, NativeFrame, Object, Stack, Style, Thread, ThreadDump,
+    VirtualThread, VmThread, Waiter,
 };
 use crate::corefile::CoreFile;
-use crate::error::Result;
+use crate::error::{Remark, Result};
 use crate::heap::{Heap, Object as HeapObject, Visitor, WalkReport, walk};
 use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, NativeRun, Trust, Walker};
@@ -141,7 +141,7 @@ fn thread(
 ) -> Thread {
     let (vm, t) = (reader.walker.vm, owner.thread);
     let sp = reader.walker.last_sp(t, &frames);
-    let broken = frames.broken.clone().map(|text| Broken { text });
+    let broken = frames.broken.clone().map(Remark::from);
     let mut own = frames.clone();
     own.broken = None;
     // What the continuation called is the virtual thread's.
@@ -196,8 +196,7 @@ fn stack(
         let above = &stack.frames[..run.before.min(stack.frames.len())];
         above.iter().filter(wanted).count()
     };
-    let mut out =
-        Stack { frames, broken: stack.broken.map(|text| Broken { text }), ..Stack::default() };
+    let mut out = Stack { frames, broken: stack.broken.map(Remark::from), ..Stack::default() };
     for run in runs {
         add_native(&mut out, before(run), run);
     }
@@ -236,7 +235,7 @@ fn add_native(stack: &mut Stack, before: usize, run: &NativeRun) {
         trust: if f.guessed { Trust::Guessed } else { Trust::Exact },
     }));
     let why = run.broken.clone();
-    stack.native_broken.extend(why.map(|text| NativeEnd { before, text }));
+    stack.native_broken.extend(why.map(|why| NativeEnd { before, why }));
 }
 
 /// The stack of a thread that runs no Java.

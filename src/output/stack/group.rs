@@ -7,7 +7,8 @@ use std::rc::Rc;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::{Broken, Place, Role, Stack, ThreadDump, text};
+use super::{Place, Role, Stack, ThreadDump, text};
+use crate::error::Remark;
 
 /// Threads of one stack.
 #[derive(Debug, Serialize)]
@@ -23,7 +24,7 @@ pub struct Group<'d> {
     pub frames: Vec<&'d Place>,
     /// Why the walk ended before the bottom.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub broken: Option<&'d Broken>,
+    pub broken: Option<&'d Remark>,
 }
 
 /// A role as JSON has it: what the threads are, and of Java threads their state.
@@ -100,7 +101,7 @@ pub fn group_text(vm: &str, groups: &[Group]) -> String {
         for f in &g.frames {
             text::frame(f, &mut out);
         }
-        if let Some(Broken { text }) = g.broken {
+        if let Some(Remark { text, .. }) = g.broken {
             let _ = writeln!(out, "\t- (the stack goes on, but cannot be read: {text})");
         }
         out.push('\n');

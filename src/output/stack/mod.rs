@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::readers::{Facts, Reader, Source};
 pub use crate::address::Address;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remark, Result};
 use crate::heap::{self, Unread};
 use crate::hotspot::frames::{FrameKind, Trust};
 use crate::hotspot::thread_notes::CpuTime;
@@ -180,20 +180,13 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// Why the walk ended before the bottom.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub broken: Option<Broken>,
+    pub broken: Option<Remark>,
     /// The native frames, where they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub native: Vec<NativeFrame>,
     /// Where native frames end early.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub native_broken: Vec<NativeEnd>,
-}
-
-/// A walk that ended before the bottom of a stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Broken {
-    /// Why, for people.
-    pub text: String,
 }
 
 /// A native frame.
@@ -224,8 +217,9 @@ pub struct NativeFrame {
 pub struct NativeEnd {
     /// How many of the Java frames are above.
     pub before: usize,
-    /// Why, for people.
-    pub text: String,
+    /// Why.
+    #[serde(flatten)]
+    pub why: Remark,
 }
 
 /// A part of a stack.
@@ -431,14 +425,17 @@ impl ThreadDump {
         let others = self.vm_threads.iter().chain(&self.other_threads);
         let others = others.filter_map(|t| Some((&t.name, t.stack.as_ref()?)));
         let of = |(name, stack): (&String, &Stack)| {
-            let java = stack.broken.as_ref();
-            let java = java.map(|b| format!("the stack of \"{name}\" ends early: {}", b.text));
-            let native = stack
-                .native_broken
-                .iter()
-                .map(|end| format!("the native frames of \"{name}\" end early: {}", end.text));
-            java.into_iter().chain(native).collect::<Vec<_>>()
+            let unread = |what: &str, why: &Remark| Unread {
+                advice: why.advice,
+                ..heap::Part::Stacks.unread(format!("{what} of \"{name}\" {}", why.text))
+            };
+            let java = stack.broken.iter();
+            let java = java.map(|b| unread("the stack", &b.clone().about("ends early")));
+            let native = stack.native_broken.iter();
+            let native =
+                native.map(|n| unread("the native frames", &n.why.clone().about("end early")));
+            java.chain(native).collect::<Vec<_>>()
         };
-        heap::Part::Stacks.all(java.chain(unmounted).chain(others).flat_map(of)).collect()
+        java.chain(unmounted).chain(others).flat_map(of).collect()
     }
 }

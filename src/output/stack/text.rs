@@ -4,10 +4,9 @@ use std::fmt::Write;
 use std::io;
 
 use super::{
-    Broken, JniHandles, Lock, NativeFrame, Part, Place, Stack, Thread, ThreadDump, VirtualThread,
-    VmThread,
+    JniHandles, Lock, NativeFrame, Part, Place, Stack, Thread, ThreadDump, VirtualThread, VmThread,
 };
-use crate::error::{Advice, Wording};
+use crate::error::{Advice, Remark, Wording};
 use crate::hotspot::frames::Trust;
 use crate::output::report::{clean, utc};
 
@@ -26,11 +25,11 @@ pub fn text(d: &ThreadDump, wording: Wording, to: &mut dyn io::Write) -> io::Res
     let _ = writeln!(out, "Full thread dump {}:\n", d.vm);
     list(d, &mut out);
     for t in &d.threads {
-        thread(t, d, &mut out);
+        thread(t, d, wording, &mut out);
         flush(&mut out)?;
     }
     for t in &d.virtual_threads {
-        virtual_thread(t, &mut out);
+        virtual_thread(t, wording, &mut out);
         flush(&mut out)?;
     }
     let left = d.virtual_thread_count - d.virtual_threads.len() as u64;
@@ -39,7 +38,7 @@ pub fn text(d: &ThreadDump, wording: Wording, to: &mut dyn io::Write) -> io::Res
         let _ = writeln!(out, "({left} more virtual threads; {more})\n");
     }
     for t in d.vm_threads.iter().chain(&d.other_threads) {
-        vm_thread(t, d, &mut out);
+        vm_thread(t, d, wording, &mut out);
         flush(&mut out)?;
     }
     match d.jni_handles {
@@ -51,7 +50,7 @@ pub fn text(d: &ThreadDump, wording: Wording, to: &mut dyn io::Write) -> io::Res
         }
         None => {}
     }
-    deadlocks(d, &mut out);
+    deadlocks(d, wording, &mut out);
     flush(&mut out)
 }
 
@@ -74,13 +73,13 @@ fn list(d: &ThreadDump, out: &mut String) {
 }
 
 /// The paragraph of one thread.
-pub fn thread_text(t: &Thread, d: &ThreadDump) -> String {
+pub fn thread_text(t: &Thread, d: &ThreadDump, wording: Wording) -> String {
     let mut out = String::new();
-    thread(t, d, &mut out);
+    thread(t, d, wording, &mut out);
     out
 }
 
-fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
+fn thread(t: &Thread, d: &ThreadDump, wording: Wording, out: &mut String) {
     let _ = write!(out, "\"{}\" ", t.name);
     if let Some(number) = t.number {
         let _ = write!(out, "#{number} ");
@@ -116,11 +115,11 @@ fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
     } else if let Some(state) = t.state {
         let _ = writeln!(out, "   java.lang.Thread.State: {state}");
     }
-    stack(&t.stack, out);
+    stack(&t.stack, wording, out);
     if let Some(c) = &t.carries {
         let number = c.number.map_or("?".into(), |n| n.to_string());
         let _ = writeln!(out, "   Mounted virtual thread #{number}");
-        stack(&c.stack, out);
+        stack(&c.stack, wording, out);
     }
     out.push('\n');
     if let Some(all) = &t.synchronizers {
@@ -133,14 +132,14 @@ fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
 }
 
 /// HotSpot's dumps leave these out. The form is that of `Thread.dump_to_file`.
-fn virtual_thread(t: &VirtualThread, out: &mut String) {
+fn virtual_thread(t: &VirtualThread, wording: Wording, out: &mut String) {
     let number = t.number.map_or("?".into(), |n| n.to_string());
     let _ = writeln!(out, "\"{}\" #{number} virtual", t.name);
-    stack(&t.stack, out);
+    stack(&t.stack, wording, out);
     out.push('\n');
 }
 
-fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
+fn vm_thread(t: &VmThread, d: &ThreadDump, wording: Wording, out: &mut String) {
     let _ = write!(out, "\"{}\" ", t.name);
     if let Some(priority) = t.os_priority {
         let _ = write!(out, "os_prio={priority} ");
@@ -155,7 +154,7 @@ fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
     let state = t.os_state.map_or(String::new(), |s| format!("{s}{spaces}"));
     let _ = writeln!(out, "nid={} {state}", nid(t.nid, d));
     if let Some(s) = &t.stack {
-        stack(s, out);
+        stack(s, wording, out);
     }
     out.push('\n');
 }
@@ -165,7 +164,7 @@ fn nid(tid: u32, d: &ThreadDump) -> String {
 }
 
 /// A stack's lines.
-pub(super) fn stack(s: &Stack, out: &mut String) {
+pub(super) fn stack(s: &Stack, wording: Wording, out: &mut String) {
     for part in s.parts() {
         match part {
             Part::Java(f) => {
@@ -182,12 +181,12 @@ pub(super) fn stack(s: &Stack, out: &mut String) {
                 let _ = writeln!(
                     out,
                     "\t- (native frames go on, but cannot be read: {})",
-                    clean(&end.text)
+                    clean(&end.why.line(wording))
                 );
             }
         }
     }
-    if let Some(Broken { text }) = &s.broken {
+    if let Some(Remark { text, .. }) = &s.broken {
         let _ = writeln!(out, "\t- (the stack goes on, but cannot be read: {text})");
     }
 }
@@ -235,7 +234,7 @@ fn lock(l: &Lock, out: &mut String) {
 }
 
 /// `DeadlockCycle::print_on_with`.
-fn deadlocks(d: &ThreadDump, out: &mut String) {
+fn deadlocks(d: &ThreadDump, wording: Wording, out: &mut String) {
     for cycle in &d.deadlocks {
         *out += "\nFound one Java-level deadlock:\n=============================\n";
         for (i, w) in cycle.iter().enumerate() {
@@ -261,7 +260,7 @@ fn deadlocks(d: &ThreadDump, out: &mut String) {
         for w in cycle {
             let _ = writeln!(out, "\"{}\":", w.name);
             if let Some(t) = d.threads.get(w.thread) {
-                stack(&t.stack, out);
+                stack(&t.stack, wording, out);
             }
         }
     }
