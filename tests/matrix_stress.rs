@@ -14,10 +14,11 @@ mod table;
 #[path = "matrix/told.rs"]
 mod told;
 
+use crate::support::child::Command;
 use std::env::var_os;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 use support::stress::{SMALL, Stress, capture};
 use support::{Scratch, jdks, rjcore, tool};

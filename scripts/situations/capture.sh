@@ -38,6 +38,33 @@ for gc in Serial Parallel G1; do
 done
 situation 1 "huge pages (hugetlbfs), Serial: a fork that is asked for is refused, whole or told" huge Serial fork
 situation 1 "huge pages (hugetlbfs), G1: stop and copy" huge G1 stop
+squeezed() { # until 50 MB are in swap
+    local mb
+    for mb in 240 160 100; do echo $((mb << 20)) > "$group/$limit_file"; done
+    [ "$(awk 'NR > 1 { n += $4 } END { print n + 0 }' /proc/swaps)" -ge 50000 ]
+}
+swapped() { # COLLECTOR: most of its memory is in swap before each capture
+    fallocate -l 512M swap && chmod 600 swap && mkswap swap > /dev/null || cannot "no file of 512 MB for swap"
+    undo swapoff "$S/swap"
+    swapon swap || cannot "the machine takes no swap file"
+    memory_group
+    before=(sh -c 'echo $$ > "$0/cgroup.procs" && exec "$@"' "$group")
+    jvm 17 "-XX:+Use${1}GC" -Xms200m -Xmx200m -XX:+AlwaysPreTouch Situation one-array 24000000
+    before=()
+    local method
+    for method in fork precopy stop; do
+        until_true 20 squeezed || cannot "the kernel swaps nothing out"
+        echo $((2048 << 20)) > "$group/$limit_file"
+        rj capture --overwrite --snapshot $method "$pid" -o core
+        code 0
+        rj histo --json core
+        code 0
+        [ "$(bytes_of '[I')" -ge 96000000 ] || fail "by $method $(bytes_of '[I') bytes of int[]" "96,000,000"
+    done
+}
+for gc in Serial Z; do
+    situation 1 "memory that is in swap, $gc: fork, precopy and stop have all of it" swapped $gc
+done
 
 # --- 19: killed by the cgroup's limit
 tight() { # sets pid: a JVM that has 130 MB, writes to 96 of them all the time, and may have 75 MB more
@@ -61,6 +88,24 @@ survives_the_limit() {
     done
 }
 situation 19 "the cgroup has room for no copy: auto ends well all the same" survives_the_limit
+# The JVM writes to 400 MB as fast as it can, and may have 280 MB more: a fork is begun, and must be given up in time.
+given_up_in_time() {
+    memory_group
+    before=(sh -c 'echo $$ > "$0/cgroup.procs" && exec "$@"' "$group")
+    jvm 17 -XX:+UseSerialGC -Xms460m -Xmx460m -XX:NewSize=8m -XX:MaxNewSize=8m Situation arrays 400 262144
+    before=()
+    local rss i
+    rss=$(awk '/VmRSS/ { print $2 }' "/proc/$pid/status")
+    echo $((rss * 1024 + 280 * 1048576)) > "$group/$limit_file" || cannot "the group's limit cannot be set"
+    for i in 1 2 3; do
+        rj capture --overwrite --json "$pid" -o core
+        code 0
+        rj histo --json core
+        [ "$(bytes_of '[I')" -ge $((400 * 1048576)) ] || fail "$(bytes_of '[I') bytes of int[]" "419,430,400"
+    done
+    limit 10 "$java17/jcmd" "$pid" VM.version > /dev/null || fail "a JVM that answers no more" "one that runs on"
+}
+situation 19 "the cgroup has room for a part of the copy: no snapshot costs the JVM its life" given_up_in_time
 keeps_the_older() {
     tight 8
     head -c 65536 /dev/urandom > core
@@ -70,14 +115,15 @@ keeps_the_older() {
     if [ "$rc" = 0 ]; then
         rj check core
         code 0
-    elif [ "$(sha256sum core)" != "$was" ]; then
+    elif [ "$(sha256sum core)" != "$was" ]; then # refused, or given up
         fail "the older file replaced by a capture that exits $rc" "the older file, untouched"
     fi
+    [ -e "/proc/$pid/stat" ] && [[ $(cut -d ' ' -f 3 "/proc/$pid/stat") != Z ]] || fail "a JVM that is gone" "one that runs on"
     local left
     left=$(find . -name '.core*' -o -name '*.part')
     [ -z "$left" ] || fail "left behind: $left" "nothing"
 }
-situation 19 "a fork that is killed by the limit replaces no older core, --overwrite or not" keeps_the_older
+situation 19 "a fork for which there is no room replaces no older core, --overwrite or not, and ends no JVM" keeps_the_older
 
 # --- 20: deleted files that are mapped read-only
 # small_fork MB WHAT: a capture of $pid is by a fork, and smaller than that

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::freeze::Frozen;
 use super::image::Image;
-use super::maps::{self, Kind, Mapping};
 use super::pages::Run;
 use super::plan::{Holder, Saved, saved};
-use super::process::Thread;
-use super::ranges::{Ranges, minus, union};
 use super::shared::{Object, follow, objects};
-use super::sys;
 use super::target::{Failure, Snapshot, Target};
 use super::track::Tracker;
+use crate::format::ranges::{Ranges, minus, union};
+use crate::process::facts::Thread;
+use crate::process::maps::{self, Kind, Mapping};
+use crate::process::sys;
 
 /// Rounds end once this little was written to meanwhile.
 const LITTLE: u64 = 4 << 20;

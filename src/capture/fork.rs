@@ -11,13 +11,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::freeze::{Frozen, Patience, tasks};
 use super::inject::{Injector, suspend_filter};
-use super::maps::{self, Kind, Mapping};
 use super::pages::{PageMap, Run};
-use super::process::is_ending;
-use super::ranges::{Ranges, minus, union};
-use super::sys;
+use super::watch::{Least, Watch};
 use super::x86_64::{ORPHAN_EXIT, nr};
 use crate::error::Result;
+use crate::format::ranges::{Ranges, minus, union};
+use crate::process::facts::is_ending;
+use crate::process::maps::{self, Kind, Mapping};
+use crate::process::sys;
 
 /// CLOSE_RANGE_UNSHARE: close in a descriptor table of its own.
 const UNSHARE: u64 = 2;
@@ -43,6 +44,8 @@ pub struct Child {
     pub pages: PageMap,
     /// The pages of its own that it held when it was made, by mapping.
     held: Vec<(Mapping, Ranges)>,
+    /// Ends it when memory gets short. `None` while it is being ended: its id may be another's.
+    watch: Option<Watch>,
 }
 
 /// Mappings of a child by the flags of proc_pid_smaps(5): their first addresses.
@@ -61,9 +64,15 @@ pub const POOL: &str = "its memory lies in huge pages of the pool (hugetlbfs, \
 
 impl Child {
     /// Takes over a child that [`super::inject::Borrowed::fork`] made. From here on it dies with
-    /// us; it gives up all descriptors.
-    pub fn adopt(parent: i32, (pid, inner): (i32, i32), injector: &Injector) -> io::Result<Child> {
-        let opened = || -> io::Result<(File, PageMap)> {
+    /// us, and ends when less than half of `least` is free; it gives up all descriptors.
+    pub fn adopt(
+        parent: i32,
+        (pid, inner): (i32, i32),
+        injector: &Injector,
+        least: Least,
+    ) -> io::Result<Child> {
+        let opened = || -> io::Result<(File, PageMap, Watch)> {
+            let watch = Watch::start(parent, pid, least)?;
             sys::wait(pid, true)?;
             // Marked first: if we die in between, its end must still be seen as a snapshot's.
             let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), EXPENDABLE);
@@ -72,11 +81,12 @@ impl Child {
             // only if the target ends would they stay open for as long as it lives. Kernels
             // before 5.9 do not know the call.
             injector.call_in_child(pid, nr::CLOSE_RANGE, &[0, u64::from(u32::MAX), UNSHARE])?;
-            Ok((File::open(format!("/proc/{pid}/mem"))?, PageMap::open(pid)?))
+            Ok((File::open(format!("/proc/{pid}/mem"))?, PageMap::open(pid)?, watch))
         };
         match opened() {
-            Ok((memory, pages)) => {
-                Ok(Child { parent, pid, inner, memory, pages, held: Vec::new() })
+            Ok((memory, pages, watch)) => {
+                let (held, watch) = (Vec::new(), Some(watch));
+                Ok(Child { parent, pid, inner, memory, pages, held, watch })
             }
             Err(e) => {
                 end(pid);
@@ -125,14 +135,22 @@ impl Child {
         Ok(out)
     }
 
-    /// Whether it was killed: what is read of it from then on counts for nothing.
-    pub fn is_ending(&self) -> bool {
-        is_ending(self.pid)
+    /// Why it ended, if it did: what is read of it from then on counts for nothing.
+    pub fn ended(&self) -> Option<String> {
+        if !is_ending(self.pid) {
+            return None;
+        }
+        let short = self.watch.as_ref().and_then(Watch::short);
+        Some(match short {
+            Some(what) => format!("the snapshot was given up: {what}"),
+            None => "the snapshot was killed before its memory was read".into(),
+        })
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
+        self.watch = None;
         end(self.pid);
         reap(self.parent, &[self.inner]);
     }
@@ -194,7 +212,7 @@ fn left_over(parent: i32) -> Vec<i32> {
             s.state == 'Z' && s.exit_signal == Some(0) && (mark.trim() == EXPENDABLE || orphan)
         })
     };
-    let inner = |pid: i32| Some(super::process::Facts::read(pid).ok()?.inner);
+    let inner = |pid: i32| Some(crate::process::facts::Facts::read(pid).ok()?.inner);
     children.filter(snapshot).filter_map(inner).collect()
 }
 

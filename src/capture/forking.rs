@@ -9,12 +9,13 @@ use super::fork::{Child, POOL};
 use super::huge;
 use super::image::Image;
 use super::inject::Injector;
-use super::maps::{self, Kind, Mapping};
 use super::plan::{self, Saved};
-use super::ranges::Ranges;
 use super::shared::{self, objects};
 use super::target::{Failure, Snapshot, Target};
+use super::watch::Least;
 use super::writer::Failed;
+use crate::format::ranges::Ranges;
+use crate::process::maps::{self, Kind, Mapping};
 
 /// What a fork takes for each KB of page tables, in microseconds: as measured on a virtual
 /// machine; hardware alone is quicker.
@@ -26,7 +27,8 @@ impl Target<'_> {
         Duration::from_micros(self.facts.status.vmpte.unwrap_or(0) * FORK_US)
     }
 
-    pub(super) fn fork(&self) -> Result<Snapshot, Failure> {
+    /// A snapshot by a fork, which is given up when less than half of `least` is free.
+    pub(super) fn fork(&self, least: Least) -> Result<Snapshot, Failure> {
         self.fork_can_hold()?;
         let injector = Injector::new(self.pid, &self.maps).map_err(Failure::Refused)?;
         let mut objects = objects(self.pid, &self.maps);
@@ -63,11 +65,11 @@ impl Target<'_> {
         let pause = frozen.release();
         let child = forked.map_err(|e| Failure::Refused(format!("the fork failed: {e}")))?;
         let died = |e: io::Error| Failure::Refused(format!("its snapshot was lost: {e}"));
-        let mut child = Child::adopt(self.pid, child, &injector).map_err(died)?;
+        let mut child = Child::adopt(self.pid, child, &injector, least).map_err(died)?;
         back.map_err(|e| self.error(&format!("a borrowed thread was lost: {e}")))?;
         let maps = maps::read(child.pid).map_err(died)?;
-        if child.is_ending() {
-            return Err(died(io::Error::other("a memory limit of its cgroup, perhaps")));
+        if let Some(why) = child.ended() {
+            return Err(Failure::Refused(why));
         }
         self.same_program(&maps)?;
         if let Some(m) = child.lacks(&self.maps, &maps) {

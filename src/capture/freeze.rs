@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{getpriority_process, setpriority_process};
 
-use super::process::ids;
-use super::refusal;
-use super::sys::{self, Status};
 use crate::error::{Advice, Error, Result};
+use crate::process::facts::ids;
+use crate::process::refusal;
+use crate::process::sys::{self, Status};
 
 /// How often threads in uninterruptible sleep are looked at before the stop.
 const LOOK: Duration = Duration::from_millis(5);

@@ -8,11 +8,11 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use serde::Serialize;
 
-use super::maps::{Kind, Mapping};
 use super::pages::PageMap;
-use super::process::is_ending;
-use super::ranges::{Ranges, minus, union};
-use super::sys;
+use crate::format::ranges::{Ranges, minus, union};
+use crate::process::facts::is_ending;
+use crate::process::maps::{Kind, Mapping};
+use crate::process::sys;
 
 /// Size of a huge page on x86-64, and on aarch64 with pages of 4 KB.
 const HUGE: u64 = 2 << 20;

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::{Advice, MmapMut, MmapOptions};
 
-use super::maps::PAGE;
-use super::ranges::Ranges;
+use crate::format::ranges::Ranges;
+use crate::process::maps::PAGE;
 
 /// What one read is given: it stays in the CPU's cache.
 pub const PIECE: u64 = 1 << 20;

@@ -9,9 +9,9 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::freeze::{Stopped, is_dead};
-use super::maps::Mapping;
-use super::sys::{self, Status};
 use super::x86_64::{MAX_XSTATE, RESTORER, Regs, Rescue, SYSCALL_RET, nr};
+use crate::process::maps::Mapping;
+use crate::process::sys::{self, Status};
 
 /// A libc is smaller than this; of larger mappings only the start is searched.
 const SEARCHED: u64 = 32 << 20;

@@ -3,50 +3,43 @@
 //! Knows Linux: threads, memory maps, page tables, ELF notes. Knows nothing of Java beyond the
 //! names of the files that a reader of the core needs.
 
-pub mod cgroup;
 mod copy;
-pub mod elf;
 mod fork;
 mod forking;
 mod freeze;
 pub mod huge;
 mod image;
 mod inject;
-pub mod maps;
-pub mod notes;
+mod notes;
 mod pages;
 mod plan;
-pub mod process;
-pub mod ranges;
-pub mod refusal;
-pub mod room;
 mod shared;
-pub(crate) mod sys;
 mod target;
 mod track;
+mod watch;
 mod writer;
 mod x86_64;
 
-use std::io;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use crate::error::{Advice, Error, Result};
-use maps::Mapping;
-use notes::{Origin, ThreadName, ThreadState};
+use crate::format::notes::{Origin, ThreadName};
+use crate::format::out::CoreOut;
+use crate::process::maps::Mapping;
+use crate::process::peek::Probe;
+use crate::process::room::Room;
+use fork::Child;
+use notes::ThreadState;
 use plan::SharedPlan;
-use room::Room;
 use shared::Object;
 use target::{Failure, SMALL_SHARED, Snapshot, Target};
-pub use writer::CoreOut;
+use watch::Least;
 
-/// A fork is refused where less than this part of the process's memory is free for the copies
-/// of pages that it writes to meanwhile.
-const FORK_ROOM: u64 = 10;
-/// And at least so much must be free.
-const LEAST_ROOM: u64 = 64 << 20;
+/// What must be free, on the machine and for rjcore, beside a copy of the process's memory.
+const BESIDE_COPY: u64 = 64 << 20;
 
 /// How the snapshot is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,16 +62,6 @@ impl Method {
             Method::Stop => "stop",
         }
     }
-}
-
-/// Reads memory of the process; fewer bytes than asked for is an error.
-pub type Peek<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
-
-/// What knows where the process keeps whether it moves its objects about just now: a core of such
-/// a moment is of less use.
-pub trait Probe: Sync {
-    /// Whether it does; `None` if that cannot be told.
-    fn is_collecting(&self, read: Peek<'_>) -> Option<bool>;
 }
 
 /// What the caller wants.
@@ -247,7 +230,7 @@ fn attempt(
     let room = Room::read(pid);
     let anonymous = target.facts.status.rssanon.unwrap_or(0) << 10;
     let shared = target.facts.status.rssshmem.unwrap_or(0) << 10;
-    if room.for_copy() < (anonymous + shared).saturating_add(LEAST_ROOM) {
+    if room.for_copy() < (anonymous + shared).saturating_add(BESIDE_COPY) {
         target.staging = Some(options.directory);
     }
     let target = target;
@@ -275,45 +258,24 @@ impl Target<'_> {
         refused: &mut Vec<Refused>,
     ) -> Result<(Method, String, Snapshot)> {
         let shared = self.shared_bytes();
-        let needed = match room.all_die {
-            // Its end would be that of the process: room for all that it may write to.
-            true => anonymous.max(LEAST_ROOM),
-            false => (anonymous / FORK_ROOM).max(LEAST_ROOM),
-        };
-        let fork_room = match room {
-            r if r.target < needed => Some(format!(
-                "its cgroup has {} MB left, to which copies of the pages that it writes to would \
-                 be charged",
-                r.target >> 20
-            )),
-            r if r.machine < needed => {
-                Some(format!("the machine has {} MB of memory left", r.machine >> 20))
-            }
-            _ => None,
-        };
+        let least = Least::for_fork(anonymous, room.all_die);
         let fork_why = "a fork stops it for the copy of its page tables only";
         let precopy_why = "copied while it ran, and again what it wrote to meanwhile";
         let stop_why = "copied while it stood still";
-        let mut note = |code, text| {
-            if refused.is_empty() {
-                refused.push(Refused { method: Method::Fork, code, text });
-            }
-        };
         let order: Vec<(Method, String)> = match self.options.method {
             Some(method) => vec![(method, "as asked for".into())],
             None if shared > SMALL_SHARED => {
                 let heap =
                     format!("{} MB of shared memory are not isolated by a fork", shared >> 20);
-                note(WhyNot::SharedMemory, heap.clone());
+                if refused.is_empty() {
+                    let text = heap.clone();
+                    let code = WhyNot::SharedMemory;
+                    refused.push(Refused { method: Method::Fork, code, text });
+                }
                 vec![
                     (Method::Precopy, format!("{heap}; {precopy_why}")),
                     (Method::Stop, format!("{heap}; {stop_why}")),
                 ]
-            }
-            None if fork_room.is_some() => {
-                let why = fork_room.unwrap_or_default();
-                note(WhyNot::NoRoom, why);
-                vec![(Method::Precopy, precopy_why.into()), (Method::Stop, stop_why.into())]
             }
             None => vec![
                 (Method::Fork, fork_why.into()),
@@ -327,7 +289,15 @@ impl Target<'_> {
         for (method, reason) in order.into_iter().filter(|o| !earlier.contains(&o.0)) {
             self.check()?;
             let result = match method {
-                Method::Fork => self.fork(),
+                // Also where it was asked for: it may cost the process its life.
+                Method::Fork => match least.missing(room) {
+                    Some(short) => {
+                        let text = short.to_string();
+                        refused.push(Refused { method, code: WhyNot::NoRoom, text });
+                        continue;
+                    }
+                    None => self.fork(least),
+                },
                 Method::Precopy => copy::precopy(self),
                 Method::Stop => copy::stop(self),
             };
@@ -386,7 +356,7 @@ impl Target<'_> {
         };
         let pages = writer::Pages {
             read: &source,
-            is_alive: &|| child.as_ref().is_none_or(|c| !c.is_ending()),
+            ended: &|| child.as_ref().and_then(Child::ended),
             lost: &|| child.as_ref().map_or(Ok(Vec::new()), |c| self.lost_by(c)),
         };
         let written = writer::write(out, &layout, &notes, &bad, &pages, &how);

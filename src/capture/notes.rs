@@ -1,27 +1,14 @@
 //! The notes of a core: threads with their registers, the process, its mapped files.
 //!
-//! Knows the kernel's structures (linux/elfcore.h, fs/binfmt_elf.c), in the kernel's order; and
-//! one note of rjcore's own, for what the kernel has no note for.
+//! Knows the kernel's structures (linux/elfcore.h, fs/binfmt_elf.c), in the kernel's order.
 
-use serde::{Deserialize, Serialize};
+use crate::format::notes::{
+    NT_AUXV, NT_FILE, NT_FPREGSET, NT_ORIGIN, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, NT_X86_XSTATE,
+    OWNER, Origin, files, note,
+};
+use crate::process::facts::{Facts, Thread};
+use crate::process::maps::{Mapping, PAGE};
 
-use super::maps::{Mapping, PAGE};
-use super::process::{Facts, Thread};
-
-const NT_PRSTATUS: u32 = 1;
-const NT_FPREGSET: u32 = 2;
-const NT_PRPSINFO: u32 = 3;
-const NT_AUXV: u32 = 6;
-const NT_X86_XSTATE: u32 = 0x202;
-const NT_SIGINFO: u32 = 0x5349_4749;
-const NT_FILE: u32 = 0x4649_4c45;
-/// Owner of the note that only rjcore reads.
-pub const OWNER: &str = "rjcore";
-/// Type of that note; its text is [`Origin`] as JSON. "rj" and a number: readers that look at the
-/// type alone, whatever the owner, know none like it.
-pub const NT_ORIGIN: u32 = 0x726a_0001;
-/// Its type in cores of rjcore 0.1 and before, which others take for NT_PRSTATUS.
-pub const NT_ORIGIN_OLD: u32 = 1;
 /// USER_HZ, the unit of times in /proc, on all CPUs that rjcore knows.
 const TICKS: u64 = 100;
 
@@ -38,30 +25,6 @@ pub struct ThreadState {
     pub extended: Vec<u8>,
     /// The signal that it had in hand, with its siginfo_t.
     pub signal: Option<(i32, [u8; 128])>,
-}
-
-/// How a core came about: what rjcore writes of itself into it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// The rjcore that wrote it.
-    pub version: String,
-    /// ms since 1970 when the process stood still.
-    pub captured_ms: u64,
-    /// `fork`, `precopy` or `stop`.
-    pub method: String,
-    /// The process's id where rjcore ran, which in a container is not its own.
-    pub pid: i32,
-    /// The threads by the id in their NT_PRSTATUS.
-    pub threads: Vec<ThreadName>,
-}
-
-/// The kernel's name of a thread, at most 15 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ThreadName {
-    /// As in its NT_PRSTATUS.
-    pub tid: i32,
-    /// The name.
-    pub name: String,
 }
 
 /// All notes, as the content of one PT_NOTE aligned to 4.
@@ -84,7 +47,7 @@ pub fn notes(
         }
         if i == 0 {
             note(&mut out, "CORE", NT_AUXV, &process.auxv);
-            note(&mut out, "CORE", NT_FILE, &files(maps));
+            note(&mut out, "CORE", NT_FILE, &mapped(maps));
             let text = serde_json::to_vec(origin).unwrap_or_default();
             note(&mut out, OWNER, NT_ORIGIN, &text);
         }
@@ -96,17 +59,6 @@ pub fn notes(
         }
     }
     out
-}
-
-fn note(out: &mut Vec<u8>, owner: &str, kind: u32, content: &[u8]) {
-    out.extend((owner.len() as u32 + 1).to_le_bytes());
-    out.extend((content.len() as u32).to_le_bytes());
-    out.extend(kind.to_le_bytes());
-    out.extend(owner.as_bytes());
-    out.push(0);
-    out.resize(out.len().next_multiple_of(4), 0);
-    out.extend(content);
-    out.resize(out.len().next_multiple_of(4), 0);
 }
 
 /// A structure written field by field.
@@ -167,12 +119,8 @@ fn prpsinfo(process: &Facts) -> Vec<u8> {
     f.0
 }
 
-/// NT_FILE, `fill_files_note`: count, page size, (start, end, offset in pages) each, the paths.
-fn files(maps: &[Mapping]) -> Vec<u8> {
-    let files = || maps.iter().filter(|m| m.has_file());
-    let mut f = Fields::default();
-    f.u64s(&[files().count() as u64, PAGE]);
-    files().for_each(|m| f.u64s(&[m.start, m.end, m.offset / PAGE]));
-    files().for_each(|m| f.text(&m.name, m.name.len() + 1));
-    f.0
+/// NT_FILE: what the kernel would list, by pages.
+fn mapped(maps: &[Mapping]) -> Vec<u8> {
+    let listed = maps.iter().filter(|m| m.has_file());
+    files(PAGE, listed.map(|m| (m.start, m.end, m.offset, &m.name[..])))
 }

@@ -8,8 +8,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use super::maps::{Kind, Mapping, PAGE};
-use super::sys::{self, PageRegion, ScanArg, page};
+use crate::process::maps::{Kind, Mapping, PAGE};
+use crate::process::sys::{self, PageRegion, ScanArg, page};
 
 /// A run of pages of one sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

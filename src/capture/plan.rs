@@ -2,10 +2,10 @@
 //!
 //! Knows kinds of mappings and the layout of the file; knows nothing of how pages are read.
 
-use super::elf::{EM_AARCH64, EM_X86_64, Load, Need, front, front_len};
-use super::maps::{Kind, Mapping, PAGE, is_libjvm};
 use super::pages::Run;
-use super::ranges::{Ranges, fewer, union};
+use crate::format::front::{EM_AARCH64, EM_X86_64, Load, Need, front, front_len};
+use crate::format::ranges::{Ranges, fewer, union};
+use crate::process::maps::{Kind, Mapping, PAGE, is_libjvm};
 
 /// A private mapping of a file of which some pages were changed is saved whole, as the kernel
 /// does, up to this size; of a larger one only the changed pages are.
@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     fn mapping(line: &str) -> Mapping {
-        super::super::maps::parse(line.as_bytes()).expect("a mapping")
+        crate::process::maps::parse(line.as_bytes()).expect("a mapping")
     }
 
     fn run(start: u64, end: u64, file: bool) -> Run {

@@ -12,10 +12,10 @@ use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use super::image::{Image, Read};
-use super::maps::{Kind, Mapping};
 use super::pages::PageMap;
 use super::plan::SharedPlan;
-use super::ranges::{Ranges, minus, union};
+use crate::format::ranges::{Ranges, minus, union};
+use crate::process::maps::{Kind, Mapping};
 
 /// One piece of shared memory.
 #[derive(Debug)]

@@ -10,20 +10,21 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::cgroup::frozen;
 use super::fork::{Child, flagged_in};
 use super::freeze::{self, Frozen, Patience, Stopped};
 use super::image::Image;
-use super::maps::{self, Mapping, libjvms};
 use super::notes::ThreadState;
 use super::pages::PageMap;
 use super::plan::{Holder, Saved};
-use super::process::{Facts, Thread};
-use super::ranges::{Ranges, minus};
-use super::refusal::{self, Unfit};
 use super::shared::{Object, objects};
-use super::{Options, sys, x86_64};
+use super::{Options, x86_64};
 use crate::error::{Error, Result};
+use crate::format::ranges::{Ranges, minus};
+use crate::process::cgroup::frozen;
+use crate::process::facts::{Facts, Thread};
+use crate::process::maps::{self, Mapping, libjvms};
+use crate::process::refusal::{self, Unfit};
+use crate::process::sys;
 
 /// Shared memory below this (HotSpot's counters, say) is copied within the stop of a fork.
 pub(super) const SMALL_SHARED: u64 = 16 << 20;

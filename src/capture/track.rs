@@ -11,10 +11,10 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 
 use super::freeze::{Frozen, Patience, tasks};
 use super::inject::Injector;
-use super::maps::{Kind, Mapping};
-use super::sys::uffd;
 use super::x86_64::nr;
 use crate::error::Error;
+use crate::process::maps::{Kind, Mapping};
+use crate::process::sys::uffd;
 
 /// Unregistering takes the lock of the target's memory map: so much at a time.
 const UNREGISTER: u64 = 2 << 20;

@@ -5,15 +5,16 @@
 //! from beyond a function that reads them.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::image::read_pages;
-use super::maps::PAGE;
 use super::plan::{Holder, Layout, Piece};
-use super::ranges::Ranges;
+use crate::format::out::CoreOut;
+use crate::format::ranges::Ranges;
+use crate::process::maps::PAGE;
 
 /// What a thread reads at a time: it stays in the CPU's cache.
 const READ: u64 = 1 << 20;
@@ -22,20 +23,6 @@ const FRAME: u64 = 4 << 20;
 
 /// How long a process that was killed may take to notice.
 const DEATH: std::time::Duration = std::time::Duration::from_millis(50);
-const KILLED: &str = "the snapshot was killed before its memory was read (a memory limit of its \
-                      cgroup, perhaps)";
-
-/// Where a core goes.
-pub trait CoreOut: Write + Send {
-    /// As many zeros, which take no room where that is possible.
-    fn skip(&mut self, zeros: u64) -> io::Result<()>;
-
-    /// Changes what was written at `at`. False where the output cannot.
-    fn patch(&mut self, at: u64, bytes: &[u8]) -> io::Result<bool>;
-
-    /// Forgets all that was written, for another start. False where the output cannot.
-    fn restart(&mut self) -> io::Result<bool>;
-}
 
 /// Why the core could not be written, where it is not the output's fault.
 #[derive(Debug)]
@@ -60,11 +47,11 @@ impl std::error::Error for Failed {}
 pub struct Pages<'a> {
     /// Reads a piece's bytes.
     pub read: Source<'a>,
-    /// Whether the source is still there; asked when a read fails.
-    pub is_alive: &'a (dyn Fn() -> bool + Sync),
+    /// Why the source is no more, if it is; asked when a read fails.
+    pub ended: &'a (dyn Fn() -> Option<String> + Sync),
     /// Asked once all is read: what was there when the snapshot was taken and is not there now,
     /// as addresses. It was read as zero.
-    pub lost: &'a dyn Fn() -> io::Result<Ranges>,
+    pub lost: &'a (dyn Fn() -> io::Result<Ranges> + Sync),
 }
 
 /// How the core is written.
@@ -95,6 +82,11 @@ struct Job {
     start: u64,
     end: u64,
     pieces: Vec<Piece>,
+}
+
+/// An error if the source is no more.
+fn is_there(pages: &Pages<'_>) -> io::Result<()> {
+    (pages.ended)().map_or(Ok(()), |why| Err(io::Error::other(Failed::SourceLost(why))))
 }
 
 /// Cuts the pieces into stretches with at most `most` bytes of data, and as little between.
@@ -234,8 +226,8 @@ pub fn write(
                 return;
             }
             let result = made.and_then(|(ready, data, bad)| {
-                if !bad.is_empty() && !(pages.is_alive)() {
-                    return Err(io::Error::other(Failed::SourceLost(KILLED.into())));
+                if !bad.is_empty() {
+                    is_there(pages)?;
                 }
                 out.written.data += data;
                 out.written.bad.extend(bad);
@@ -267,9 +259,7 @@ pub fn write(
     if !written.bad.is_empty() {
         std::thread::sleep(DEATH);
     }
-    if !(pages.is_alive)() {
-        return Err(io::Error::other(Failed::SourceLost(KILLED.into())));
-    }
+    is_there(pages)?;
     written.bad.extend((pages.lost)()?);
     if !written.bad.is_empty() {
         let bad: Ranges = known_bad.iter().chain(&written.bad).copied().collect();
@@ -349,6 +339,8 @@ fn is_zero(page: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -397,8 +389,8 @@ mod tests {
     /// a source that is no more is an error of its own.
     #[test]
     fn what_was_lost_is_no_zero() {
-        use crate::capture::maps::Mapping;
         use crate::capture::plan::{Saved, lay};
+        use crate::process::maps::Mapping;
         let m = Mapping::plain(0x10000, 0x20000);
         let saved = Saved { runs: vec![(0x10000, 0x20000)], rest_is_zero: true };
         let layout = lay(0, &[(m, saved, Holder::Memory)], &[]);
@@ -413,13 +405,13 @@ mod tests {
                 }
             };
         let lost = || Ok(vec![(0x14000, 0x16000)]);
-        let pages = Pages { read, is_alive: &|| true, lost: &lost };
+        let pages = Pages { read, ended: &|| None, lost: &lost };
         let mut out = Bytes(Vec::new());
         let written = write(&mut out, &layout, &[], &[], &pages, &how).expect("a core");
         assert_eq!(written.bad, [(0x12000, 0x13000), (0x14000, 0x16000)]);
         let (front, _) = layout.front(&[], &written.bad);
         assert_eq!(out.0[..front.len()], front);
-        let pages = Pages { is_alive: &|| false, ..pages };
+        let pages = Pages { ended: &|| Some("killed".into()), ..pages };
         let e = write(&mut Bytes(Vec::new()), &layout, &[], &[], &pages, &how).expect_err("killed");
         assert!(matches!(e.downcast::<Failed>(), Ok(Failed::SourceLost(_))));
     }

@@ -1,8 +1,8 @@
 //! What the layers below advise, in the command line's own words: the one place that names flags.
 
-use crate::capture::refusal::ELSEWHERE;
 use crate::error::Advice;
 use crate::live::diagnosis::{Next, Step};
+use crate::process::refusal::ELSEWHERE;
 
 /// What a dump is called where a step is worded and nobody asked for anything else.
 pub const DUMP: &str = "heap.hprof";

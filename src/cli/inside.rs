@@ -5,11 +5,11 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use crate::capture::maps;
 use crate::hotspot::flags::address;
 use crate::hotspot::live_image::LiveImage;
 use crate::live::inside::Inside;
 use crate::live::target::Target;
+use crate::process::maps;
 
 /// PATH_MAX
 const MAX_PATH: usize = 4096;

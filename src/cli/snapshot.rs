@@ -12,12 +12,15 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::progress::Progress;
-use crate::capture::{self, CoreOut, Method, Options, Probe, Report, maps};
+use crate::capture::{self, Method, Options, Report};
 use crate::error::{Advice, Error, Result, is_no_room};
+use crate::format::out::CoreOut;
 use crate::hotspot::collecting::Collecting;
 use crate::output::interrupt;
 use crate::output::report::{clean, count, size, size_exact};
 use crate::output::sink::Target;
+use crate::process::maps;
+use crate::process::peek::Probe;
 
 /// How to take the snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -12,7 +12,7 @@ use super::{advice, tell, who};
 use crate::corefile::{CoreFile, Missing, OpenOptions, Sysroot};
 use crate::error::{Error, Result};
 use crate::heap::Heap;
-use crate::hotspot::Vm;
+use crate::hotspot::{Vm, lost_data};
 use crate::output::interrupt;
 use crate::output::report::{MissingFile, clean, first_lines};
 use crate::output::sink::{Sink, Target};
@@ -54,6 +54,8 @@ pub struct Files {
 pub struct Opened {
     pub core: CoreFile,
     pub missing: Vec<Missing>,
+    /// Why the lost data of libjvm could not be made up for.
+    unrestored: Option<String>,
 }
 
 impl Files {
@@ -114,7 +116,7 @@ impl Source {
     pub fn open(&self) -> Result<Opened> {
         let (core, missing) = self.open_core()?;
         let missing = missing.inspect_err(|_| explain(&core, &[]))?;
-        Ok(Opened { core, missing })
+        Ok(Opened { core, missing, unrestored: None })
     }
 }
 
@@ -151,13 +153,24 @@ impl Opened {
     pub fn captured(name: &Path, file: File) -> Result<Opened> {
         let mut core = CoreFile::from_file(name, file, &OpenOptions::default())?;
         let missing = core.lay_backing_files(&Sysroot { alone: true, ..Sysroot::default() })?;
-        Ok(Opened { core, missing })
+        Ok(Opened { core, missing, unrestored: None })
+    }
+
+    /// Makes up for libjvm's data where the core lost it, as far as that can be proven.
+    pub fn restored(mut self) -> Result<Opened> {
+        self.unrestored = lost_data::restore(&mut self.core)?;
+        Ok(self)
     }
 
     /// Reads VM and heap and hands them to `work`. Where they cannot be read, says what the
     /// core lacks before the error says what came of it.
     pub fn with_heap<T>(&self, work: impl FnOnce(&Heap) -> Result<T>) -> Result<T> {
-        let explained = |_: &Error| explain(&self.core, &self.missing);
+        let explained = |_: &Error| {
+            explain(&self.core, &self.missing);
+            if let Some(why) = &self.unrestored {
+                tell(&format!("rjcore: the lost data could not be made up for: {}\n", clean(why)));
+            }
+        };
         let vm = Vm::open(&self.core).inspect_err(explained)?;
         let heap = Heap::open(&vm).inspect_err(explained)?;
         work(&heap)

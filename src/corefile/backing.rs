@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
@@ -16,8 +16,8 @@ use serde::Serialize;
 
 use super::bundle::Member;
 use super::{CoreFile, FileMapping, Memory};
-use crate::capture::maps::is_vm_file;
 use crate::error::{Advice, Error, Fault, Result};
+use crate::format::files::is_vm_file;
 
 /// Where to look for mapped files.
 #[derive(Debug, Clone, Default)]
@@ -111,7 +111,15 @@ pub(super) struct Candidate {
     bundled: bool,
 }
 
-/// Whether rjcore reads the file: see [`crate::capture::maps::is_vm_file`].
+/// The libjvm.so that was found.
+#[derive(Debug, Clone)]
+pub(super) struct JvmFile {
+    pub(super) path: PathBuf,
+    map: Arc<Mmap>,
+    proven: bool,
+}
+
+/// Whether rjcore reads the file: see [`crate::format::files::is_vm_file`].
 pub fn matters(mapping: &FileMapping) -> bool {
     is_vm_file(mapping.clean_path())
 }
@@ -119,12 +127,12 @@ pub fn matters(mapping: &FileMapping) -> bool {
 impl CoreFile {
     /// Lays the files that matter under the core's pages, see [`matters`].
     ///
-    /// Order: `--jvm` (for libjvm.so only), the bundle that the core lies in (the recorded path
+    /// Order: the libjvm given (for libjvm.so only), the bundle that the core lies in (the recorded path
     /// under any prefix, then the bare name), each root (the recorded path in it, then the
     /// bare name), the recorded path. Returns what could not be completed.
     /// Without an NT_FILE note the mappings are those of ld.so's list, or that of the image
-    /// which `--jvm` shows to be there; [`Error::NoJvm`] if neither is to be had.
-    /// [`Error::WrongJvm`] when `--jvm` is another build.
+    /// which the libjvm given shows to be there; [`Error::NoJvm`] if neither is to be had.
+    /// [`Error::WrongJvm`] when the libjvm given is another build.
     pub fn lay_backing_files(&mut self, sysroot: &Sysroot) -> Result<Vec<Missing>> {
         self.lay_backing_files_if(sysroot, matters)
     }
@@ -170,7 +178,8 @@ impl CoreFile {
             let (mut left, mut changed) = (lacking, false);
             if let Some(c) = found {
                 if is_jvm {
-                    self.libjvm_file = Some(c.path.clone());
+                    let (path, map, proven) = (c.path.clone(), c.map.clone(), c.proven);
+                    self.libjvm_file = Some(JvmFile { path, map, proven });
                 }
                 if lacking > 0 {
                     let (bytes, held_back) = self.lay(&mapping, c);
@@ -217,6 +226,60 @@ impl CoreFile {
         }
         self.memory.merge();
         Ok(out)
+    }
+
+    /// The bytes of the libjvm.so that the process ran, where it was found and proves to be the
+    /// one: by its build-id or, where there is none, by all that the core has of its code.
+    pub fn proven_libjvm(&self) -> Option<Arc<Mmap>> {
+        let file = self.libjvm_file.as_ref()?;
+        (file.proven || self.same_code(&file.map)).then(|| file.map.clone())
+    }
+
+    fn same_code(&self, file: &[u8]) -> bool {
+        let mut compared = 0;
+        let Some(libjvm) = self.libjvm() else { return false };
+        let of_it = self.mappings.iter().filter(|m| m.path == libjvm.path);
+        for m in of_it {
+            let Some(segment) = self.segments.iter().find(|s| s.start == m.start) else { continue };
+            if segment.flags & 2 != 0 || segment.filesz != segment.memsz {
+                continue;
+            }
+            for (from, to) in self.memory.present(m.start, m.end) {
+                let at = (m.file_offset + (from - m.start)) as usize;
+                let bytes = file.get(at..at.saturating_add((to - from) as usize));
+                if bytes.is_none() || self.memory.slice(from, to - from).ok() != bytes {
+                    return false;
+                }
+                compared += to - from;
+            }
+        }
+        // The headers alone are alike in many builds.
+        compared > 1 << 20
+    }
+
+    /// Lays bytes where the core lost them, and notes in words what they are. What is there wins.
+    pub fn lay_rebuilt(&mut self, pieces: &[(u64, Vec<u8>)], what: Vec<String>) -> Result<()> {
+        let all: Vec<u8> = pieces.iter().flat_map(|p| &p.1).copied().collect();
+        if !all.is_empty() {
+            let mut map = MmapMut::map_anon(all.len()).map_err(Error::io(&self.path))?;
+            map.copy_from_slice(&all);
+            let map = Arc::new(map.make_read_only().map_err(Error::io(&self.path))?);
+            let mut offset = 0;
+            for (at, bytes) in pieces {
+                self.memory.lay_under(*at, bytes.len() as u64, &map, offset);
+                offset += bytes.len() as u64;
+            }
+            self.rebuilt_bytes.push(map);
+        }
+        self.rebuilt.extend(what);
+        Ok(())
+    }
+
+    /// Takes away all that [`CoreFile::lay_rebuilt`] laid.
+    pub fn drop_rebuilt(&mut self) {
+        let rebuilt = std::mem::take(&mut self.rebuilt_bytes);
+        self.memory = self.memory.only(|map| !rebuilt.iter().any(|r| Arc::ptr_eq(r, map)));
+        self.rebuilt.clear();
     }
 
     /// Lays `c` under `mapping`, except where the process may have had other bytes: the
@@ -267,7 +330,7 @@ impl CoreFile {
         if saved { vec![(mapping.start, mapping.end)] } else { Vec::new() }
     }
 
-    /// The file given with `--jvm`, which must be right.
+    /// The libjvm given, which must be right.
     pub(super) fn given_jvm(&self, path: &Path) -> Result<Candidate> {
         let map = map(path).map_err(Error::io(path))?;
         let found = file_build_id(&map)

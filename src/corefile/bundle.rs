@@ -13,8 +13,8 @@ use memmap2::{Mmap, MmapOptions};
 
 use super::OpenOptions;
 use super::unpack::{Packing, peek, spool, unpack};
-use crate::capture::maps::is_vm_file;
 use crate::error::{Error, Result};
+use crate::format::files::is_vm_file;
 
 /// Bytes of a tar's header; the first of it is enough to know it.
 pub(super) const HEADER: usize = 512;

@@ -17,8 +17,8 @@ use super::unpack::Packing;
 use super::{
     CoreFile, EM_AARCH64, EM_X86_64, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation,
 };
-use crate::capture::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
 use crate::error::{Error, Result};
+use crate::format::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
 
 type Header = FileHeader64<LE>;
 type Phdr = ProgramHeader64<LE>;
@@ -49,6 +49,8 @@ pub(super) fn read(path: &Path, file: Arc<Mmap>) -> Result<CoreFile> {
         truncation: None,
         libjvm_build_id: None,
         libjvm_file: None,
+        rebuilt: Vec::new(),
+        rebuilt_bytes: Vec::new(),
         backing: Vec::new(),
         bundle: Vec::new(),
         file: file.clone(),

@@ -28,15 +28,15 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-pub use crate::capture::elf::{EM_AARCH64, EM_X86_64};
+pub use crate::format::front::{EM_AARCH64, EM_X86_64};
 pub use backing::{Backing, Lack, Missing, Sysroot, Why};
 pub use library_files::FoundFile;
 pub use memory::Memory;
 use unpack::Packing;
 pub use write::write_core;
 
-use crate::capture::notes::Origin;
 use crate::error::{Error, Result};
+use crate::format::notes::Origin;
 
 /// What kernels have: 4 KB on x86-64, 4 to 64 KB on aarch64.
 const PAGE_SIZES: RangeInclusive<u64> = 4096..=65536;
@@ -199,10 +199,14 @@ pub struct CoreFile {
     notes: Vec<Range<usize>>,
     truncation: Option<Truncation>,
     libjvm_build_id: Option<String>,
-    libjvm_file: Option<PathBuf>,
+    libjvm_file: Option<backing::JvmFile>,
     backing: Vec<Backing>,
     /// What the bundle holds beside the core.
     bundle: Vec<bundle::Member>,
+    /// What was laid of bytes that are in no file, in words.
+    rebuilt: Vec<String>,
+    /// Where those bytes are.
+    rebuilt_bytes: Vec<Arc<Mmap>>,
 }
 
 impl CoreFile {
@@ -297,6 +301,8 @@ impl CoreFile {
             libjvm_file: None,
             backing,
             bundle: self.bundle.clone(),
+            rebuilt: Vec::new(),
+            rebuilt_bytes: Vec::new(),
         }
     }
 
@@ -423,7 +429,12 @@ impl CoreFile {
 
     /// The libjvm.so that [`CoreFile::lay_backing_files`] found, even if no byte of it was needed.
     pub fn libjvm_file(&self) -> Option<&Path> {
-        self.libjvm_file.as_deref()
+        self.libjvm_file.as_ref().map(|f| f.path.as_path())
+    }
+
+    /// What was laid underneath that is in no file, in words: see [`CoreFile::lay_rebuilt`].
+    pub fn rebuilt(&self) -> &[String] {
+        &self.rebuilt
     }
 
     /// The files that were laid underneath, one entry for each mapping.

@@ -1,6 +1,6 @@
 //! A new, smaller core of chosen ranges of another one.
 //!
-//! Knows which parts of memory a core holds; the layout of ELF is `capture::elf`'s, and which
+//! Knows which parts of memory a core holds; the layout of ELF is `format::front`'s, and which
 //! ranges are worth keeping is the caller's matter.
 
 use std::io::{self, Write};
@@ -8,12 +8,10 @@ use std::path::Path;
 
 use super::memory::PAGE;
 use super::{CoreFile, Segment};
-use crate::capture::elf::{Load, Need, aligned, front, front_len};
-use crate::capture::ranges::union;
 use crate::error::{Error, Result};
-
-/// linux/elf.h.
-const NT_FILE: u32 = 0x4649_4c45;
+use crate::format::front::{Load, Need, aligned, front, front_len};
+use crate::format::notes::{NT_FILE, files, note};
+use crate::format::ranges::union;
 
 /// Writes an ELF core with the notes of `source` and its memory in `ranges` (start, end),
 /// widened to whole pages of the process; what `source` does not have is left out. Where
@@ -71,24 +69,12 @@ fn flags_at(segments: &[Segment], addr: u64) -> (u32, u64) {
 }
 
 /// An NT_FILE note in bytes, as gdb writes it, where the source has none.
-fn files(source: &CoreFile) -> Option<Vec<u8>> {
+fn file_list(source: &CoreFile) -> Option<Vec<u8>> {
     source.libraries.as_ref().filter(|_| !source.mappings().is_empty())?;
-    let files = source.mappings();
-    let mut desc = Vec::new();
-    let mut words = |values: &[u64]| values.iter().for_each(|v| desc.extend(v.to_le_bytes()));
-    words(&[files.len() as u64, 1]);
-    files.iter().for_each(|m| words(&[m.start, m.end, m.file_offset]));
-    for m in files {
-        desc.extend(m.path.as_bytes());
-        desc.push(0);
-    }
+    let all = source.mappings().iter();
+    let desc = files(1, all.map(|m| (m.start, m.end, m.file_offset, m.path.as_bytes())));
     let mut out = Vec::new();
-    for v in [5, desc.len() as u32, NT_FILE] {
-        out.extend(v.to_le_bytes());
-    }
-    out.extend(b"CORE\0\0\0\0");
-    out.extend(desc);
-    out.resize(out.len().next_multiple_of(4), 0);
+    note(&mut out, "CORE", NT_FILE, &desc);
     Some(out)
 }
 
@@ -121,7 +107,7 @@ impl<W: Write> Counted<W> {
 
 fn body<W: Write>(out: &mut Counted<W>, source: &CoreFile, mut loads: Vec<Load>) -> io::Result<()> {
     let page = source.page_size();
-    let list = files(source);
+    let list = file_list(source);
     let notes: Vec<&[u8]> = source.raw_notes().chain(list.as_deref()).collect();
     let headers = notes.len() + loads.len();
     let mut at = front_len(headers);

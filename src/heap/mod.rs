@@ -3,17 +3,22 @@
 //! Sees regions, gaps and the sizes of klasses; knows no collector, no JDK and no output.
 
 mod chunks;
+pub mod class_objects;
 mod klasses;
-mod live;
-mod refs;
+pub mod layout;
+mod marks;
+mod places;
 mod report;
+pub mod roots;
+mod scan;
 mod starts;
 mod trace;
 mod turns;
+pub mod virtual_threads;
 mod walk;
 
 pub use klasses::{KlassTable, NO_KLASS};
-pub use live::Live;
+pub use marks::Marks;
 pub use report::{Caught, Damage, DamageKind, Part, SpaceCount, Unread, WalkReport};
 pub use trace::Traced;
 pub use walk::{Object, Visitor, walk};
@@ -24,6 +29,7 @@ use crate::error::{Fault, Result};
 use crate::hotspot::Vm;
 use crate::hotspot::gc::{self, CollectedHeap, Moves, Region};
 use crate::hotspot::threads::{self, JavaThread};
+use layout::Layouts;
 
 /// Everything that a walk needs to know.
 #[derive(Debug)]
@@ -42,6 +48,8 @@ pub struct Heap<'a> {
     moving: bool,
     /// A collection may have been moving objects, and their headers tell.
     watched: bool,
+    /// Where objects have their values, once it was asked for.
+    layouts: OnceLock<Layouts>,
     /// What can be reached, once it was looked for.
     traced: OnceLock<Traced>,
 }
@@ -57,8 +65,8 @@ impl<'a> Heap<'a> {
         let klasses = KlassTable::new(vm);
         let moving = collected.collecting && !collected.reachable_only;
         let watched = collected.collecting && collected.moves != Moves::Never;
-        let traced = OnceLock::new();
-        Ok(Heap { vm, moving, watched, collected, threads, klasses, damaged, traced })
+        let (layouts, traced) = (OnceLock::new(), OnceLock::new());
+        Ok(Heap { vm, moving, watched, collected, threads, klasses, damaged, layouts, traced })
     }
 
     /// Whether the process stopped in the middle of a garbage collection, and if so whether a walk
@@ -71,6 +79,11 @@ impl<'a> Heap<'a> {
             Moves::Untold => true,
         };
         self.collected.collecting.then_some(Caught { moving })
+    }
+
+    /// Where objects of each class have their values.
+    pub fn layouts(&self) -> &Layouts {
+        self.layouts.get_or_init(|| Layouts::new(self.vm))
     }
 
     /// The objects that can be reached, looked for by `threads` threads the first time. None

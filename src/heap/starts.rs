@@ -5,17 +5,17 @@
 
 use super::Heap;
 use super::klasses::NO_KLASS;
-use super::live::Live;
+use super::marks::Marks;
 use super::walk::{Found, moved, probe, resumes};
 
 /// The objects, not yet marked, that words in `memory` and `words` lead to; in order.
-pub fn find(heap: &Heap, live: &Live, memory: &[(u64, u64)], words: &[u64]) -> Vec<u64> {
+pub fn find(heap: &Heap, marks: &Marks, memory: &[(u64, u64)], words: &[u64]) -> Vec<u64> {
     let vm = heap.vm;
     let mut candidates = Vec::new();
     let mut try_one = |bits: u64| {
         let Some(addr) = vm.barrier.plausible(vm.mem, bits).filter(|a| *a != 0) else { return };
-        if let Some(mark) = live.locate(addr)
-            && !live.is_marked(mark)
+        if let Some(mark) = marks.locate(addr)
+            && !marks.is_marked(mark)
         {
             candidates.push((mark.region, addr));
         }

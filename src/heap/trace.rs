@@ -12,19 +12,18 @@ use rayon::Scope;
 
 use super::Heap;
 use super::chunks::CHUNK;
-use super::live::{Live, Mark};
-use super::refs::{RefMap, Refs};
+use super::marks::Marks;
+use super::places::Mark;
 use super::report::{Damage, DamageKind};
+use super::roots::WideRoots;
+use super::scan::{Item, Scanner};
 use super::starts;
 use super::walk::{Found, HEAD, probe, probe_head};
 use crate::error::{Error, Result};
 use crate::hotspot::gc::Space;
-use crate::hotspot::held::Held;
 
 /// Objects that one piece of work hands on to another thread.
 const BATCH: usize = 1024;
-/// Elements of an array that are looked at in one go.
-const SLICE: u32 = 4096;
 /// Dangling references that are kept; more say no more.
 const MAX_DANGLING: usize = 100_000;
 /// Objects behind one that only a stack leads to that must be objects, before it is believed.
@@ -36,7 +35,7 @@ const MAX_ROUNDS: usize = 1000;
 #[derive(Debug)]
 pub struct Traced {
     /// The objects.
-    pub live: Live,
+    pub marks: Marks,
     /// References that lead to no object, by the object that holds them.
     pub damage: Vec<Damage>,
     /// What else could not be read, in words.
@@ -48,24 +47,14 @@ pub struct Traced {
 impl Traced {
     /// Whether there is an object at `addr`, and it can be reached.
     pub fn reaches(&self, addr: u64) -> bool {
-        self.live.locate(addr).is_some_and(|mark| self.live.is_marked(mark))
+        self.marks.locate(addr).is_some_and(|mark| self.marks.is_marked(mark))
     }
-}
-
-/// An object to be looked at, or the rest of an array.
-#[derive(Debug, Clone, Copy)]
-struct Item {
-    addr: u64,
-    klass: u32,
-    from: u32,
 }
 
 struct Tracer<'h> {
     heap: &'h Heap<'h>,
-    live: Live,
-    /// Each region's bytes, where they lie in one piece.
-    bytes: Vec<Option<&'h [u8]>>,
-    refs: RefMap,
+    marks: Marks,
+    scanner: Scanner<'h>,
     found: Mutex<Finds>,
     forwarded: AtomicBool,
 }
@@ -81,7 +70,6 @@ struct Finds {
 /// Finds everything that can be reached.
 pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
     let regions = &heap.collected.regions;
-    let mem = heap.vm.mem;
     // Bits for what the core may hold, not for what a damaged table says.
     let saved: u64 = regions.iter().map(|r| heap.saved(r)).sum();
     if heap.used() / 64 > saved.saturating_add(1 << 28) {
@@ -96,18 +84,21 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
         .build()
         .map_err(|e| Error::Threads { threads, why: e.to_string() })?;
     let mut damaged = Vec::new();
-    let held = Held::read(heap.vm, &heap.threads, &mut damaged)?;
+    let wide = WideRoots::read(heap, &mut damaged)?;
+    let scanner = Scanner::new(heap);
     let tracer = Tracer {
         heap,
-        live: Live::new(regions, heap.vm.pointers.alignment),
-        bytes: regions.iter().map(|r| mem.slice(r.start, r.top - r.start).ok()).collect(),
-        refs: RefMap::new(heap.vm),
+        marks: Marks::new(scanner.places.clone()),
+        scanner,
         found: Mutex::default(),
         forwarded: AtomicBool::new(false),
     };
     let mut lost = 0;
     let mut first = Vec::new();
-    for &object in &held.objects {
+    let mut objects: Vec<u64> = wide.roots.iter().map(|r| r.object).collect();
+    objects.sort_unstable();
+    objects.dedup();
+    for object in objects {
         match tracer.mark(object) {
             Ok(item) => first.extend(item),
             Err(_) => lost += 1,
@@ -120,11 +111,11 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
     let mut finds = tracer.take();
     let damage = damage(std::mem::take(&mut finds.dangling));
     // What only a stack holds may have died there long ago: where it leads nowhere, so be it.
-    let mut memory = held.memory;
+    let mut memory = wide.memory;
     memory.append(&mut finds.stacks);
-    let mut words = held.words;
+    let mut words = wide.words;
     for _ in 0..MAX_ROUNDS {
-        let starts = starts::find(heap, &tracer.live, &memory, &words);
+        let starts = starts::find(heap, &tracer.marks, &memory, &words);
         let mut any = false;
         for start in starts {
             if let Some(item) = tracer.adopt(start) {
@@ -139,7 +130,7 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
         words.clear();
     }
     let forwarded = tracer.forwarded.into_inner();
-    Ok(Traced { live: tracer.live, damage, damaged, forwarded })
+    Ok(Traced { marks: tracer.marks, damage, damaged, forwarded })
 }
 
 /// In order, and each holder once: the same at any number of threads.
@@ -159,7 +150,7 @@ impl<'h> Tracer<'h> {
     #[inline]
     fn probe(&self, mark: Mark, addr: u64) -> Found {
         let r = &self.heap.collected.regions[mark.region];
-        let head = self.bytes[mark.region].and_then(|b| b.get((addr - r.start) as usize..));
+        let head = self.scanner.tail(mark.region, addr);
         match head {
             Some(head) => {
                 probe_head(self.heap, addr, r.top, &head[..head.len().min(HEAD as usize)])
@@ -174,8 +165,8 @@ impl<'h> Tracer<'h> {
     fn mark(&self, mut addr: u64) -> Result<Option<Item>, DamageKind> {
         let barrier = &self.heap.vm.barrier;
         for _ in 0..2 {
-            let mark = self.live.locate(addr).ok_or(DamageKind::Dangling)?;
-            if self.live.is_marked(mark) {
+            let mark = self.marks.locate(addr).ok_or(DamageKind::Dangling)?;
+            if self.marks.is_marked(mark) {
                 return Ok(None);
             }
             if let Some(to) = barrier.forwardee(self.heap.vm.mem, addr) {
@@ -185,10 +176,10 @@ impl<'h> Tracer<'h> {
             }
             return match self.probe(mark, addr) {
                 Found::Object(klass, _) => {
-                    Ok(self.live.mark(mark).then_some(Item { addr, klass, from: 0 }))
+                    Ok(self.marks.mark(mark).then_some(Item { addr, klass, from: 0 }))
                 }
                 Found::Dormant(_) => {
-                    self.live.mark(mark);
+                    self.marks.mark(mark);
                     Ok(None)
                 }
                 Found::Skip(_) => Ok(None),
@@ -227,7 +218,7 @@ impl<'h> Tracer<'h> {
     }
 
     fn dangles(&self, holder: u64, kind: DamageKind, finds: &mut Finds) {
-        let region = self.live.locate(holder).map(|m| m.region);
+        let region = self.marks.locate(holder).map(|m| m.region);
         let space = region.map_or(Space::Old, |r| self.heap.collected.regions[r].space);
         finds.dangling.push((holder, space, kind));
     }
@@ -242,129 +233,30 @@ impl<'h> Tracer<'h> {
         items: &mut Vec<Item>,
         finds: &mut Finds,
     ) {
-        let p = &self.heap.vm.pointers;
-        let oop = p.oop_size();
-        match &self.refs.of[item.klass as usize] {
-            Refs::None => {}
-            Refs::Fields(fields) => self.fields(item.addr, fields, targets, scratch),
-            Refs::Elements(header) => {
-                let length = self.read(item.addr + p.array_length, 4, scratch);
-                let length = length.and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-                let count = length.saturating_sub(item.from).min(SLICE);
-                if count == 0 {
-                    return; // nothing, and perhaps the region's end
-                }
-                let at = item.addr + u64::from(*header) + u64::from(item.from) * oop;
-                match self.read(at, u64::from(count) * oop, scratch) {
-                    Some(bytes) => {
-                        bytes.chunks_exact(oop as usize).for_each(|b| self.target(b, targets));
-                    }
-                    None => self.dangles(item.addr, DamageKind::NotSaved, finds),
-                }
-                let from = item.from + count;
-                if from < length {
-                    items.push(Item { from, ..item });
-                }
+        let vm = self.heap.vm;
+        let scanned = self.scanner.scan(item, scratch, |_, _, bits| {
+            // Shenandoah's forwarding is looked at where the object is.
+            let addr = vm.barrier.address(vm.mem, bits);
+            if addr != 0 {
+                targets.push(addr);
             }
-            Refs::Flat { header, stride, references } => {
-                let length = self.read(item.addr + p.array_length, 4, scratch);
-                let length = length.and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-                let count = length.saturating_sub(item.from).min(SLICE);
-                if count == 0 {
-                    return;
-                }
-                let stride = u64::from(*stride);
-                let at = item.addr + u64::from(*header) + u64::from(item.from) * stride;
-                match self.read(at, u64::from(count) * stride, scratch) {
-                    Some(bytes) => {
-                        for element in bytes.chunks_exact(stride as usize) {
-                            for at in references {
-                                let at = *at as usize;
-                                self.target(&element[at..at + oop as usize], targets);
-                            }
-                        }
-                    }
-                    None => self.dangles(item.addr, DamageKind::NotSaved, finds),
-                }
-                let from = item.from + count;
-                if from < length {
-                    items.push(Item { from, ..item });
-                }
-            }
-            Refs::Mirror { fields, klass } => {
-                self.fields(item.addr, fields, targets, scratch);
-                let klass = self.mirrored(item.addr, *klass, scratch);
-                if let Some(statics) =
-                    self.refs.statics.get(self.heap.klasses.number(klass) as usize)
-                {
-                    self.fields(item.addr, statics, targets, scratch);
-                }
-            }
-            Refs::Stack { fields, stack } => {
-                self.fields(item.addr, fields, targets, scratch);
-                let Some(mark) = self.live.locate(item.addr) else { return };
-                if let Found::Object(_, size) = self.probe(mark, item.addr) {
-                    let start = (item.addr + u64::from(*stack)).next_multiple_of(8);
-                    finds.stacks.push((start, item.addr + size));
-                }
-            }
+        });
+        if scanned.lost {
+            self.dangles(item.addr, DamageKind::NotSaved, finds);
         }
-    }
-
-    /// The Klass* in the mirror at `addr`, 0 where it has none.
-    fn mirrored(&self, addr: u64, klass: u32, scratch: &mut Vec<u8>) -> u64 {
-        let klass = self.read(addr + u64::from(klass), 8, scratch);
-        klass.and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
+        items.extend(scanned.rest);
+        if let Some(start) = scanned.stack
+            && let Some(mark) = self.marks.locate(item.addr)
+            && let Found::Object(_, size) = self.probe(mark, item.addr)
+        {
+            finds.stacks.push((start, item.addr + size));
+        }
     }
 
     /// Whether it is a mirror that no class has: an old copy, or its class is gone.
     fn is_of_no_class(&self, item: Item, scratch: &mut Vec<u8>) -> bool {
-        let Refs::Mirror { klass, .. } = &self.refs.of[item.klass as usize] else { return false };
-        let klass = self.mirrored(item.addr, *klass, scratch);
-        let mirror = self.heap.vm.classes.get(klass).map(|k| k.mirror);
-        klass != 0 && mirror != Some(item.addr)
-    }
-
-    fn fields(&self, addr: u64, fields: &[u32], targets: &mut Vec<u64>, scratch: &mut Vec<u8>) {
-        let Some(last) = fields.last() else { return };
-        let oop = self.heap.vm.pointers.oop_size();
-        let len = u64::from(*last) + oop;
-        // What is not saved of an object is told by the walk.
-        let Some(bytes) = self.read(addr, len, scratch) else { return };
-        for at in fields {
-            let at = *at as usize;
-            if let Some(bytes) = bytes.get(at..at + oop as usize) {
-                self.target(bytes, targets);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn target(&self, bytes: &[u8], targets: &mut Vec<u64>) {
-        let vm = self.heap.vm;
-        let bits = match bytes {
-            &[a, b, c, d] => vm.pointers.widen(u32::from_le_bytes([a, b, c, d])),
-            _ => bytes.try_into().map_or(0, u64::from_le_bytes),
-        };
-        // Shenandoah's forwarding is looked at where the object is.
-        let addr = vm.barrier.address(vm.mem, bits);
-        if addr != 0 {
-            targets.push(addr);
-        }
-    }
-
-    /// Bytes of the heap: borrowed where they lie in one piece.
-    #[inline]
-    fn read<'s>(&'s self, addr: u64, len: u64, scratch: &'s mut Vec<u8>) -> Option<&'s [u8]> {
-        let mark = self.live.locate(addr & !(self.heap.vm.pointers.alignment - 1))?;
-        let start = self.heap.collected.regions[mark.region].start;
-        if let Some(bytes) = self.bytes[mark.region] {
-            let at = (addr - start) as usize;
-            return bytes.get(at..at.checked_add(len as usize)?);
-        }
-        scratch.resize(len as usize, 0);
-        self.heap.vm.mem.read_into(addr, scratch).ok()?;
-        Some(scratch)
+        let class = self.scanner.class_of_mirror(item, scratch);
+        class.is_some_and(|(_, mirror)| mirror != Some(item.addr))
     }
 
     /// Marks an object that only a stack leads to, unless it leads to what is gone: then it is
@@ -372,8 +264,8 @@ impl<'h> Tracer<'h> {
     fn adopt(&self, addr: u64) -> Option<Item> {
         let object = |addr: u64| -> Result<Option<Item>, ()> {
             let to = self.heap.vm.barrier.forwardee(self.heap.vm.mem, addr).unwrap_or(addr);
-            let mark = self.live.locate(to).ok_or(())?;
-            match self.live.is_marked(mark) {
+            let mark = self.marks.locate(to).ok_or(())?;
+            match self.marks.is_marked(mark) {
                 true => Ok(None),
                 false => match self.probe(mark, to) {
                     Found::Object(klass, _) => Ok(Some(Item { addr: to, klass, from: 0 })),
@@ -405,6 +297,6 @@ impl<'h> Tracer<'h> {
                 }
             }
         }
-        self.live.mark(self.live.locate(first.addr)?).then_some(first)
+        self.marks.mark(self.marks.locate(first.addr)?).then_some(first)
     }
 }

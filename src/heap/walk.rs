@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::Heap;
 use super::chunks::{CHUNK, Chunk, cut, cut_marked};
 use super::klasses::NO_KLASS;
-use super::live::Live;
+use super::marks::Marks;
 use super::report::{Damage, DamageKind, WalkReport};
 use super::turns::Turns;
 use crate::error::{Error, Result};
@@ -66,10 +66,10 @@ pub fn walk<V: Visitor>(
             cut(&heap.collected.regions, gaps)
         }
     };
-    let marks = match (traced, &heap.collected.marks) {
-        (Some(traced), _) => Marks::Traced(&traced.live),
-        (None, Some(bitmap)) => Marks::InCore(bitmap),
-        (None, None) => Marks::None,
+    let alive = match (traced, &heap.collected.marks) {
+        (Some(traced), _) => Alive::Traced(&traced.marks),
+        (None, Some(bitmap)) => Alive::InCore(bitmap),
+        (None, None) => Alive::None,
     };
     let threads = threads.clamp(1, chunks.len().max(1));
     let pool = rayon::ThreadPoolBuilder::new()
@@ -96,7 +96,7 @@ pub fn walk<V: Visitor>(
         let mut visitor = spare.unwrap_or_else(&make);
         let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk, &ends[i - 1]) };
         let (report, end) = match start {
-            Some(start) => walk_chunk(heap, marks, chunk, start, &ends[i], &mut visitor),
+            Some(start) => walk_chunk(heap, alive, chunk, start, &ends[i], &mut visitor),
             None => (WalkReport::default(), 0),
         };
         Done { visitor, report, start, end }
@@ -104,7 +104,7 @@ pub fn walk<V: Visitor>(
     let emitted = Mutex::new(Emitted { emit, report, next: 0, failed: None });
     let pass = |i: usize, mut done: Done<V>| {
         let mut emitted = emitted.lock().unwrap_or_else(|e| e.into_inner());
-        let go_on = emitted.pass(heap, marks, &chunks[i], &ends[i], &mut done);
+        let go_on = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done);
         spares().push(done.visitor);
         go_on
     };
@@ -142,7 +142,7 @@ impl<E> Emitted<E> {
     fn pass<V: Visitor>(
         &mut self,
         heap: &Heap,
-        marks: Marks,
+        alive: Alive,
         chunk: &Chunk,
         end: &AtomicU64,
         done: &mut Done<V>,
@@ -154,7 +154,7 @@ impl<E> Emitted<E> {
         // The guess was wrong, or the chunk lies inside one object: walk it as it is.
         if done.start != Some(start) {
             done.visitor.clear();
-            (done.report, done.end) = walk_chunk(heap, marks, chunk, start, end, &mut done.visitor);
+            (done.report, done.end) = walk_chunk(heap, alive, chunk, start, end, &mut done.visitor);
         }
         self.next = done.end;
         self.report.merge(&done.report);
@@ -203,13 +203,13 @@ fn guess(heap: &Heap, chunk: &Chunk, end: &AtomicU64) -> Option<u64> {
 
 /// Which objects of a region are alive.
 #[derive(Clone, Copy)]
-enum Marks<'m> {
+enum Alive<'m> {
     /// All.
     None,
     /// As the collector's last marking says.
     InCore(&'m MarkBitmap),
     /// As the search from the roots found.
-    Traced(&'m Live),
+    Traced(&'m Marks),
 }
 
 /// What an address holds.
@@ -305,7 +305,7 @@ pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
 /// first object of the next chunk is, which `end` gets as soon as it is known.
 fn walk_chunk<V: Visitor>(
     heap: &Heap,
-    marks: Marks,
+    alive: Alive,
     chunk: &Chunk,
     start: u64,
     end: &AtomicU64,
@@ -314,9 +314,9 @@ fn walk_chunk<V: Visitor>(
     let mem = heap.vm.mem;
     let mut report = WalkReport::default();
     let space = chunk.space;
-    let near = match marks {
-        Marks::InCore(bitmap) => Some(bitmap.near(mem, start, chunk.limit)),
-        Marks::None | Marks::Traced(_) => None,
+    let near = match alive {
+        Alive::InCore(bitmap) => Some(bitmap.near(mem, start, chunk.limit)),
+        Alive::None | Alive::Traced(_) => None,
     };
     let mut straddling = Vec::new();
     let mut at = start;
@@ -337,9 +337,9 @@ fn walk_chunk<V: Visitor>(
                 break None;
             }
             if at < chunk.marked_below {
-                let next = match (&near, marks) {
+                let next = match (&near, alive) {
                     (Some(near), _) => near.next(at, chunk.marked_below),
-                    (None, Marks::Traced(live)) => live.next(at, chunk.marked_below),
+                    (None, Alive::Traced(marks)) => marks.next(at, chunk.marked_below),
                     (None, _) => at,
                 };
                 if next != at {

@@ -1,9 +1,10 @@
-//! What a dump says of a class beyond its layout: signers, protection domain, static values.
+//! What a class refers to besides its static fields: signers, protection domain, what its constant
+//! pool has resolved.
 
 use std::iter;
 
 use super::Vm;
-use super::field_layout::{FieldInfo, hprof_size, is_reference};
+use super::field_layout::FieldInfo;
 use super::klass::{Kind, Klass};
 use super::unexported::{
     INIT_LOCK, INIT_LOCK_FIELDS, PREVIOUS_VERSIONS_AFTER_BREAKPOINTS, RESOLVED_REFERENCES,
@@ -13,28 +14,6 @@ use crate::error::Fault;
 /// Versions of one class that are on stacks at once; a list longer than this runs in a circle.
 const MAX_VERSIONS: usize = 1000;
 
-/// A static field's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StaticValue {
-    /// Symbol of the name.
-    pub name: u64,
-    /// First character of the signature.
-    pub kind: u8,
-    /// The value: a reference's address, or the bits of a primitive.
-    pub bits: u64,
-}
-
-/// A class's values in its mirror.
-#[derive(Debug, Clone, Default)]
-pub struct ClassFacts {
-    /// Object ids, 0 where there is none.
-    pub signers: u64,
-    /// The protection domain.
-    pub protection_domain: u64,
-    /// Static fields in HotSpot's order of dumping, then its two extra ones.
-    pub statics: Vec<StaticValue>,
-}
-
 /// Reads class facts; looks the fields of java.lang.Class up once.
 #[derive(Debug)]
 pub struct ClassReader<'v> {
@@ -42,9 +21,10 @@ pub struct ClassReader<'v> {
     signers: Option<FieldInfo>,
     protection_domain: Option<FieldInfo>,
     init_lock: Option<FieldInfo>,
-    /// The Symbols that name HotSpot's extra statics.
-    resolved_references_name: Option<u64>,
-    init_lock_name: Option<u64>,
+    /// The Symbol that HotSpot has for resolved references, which no field names.
+    pub resolved_references_name: Option<u64>,
+    /// The same for the lock.
+    pub init_lock_name: Option<u64>,
 }
 
 impl<'v> ClassReader<'v> {
@@ -64,50 +44,40 @@ impl<'v> ClassReader<'v> {
         }
     }
 
-    /// The facts of `klass`; an object array takes those of its bottom class.
-    pub fn read(&self, klass: &Klass) -> Result<ClassFacts, Fault> {
-        let vm = self.vm;
-        let bottom = klass.bottom.and_then(|b| vm.classes.get(b)).unwrap_or(klass);
-        let load = |field: Option<FieldInfo>| match field {
-            Some(i) if bottom.kind == Kind::Instance => {
-                vm.reader().load(bottom.mirror.wrapping_add(u64::from(i.offset)))
-            }
-            _ => Ok(0),
-        };
-        let mut facts = ClassFacts {
-            signers: load(self.signers)?,
-            protection_domain: load(self.protection_domain)?,
-            statics: Vec::new(),
-        };
-        if klass.kind != Kind::Instance {
-            return Ok(facts);
-        }
-        for i in vm.dumped_fields(klass).filter(|i| i.is_static) {
-            let at = klass.mirror.wrapping_add(u64::from(i.offset));
-            let bits = match (is_reference(i.kind), hprof_size(i.kind)) {
-                (true, _) => vm.reader().load(at)?,
-                (false, 1) => u64::from(vm.mem.u8(at)?),
-                (false, 2) => u64::from(vm.mem.u16(at)?),
-                (false, 4) => u64::from(vm.mem.u32(at)?),
-                (false, _) => vm.mem.u64(at)?,
-            };
-            facts.statics.push(StaticValue { name: i.name, kind: i.kind, bits });
-        }
-        let mut extra =
-            vec![(self.resolved_references_name, self.resolved_references(klass.addr)?)];
+    /// Its signers and its protection domain, 0 where there is none; an object array has those of
+    /// its bottom class.
+    pub fn signers_and_domain(&self, klass: &Klass) -> Result<(u64, u64), Fault> {
+        let bottom = klass.bottom.and_then(|b| self.vm.classes.get(b)).unwrap_or(klass);
+        Ok((self.load(bottom, self.signers)?, self.load(bottom, self.protection_domain)?))
+    }
+
+    /// The object that is locked while the class is being initialized; 0 when it has been.
+    pub fn init_lock(&self, klass: &Klass) -> Result<u64, Fault> {
+        self.load(klass, self.init_lock)
+    }
+
+    /// The resolved references of an instance class, and of its older versions that still run; the
+    /// newest first, without nulls.
+    pub fn all_resolved_references(&self, klass: &Klass) -> Result<Vec<u64>, Fault> {
+        let mut out = Vec::new();
+        out.extend(Some(self.resolved_references(klass.addr)?).filter(|r| *r != 0));
         for version in self.previous_versions(klass) {
             match self.resolved_references(version)? {
                 0 => break,
-                bits => extra.push((self.resolved_references_name, bits)),
+                references => out.push(references),
             }
         }
-        extra.push((self.init_lock_name, load(self.init_lock)?));
-        for (name, bits) in extra {
-            if let (Some(name), true) = (name, bits != 0) {
-                facts.statics.push(StaticValue { name, kind: b'[', bits });
+        Ok(out)
+    }
+
+    /// A field of the class's mirror.
+    fn load(&self, klass: &Klass, field: Option<FieldInfo>) -> Result<u64, Fault> {
+        match field {
+            Some(i) if klass.kind == Kind::Instance => {
+                self.vm.reader().load(klass.mirror.wrapping_add(u64::from(i.offset)))
             }
+            _ => Ok(0),
         }
-        Ok(facts)
     }
 
     /// The InstanceKlasses that a redefinition replaced and that are still in use, newest first.
@@ -155,15 +125,5 @@ impl Vm<'_> {
     /// mirror of a primitive type.
     pub fn mirror_klass_offset(&self) -> Option<u32> {
         self.mem.u32(self.fields.class_klass.opt()?).ok()
-    }
-
-    /// The fields that a class declares, in the order in which HotSpot dumps them: last first
-    /// while fields were u2 slots (FieldStream ran backwards), as declared since.
-    pub fn dumped_fields<'k>(&self, klass: &'k Klass) -> impl Iterator<Item = &'k FieldInfo> {
-        let backwards = self.fields.ik_fieldinfo_stream.opt().is_none();
-        let len = klass.fields.len();
-        (0..len)
-            .map(move |i| &klass.fields[if backwards { len - 1 - i } else { i }])
-            .filter(|i| !i.injected)
     }
 }

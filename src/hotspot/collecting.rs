@@ -3,8 +3,8 @@
 //! Knows where HotSpot keeps that flag; how a process's memory is read is the caller's.
 
 use super::live_image::LiveImage;
-use crate::capture::maps::Mapping;
-use crate::capture::{Peek, Probe};
+use crate::process::maps::Mapping;
+use crate::process::peek::{Peek, Probe};
 
 /// Where the flag of one JVM is.
 #[derive(Debug, Clone, Copy)]

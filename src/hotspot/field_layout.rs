@@ -25,20 +25,10 @@ pub struct FieldInfo {
     pub offset: u32,
     /// Declared static.
     pub is_static: bool,
-    /// Added by the VM: HotSpot's dump leaves it out.
+    /// Added by the VM.
     pub injected: bool,
     /// The value object itself lies there, not a reference to it (JEP 401).
     pub flat: Option<FlatField>,
-}
-
-/// Bytes that a value of this signature takes in HPROF, with 8-byte ids.
-pub fn hprof_size(kind: u8) -> u32 {
-    match kind {
-        b'Z' | b'B' => 1,
-        b'C' | b'S' => 2,
-        b'F' | b'I' => 4,
-        _ => 8,
-    }
 }
 
 /// Whether this signature is a reference.
@@ -62,6 +52,8 @@ pub struct FieldReader<'a> {
     null_marker_bit: Option<u32>,
     /// sizeof(ValueFieldLayoutInfo).
     flat_field_size: u64,
+    /// Injected fields get the numbers of their symbols instead of the symbols.
+    numbers: bool,
 }
 
 impl<'a> FieldReader<'a> {
@@ -89,7 +81,14 @@ impl<'a> FieldReader<'a> {
             flat_bit: known("flat"),
             null_marker_bit: known("null_marker"),
             flat_field_size: tables.size_of("ValueFieldLayoutInfo").unwrap_or(16),
+            numbers: false,
         })
+    }
+
+    /// For who does not know the VM's symbols yet: as names and signatures of injected fields the
+    /// symbols' numbers are answered.
+    pub fn with_numbers(mem: &'a Memory, tables: &Tables, fields: &'a Fields) -> Result<Self> {
+        Ok(FieldReader { numbers: true, ..FieldReader::new(mem, tables, fields)? })
     }
 
     /// All fields that `klass` itself declares, injected ones last.
@@ -118,6 +117,9 @@ impl<'a> FieldReader<'a> {
     /// The symbol that a name or signature index means: a constant-pool entry, or for an
     /// injected field an index into the VM's own symbols.
     fn symbol(&self, pool: u64, index: u32, injected: bool) -> Result<u64, Fault> {
+        if injected && self.numbers {
+            return Ok(u64::from(index));
+        }
         let index = u64::from(index) * 8;
         match (injected, self.fields.vm_symbols.opt()) {
             (true, Some(table)) => self.mem.u64(table.wrapping_add(index)),
@@ -138,7 +140,8 @@ impl<'a> FieldReader<'a> {
     ) -> Result<FieldInfo, Fault> {
         let signature = self.symbol(pool, signature, injected)?;
         let body = self.fields.symbol_body.opt().unwrap_or(6);
-        let kind = match injected && self.fields.vm_symbols.opt().is_none() {
+        let nameless = self.numbers || self.fields.vm_symbols.opt().is_none();
+        let kind = match injected && nameless {
             true => b'L',
             false => self.mem.u8(signature.wrapping_add(body))?,
         };

@@ -9,7 +9,7 @@ use crate::error::{Error, Fault, Result};
 use crate::vmstructs::{Fields, Tables};
 
 /// HotSpot has about 1,300 flags in a debug build.
-const MAX_FLAGS: u64 = 10_000;
+pub(super) const MAX_FLAGS: u64 = 10_000;
 
 /// A flag's value.
 #[derive(Debug, Clone, PartialEq)]

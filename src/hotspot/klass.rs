@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::Reader;
-use super::field_layout::{FieldInfo, FieldReader, is_reference};
+use super::field_layout::{FieldInfo, FieldReader};
 use super::pointers::Pointers;
 use super::unexported::{
     BASIC_TYPES, CLD_IS_ANONYMOUS, CLD_KLASSES, FILLER, LH_TAG_FLAT, LH_TAG_SHIFT, LH_TAG_TYPE,
@@ -310,21 +310,21 @@ impl Classes {
 }
 
 /// Where ClassLoaderData and Klass keep the lists of classes.
-struct Links {
+pub(super) struct Links {
     /// ClassLoaderData::_klasses.
-    klasses: u64,
+    pub(super) klasses: u64,
     /// ClassLoaderData::_has_class_mirror_holder, `_is_anonymous` before 16.
     held: u64,
     /// Klass::_next_link.
-    next: u64,
+    pub(super) next: u64,
     /// Klass::_class_loader_data, that leads back from a class to its list.
-    back: u64,
+    pub(super) back: u64,
     /// The tables lack one of them (8): each class must prove that it belongs to the list.
     derived: bool,
 }
 
 impl Links {
-    fn find(f: &Fields) -> Result<Links> {
+    pub(super) fn find(f: &Fields) -> Result<Links> {
         let known = (f.cld_klasses.opt(), f.cld_has_mirror_holder.opt(), f.klass_next_link.opt());
         let back = f.klass_loader_data.get();
         if let (Some(klasses), Some(held), Some(next)) = known {
@@ -380,10 +380,7 @@ fn read_klass(
         return Ok(None);
     }
     if let Size::Fixed(bytes) = size {
-        let width = |i: &FieldInfo| match is_reference(i.kind) {
-            true => r.pointers.oop_size(),
-            false => u64::from(super::field_layout::hprof_size(i.kind)),
-        };
+        let width = |i: &FieldInfo| r.pointers.value_size(i.kind);
         let out = own
             .iter()
             .find(|i| !i.is_static && i.flat.is_none() && u64::from(i.offset) + width(i) > bytes);
@@ -433,7 +430,7 @@ pub fn shape(p: &Pointers, layout_helper: i32) -> Option<(Kind, Size)> {
         tag if tag >> LH_TAG_TYPE_SHIFT == LH_TAG_TYPE => {
             let element = usize::try_from(bits >> 8 & 0xff).ok()?.checked_sub(T_BOOLEAN)?;
             let c = *BASIC_TYPES.get(element)?;
-            (Kind::TypeArray(c), u64::from(super::field_layout::hprof_size(c)))
+            (Kind::TypeArray(c), p.value_size(c))
         }
         _ => (Kind::ObjArray, p.oop_size()),
     };

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use memmap2::{Mmap, MmapMut};
 
 use super::has_heap;
-use crate::capture::Peek;
-use crate::capture::maps::{Mapping, libjvms};
 use crate::corefile::Memory;
+use crate::process::maps::{Mapping, libjvms};
+use crate::process::peek::Peek;
 use crate::symbols::Library;
 use crate::vmstructs::{Fields, Tables};
 

@@ -14,16 +14,15 @@ pub mod field_layout;
 pub mod flags;
 pub mod frames;
 pub mod gc;
-pub mod held;
+pub mod handles;
 pub mod klass;
 pub mod live_image;
-mod local_handles;
 pub mod locks;
+pub mod lost_data;
 pub mod modules;
 pub mod perfdata;
 pub mod pointers;
 pub mod properties;
-pub mod roots;
 pub mod strings;
 pub mod thread_facts;
 pub mod thread_notes;
@@ -190,7 +189,7 @@ impl<'a> Vm<'a> {
         let pointers = Pointers::read(mem, &tables, &fields, &flags).map_err(named)?;
         let barrier = Barrier::read(mem, &tables, &fields, &flags, &pointers).map_err(named)?;
         let reader = Reader { mem, fields: &fields, pointers, barrier: &barrier };
-        let mut damaged = Vec::new();
+        let mut damaged = core.rebuilt().to_vec();
         let classes = Classes::read(&reader, &tables, &mut damaged).map_err(named)?;
         let bound = |f: Field| mem.u64(f.opt()?).ok();
         let archive = bound(fields.archive_base)

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Vm;
-pub use crate::live::perfdata::Counter;
-use crate::live::perfdata::{MAX_SIZE, parse};
+pub use crate::perfdata::Counter;
+use crate::perfdata::{MAX_SIZE, parse};
 
 /// All counters by name; empty where PerfData is off or not in the core.
 pub fn read(vm: &Vm) -> BTreeMap<String, Counter> {

@@ -91,6 +91,17 @@ impl Pointers {
         })
     }
 
+    /// Bytes that a value of this signature takes in the heap, by its first character.
+    pub fn value_size(&self, kind: u8) -> u64 {
+        match kind {
+            b'Z' | b'B' => 1,
+            b'C' | b'S' => 2,
+            b'F' | b'I' => 4,
+            b'J' | b'D' => 8,
+            _ => self.oop_size(),
+        }
+    }
+
     /// Bytes that a reference takes in the heap.
     pub fn oop_size(&self) -> u64 {
         if self.narrow_oops { 4 } else { 8 }
@@ -103,6 +114,16 @@ impl Pointers {
             0
         } else {
             self.oop_base.wrapping_add(u64::from(narrow) << self.oop_shift)
+        }
+    }
+
+    /// The bits of a reference as the heap has it: 4 bytes are a narrow one, which is widened, 8 a
+    /// wide one. What they mean is up to the collector: see `Barrier`.
+    #[inline(always)]
+    pub fn decode(&self, bytes: &[u8]) -> u64 {
+        match *bytes {
+            [a, b, c, d] => self.widen(u32::from_le_bytes([a, b, c, d])),
+            _ => bytes.try_into().map_or(0, u64::from_le_bytes),
         }
     }
 
@@ -130,10 +151,12 @@ impl Pointers {
         self.array_length
     }
 
-    /// The bits of the reference in the heap at `addr`, widened where narrow. What they mean is
-    /// up to the collector: see `Reader::load`.
+    /// The bits of the reference in the heap at `addr`.
     pub fn load_bits(&self, mem: &Memory, addr: u64) -> Result<u64, Fault> {
-        if self.narrow_oops { Ok(self.widen(mem.u32(addr)?)) } else { mem.u64(addr) }
+        let mut bytes = [0; 8];
+        let bytes = &mut bytes[..self.oop_size() as usize];
+        mem.read_into(addr, bytes)?;
+        Ok(self.decode(bytes))
     }
 
     /// `size` rounded up to the object alignment.

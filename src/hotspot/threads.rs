@@ -3,6 +3,7 @@
 //! Knows nothing of stacks: a JavaThread's address is all that `frames` needs.
 
 use super::Vm;
+use super::klass::Klass;
 use super::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
 use super::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
 use crate::corefile::ThreadNote;
@@ -31,48 +32,24 @@ pub struct JavaThread {
     pub state: i32,
     /// The object's name.
     pub name: String,
-    /// Shown by HotSpot's own dumps: has an object, is not exiting, is not the VM's own.
-    pub visible: bool,
+    /// It is about to end (JavaThread::is_exiting).
+    pub is_exiting: bool,
+    /// One of the VM's own, of which it shows nothing (JavaThread::is_hidden_from_external_view).
+    pub is_hidden: bool,
     /// The part of its TLAB that holds no objects, where it has one: (top, end).
     pub tlab_gap: Option<(u64, u64)>,
 }
 
-/// How to tell a virtual thread that has a stack of its own on the heap.
-#[derive(Debug, Clone, Copy)]
-pub struct VirtualThreads {
-    /// The InstanceKlass of java.lang.VirtualThread.
-    pub klass: u64,
-    state: usize,
-    carrier: usize,
-    oop_size: usize,
+/// java.lang.VirtualThread: none before 19, and none where no virtual thread was ever made.
+pub fn virtual_thread_class<'v>(vm: &'v Vm) -> Option<&'v Klass> {
+    let klass = vm.classes.named("java/lang/VirtualThread")?;
+    let object = vm.classes.named("java/lang/Object")?;
+    (klass.init_state + BEING_BEFORE_FULLY_INITIALIZED >= object.init_state).then_some(klass)
 }
 
-impl VirtualThreads {
-    /// Finds the class's fields; none before 19, and none where no virtual thread was ever made.
-    pub fn new(vm: &Vm) -> Option<VirtualThreads> {
-        let klass = vm.classes.named("java/lang/VirtualThread")?;
-        let object = vm.classes.named("java/lang/Object")?;
-        if klass.init_state + BEING_BEFORE_FULLY_INITIALIZED < object.init_state {
-            return None;
-        }
-        let offset = |name| Some(vm.classes.field(&vm.reader(), klass, name)?.offset as usize);
-        Some(VirtualThreads {
-            klass: klass.addr,
-            state: offset("state")?,
-            carrier: offset("carrierThread")?,
-            oop_size: vm.pointers.oop_size() as usize,
-        })
-    }
-
-    /// Whether the VirtualThread with these bytes runs, but on no carrier now.
-    pub fn is_unmounted(&self, vm: &Vm, object: &[u8]) -> bool {
-        let carrier = object.get(self.carrier..self.carrier + self.oop_size);
-        let state = object.get(self.state..self.state + 4).and_then(|b| b.try_into().ok());
-        let state = state.map(i32::from_le_bytes);
-        let bits = |c: &[u8]| c.iter().rev().fold(0, |bits, b| bits << 8 | u64::from(*b));
-        carrier.is_some_and(|c| vm.barrier.is_null(vm.mem, bits(c)))
-            && state.is_some_and(|s| !VIRTUAL_THREAD_STACKLESS.contains(&s))
-    }
+/// Whether a virtual thread in this state has a stack.
+pub fn has_stack(state: i32) -> bool {
+    !VIRTUAL_THREAD_STACKLESS.contains(&state)
 }
 
 /// All Java threads in the list's order. Unreadable ones are told to `damaged`.
@@ -93,7 +70,7 @@ pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
     let class = |t: &JavaThread| vm.mem.u64(t.addr).ok();
     let plain = out.iter().find(|t| t.name == PLAIN_THREAD).and_then(class);
     for t in &mut out {
-        t.visible &= !is_hidden_thread(&t.name) || plain.is_some_and(|p| class(t) == Some(p));
+        t.is_hidden = is_hidden_thread(&t.name) && plain.is_none_or(|p| class(t) != Some(p));
     }
     Ok(out)
 }
@@ -156,12 +133,12 @@ impl ThreadReader<'_> {
         let vthread = vthread.transpose()?.unwrap_or(0);
         let mounted = if vthread == object { 0 } else { vthread };
         // _thread_exiting and the states behind it count up (javaThread.hpp).
-        let alive = match self.exiting {
+        let is_exiting = match self.exiting {
             Some(exiting) => {
                 let state = vm.mem.i32(at(f.thread_terminated.get()?)).map_err(what())?;
-                i64::from(state) < exiting
+                i64::from(state) >= exiting
             }
-            None => true,
+            None => false,
         };
         let name = vm.oop_field(object, "name").and_then(|s| vm.text(s)).unwrap_or_default();
         let tlab = at(f.thread_tlab.get()?);
@@ -178,7 +155,6 @@ impl ThreadReader<'_> {
             None => note_of(vm, addr).map(|n| n.tid as u32),
         };
         let state = f.thread_state.opt().and_then(|o| vm.mem.i32(at(o)).ok()).unwrap_or(-1);
-        let visible = object != 0 && alive;
         Ok(JavaThread {
             addr,
             object,
@@ -186,7 +162,8 @@ impl ThreadReader<'_> {
             tid: tid().unwrap_or(0),
             state,
             name,
-            visible,
+            is_exiting,
+            is_hidden: false,
             tlab_gap,
         })
     }

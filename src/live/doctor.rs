@@ -16,8 +16,8 @@ use super::safepoint::{self, Holder};
 use super::socket::{Socket, listening_directory};
 use super::surroundings::{places, room};
 use super::target::{Hotspot, Target};
-use crate::capture::cgroup::frozen;
-use crate::capture::refusal::{self, Unfit};
+use crate::process::cgroup::frozen;
+use crate::process::refusal::{self, Unfit};
 
 /// Where HotSpot has its temporary files, unless -XX:AltTempDir says otherwise.
 const TMP: &str = "/tmp";

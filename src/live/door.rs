@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::identity::Rights;
 use super::socket;
 use super::target::{Reached, Target};
-use crate::capture::sys;
+use crate::process::sys;
 
 /// How often the door is tried.
 const STEP: Duration = Duration::from_millis(10);

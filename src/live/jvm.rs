@@ -11,9 +11,9 @@ use procfs::Current;
 use serde::Serialize;
 
 use super::options::{self, Options, Shown};
-use super::perfdata::{self, Counter};
 use super::target::{Hotspot, Target};
-use crate::capture::process::ids;
+use crate::perfdata::{self, Counter};
+use crate::process::facts::ids;
 
 /// One JVM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -17,7 +17,6 @@ pub mod jvm;
 pub mod mounts;
 mod obstacles;
 pub mod options;
-pub mod perfdata;
 pub mod protocol;
 pub mod safepoint;
 pub mod socket;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::perfdata::Counter;
+use crate::perfdata::Counter;
 
 /// Variables that the launcher (JDK_JAVA_OPTIONS, from 9 on) and the VM read options from.
 const VARIABLES: [&str; 3] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"];

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::target::{ATTACH_LISTENER, Target, VM_THREAD, threads};
-use crate::capture::process::Thread;
+use crate::process::facts::Thread;
 
 /// How long the threads are watched.
 const WATCH: Duration = Duration::from_millis(400);

@@ -11,7 +11,7 @@ use super::files::Place;
 use super::jvm::Told;
 use super::mounts;
 use super::target::Target;
-use crate::capture::room::Room;
+use crate::process::room::Room;
 
 /// Less than this left in its cgroup, and a dump (its buffers, the page cache) may end the JVM.
 const LEAST_MEMORY: u64 = 64 << 20;

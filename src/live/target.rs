@@ -11,8 +11,9 @@ use rustix::io::Errno;
 
 use super::identity::{Identity, Rights};
 use super::mounts;
-use crate::capture::maps::{self, Mapping};
-use crate::capture::process::{Facts, Thread, ids};
+use crate::format::files::is_counters;
+use crate::process::facts::{Facts, Thread, ids};
+use crate::process::maps::{self, Mapping};
 
 /// What makes a process a JVM.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl Target {
                 libjvms = maps::libjvms(&maps).cloned().collect();
                 let libjvm = libjvms.first().cloned();
                 let path = |m: &Mapping| String::from_utf8_lossy(m.clean()).into_owned();
-                let counters = maps.iter().find(|m| maps::is_counters(&path(m))).cloned();
+                let counters = maps.iter().find(|m| is_counters(&path(m))).cloned();
                 (libjvm.map_or(Hotspot::No, |m| Hotspot::Mapped(Box::new(m))), counters)
             }
             Err(_) => {

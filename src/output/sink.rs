@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::interrupt;
-use crate::capture::CoreOut;
 use crate::error::{Advice, Error, Result, is_no_room};
+use crate::format::out::CoreOut;
 
 /// Writes below this are gathered; larger ones go to the system as they are.
 const BUFFER: usize = 256 << 10;

@@ -4,6 +4,7 @@
 //! Knows the tables and the list of fields that rjcore asks for; not what they mean.
 
 mod fields;
+pub mod rebuilt;
 mod table;
 
 pub use fields::{Field, Fields};

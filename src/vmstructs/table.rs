@@ -10,7 +10,7 @@ use crate::error::{Advice, Error, Result};
 use crate::symbols::Library;
 
 /// The largest table seen has 840 rows; JVMs of the future get room.
-const MAX_ROWS: u64 = 20_000;
+pub(super) const MAX_ROWS: u64 = 20_000;
 /// Names are C++ identifiers and template instances.
 const MAX_NAME: u64 = 1024;
 
@@ -50,7 +50,9 @@ impl Tables {
         reader.rows("Structs", reader.stride("StructEntry", 48), ty, |row, type_name| {
             let Some(field) = reader.name(row.wrapping_add(field)) else { return Ok(()) };
             let is_static = mem.i32(row.wrapping_add(is_static))? != 0;
-            let value = mem.u64(row.wrapping_add(if is_static { address } else { offset }))?;
+            let value = row.wrapping_add(if is_static { address } else { offset });
+            // What was not saved is as good as not in the tables: who needs it names it.
+            let Ok(value) = mem.u64(value) else { return Ok(()) };
             let type_string = reader.name(row.wrapping_add(ty_string)).unwrap_or_default();
             tables
                 .structs
@@ -60,7 +62,9 @@ impl Tables {
         let name = reader.layout("TypeEntry", "TypeNameOffset", 0);
         let size = reader.layout("TypeEntry", "SizeOffset", 32);
         reader.rows("Types", reader.stride("TypeEntry", 40), name, |row, type_name| {
-            tables.sizes.insert(type_name, mem.u64(row.wrapping_add(size))?);
+            if let Ok(size) = mem.u64(row.wrapping_add(size)) {
+                tables.sizes.insert(type_name, size);
+            }
             Ok(())
         })?;
         for (table, entry, wide) in [
@@ -71,8 +75,11 @@ impl Tables {
             let value = reader.layout(entry, "ValueOffset", 8);
             reader.rows(table, reader.stride(entry, 16), name, |row, constant| {
                 let at = row.wrapping_add(value);
-                let v = if wide { mem.u64(at)? as i64 } else { i64::from(mem.i32(at)?) };
-                tables.constants.insert(constant, v);
+                let v =
+                    if wide { mem.u64(at).map(|v| v as i64) } else { mem.i32(at).map(i64::from) };
+                if let Ok(v) = v {
+                    tables.constants.insert(constant, v);
+                }
                 Ok(())
             })?;
         }

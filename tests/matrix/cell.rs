@@ -1,5 +1,6 @@
 //! One cell: HotSpot's own dump and histogram of a program, a core of it, and rjcore's dump and histogram of that.
 
+use crate::support::child::Command;
 use crate::support::compare::{Difference, Differences, compare, tlab_fillers};
 use crate::support::counts::{
     counted_differently, counted_otherwise, jcmd_histogram, mended, rjcore_histogram,
@@ -9,7 +10,7 @@ use crate::support::hprof::Dump;
 use crate::support::{Jvm, Scratch, classes, jdk, jdks, rjcore, run};
 use crate::table::{Archive, Cell, Taker};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Keeps cores small and the JVM's threads as they are.

@@ -1,8 +1,9 @@
 //! What the JDK's own reader of cores makes of one, beside rjcore.
 
+use crate::support::child::Command;
 use crate::support::{jdks, rjcore, tool};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 /// Seconds that it may take; some cores it never ends on.

@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
+use super::child::Command;
 use super::{Scratch, run, tool};
 
 /// A group below the root of its hierarchy, which is mounted for it alone. Removed when dropped, with what was in it
@@ -27,7 +27,7 @@ impl Group {
             false => cmd.args(["-t", "cgroup", "-o", controller, "none"]),
         };
         run(cmd.arg(&mount));
-        let group = mount.join(format!("rjcore-{controller}-{}", std::process::id()));
+        let group = mount.join(format!("rjcore-{controller}-{}", dir.name()));
         let group = Group { unified, mount, dir: group };
         if unified && controller != "freezer" {
             let enable = group.mount.join("cgroup.subtree_control");

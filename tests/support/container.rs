@@ -2,8 +2,8 @@
 //! under another name.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use super::child::Command;
 use super::proc::{children, status};
 use super::{Jvm, Scratch, classes, jdk, tool};
 

@@ -3,9 +3,9 @@
 //! Shares nothing with `src/`, so that a mistake there is not repeated here. Reads the whole file into
 //! memory; what breaks the format is gathered in [`Dump::problems`] where reading can go on.
 
+use super::child::Command;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::process::Command;
 
 /// Sub-record tags of a heap dump.
 pub const JNI_GLOBAL: u8 = 0x01;

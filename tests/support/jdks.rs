@@ -1,9 +1,9 @@
 //! The JDKs 8 to the newest of scripts/setup-jdks.sh, which run in a root and a mount namespace of their own.
 
+use super::child::Command;
 use super::{Jvm, Scratch, classes, dep};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::Command;
 
 /// What their processes have as their root: a sysroot for rjcore.
 pub fn root() -> PathBuf {

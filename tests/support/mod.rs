@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part of it
 
 pub mod cgroup;
+pub mod child;
 pub mod compare;
 pub mod container;
 pub mod counts;
@@ -13,10 +14,12 @@ pub mod proc;
 pub mod stress;
 pub mod threads;
 
+use child::{Child, Command};
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Once};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -118,14 +121,19 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new(name: &str) -> Scratch {
-        let dir =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let (process, n) = (std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{process}-{n}"));
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::create_dir_all(&dir).expect("a scratch directory");
         Scratch(dir)
     }
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+    /// Its own name, which no other test has.
+    pub fn name(&self) -> &str {
+        self.0.file_name().and_then(OsStr::to_str).expect("UTF-8")
     }
 }
 

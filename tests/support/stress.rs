@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use super::child::{Child, Command};
 use super::proc::{masks, no_snapshot_lives, snapshots, traces, until};
 use super::{Jvm, Scratch, jdk, library};
 

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::DumpSummary;
+use super::plan::in_order;
 use super::records::{
-    EMPTY_TRACE, Put, RECORD_HEADER, double_bits, float_bits, sub, tag, value_type,
+    EMPTY_TRACE, Put, RECORD_HEADER, double_bits, float_bits, sub, tag, value_size, value_type,
 };
-use super::threads::{Dumped, ROOT, Threads};
+use super::threads::{THREAD_ROOT, Traces, root};
 use crate::error::Result;
+use crate::heap::class_objects::{ClassObject, ClassObjects};
+use crate::heap::layout::Slot;
+use crate::heap::roots::{self, Stacks};
 use crate::heap::{Heap, Part, Traced};
-use crate::hotspot::class_facts::{ClassFacts, ClassReader};
-use crate::hotspot::field_layout::hprof_size;
-use crate::hotspot::frames::Walker;
 use crate::hotspot::klass::{Kind, Klass};
-use crate::hotspot::roots::{jni_globals, monitors_used};
 
 /// A record's length has 32 bits; class dumps get a new segment long before.
 const SEGMENT: usize = 1 << 20;
@@ -28,28 +28,36 @@ pub fn write(
 ) -> Result<()> {
     let vm = heap.vm;
     let mut unread = Vec::new();
-    let globals = jni_globals(vm, &mut unread)?;
-    let monitors = monitors_used(vm, &mut unread)?;
+    let global = roots::global(vm, &mut unread)?;
     summary.damaged.extend(Part::Roots.all(unread));
-    let reader = ClassReader::new(vm);
-    let classes: Vec<&Klass> = vm.classes.java().collect();
-    let facts: Vec<ClassFacts> = classes
-        .iter()
-        .map(|k| {
-            reader.read(k).unwrap_or_else(|fault| {
-                let text = format!("the statics of {}: {fault}", k.name);
-                summary.damaged.push(Part::Statics.unread(text));
-                ClassFacts::default()
-            })
+    let reader = ClassObjects::new(heap);
+    let classes: Vec<(u32, &Klass)> =
+        (0..).zip(vm.classes.all()).filter(|(_, k)| !k.is_refined).collect();
+    let read = classes.iter().map(|&(number, k)| {
+        reader.read(number).unwrap_or_else(|fault| {
+            let text = format!("the statics of {}: {fault}", k.name);
+            summary.damaged.push(Part::Statics.unread(text));
+            reader.outline(k)
         })
-        .collect();
-    let mut threads = Threads::new(Walker::new(vm)?, traced, &classes);
-    let dumped = threads.collect(heap, summary);
-    let mut symbols = named(heap, &facts);
-    symbols.extend(threads.symbols(&dumped));
-    threads.wrote(symbols.iter().copied());
+    });
+    let objects: Vec<ClassObject> = read.collect();
+    let klasses: Vec<&Klass> = classes.iter().map(|c| c.1).collect();
+    let records = Records {
+        heap,
+        extra: [reader.facts.resolved_references_name, reader.facts.init_lock_name],
+    };
+    let stacks = Stacks::new(heap, traced)?;
+    let (threads, early) = stacks.running();
+    for end in early {
+        let ends = if end.ran_java { &mut summary.running } else { &mut summary.damaged };
+        ends.push(Part::Stacks.unread(end.text));
+    }
+    let mut traces = Traces::new(vm, &klasses);
+    let mut symbols = records.symbols(&classes, &objects);
+    symbols.extend(traces.symbols(&threads));
+    traces.wrote(symbols.iter().copied());
     utf8(heap, &symbols, out);
-    for (serial, k) in (1..).zip(&classes) {
+    for (serial, k) in (1..).zip(&klasses) {
         out.record(tag::LOAD_CLASS, 4 + 8 + 4 + 8);
         out.u4(serial);
         out.u8(k.mirror);
@@ -58,56 +66,39 @@ pub fn write(
     }
     // One trace for all objects, then one per thread.
     empty_trace(out);
-    for (serial, t) in (1..).zip(&dumped) {
-        threads.trace(t, serial, out);
+    for (serial, t) in (1..).zip(&threads) {
+        traces.trace(t, serial, out);
     }
     // Of these only the roots are kept until their turn comes: they may be a million.
     let mut roots_of_unmounted = Vec::new();
-    for (serial, &object) in (dumped.len() as u32 + 1..).zip(unmounted) {
-        let t = threads.unmounted(object);
-        utf8(heap, &threads.symbols(std::slice::from_ref(&t)), out);
-        threads.trace(&t, serial, out);
-        t.roots(serial, |root| roots_of_unmounted.extend_from_slice(root));
-        summary.roots += t.root_count() as u64;
+    for (number, &object) in (threads.len()..).zip(unmounted) {
+        let t = stacks.unmounted(object, number);
+        utf8(heap, &traces.symbols(std::slice::from_ref(&t)), out);
+        traces.trace(&t, number as u32 + 1, out);
+        t.roots.iter().for_each(|r| root(r, &mut roots_of_unmounted));
     }
     let mut segment = Segment::open(out);
-    let object = vm.classes.named("java/lang/Object").map_or(0, |o| o.mirror);
-    for (k, facts) in classes.iter().zip(&facts) {
+    for (&(number, _), object) in classes.iter().zip(&objects) {
         segment.next();
-        class_dump(heap, k, facts, object, segment.out);
+        records.class_dump(number, object, segment.out);
     }
     summary.classes = classes.len() as u64;
-    for (serial, t) in (1..).zip(&dumped) {
-        t.roots(serial, |root| {
-            segment.next();
-            segment.out.extend_from_slice(root);
-        });
+    for r in threads.iter().flat_map(|t| &t.roots) {
+        segment.next();
+        root(r, segment.out);
+        summary.roots += 1;
     }
-    for root in roots_of_unmounted.chunks(ROOT) {
+    for root in roots_of_unmounted.chunks(THREAD_ROOT) {
         segment.next();
         segment.out.extend_from_slice(root);
+        summary.roots += 1;
     }
-    for monitor in &monitors {
+    for r in &global {
         segment.next();
-        segment.out.u1(sub::ROOT_MONITOR_USED);
-        segment.out.u8(*monitor);
-    }
-    for global in &globals {
-        segment.next();
-        segment.out.u1(sub::ROOT_JNI_GLOBAL);
-        segment.out.u8(global.object);
-        segment.out.u8(global.slot);
-    }
-    let sticky = classes.iter().filter(|k| k.is_boot && k.kind == Kind::Instance);
-    for k in sticky.clone() {
-        segment.next();
-        segment.out.u1(sub::ROOT_STICKY_CLASS);
-        segment.out.u8(k.mirror);
+        root(r, segment.out);
+        summary.roots += 1;
     }
     segment.close();
-    let frames: usize = dumped.iter().map(Dumped::root_count).sum();
-    let roots = frames + monitors.len() + globals.len() + sticky.count();
-    summary.roots += roots as u64;
     Ok(())
 }
 
@@ -116,18 +107,6 @@ fn empty_trace(out: &mut Vec<u8>) {
     out.u4(EMPTY_TRACE);
     out.u4(0);
     out.u4(0);
-}
-
-/// The symbols that name classes and fields.
-fn named(heap: &Heap, facts: &[ClassFacts]) -> BTreeSet<u64> {
-    let vm = heap.vm;
-    let mut symbols = BTreeSet::new();
-    for (k, facts) in vm.classes.java().zip(facts) {
-        symbols.insert(k.name_symbol);
-        symbols.extend(vm.dumped_fields(k).map(|i| i.name));
-        symbols.extend(facts.statics.iter().map(|s| s.name));
-    }
-    symbols
 }
 
 /// Symbols as UTF8 records.
@@ -140,51 +119,97 @@ pub fn utf8<'s>(heap: &Heap, symbols: impl IntoIterator<Item = &'s u64>, out: &m
     }
 }
 
-fn class_dump(heap: &Heap, k: &Klass, facts: &ClassFacts, object: u64, out: &mut Vec<u8>) {
-    let vm = heap.vm;
-    let mirror = |klass: Option<u64>| klass.and_then(|s| vm.classes.get(s)).map_or(0, |s| s.mirror);
-    // Klass::_super of an array class is another array class; its Java super is Object.
-    let super_id = match k.kind {
-        Kind::Instance => mirror(k.super_klass),
-        _ => object,
-    };
-    let is_basic = matches!(k.kind, Kind::TypeArray(_))
-        || k.bottom.and_then(|b| vm.classes.get(b)).is_some_and(|b| b.kind != Kind::Instance);
-    out.u1(sub::CLASS_DUMP);
-    out.u8(k.mirror);
-    out.u4(EMPTY_TRACE);
-    out.u8(super_id);
-    out.u8(if is_basic { 0 } else { k.loader });
-    out.u8(facts.signers);
-    out.u8(facts.protection_domain);
-    out.u8(0);
-    out.u8(0);
-    let declared = |k| vm.dumped_fields(k).filter(|i| !i.is_static);
-    let size = match k.kind {
-        Kind::Instance => {
-            vm.classes.with_supers(k).flat_map(declared).map(|i| hprof_size(i.kind)).sum()
+/// Makes the records of classes.
+struct Records<'h> {
+    heap: &'h Heap<'h>,
+    /// The names of what stands behind the static fields: resolved references, and a lock.
+    extra: [Option<u64>; 2],
+}
+
+/// A static field in its record.
+struct Static {
+    name: u64,
+    kind: u8,
+    bits: u64,
+}
+
+impl Records<'_> {
+    /// Static fields in HotSpot's order of dumping, then its extra ones.
+    fn statics(&self, number: u32, object: &ClassObject) -> Vec<Static> {
+        let slots = &self.heap.layouts().of[number as usize].statics;
+        // None, where they cannot be read.
+        let of = |(i, slot): (usize, &Slot)| {
+            let &bits = object.statics.get(i)?;
+            Some(Static { name: slot.name, kind: slot.kind, bits })
+        };
+        let mut out: Vec<Static> =
+            in_order(self.heap.vm, slots).into_iter().filter_map(of).collect();
+        let [references, lock] = self.extra;
+        let references = object.resolved_references.iter().map(|bits| (references, *bits));
+        for (name, bits) in references.chain([(lock, object.init_lock)]) {
+            if let (Some(name), true) = (name, bits != 0) {
+                out.push(Static { name, kind: b'[', bits });
+            }
         }
-        _ => 0,
-    };
-    out.u4(size);
-    out.u2(0); // constant pool
-    out.u2(facts.statics.len() as u16);
-    for s in &facts.statics {
-        out.u8(s.name);
-        out.u1(value_type(s.kind));
-        match (s.kind, hprof_size(s.kind)) {
-            (b'F', _) => out.u4(float_bits(s.bits as u32)),
-            (b'D', _) => out.u8(double_bits(s.bits)),
-            (_, 1) => out.u1(s.bits as u8),
-            (_, 2) => out.u2(s.bits as u16),
-            (_, 4) => out.u4(s.bits as u32),
-            _ => out.u8(s.bits),
-        }
+        out
     }
-    out.u2(declared(k).count() as u16);
-    for i in declared(k) {
-        out.u8(i.name);
-        out.u1(value_type(i.kind));
+
+    /// The symbols that name classes and fields.
+    fn symbols(&self, classes: &[(u32, &Klass)], objects: &[ClassObject]) -> BTreeSet<u64> {
+        let vm = self.heap.vm;
+        let mut symbols = BTreeSet::new();
+        for (&(number, k), object) in classes.iter().zip(objects) {
+            let layout = &self.heap.layouts().of[number as usize];
+            symbols.insert(k.name_symbol);
+            for slots in [layout.own(), &layout.statics] {
+                symbols.extend(in_order(vm, slots).iter().map(|(_, s)| s.name));
+            }
+            symbols.extend(self.statics(number, object).iter().map(|s| s.name));
+        }
+        symbols
+    }
+
+    fn class_dump(&self, number: u32, object: &ClassObject, out: &mut Vec<u8>) {
+        let vm = self.heap.vm;
+        let (k, layout) =
+            (&vm.classes.all()[number as usize], &self.heap.layouts().of[number as usize]);
+        out.u1(sub::CLASS_DUMP);
+        out.u8(k.mirror);
+        out.u4(EMPTY_TRACE);
+        out.u8(object.super_class);
+        out.u8(object.loader);
+        out.u8(object.signers);
+        out.u8(object.protection_domain);
+        out.u8(0);
+        out.u8(0);
+        let size = match k.kind {
+            Kind::Instance => {
+                in_order(vm, &layout.slots).iter().map(|(_, s)| value_size(s.kind)).sum()
+            }
+            _ => 0,
+        };
+        out.u4(size);
+        out.u2(0); // constant pool
+        let statics = self.statics(number, object);
+        out.u2(statics.len() as u16);
+        for s in &statics {
+            out.u8(s.name);
+            out.u1(value_type(s.kind));
+            match (s.kind, value_size(s.kind)) {
+                (b'F', _) => out.u4(float_bits(s.bits as u32)),
+                (b'D', _) => out.u8(double_bits(s.bits)),
+                (_, 1) => out.u1(s.bits as u8),
+                (_, 2) => out.u2(s.bits as u16),
+                (_, 4) => out.u4(s.bits as u32),
+                _ => out.u8(s.bits),
+            }
+        }
+        let own = in_order(vm, layout.own());
+        out.u2(own.len() as u16);
+        for (_, slot) in own {
+            out.u8(slot.name);
+            out.u1(value_type(slot.kind));
+        }
     }
 }
 

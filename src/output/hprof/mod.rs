@@ -9,7 +9,6 @@ mod objects;
 pub mod plan;
 mod records;
 mod threads;
-mod unmounted;
 mod values;
 
 use std::io::{self, Write};
@@ -17,7 +16,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::error::{Error, Fault, Result};
-use crate::heap::{Caught, Heap, Part, Traced, Unread, WalkReport, walk};
+use crate::heap::{Caught, Heap, Part, Traced, Unread, WalkReport, virtual_threads, walk};
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::perfdata;
 
@@ -93,7 +92,8 @@ pub fn write_dump(
 ) -> Result<DumpSummary> {
     let vm = heap.vm;
     let traced = heap.traced(threads)?;
-    let unmounted = unmounted::find(heap, threads)?;
+    // Traces come before segments (VisualVM wants that): so all threads are found first.
+    let unmounted = virtual_threads::unmounted(heap, threads)?;
     let (head, mut summary) = head(heap, traced, &unmounted)?;
     out.write_all(&head).map_err(Error::from_write)?;
     drop(head);
@@ -107,8 +107,9 @@ pub fn write_dump(
         _ if vm.pointers.narrow_oops => plan::Copy::Narrow,
         _ => plan::Copy::Swap8,
     };
-    let plans: Vec<Plan> = vm.classes.all().iter().map(|k| Plan::new(vm, k, reference)).collect();
-    let values = values::Plans::new(vm, reference);
+    let numbers = 0..vm.classes.all().len() as u32;
+    let plans: Vec<Plan> = numbers.map(|n| Plan::new(heap, n, reference)).collect();
+    let values = values::Plans::new(heap, reference);
     let mut ids = values::Ids::new(vm.pointers.alignment);
     let (mut faults, mut short_objects) = (Vec::<Fault>::new(), 0);
     let make = || {

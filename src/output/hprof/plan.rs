@@ -1,11 +1,13 @@
 //! Per class, how its objects' bytes become a record: compiled once, run per object.
 
+use crate::heap::Heap;
+use crate::heap::layout::{Layout, Shape, Slot, Strength};
 use crate::hotspot::Vm;
-use crate::hotspot::field_layout::{hprof_size, is_reference};
-use crate::hotspot::klass::{Kind, Klass, Size};
+use crate::hotspot::field_layout::is_reference;
+use crate::hotspot::klass::Klass;
 use crate::hotspot::pointers::Pointers;
 
-use super::records::{double_bits, float_bits};
+use super::records::{double_bits, float_bits, value_size, value_type};
 use super::values::Flat;
 
 /// How a run of values is written.
@@ -34,7 +36,7 @@ pub enum Copy {
 impl Copy {
     /// By the first character of a signature; `reference` is how this heap's are copied.
     pub fn of(kind: u8, reference: Copy) -> Copy {
-        match (is_reference(kind), kind, hprof_size(kind)) {
+        match (is_reference(kind), kind, value_size(kind)) {
             (true, ..) => reference,
             (_, b'F', _) => Copy::Float,
             (_, b'D', _) => Copy::Double,
@@ -104,11 +106,7 @@ impl Copy {
 fn through_barrier(vm: &Vm, from: &[u8], to: &mut [u8]) {
     let size = vm.pointers.oop_size() as usize;
     for (from, to) in from.chunks_exact(size).zip(to.as_chunks_mut::<8>().0) {
-        let bits = match *from {
-            [a, b, c, d] => vm.pointers.widen(u32::from_le_bytes([a, b, c, d])),
-            _ => from.try_into().map_or(0, u64::from_le_bytes),
-        };
-        *to = vm.barrier.resolve(vm.mem, bits).to_be_bytes();
+        *to = vm.barrier.resolve(vm.mem, vm.pointers.decode(from)).to_be_bytes();
     }
 }
 
@@ -226,69 +224,75 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// Compiles the plan of one class; `reference` is how references are copied.
-    pub fn new(vm: &Vm, klass: &Klass, reference: Copy) -> Plan {
-        let elements = |kind: u8, header: u64, copy: Copy| Plan::Array {
-            class_id: klass.mirror,
-            value_type: super::records::value_type(kind),
-            header: header as u32,
+    /// Compiles the plan of the class with this number; `reference` is how references are copied.
+    pub fn new(heap: &Heap, number: u32, reference: Copy) -> Plan {
+        let vm = heap.vm;
+        let (klass, layout) =
+            (&vm.classes.all()[number as usize], &heap.layouts().of[number as usize]);
+        let class_id = klass.mirror;
+        let elements = |kind, header, copy| Plan::Array {
+            class_id,
+            value_type: value_type(kind),
+            header,
             copy,
         };
-        let array = |kind: u8, header: u64| elements(kind, header, Copy::of(kind, reference));
-        match (klass.kind, klass.size) {
-            (Kind::TypeArray(kind), Size::Array { header, .. }) => array(kind, header),
-            (Kind::ObjArray, Size::Array { header, .. }) => array(b'L', header),
-            (Kind::FlatArray, Size::Array { header, log2 }) => match Flat::element(vm, klass) {
-                Some(element) => Plan::FlatArray {
-                    class_id: klass.mirror,
-                    header: header as u32,
-                    stride: 1 << log2.min(31),
-                    element,
-                },
-                None => elements(b'L', header, Copy::Flat),
-            },
-            _ => Plan::instance(vm, klass, reference),
-        }
-    }
-
-    fn instance(vm: &Vm, klass: &Klass, reference: Copy) -> Plan {
-        let Layout { fields, flat, len } = Layout::of(vm, klass, 0, reference);
-        let end = |f: &Field| f.offset + f.copy.heap_size(&vm.pointers) as u32;
-        Plan::Instance {
-            class_id: klass.mirror,
-            object_len: fields.iter().map(end).max().unwrap_or(0),
-            len,
-            fields: fields.into(),
-            flat: flat.into(),
-            special: Special::of(vm, klass),
+        match layout.shape {
+            Shape::Elements { header, kind } => elements(kind, header, Copy::of(kind, reference)),
+            Shape::FlatElements { header, stride, element } => {
+                match element.and_then(|e| Flat::new(&e, 0, 0, 0)) {
+                    Some(element) => Plan::FlatArray { class_id, header, stride, element },
+                    None => elements(b'L', header, Copy::Flat),
+                }
+            }
+            Shape::Instance | Shape::Mirror { .. } | Shape::StackChunk { .. } => {
+                let Fields { fields, flat, len } = Fields::of(vm, layout, 0, reference);
+                let end = |f: &Field| f.offset + f.copy.heap_size(&vm.pointers) as u32;
+                Plan::Instance {
+                    class_id,
+                    object_len: fields.iter().map(end).max().unwrap_or(0),
+                    len,
+                    fields: fields.into(),
+                    flat: flat.into(),
+                    special: Special::of(vm, klass),
+                }
+            }
         }
     }
 }
 
+/// Those of `slots` that dumps have, with their numbers, in HotSpot's order: of each class last
+/// first while fields were u2 slots (FieldStream ran backwards), as declared since.
+pub(super) fn in_order<'s>(vm: &Vm, slots: &'s [Slot]) -> Vec<(usize, &'s Slot)> {
+    let backwards = vm.fields.ik_fieldinfo_stream.opt().is_none();
+    let all: Vec<(usize, &Slot)> = slots.iter().enumerate().collect();
+    let classes = all.chunk_by(|a, b| a.1.declared_by == b.1.declared_by);
+    let ordered = classes.flat_map(|class| {
+        let at = move |i: usize| class[if backwards { class.len() - 1 - i } else { i }];
+        (0..class.len()).map(at)
+    });
+    ordered.filter(|(_, s)| s.strength != Strength::Injected).collect()
+}
+
 /// The fields of a class and its supers, in a record's order.
-pub(super) struct Layout {
+pub(super) struct Fields {
     pub fields: Vec<Field>,
     pub flat: Vec<Flat>,
     /// Bytes of their values in the record.
     pub len: u32,
 }
 
-impl Layout {
+impl Fields {
     /// Offsets are counted from `start`.
-    pub fn of(vm: &Vm, klass: &Klass, start: u32, reference: Copy) -> Layout {
-        let mut out = Layout { fields: Vec::new(), flat: Vec::new(), len: 0 };
-        let all = vm.classes.with_supers(klass).flat_map(|k| vm.dumped_fields(k));
-        for i in all.filter(|i| !i.is_static) {
-            let offset = i.offset.wrapping_sub(start);
-            let copy = match i.flat {
-                Some(flat) => {
-                    let marker = flat.null_marker.map(|m| m.wrapping_sub(start));
-                    out.flat.extend(Flat::new(vm, flat.klass, offset, marker, out.len));
-                    Copy::Flat
-                }
-                None => Copy::of(i.kind, reference),
+    pub fn of(vm: &Vm, layout: &Layout, start: u32, reference: Copy) -> Fields {
+        let mut out = Fields { fields: Vec::new(), flat: Vec::new(), len: 0 };
+        for (number, slot) in in_order(vm, &layout.slots) {
+            let copy = match slot.is_flat {
+                true => Copy::Flat,
+                false => Copy::of(slot.kind, reference),
             };
-            out.fields.push(Field { offset, copy });
+            let flat = layout.flat_at(number).filter(|_| slot.is_flat);
+            out.flat.extend(flat.and_then(|f| Flat::new(f, slot.offset, start, out.len)));
+            out.fields.push(Field { offset: slot.offset.wrapping_sub(start), copy });
             out.len += copy.dump_size() as u32;
         }
         out

@@ -60,6 +60,16 @@ pub fn value_type(kind: u8) -> u8 {
     }
 }
 
+/// Bytes that a value of this signature takes: references are ids of 8 bytes.
+pub fn value_size(kind: u8) -> u32 {
+    match kind {
+        b'Z' | b'B' => 1,
+        b'C' | b'S' => 2,
+        b'F' | b'I' => 4,
+        _ => 8,
+    }
+}
+
 /// Appends big-endian values to a buffer.
 pub trait Put {
     /// One byte.

@@ -4,8 +4,10 @@
 //! order of addresses: a chunk counts its own, and the numbers before it are added when its turn
 //! comes, so that they are the same at any number of threads.
 
-use super::plan::{Copy, Field, Layout};
+use super::plan::{Copy, Field, Fields};
 use super::records::{INSTANCE_HEADER, instance_header};
+use crate::heap::Heap;
+use crate::heap::layout::{FlatSlot, Layout};
 use crate::hotspot::Vm;
 use crate::hotspot::klass::Klass;
 
@@ -26,29 +28,10 @@ pub struct Flat {
 }
 
 impl Flat {
-    /// None where the class is not known.
-    pub fn new(
-        vm: &Vm,
-        klass: u64,
-        offset: u32,
-        null_marker: Option<u32>,
-        place: u32,
-    ) -> Option<Flat> {
-        let number = vm.classes.number(klass)?;
-        vm.classes.all()[number as usize].value?;
-        Some(Flat { klass: number, offset, null_marker, place })
-    }
-
-    /// An element of a flat array.
-    pub fn element(vm: &Vm, array: &Klass) -> Option<Flat> {
-        let elements = array.flat_elements?;
-        let value = vm.classes.get(elements.klass)?.value?;
-        let marker = match (elements.nullable, value.null_marker) {
-            (false, _) => None,
-            (true, Some(marker)) => Some(marker.checked_sub(value.payload)?),
-            (true, None) => return None,
-        };
-        Flat::new(vm, elements.klass, 0, marker, 0)
+    /// The one at `offset`, by offsets from `start`. None where the class is not known.
+    pub fn new(flat: &FlatSlot, offset: u32, start: u32, place: u32) -> Option<Flat> {
+        let null_marker = flat.null_marker.map(|m| m.wrapping_sub(start));
+        Some(Flat { klass: flat.klass?, offset: offset.wrapping_sub(start), null_marker, place })
     }
 }
 
@@ -117,13 +100,13 @@ impl Numbered {
 
 impl Plans {
     /// Compiles them; `reference` is how references are copied.
-    pub fn new(vm: &Vm, reference: Copy) -> Plans {
-        let classes = vm.classes.all();
+    pub fn new(heap: &Heap, reference: Copy) -> Plans {
+        let (vm, classes) = (heap.vm, heap.vm.classes.all());
         if classes.iter().all(|k| k.flat_elements.is_none() && k.flat_fields().next().is_none()) {
             return Plans(Vec::new());
         }
-        let plan = |k: &Klass| {
-            let Layout { fields, flat, len } = Layout::of(vm, k, k.value?.payload, reference);
+        let plan = |(k, layout): (&Klass, &Layout)| {
+            let Fields { fields, flat, len } = Fields::of(vm, layout, k.value?.payload, reference);
             let end = |f: &Field| f.offset.saturating_add(f.copy.heap_size(&vm.pointers) as u32);
             Some(Plan {
                 class_id: k.mirror,
@@ -133,7 +116,7 @@ impl Plans {
                 flat: flat.into(),
             })
         };
-        Plans(classes.iter().map(plan).collect())
+        Plans(classes.iter().zip(&heap.layouts().of).map(plan).collect())
     }
 
     /// The value object in `holder`, unless it is null: its plan and its bytes.

@@ -16,9 +16,10 @@ use super::collection::{Collection, Task};
 use super::readers::{Facts, Reader, Source};
 use super::report::{Cut, MissingFile};
 use crate::address::{Address, Range};
-use crate::capture::notes::Origin;
 use crate::corefile::{CoreFile, EM_X86_64, Missing};
 use crate::error::{Error, Result};
+use crate::format::notes::Origin;
+use crate::heap::roots::is_shown;
 use crate::heap::{Caught, Heap, Object, Part, Unread, Visitor, walk};
 use crate::hotspot::arguments::Arguments;
 use crate::hotspot::gc::{self, Collections, Region, RegionKind, Space};
@@ -232,7 +233,7 @@ impl Info {
             class_pointers: class_pointers(&vm.pointers),
             classes: vm.classes.all().len(),
             threads: threads.as_ref().map(Vec::len),
-            threads_visible: threads.as_ref().map(|t| t.iter().filter(|t| t.visible).count()),
+            threads_visible: threads.as_ref().map(|t| t.iter().filter(|t| is_shown(t)).count()),
             started_ms: times.map(|t| t.0),
             uptime_ms: times.and_then(|(start, up)| {
                 vm.taken_ms.and_then(|taken| taken.checked_sub(start)).or(up)

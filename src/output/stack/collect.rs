@@ -10,14 +10,16 @@ use super::{
 };
 use crate::corefile::CoreFile;
 use crate::error::{Remark, Result};
+use crate::heap::layout::Slot;
+use crate::heap::virtual_threads::VirtualThreads;
 use crate::heap::{Heap, Object as HeapObject, Visitor, WalkReport, walk};
 use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, NativeRun, Trust, Walker};
+use crate::hotspot::handles::jni_counts;
 use crate::hotspot::locks::{Locks, Wanted, deadlocks};
 use crate::hotspot::perfdata::{self, Counter};
-use crate::hotspot::roots::jni_counts;
 use crate::hotspot::thread_facts::ThreadFacts;
-use crate::hotspot::threads::{JavaThread, VirtualThreads};
+use crate::hotspot::threads::JavaThread;
 use crate::native::Unwinder;
 
 /// What to read.
@@ -316,8 +318,8 @@ struct Searcher<'h> {
     vm: &'h Vm<'h>,
     /// By klass number: whether its objects are ownable synchronizers.
     ownable: &'h [bool],
-    owner_offset: usize,
-    virtuals: Option<(u32, VirtualThreads)>,
+    owner: Option<Slot>,
+    virtuals: Option<VirtualThreads>,
     limit: usize,
     found: Found,
 }
@@ -326,15 +328,13 @@ impl Visitor for Searcher<'_> {
     #[inline(always)]
     fn object(&mut self, object: HeapObject) {
         if self.ownable.get(object.klass as usize) == Some(&true) {
-            let size = self.vm.pointers.oop_size() as usize;
-            let bits = object.bytes.get(self.owner_offset..self.owner_offset + size);
-            if bits.is_some_and(|b| b.iter().any(|b| *b != 0)) {
-                let at = object.addr + self.owner_offset as u64;
-                let owner = self.vm.reader().load(at).unwrap_or(0);
+            let bits = self.owner.and_then(|s| s.bits(&self.vm.pointers, object.bytes));
+            if let Some(bits) = bits.filter(|bits| *bits != 0) {
+                let owner = self.vm.barrier.resolve(self.vm.mem, bits);
                 self.found.synchronizers.push((object.addr, owner));
             }
-        } else if let Some((number, virtuals)) = &self.virtuals
-            && *number == object.klass
+        } else if let Some(virtuals) = &self.virtuals
+            && virtuals.klass == object.klass
             && virtuals.is_unmounted(self.vm, object.bytes)
         {
             self.found.virtual_thread_count += 1;
@@ -356,18 +356,21 @@ fn search(
 ) -> Result<(Found, WalkReport)> {
     let vm = heap.vm;
     let base = vm.classes.named("java/util/concurrent/locks/AbstractOwnableSynchronizer");
-    let owner = base.and_then(|k| vm.classes.field(&vm.reader(), k, "exclusiveOwnerThread"));
+    let owner = base.and_then(|k| {
+        let number = vm.classes.number(k.addr)?;
+        heap.layouts().slot(vm, number, "exclusiveOwnerThread")
+    });
     let ownable: Vec<bool> = vm
         .classes
         .all()
         .iter()
         .map(|k| base.is_some_and(|b| vm.classes.with_supers(k).any(|s| s.addr == b.addr)))
         .collect();
-    let virtuals = VirtualThreads::new(vm).and_then(|v| Some((vm.classes.number(v.klass)?, v)));
+    let virtuals = VirtualThreads::new(heap);
     let make = || Searcher {
         vm,
         ownable: &ownable,
-        owner_offset: owner.map_or(usize::MAX / 2, |f| f.offset as usize),
+        owner,
         virtuals,
         limit: options.virtual_threads,
         found: Found::default(),

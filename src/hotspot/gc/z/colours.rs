@@ -54,6 +54,9 @@ pub enum Stale {
         /// From an old object to an old one.
         in_old: bool,
     },
+    /// Any or none: a word of a thread, which has no colour. HotSpot looks through a thread's stack and handles
+    /// when the thread runs on or a collection comes to it, some time after relocation began.
+    Unknown,
 }
 
 impl Colours {
@@ -142,7 +145,10 @@ impl Colours {
                 let bit = bits >> facts::REMAPPED_SHIFT & 0xf;
                 let bit = if inverted { bit ^ 0xf } else { bit };
                 // On stacks, and in handles of one thread, they have no colour.
-                if bits > 0xffff && bits >> 1 <= offset_mask || !bit.is_power_of_two() {
+                if bits > 0xffff && bits >> 1 <= offset_mask {
+                    return Plain { addr: bits, stale: Some(Stale::Unknown) };
+                }
+                if !bit.is_power_of_two() {
                     return fresh(bits);
                 }
                 let bit = bit.trailing_zeros();
@@ -232,7 +238,7 @@ mod tests {
         // Null has colours, too; on stacks there are none.
         assert_eq!(c.take_off(0x2150), plain(0, None));
         assert_eq!(c.take_off(0), plain(0, None));
-        assert_eq!(c.take_off(object), plain(object, None));
+        assert_eq!(c.take_off(object), plain(object, Some(Stale::Unknown)));
         assert!(c.is_reference(object) && c.is_reference(coloured(0, 0)));
         assert!(!c.is_reference(0x2150) && !c.is_reference(0x7f00_0000_1000));
     }

@@ -43,7 +43,7 @@ impl Granules {
     }
 
     /// The entry for an offset; 0 where there is none.
-    fn get(&self, mem: &Memory, offset: u64) -> u64 {
+    pub fn get(&self, mem: &Memory, offset: u64) -> u64 {
         let granule = offset >> self.shift;
         if granule >= self.size {
             return 0;
@@ -98,6 +98,16 @@ impl Forwardings {
         match self {
             Forwardings::Table(table) => table.is_in_place(mem, offset, page),
             Forwardings::InPages(_) => false,
+        }
+    }
+
+    /// Whether what forwards the objects at `offset` does so for `page`, out of it.
+    pub fn is_of(&self, mem: &Memory, offset: u64, page: u64) -> bool {
+        match self {
+            Forwardings::Table(table) => {
+                table.is_of(mem, offset, page) && !table.is_in_place(mem, offset, page)
+            }
+            Forwardings::InPages(_) => true,
         }
     }
 
@@ -276,11 +286,16 @@ impl Table {
         None
     }
 
+    fn is_of(&self, mem: &Memory, offset: u64, page: u64) -> bool {
+        let Some(forwarding) = self.at(mem, offset) else { return false };
+        let of = self.entries.wrapping_add(facts::FORWARDING_PAGE_AFTER_ENTRIES);
+        mem.u64(forwarding.wrapping_add(of)) == Ok(page)
+    }
+
     fn is_in_place(&self, mem: &Memory, offset: u64, page: u64) -> bool {
         let Some(forwarding) = self.at(mem, offset) else { return false };
-        let at = |offset: u64| forwarding.wrapping_add(offset);
-        let of = mem.u64(at(self.entries.wrapping_add(facts::FORWARDING_PAGE_AFTER_ENTRIES)));
-        of == Ok(page) && mem.i32(at(self.ref_count)).is_ok_and(|count| count < 0)
+        let count = mem.i32(forwarding.wrapping_add(self.ref_count));
+        self.is_of(mem, offset, page) && count.is_ok_and(|count| count < 0)
     }
 }
 
@@ -291,4 +306,80 @@ fn hash(key: u32) -> u32 {
     let key = key.wrapping_add(key << 2);
     let key = (key ^ key >> 4).wrapping_mul(2057);
     key ^ key >> 16
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use memmap2::MmapMut;
+
+    use super::super::colours::Colours;
+    use super::super::{Extent, Z};
+    use super::*;
+
+    const BASE: u64 = 1 << 42;
+    const PAGE_TABLE: u64 = 0x1000;
+    const FORWARDING_MAP: u64 = 0x1100;
+    const FORWARDING: u64 = 0x1200;
+    const PAGE: u64 = 0x5000;
+    /// In granule 1, and the object's offset there.
+    const FROM: u64 = 0x20_0010;
+    const TO: u64 = 0xc0_0040;
+
+    /// What a reference resolves to where the object at `FROM` was moved to `TO` out of `PAGE`, and `page` is there now.
+    fn resolved(bits: u64, page: u64, ref_count: i32) -> u64 {
+        let mut bytes = vec![0; 0x400];
+        let mut put = |at: u64, word: u64| {
+            let at = (at - PAGE_TABLE) as usize;
+            bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
+        };
+        put(PAGE_TABLE + 8, page);
+        put(FORWARDING_MAP + 8, FORWARDING);
+        put(FORWARDING, 0x20_0000); // where the page began
+        put(FORWARDING + 8, 3); // log2 of the objects' alignment
+        put(FORWARDING + 16, 1); // one entry
+        put(FORWARDING + 24, PAGE);
+        put(FORWARDING + 32, u64::from(ref_count as u32));
+        put(FORWARDING + 40, 1 | TO << 1 | 2 << 46); // index 2: 16 bytes from the page's start
+        let mut file = MmapMut::map_anon(bytes.len()).expect("memory");
+        file.copy_from_slice(&bytes);
+        let file = Arc::new(file.make_read_only().expect("memory"));
+        let mut mem = Memory::default();
+        mem.lay_under(PAGE_TABLE, bytes.len() as u64, &file, 0);
+        let granules = |map| Granules { map, size: 8, shift: 21 };
+        let table = |map| {
+            Forwardings::Table(Table {
+                map: granules(map),
+                start: 0,
+                alignment_shift: 8,
+                entries: 16,
+                size: 40,
+                ref_count: 32,
+            })
+        };
+        let nothing = 0x1300;
+        let z = Z {
+            colours: Colours::Low { offset_mask: BASE - 1, good: 1, inverted: false },
+            pages: granules(PAGE_TABLE),
+            forwardings: vec![table(FORWARDING_MAP), table(nothing)],
+            page: PageFields { kind: 0, virtual_start: 0, virtual_end: Extent::Size(8), top: 16 },
+            generational: true,
+        };
+        z.resolve(&mem, bits)
+    }
+
+    /// A JNI local handle of a thread that no collection has come to since the object was moved.
+    #[test]
+    fn without_a_colour_the_page_tells_whether_the_object_was_moved() {
+        let (from, to) = (BASE | FROM, BASE | TO);
+        assert_eq!(resolved(from, 0, 1), to, "the page is gone");
+        assert_eq!(resolved(from, PAGE, 1), to, "the page is being emptied");
+        assert_eq!(resolved(from, PAGE, -1), from, "its objects are moved within it");
+        assert_eq!(resolved(from, 0x6000, 1), from, "another page has its memory");
+        assert_eq!(resolved(from + 8, 0, 1), from + 8, "no object that was moved");
+        // By the colour: of before the young relocation, and of after it.
+        assert_eq!(resolved(from << 13 | 1 << 12, 0, 1), to);
+        assert_eq!(resolved(from << 14 | 1 << 13, 0, 1), from);
+    }
 }

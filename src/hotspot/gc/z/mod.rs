@@ -189,6 +189,13 @@ impl Z {
             colours::Stale::Old => to(1),
             colours::Stale::Both { in_old: false } if relocating(0) => to(0),
             colours::Stale::Both { .. } => to(1),
+            // One that leads to where an object was, which is known by the page: it is gone, or the very one whose
+            // objects are being moved. Another page may have its memory by now, or the same one, compacted.
+            colours::Stale::Unknown => {
+                let page = self.pages.get(mem, offset);
+                let was_here = |f: &&Forwardings| page == 0 || f.is_of(mem, offset, page);
+                self.forwardings.iter().filter(was_here).find_map(|f| f.find(mem, offset))
+            }
         };
         to.map_or(addr, |to| (addr & !self.colours.offset_mask()) | to)
     }

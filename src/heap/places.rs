@@ -1,0 +1,129 @@
+//! From an address to its region, and to the number of its place: one for each address at which an
+//! object can start.
+
+use crate::hotspot::gc::Region;
+
+/// Entries of the table from address to region, before it is searched instead.
+const MAX_SLOTS: u64 = 1 << 26;
+/// No region in a slot.
+const NONE: u32 = u32::MAX;
+
+/// The places of a heap's regions, each region's from a multiple of 64 on.
+#[derive(Debug)]
+pub struct Places {
+    regions: Vec<Extent>,
+    /// The first region that reaches into each slot of `1 << slot_shift` bytes.
+    slots: Vec<u32>,
+    base: u64,
+    slot_shift: u32,
+    /// Words of 64 bits for all.
+    words: usize,
+    /// log2 of the bytes that a place has.
+    shift: u32,
+}
+
+/// A region, and the word that its first place's bit is in.
+#[derive(Debug, Clone, Copy)]
+struct Extent {
+    start: u64,
+    top: u64,
+    word: usize,
+}
+
+/// A place: where an object's bit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// The region's number.
+    pub region: usize,
+    /// Its number.
+    pub bit: usize,
+}
+
+impl Places {
+    /// `regions` are in order and disjoint; objects are aligned to `alignment`.
+    pub fn new(regions: &[Region], alignment: u64) -> Places {
+        let shift = alignment.trailing_zeros();
+        let mut words = 0;
+        let mut extents = Vec::with_capacity(regions.len());
+        for r in regions {
+            extents.push(Extent { start: r.start, top: r.top, word: words });
+            words += ((r.top - r.start) >> shift).div_ceil(64) as usize;
+        }
+        // Collectors' regions are aligned to their least size.
+        let all = regions.iter().fold(0, |bits, r| bits | r.start);
+        let slot_shift = all.trailing_zeros().clamp(12, 21);
+        let base = regions.first().map_or(0, |r| r.start);
+        let end = regions.last().map_or(0, |r| r.end);
+        let count = (end - base).div_ceil(1 << slot_shift);
+        let mut slots = Vec::new();
+        if count <= MAX_SLOTS {
+            slots.resize(count as usize, NONE);
+            for (i, p) in extents.iter().enumerate() {
+                let first = (p.start - base) >> slot_shift;
+                for slot in first..(p.top - base).div_ceil(1 << slot_shift) {
+                    let slot = &mut slots[slot as usize];
+                    *slot = (*slot).min(i as u32);
+                }
+            }
+        }
+        Places { regions: extents, slots, base, slot_shift, words, shift }
+    }
+
+    /// The region that has this address.
+    #[inline]
+    fn region(&self, addr: u64) -> Option<usize> {
+        let mut i = if self.slots.is_empty() {
+            self.regions.partition_point(|p| p.top <= addr)
+        } else {
+            let slot = addr.checked_sub(self.base)? >> self.slot_shift;
+            *self.slots.get(slot as usize)? as usize
+        };
+        loop {
+            let p = self.regions.get(i)?;
+            if addr < p.top {
+                return (addr >= p.start).then_some(i);
+            }
+            i += 1;
+        }
+    }
+
+    /// Words of 64 bits that all places need.
+    pub fn words(&self) -> usize {
+        self.words
+    }
+
+    /// The place of an object at `addr`; none where no object can be.
+    #[inline]
+    pub fn locate(&self, addr: u64) -> Option<Mark> {
+        if addr & ((1 << self.shift) - 1) != 0 {
+            return None;
+        }
+        let region = self.region(addr)?;
+        let p = &self.regions[region];
+        let bit = p.word * 64 + ((addr - p.start) >> self.shift) as usize;
+        Some(Mark { region, bit })
+    }
+
+    /// The address of a place, by its number; none behind a region's last.
+    pub fn address(&self, bit: usize) -> Option<u64> {
+        let i = self.regions.partition_point(|p| p.word <= bit / 64).checked_sub(1)?;
+        let p = &self.regions[i];
+        let addr = p.start + (((bit - p.word * 64) as u64) << self.shift);
+        (addr < p.top).then_some(addr)
+    }
+
+    /// The places of `at..limit` that are in `at`'s region: numbers, the second behind the last.
+    #[inline]
+    pub fn range(&self, at: u64, limit: u64) -> Option<(usize, usize)> {
+        let p = &self.regions[self.region(at)?];
+        let bit = |addr: u64| p.word * 64 + (addr - p.start).div_ceil(1 << self.shift) as usize;
+        let first = p.word * 64 + ((at - p.start) >> self.shift) as usize;
+        Some((first, bit(limit.min(p.top))))
+    }
+
+    /// The address of a place in the region of `at`.
+    #[inline]
+    pub fn near(&self, at: u64, from: usize, bit: usize) -> u64 {
+        (at >> self.shift << self.shift) + (((bit - from) as u64) << self.shift)
+    }
+}

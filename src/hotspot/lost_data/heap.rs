@@ -1,0 +1,234 @@
+//! The CollectedHeap, by its shape: an object of the C heap whose spaces or regions lie one beside
+//! the other in the memory that it says it reserved.
+
+use std::collections::HashSet;
+
+use super::search::Search;
+use crate::vmstructs::Field;
+
+/// Bytes of the smallest heap, and of the largest.
+const RESERVED: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 46;
+/// G1 aims at 2,048 regions.
+const MAX_REGIONS: u64 = 1 << 26;
+
+/// The heap that was found.
+pub struct FoundHeap {
+    pub name: &'static str,
+    /// The flag that chose the collector.
+    pub flag: &'static str,
+    pub reserved: (u64, u64),
+    /// Statics that lead to it, and what they hold.
+    pub statics: Vec<(u64, u64)>,
+    /// Where objects end in its spaces or regions.
+    pub tops: Vec<u64>,
+}
+
+/// Bottom, top and end.
+type Bounds = (u64, u64, u64);
+/// The spaces or regions of a heap at an address, if one is there.
+type Shape = fn(&Search, u64, (u64, u64)) -> Option<Vec<Bounds>>;
+
+/// The only one that holds, or why there is none.
+pub fn find(s: &Search) -> Result<FoundHeap, String> {
+    let f = s.fields;
+    let mut candidates = Vec::new();
+    s.words(|at, word| {
+        if s.is_vtable(word)
+            && let Some(reserved) = reserved(s, at)
+        {
+            candidates.push((at, reserved));
+        }
+    });
+    let mut found = Vec::new();
+    for &(at, reserved) in &candidates {
+        for (name, flag, shape) in [
+            ("Serial", "UseSerialGC", serial as Shape),
+            ("G1", "UseG1GC", g1),
+            ("Epsilon", "UseEpsilonGC", epsilon),
+            ("Parallel", "UseParallelGC", parallel),
+        ] {
+            if let Some(spaces) = shape(s, at, reserved) {
+                let statics = f.collected_heap.opt().map(|static_at| (static_at, at));
+                let statics = statics.into_iter().collect();
+                let tops = spaces.iter().map(|s| s.1).collect();
+                found.push(FoundHeap { name, flag, reserved, statics, tops });
+            }
+        }
+    }
+    if found.is_empty() && is_static(s, "ParallelScavengeHeap::_young_gen") {
+        found.extend(parallel_statics(s, &candidates));
+    }
+    match found.len() {
+        1 => found.pop().ok_or_else(String::new),
+        0 => Err("no heap of Serial, Parallel, G1 or Epsilon was found in what is left".into()),
+        n => Err(format!("{n} places look like the heap's description")),
+    }
+}
+
+fn is_static(s: &Search, name: &str) -> bool {
+    s.tables.entry(name).is_some_and(|e| e.is_static)
+}
+
+/// CollectedHeap::_reserved, where it can be one.
+fn reserved(s: &Search, heap: u64) -> Option<(u64, u64)> {
+    let at = heap.wrapping_add(s.fields.heap_reserved.opt()?);
+    let (start, words) = (s.mem.u64(at).ok()?, s.mem.u64(at.wrapping_add(8)).ok()?);
+    let bytes = words.checked_mul(8).filter(|b| RESERVED.contains(b) && b.is_multiple_of(4096))?;
+    let end = start.checked_add(bytes).filter(|_| start > 0 && start.is_multiple_of(4096))?;
+    let mapped = s.core.segments().iter().any(|m| m.start <= start && start < m.start + m.memsz);
+    let active = s.mem.u8(heap.wrapping_add(s.fields.gc_active.opt()?)).ok()?;
+    (mapped && active <= 1).then_some((start, end))
+}
+
+/// Bottom, top and end of the space that `field` of `owner` leads to.
+fn space(s: &Search, owner: u64, field: Field, bounds: [Field; 3]) -> Option<Bounds> {
+    let space = s.word(owner, field)?;
+    bounds_of(s, space, bounds)
+}
+
+fn bounds_of(s: &Search, space: u64, bounds: [Field; 3]) -> Option<Bounds> {
+    let word = |field: Field| s.word(space, field).filter(|w| w.is_multiple_of(8));
+    let (bottom, top, end) = (word(bounds[0])?, word(bounds[1])?, word(bounds[2])?);
+    (0 < bottom && bottom <= top && top <= end).then_some((bottom, top, end))
+}
+
+/// Whether the spaces lie in `reserved`, none in another.
+fn are_apart(mut spaces: Vec<Bounds>, reserved: (u64, u64)) -> bool {
+    spaces.sort_unstable();
+    spaces.windows(2).all(|p| p[0].2 <= p[1].0)
+        && spaces.first().is_some_and(|s| s.0 >= reserved.0)
+        && spaces.last().is_some_and(|s| s.2 <= reserved.1)
+}
+
+fn serial(s: &Search, heap: u64, reserved: (u64, u64)) -> Option<Vec<Bounds>> {
+    let f = s.fields;
+    let spaces = || {
+        let (young, old) = match (f.gen_heap_gens.opt(), f.gen_heap_count.opt()) {
+            (Some(gens), Some(count)) => {
+                let at = heap.wrapping_add(gens);
+                let count = s.mem.u32(heap.wrapping_add(count)).ok()?;
+                let pair = (s.mem.u64(at).ok()?, s.mem.u64(at.wrapping_add(8)).ok()?);
+                (count == 2).then_some(pair)?
+            }
+            _ => (s.word(heap, f.serial_young)?, s.word(heap, f.serial_old)?),
+        };
+        let is_object = |at: u64| s.mem.u64(at).is_ok_and(|w| s.is_vtable(w));
+        (is_object(young) && is_object(old)).then_some(())?;
+        let bounds = [f.space_bottom, f.space_top, f.space_end];
+        Some(vec![
+            space(s, young, f.def_new_eden, bounds)?,
+            space(s, young, f.def_new_from, bounds)?,
+            space(s, young, f.def_new_to, bounds)?,
+            space(s, old, f.tenured_space, bounds)?,
+        ])
+    };
+    spaces().filter(|spaces| are_apart(spaces.clone(), reserved))
+}
+
+fn epsilon(s: &Search, heap: u64, reserved: (u64, u64)) -> Option<Vec<Bounds>> {
+    let bounds = [s.fields.space_bottom, s.fields.space_top, s.fields.space_end];
+    let space = space(s, heap, s.fields.epsilon_space, bounds)?;
+    (space.0 == reserved.0 && space.2 <= reserved.1).then(|| vec![space])
+}
+
+fn g1(s: &Search, heap: u64, reserved: (u64, u64)) -> Option<Vec<Bounds>> {
+    let f = s.fields;
+    let table = heap.wrapping_add(f.g1_hrm.opt()?).wrapping_add(f.hrm_regions.opt()?);
+    let base = s.word(table, f.region_table_base)?;
+    let len = s.word(table, f.region_table_length).filter(|n| (1..MAX_REGIONS).contains(n))?;
+    let size = (reserved.1 - reserved.0) / len;
+    (size.is_power_of_two() && size * len == reserved.1 - reserved.0).then_some(())?;
+    let mut out = Vec::new();
+    for i in 0..len {
+        let region = s.mem.u64(base.wrapping_add(i * 8)).ok()?;
+        // Some were never committed.
+        if region != 0 {
+            let bounds = bounds_of(s, region, [f.region_bottom, f.region_top, f.region_end])?;
+            (bounds.0 == reserved.0 + i * size).then_some(())?;
+            out.push(bounds);
+        }
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+/// 28 and later: the generations are the heap's own.
+fn parallel(s: &Search, heap: u64, reserved: (u64, u64)) -> Option<Vec<Bounds>> {
+    let f = s.fields;
+    if is_static(s, "ParallelScavengeHeap::_young_gen") {
+        return None;
+    }
+    let spaces = || {
+        let (young, old) = (s.word(heap, f.parallel_young)?, s.word(heap, f.parallel_old)?);
+        generations(s, young, old)
+    };
+    spaces().filter(|spaces| are_apart(spaces.clone(), reserved))
+}
+
+fn generations(s: &Search, young: u64, old: u64) -> Option<Vec<Bounds>> {
+    let f = s.fields;
+    let bounds = [f.mutable_bottom, f.mutable_top, f.mutable_end];
+    Some(vec![
+        space(s, young, f.ps_young_eden, bounds)?,
+        space(s, young, f.ps_young_from, bounds)?,
+        space(s, young, f.ps_young_to, bounds)?,
+        space(s, old, f.ps_old_space, bounds)?,
+    ])
+}
+
+/// Until 27 they are statics: found from the spaces, that they lead to.
+fn parallel_statics(s: &Search, candidates: &[(u64, (u64, u64))]) -> Vec<FoundHeap> {
+    let f = s.fields;
+    let bounds = [f.mutable_bottom, f.mutable_top, f.mutable_end];
+    let mut spaces = HashSet::new();
+    let inside = |(bottom, _, end): Bounds| {
+        candidates.iter().any(|(_, (low, high))| *low <= bottom && end <= *high && bottom < end)
+    };
+    s.words(|at, word| {
+        if s.is_vtable(word) && bounds_of(s, at, bounds).is_some_and(inside) {
+            spaces.insert(at);
+        }
+    });
+    let (Some(eden), Some(from), Some(to), Some(old_space)) =
+        (f.ps_young_eden.opt(), f.ps_young_from.opt(), f.ps_young_to.opt(), f.ps_old_space.opt())
+    else {
+        return Vec::new();
+    };
+    let leads = |at: u64| s.mem.u64(at).is_ok_and(|space| spaces.contains(&space));
+    let (mut youngs, mut olds) = (Vec::new(), Vec::new());
+    s.words(|at, word| {
+        if spaces.contains(&word) {
+            let young = at.wrapping_sub(eden);
+            if leads(young.wrapping_add(from)) && leads(young.wrapping_add(to)) {
+                youngs.push(young);
+            }
+            olds.push(at.wrapping_sub(old_space));
+        }
+    });
+    let mut out: Vec<FoundHeap> = Vec::new();
+    for young in youngs {
+        for old in &olds {
+            let Some(spaces) = generations(s, young, *old) else { continue };
+            // The whole heap is the old space's part, then the young ones'.
+            let (low, eden) = (spaces[3].0, spaces[0].0);
+            let whole = |r: &(u64, u64)| are_apart(spaces.clone(), *r) && r.0 == low && eden > low;
+            let Some((heap, reserved)) = candidates.iter().find(|(_, r)| whole(r)) else {
+                continue;
+            };
+            let statics =
+                [(f.collected_heap, *heap), (f.parallel_young, young), (f.parallel_old, *old)];
+            let statics = statics.iter().filter_map(|(f, value)| Some((f.opt()?, *value)));
+            let found = FoundHeap {
+                name: "Parallel",
+                flag: "UseParallelGC",
+                reserved: *reserved,
+                statics: statics.collect(),
+                tops: spaces.iter().map(|s| s.1).collect(),
+            };
+            // Several pointers to the old space are as good as one another.
+            if out.iter().all(|o| o.reserved != found.reserved) {
+                out.push(found);
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,176 @@
+//! A VM whose libjvm's data is lost: a core that was cut off by address loses it first.
+//!
+//! The tables are rebuilt of libjvm's file (`vmstructs::rebuilt`). The few statics that a heap is
+//! read through are found from what they led to: the heap, the classes, the threads. Each is used
+//! only if other facts prove it, and is laid under the core like the pages of a file, so that the
+//! rest of the code reads it as if it had been saved. What is not found stays absent.
+
+mod classes;
+mod encoding;
+mod heap;
+mod search;
+mod symbols;
+mod threads;
+
+use crate::corefile::CoreFile;
+use crate::error::{Error, Result};
+use crate::symbols::Library;
+use crate::vmstructs::rebuilt::{Piece, Rebuilt};
+use crate::vmstructs::{Fields, Tables};
+use search::Search;
+
+/// Longest name of a flag, and then some.
+const MAX_NAME: u64 = 256;
+
+/// Makes up for libjvm's data, where that is lost and can be made up for. Else nothing is laid,
+/// and the answer says why in words; none where nothing is lost.
+pub fn restore(core: &mut CoreFile) -> Result<Option<String>> {
+    let Some(lost) = core.lost_libjvm_data() else { return Ok(None) };
+    match rebuild(core, lost) {
+        Ok(()) => Ok(None),
+        Err(why) => {
+            core.drop_rebuilt();
+            Ok(Some(why))
+        }
+    }
+}
+
+fn rebuild(core: &mut CoreFile, lost: String) -> Result<(), String> {
+    let said = |e: Error| e.to_string();
+    let file = core.proven_libjvm();
+    let file = file.ok_or("the libjvm.so that the process ran is not at hand")?;
+    let base = core.libjvm_base().ok_or("no libjvm.so was mapped")?;
+    let mut rebuilt = Rebuilt::new(&file, base)?;
+    core.lay_rebuilt(&rebuilt.constants(), Vec::new()).map_err(said)?;
+    let library = Library::read(core.memory(), base, "gHotSpotVM").map_err(said)?;
+    core.lay_rebuilt(&rebuilt.tables(&library)?, Vec::new()).map_err(said)?;
+    let tables = Tables::read(core.memory(), &library).map_err(said)?;
+    let fields = Fields::load(&tables);
+    let (pieces, found) = statics(core, &rebuilt, &tables, &fields)?;
+    core.lay_rebuilt(&pieces, vec![lost, found.join("; ")]).map_err(said)
+}
+
+/// Bytes for the statics, and in words what they were found by; or what was not found.
+fn statics(
+    core: &CoreFile,
+    rebuilt: &Rebuilt,
+    tables: &Tables,
+    fields: &Fields,
+) -> Result<(Vec<Piece>, Vec<String>), String> {
+    let f = fields;
+    let mut search = Search::new(core, rebuilt, tables, fields);
+    let mut out = Statics { rebuilt, tables, fields, search: &search, pieces: Vec::new() };
+    for constant in [f.flags, f.num_flags, f.vm_release, f.vm_info] {
+        out.constant(constant.opt());
+    }
+    let mut pieces = out.pieces;
+    let heap = heap::find(&search)?;
+    search.reserved = heap.reserved;
+    let classes = classes::find(&search)?;
+    let encoding = encoding::find(&search, &classes)?;
+    let symbols = symbols::find(&search, &classes, encoding.oop_size_offset)?;
+    let threads = threads::find(&search, &classes, &encoding, &heap.tops)?;
+    let mut out = Statics { rebuilt, tables, fields, search: &search, pieces: Vec::new() };
+    for (at, value) in &heap.statics {
+        out.word(Some(*at), *value);
+    }
+    out.word(f.cld_head.opt(), classes.cld_head);
+    out.int(f.class_klass.opt(), classes.klass_offset);
+    out.int(f.class_array_klass.opt(), classes.array_offset);
+    out.int(f.class_oop_size.opt(), encoding.oop_size_offset);
+    out.word(f.oop_base.opt(), encoding.oop_base);
+    out.int(f.oop_shift.opt(), encoding.oop_shift);
+    out.word(f.klass_base.opt(), encoding.klass_base);
+    out.int(f.klass_shift.opt(), encoding.klass_shift);
+    out.word(threads.at, threads.value);
+    if let Some(reserve) = threads.tlab_reserve {
+        out.int(f.tlab_prefetch_reserve.opt(), reserve);
+    }
+    for (index, symbol) in symbols {
+        out.word(f.vm_symbols.opt().map(|at| at.wrapping_add(index * 8)), symbol);
+    }
+    out.flag(heap.flag, 1);
+    out.flag("UseCompressedOops", u64::from(encoding.narrow_oops));
+    out.flag("UseCompressedClassPointers", u64::from(encoding.narrow_klass));
+    out.flag("UseCompactObjectHeaders", u64::from(encoding.compact));
+    out.flag("ObjectAlignmentInBytes", encoding.alignment);
+    pieces.extend(out.pieces);
+    let found = vec![
+        format!(
+            "the VM's tables were rebuilt of libjvm.so, and what libjvm's data led to was searched \
+             for and proven: {}'s heap at {:#x}, {} classes by their mirrors, {} threads by their \
+             objects",
+            heap.name,
+            heap.reserved.0,
+            classes.mirrors.len(),
+            threads.count
+        ),
+        "handles of native code and of the VM and the flags are not known, so the dump lacks \
+         those roots"
+            .into(),
+    ];
+    Ok((pieces, found))
+}
+
+/// Collects the statics' bytes.
+struct Statics<'a> {
+    rebuilt: &'a Rebuilt<'a>,
+    tables: &'a Tables,
+    fields: &'a Fields,
+    search: &'a Search<'a>,
+    pieces: Vec<Piece>,
+}
+
+impl Statics<'_> {
+    fn word(&mut self, at: Option<u64>, value: u64) {
+        self.pieces.extend(at.map(|at| (at, value.to_le_bytes().to_vec())));
+    }
+
+    fn int(&mut self, at: Option<u64>, value: u64) {
+        self.pieces.extend(at.map(|at| (at, (value as u32).to_le_bytes().to_vec())));
+    }
+
+    /// A static that nobody changes: the file's value.
+    fn constant(&mut self, at: Option<u64>) {
+        let value = at.and_then(|at| self.rebuilt.word(at)).filter(|v| *v != 0);
+        if let Some(value) = value {
+            self.word(at, value);
+        }
+    }
+
+    /// A flag's row in the table of flags, and its value; nothing where this VM has none of the
+    /// name.
+    fn flag(&mut self, name: &str, value: u64) -> Option<()> {
+        let (f, mem) = (self.fields, self.search.mem);
+        let base = self.rebuilt.word(f.flags.opt()?)?;
+        let count = self.rebuilt.word(f.num_flags.opt()?)?.min(super::flags::MAX_FLAGS);
+        let size = self.tables.size_of("JVMFlag").or_else(|| self.tables.size_of("Flag"))?;
+        let size = size.clamp(8, 256);
+        let is_it = |row: &u64| {
+            let text = self.rebuilt.word(row.wrapping_add(f.flag_name.opt().unwrap_or(0)));
+            text.and_then(|t| mem.cstr(t, MAX_NAME).ok()) == Some(name.as_bytes())
+        };
+        let row = (0..count).map(|i| base.wrapping_add(i * size)).find(is_it)?;
+        for at in (row..row.wrapping_add(size)).step_by(8) {
+            let word = self.rebuilt.word(at)?;
+            self.pieces.push((at, word.to_le_bytes().to_vec()));
+        }
+        let kind = self.rebuilt.word(row.wrapping_add(f.flag_type.opt()?) & !7)?;
+        let width = match self.tables.entry("JVMFlag::_type") {
+            // An index into FLAG_TYPES: bool, int, uint.
+            Some(e) if !e.type_string.contains('*') => {
+                let high = f.flag_type.opt()? % 8 == 4;
+                match if high { kind >> 32 } else { kind & 0xffff_ffff } {
+                    0 => 1,
+                    1 | 2 => 4,
+                    _ => 8,
+                }
+            }
+            _ if mem.cstr(kind, 16).ok()? == b"bool" => 1,
+            _ => 8,
+        };
+        let at = self.rebuilt.word(row.wrapping_add(f.flag_addr.opt()?))?;
+        self.pieces.push((at, value.to_le_bytes()[..width].to_vec()));
+        Some(())
+    }
+}

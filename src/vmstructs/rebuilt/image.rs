@@ -1,0 +1,252 @@
+//! A library's writable data as ld.so makes it: the file's bytes, relocated.
+//!
+//! Knows ELF. Every address and size in the file is bounded before it is used.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use object::LittleEndian as LE;
+use object::elf::{self, FileHeader64, ProgramHeader64, Rela64, Sym64};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader, Rela, Sym};
+
+/// libjvm's data is 2 MB, relocations included.
+const MAX_DATA: u64 = 64 << 20;
+/// libjvm has 100,000 relocations.
+const MAX_RELOCATIONS: u64 = 4 << 20;
+
+/// What is known of a byte of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// The file's, relocated: so it was before the first instruction of the library ran.
+    Initial,
+    /// An initialiser that was followed wrote it.
+    Written,
+    /// Something that is not known: another library's address, or an initialiser's result.
+    Unknown,
+}
+
+/// The library's image: read-only parts from the file, writable ones relocated.
+#[derive(Debug)]
+pub struct Image<'f> {
+    file: &'f [u8],
+    /// From addresses in the file to those of the process.
+    pub bias: u64,
+    /// PT_LOADs that nobody writes to: where in the process, and where in the file.
+    constant: Vec<(Range<u64>, usize)>,
+    /// PT_LOADs that are written to, as one run of addresses of the process.
+    pub data: Range<u64>,
+    bytes: Vec<u8>,
+    states: Vec<State>,
+    /// What ld.so protects when it has relocated it: it holds for ever.
+    pub relro: Range<u64>,
+    /// The initialisers, in the order in which ld.so calls them.
+    pub initializers: Vec<u64>,
+    /// Where a function starts, by the unwind table; empty where the file has none.
+    functions: Vec<u64>,
+}
+
+impl<'f> Image<'f> {
+    /// Reads `file`, as it would lie in memory with `bias`; says why not in words.
+    pub fn new(file: &'f [u8], bias: u64) -> Result<Image<'f>, &'static str> {
+        let header = FileHeader64::<LE>::parse(file).map_err(|_| "it is no ELF file")?;
+        let headers =
+            header.program_headers(LE, file).map_err(|_| "its program headers are damaged")?;
+        let loads = || headers.iter().filter(|p| p.p_type(LE) == elf::PT_LOAD);
+        let writable = |p: &&ProgramHeader64<LE>| p.p_flags(LE).0 & 2 != 0;
+        let span =
+            |p: &ProgramHeader64<LE>| p.p_vaddr(LE)..p.p_vaddr(LE).saturating_add(p.p_memsz(LE));
+        let start =
+            loads().filter(writable).map(|p| span(p).start).min().ok_or("it has no data")?;
+        let end = loads().filter(writable).map(|p| span(p).end).max().unwrap_or(start);
+        if end - start > MAX_DATA {
+            return Err("its data is too large");
+        }
+        let run = |r: Range<u64>| bias.wrapping_add(r.start)..bias.wrapping_add(r.end);
+        let relro = headers.iter().find(|p| p.p_type(LE) == elf::PT_GNU_RELRO);
+        let constant = loads().filter(|p| !writable(p));
+        let constant = constant.map(|p| {
+            let end = p.p_vaddr(LE).saturating_add(p.p_filesz(LE).min(p.p_memsz(LE)));
+            (run(p.p_vaddr(LE)..end), p.p_offset(LE) as usize)
+        });
+        let mut image = Image {
+            file,
+            bias,
+            constant: constant.collect(),
+            data: run(start..end),
+            bytes: vec![0; (end - start) as usize],
+            states: vec![State::Initial; (end - start) as usize],
+            relro: run(relro.map_or(0..0, span)),
+            initializers: Vec::new(),
+            functions: Vec::new(),
+        };
+        for p in loads().filter(writable) {
+            let from = p.p_offset(LE) as usize;
+            let len = p.p_filesz(LE).min(p.p_memsz(LE)) as usize;
+            let bytes = from.checked_add(len).and_then(|end| file.get(from..end));
+            let at = (p.p_vaddr(LE) - start) as usize;
+            image.bytes[at..at + len].copy_from_slice(bytes.ok_or("it ends within its data")?);
+        }
+        let dynamic = headers.iter().find(|p| p.p_type(LE) == elf::PT_DYNAMIC);
+        let dynamic = dynamic.and_then(|p| p.dynamic(LE, file).ok().flatten());
+        let dynamic = dynamic.ok_or("it has no dynamic section")?;
+        let tag =
+            |t: elf::DynamicTag| dynamic.iter().find(|d| d.d_tag(LE).0 == t.0).map(|d| d.d_val(LE));
+        if tag(elf::DT_RELR).is_some() {
+            return Err("its relocations are packed (DT_RELR), which rjcore does not read");
+        }
+        let table = |address, size| Some((tag(address)?, tag(size)?));
+        let symbols = tag(elf::DT_SYMTAB).unwrap_or(0);
+        for (at, size) in
+            [table(elf::DT_RELA, elf::DT_RELASZ), table(elf::DT_JMPREL, elf::DT_PLTRELSZ)]
+                .into_iter()
+                .flatten()
+        {
+            image.relocate(header.e_machine(LE), at, size, symbols)?;
+        }
+        if let Some((at, size)) = table(elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ) {
+            let words = (0..size.min(MAX_DATA) / 8).map(|i| bias.wrapping_add(at + i * 8));
+            image.initializers = words.filter_map(|at| image.word(at)).collect();
+        }
+        let unwind = headers.iter().find(|p| p.p_type(LE) == elf::PT_GNU_EH_FRAME);
+        image.functions = unwind.and_then(|p| image.functions(p)).unwrap_or_default();
+        Ok(image)
+    }
+
+    fn relocate(
+        &mut self,
+        machine: elf::Machine,
+        at: u64,
+        size: u64,
+        symbols: u64,
+    ) -> Result<(), &'static str> {
+        let count = size / 24;
+        let entries = self.constant(self.bias.wrapping_add(at), count * 24);
+        let entries = entries.filter(|_| count <= MAX_RELOCATIONS);
+        let entries = entries.ok_or("its relocations lie outside of it")?;
+        let (entries, _) = object::pod::slice_from_bytes::<Rela64<LE>>(entries, count as usize)
+            .map_err(|()| "its relocations are damaged")?;
+        for r in entries {
+            let value = match (machine, r.r_type(LE, false)) {
+                (elf::EM_X86_64, elf::R_X86_64_RELATIVE)
+                | (elf::EM_AARCH64, elf::R_AARCH64_RELATIVE) => {
+                    Some(self.bias.wrapping_add(r.r_addend(LE) as u64))
+                }
+                (elf::EM_X86_64, elf::R_X86_64_64 | elf::R_X86_64_GLOB_DAT)
+                | (elf::EM_AARCH64, elf::R_AARCH64_ABS64 | elf::R_AARCH64_GLOB_DAT) => {
+                    let at = symbols.saturating_add(
+                        u64::from(r.symbol(LE, false).map_or(0, |s| s.0 as u32)) * 24,
+                    );
+                    self.symbol(at).map(|s| s.wrapping_add(r.r_addend(LE) as u64))
+                }
+                _ => None,
+            };
+            let at = self.bias.wrapping_add(r.r_offset(LE));
+            match value {
+                Some(v) => self.write(at, &v.to_le_bytes(), State::Initial),
+                None => self.write(at, &[0; 8], State::Unknown),
+            };
+        }
+        Ok(())
+    }
+
+    /// The address of the symbol at `at` of the file's table, where this file defines it.
+    fn symbol(&self, at: u64) -> Option<u64> {
+        let bytes = self.constant(self.bias.wrapping_add(at), 24)?;
+        let (symbol, _) = object::pod::from_bytes::<Sym64<LE>>(bytes).ok()?;
+        let defined = symbol.st_shndx(LE).0 != 0 && symbol.st_value(LE) != 0;
+        defined.then(|| self.bias.wrapping_add(symbol.st_value(LE)))
+    }
+
+    /// Where functions start: .eh_frame_hdr's table, in the form that all linkers write.
+    fn functions(&self, header: &ProgramHeader64<LE>) -> Option<Vec<u64>> {
+        let at = self.bias.wrapping_add(header.p_vaddr(LE));
+        let head = self.constant(at, 12)?;
+        // Version 1; a relative pointer, a 4-byte count, a table of offsets from here.
+        if head[..4] != [1, 0x1b, 0x03, 0x3b] {
+            return None;
+        }
+        let count = u32::from_le_bytes(head[8..12].try_into().ok()?);
+        let table = self.constant(at + 12, u64::from(count) * 8)?;
+        let start = |entry: &[u8; 8]| {
+            let offset = i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
+            at.wrapping_add_signed(i64::from(offset))
+        };
+        Some(table.as_chunks::<8>().0.iter().map(start).collect())
+    }
+
+    /// The addresses of the function that starts at `start`.
+    pub fn function(&self, start: u64) -> Range<u64> {
+        // Without a table: vmStructs.cpp's initialisers have 8 KB.
+        const LONGEST: u64 = 64 << 10;
+        let next = self.functions.partition_point(|f| *f <= start);
+        start..self.functions.get(next).copied().unwrap_or(start.saturating_add(LONGEST))
+    }
+
+    /// `len` bytes that nobody writes to.
+    pub fn constant(&self, at: u64, len: u64) -> Option<&'f [u8]> {
+        let (range, offset) = self.constant.iter().find(|(r, _)| r.contains(&at))?;
+        if len > range.end - at {
+            return None;
+        }
+        let from = offset.checked_add((at - range.start) as usize)?;
+        self.file.get(from..from.checked_add(len as usize)?)
+    }
+
+    fn index(&self, at: u64, len: usize) -> Option<Range<usize>> {
+        let from = at.checked_sub(self.data.start)? as usize;
+        let to = from.checked_add(len)?;
+        (to <= self.bytes.len()).then_some(from..to)
+    }
+
+    /// Bytes of the data, with what is known of them all.
+    pub fn bytes(&self, at: u64, len: usize) -> Option<(&[u8], State)> {
+        let range = self.index(at, len)?;
+        let states = &self.states[range.clone()];
+        let all = |state: State| states.iter().all(|s| *s == state);
+        let state = match () {
+            () if all(State::Written) => State::Written,
+            () if all(State::Initial) => State::Initial,
+            () => State::Unknown,
+        };
+        Some((&self.bytes[range], state))
+    }
+
+    /// A word of the data, unless it is unknown.
+    pub fn word(&self, at: u64) -> Option<u64> {
+        let (bytes, state) = self.bytes(at, 8)?;
+        let known = state != State::Unknown;
+        known.then(|| u64::from_le_bytes(bytes.try_into().unwrap_or_default()))
+    }
+
+    /// Writes to the data; false where that is not within it.
+    pub fn write(&mut self, at: u64, bytes: &[u8], state: State) -> bool {
+        let Some(range) = self.index(at, bytes.len()) else { return false };
+        self.bytes[range.clone()].copy_from_slice(bytes);
+        self.states[range].fill(state);
+        true
+    }
+
+    /// The parts of `range` that are known.
+    pub fn known(&self, range: Range<u64>, mut found: impl FnMut(u64, &[u8])) {
+        let mut edges: BTreeSet<u64> = BTreeSet::new();
+        let range = range.start.max(self.data.start)..range.end.min(self.data.end);
+        let known =
+            |at: u64| self.index(at, 1).is_some_and(|i| self.states[i.start] != State::Unknown);
+        let mut was = false;
+        for at in range.clone() {
+            if known(at) != was {
+                edges.insert(at);
+                was = !was;
+            }
+        }
+        if was {
+            edges.insert(range.end);
+        }
+        let edges: Vec<u64> = edges.into_iter().collect();
+        for pair in edges.chunks_exact(2) {
+            if let Some(i) = self.index(pair[0], (pair[1] - pair[0]) as usize) {
+                found(pair[0], &self.bytes[i]);
+            }
+        }
+    }
+}

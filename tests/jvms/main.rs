@@ -1,0 +1,30 @@
+//! Cores of JVMs that the tests start, and live JVMs: what the commands say of them, against what others say.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod aarch64;
+mod answers;
+mod bad_input;
+mod caught;
+mod check;
+mod cli;
+mod collectors;
+mod cut;
+mod doctor;
+mod door;
+mod fidelity;
+mod growth;
+mod info;
+mod launcher;
+mod live;
+mod mixed;
+mod people;
+mod readers;
+mod roots;
+mod scale;
+mod spinning;
+mod stack;
+mod thawed;
+mod updates;
+mod values;

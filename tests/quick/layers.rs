@@ -1,0 +1,219 @@
+//! The modules import one way only, and each says what it is for.
+//!
+//! Reads the sources as text: paths through `crate::` (alone, in `use` lines and in groups of them)
+//! and through as many `super::` as lead out of a layer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each layer may use itself and those before it, but for what [`APART`] says.
+const LAYERS: [&str; 15] = [
+    "address",
+    "error",
+    "format",
+    "process",
+    "perfdata",
+    "capture",
+    "live",
+    "corefile",
+    "symbols",
+    "native",
+    "vmstructs",
+    "hotspot",
+    "heap",
+    "output",
+    "cli",
+];
+/// Those that meet running processes: siblings that do not use each other, and only `cli` uses them.
+const APART: [&str; 2] = ["capture", "live"];
+const TOP: &str = "cli";
+/// The roots of the library and of the binary may use all.
+const ROOTS: [&str; 2] = ["lib.rs", "main.rs"];
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// All .rs files below `dir`, in order, with their paths relative to `src`.
+fn sources(dir: &Path, out: &mut Vec<(PathBuf, String)>) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(dir)
+        .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
+        .map(|e| e.expect("an entry").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let text =
+                fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            out.push((path.strip_prefix(src()).expect("below src").to_owned(), text));
+        }
+    }
+}
+
+fn all_sources() -> Vec<(PathBuf, String)> {
+    let mut out = Vec::new();
+    sources(&src(), &mut out);
+    // A check of nothing would pass too.
+    assert!(out.len() > 20, "only {} files below src", out.len());
+    out
+}
+
+/// The names of a file's module, outermost first: `hotspot/gc/mod.rs` is hotspot, gc.
+fn module(path: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        path.iter().map(|n| n.to_string_lossy().trim_end_matches(".rs").to_owned()).collect();
+    if names.last().is_some_and(|n| n == "mod") {
+        names.pop();
+    }
+    names
+}
+
+fn is_ident(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The text without its comments, so that prose may name any module.
+fn code(text: &str) -> String {
+    text.lines().map(|l| l.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+/// The first names behind a `::`: one, or one of each member of a `{...}` group.
+fn first_names(rest: &str) -> Vec<String> {
+    let ident = |s: &str| s.trim_start().chars().take_while(|c| is_ident(*c)).collect::<String>();
+    let Some(group) = rest.trim_start().strip_prefix('{') else { return vec![ident(rest)] };
+    let (mut depth, mut member, mut out) = (1, String::new(), Vec::new());
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && c == ',') {
+            out.push(ident(&member));
+            member.clear();
+        } else {
+            member.push(c);
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    out.retain(|n| !n.is_empty());
+    out
+}
+
+/// The crate's own modules that a file names, each with the line that names it.
+fn uses(path: &Path, text: &str) -> Vec<(usize, String)> {
+    let code = code(text);
+    let depth = module(path).len();
+    let mut out = Vec::new();
+    let mut found = |at: usize, rest: &str| {
+        let line = code[..at].matches('\n').count() + 1;
+        out.extend(first_names(rest).into_iter().map(|name| (line, name)));
+    };
+    let free = |at: usize| !code[..at].ends_with(|c: char| is_ident(c) || c == ':');
+    for (at, _) in code.match_indices("crate::").filter(|m| free(m.0)) {
+        found(at, &code[at + "crate::".len()..]);
+    }
+    let up = "super::".repeat(depth);
+    for (at, _) in code.match_indices(&up).filter(|m| free(m.0)) {
+        // Inside a nested module as many lead back to the file's own one: only layers count.
+        let rest = code[at + up.len()..].trim_start_matches("super::");
+        if first_names(rest).iter().any(|n| LAYERS.contains(&n.as_str())) {
+            found(at, rest);
+        }
+    }
+    out
+}
+
+/// What a file imports against the order, in words.
+fn violations(path: &Path, text: &str) -> Vec<String> {
+    let own = module(path)[0].clone();
+    let Some(rank) = LAYERS.iter().position(|l| *l == own) else {
+        return vec![format!("src/{}: {own} is no layer; give it a place", path.display())];
+    };
+    let wrong = |name: &str| match LAYERS.iter().position(|l| *l == name) {
+        Some(_) if APART.contains(&name) && ![name, TOP].contains(&own.as_str()) => {
+            Some("which only cli may")
+        }
+        Some(other) if other <= rank => None,
+        Some(_) => Some("which comes later"),
+        None => Some("which is no layer"),
+    };
+    uses(path, text)
+        .into_iter()
+        .filter_map(|(line, name)| {
+            let why = wrong(&name)?;
+            Some(format!("src/{}:{line}: {own} uses crate::{name}, {why}", path.display()))
+        })
+        .collect()
+}
+
+#[test]
+fn layers_import_only_from_those_before() {
+    let mut found = Vec::new();
+    let mut imports = 0;
+    for (path, text) in all_sources() {
+        if path.to_str().is_some_and(|p| ROOTS.contains(&p)) {
+            continue;
+        }
+        imports += uses(&path, &text).len();
+        found.extend(violations(&path, &text));
+    }
+    assert!(imports > 50, "only {imports} imports were seen");
+    assert!(found.is_empty(), "the order is {}\n{}", LAYERS.join(" < "), found.join("\n"));
+}
+
+#[test]
+fn modules_say_what_they_are_for() {
+    let bare: Vec<String> = all_sources()
+        .into_iter()
+        .filter(|(path, _)| path.to_str() != Some("main.rs"))
+        .filter(|(_, text)| !text.starts_with("//! "))
+        .map(|(path, _)| format!("src/{}", path.display()))
+        .collect();
+    assert!(bare.is_empty(), "no `//!` header opens {}", bare.join(", "));
+}
+
+/// The check sees every way to write an import, and no comment.
+#[test]
+fn violations_are_seen() {
+    let found = |path: &str, text: &str| violations(Path::new(path), text);
+    for (path, text) in [
+        ("heap/walk.rs", "use crate::output::sink;\n"),
+        ("heap/walk.rs", "use crate::{error::Error, output::{sink, gzip}};\n"),
+        ("heap/walk.rs", "fn f() {\n    let x = crate::cli::run();\n}\n"),
+        ("heap/walk.rs", "use super::super::output;\n"),
+        ("symbols.rs", "pub(crate) use super::hotspot::Vm;\n"),
+        ("error.rs", "impl From<crate::corefile::CoreFile> for Error {}\n"),
+        ("hotspot/gc/g1.rs", "use super::super::super::heap::Heap;\n"),
+        ("heap/walk.rs", "use crate::nonsense::X;\n"),
+        ("nonsense.rs", "use crate::error::Error;\n"),
+        ("live/door.rs", "use crate::capture::Report;\n"),
+        ("corefile/elf.rs", "use crate::capture::Report;\n"),
+        ("output/sink.rs", "fn f(m: &crate::live::jvm::Jvm) {}\n"),
+    ] {
+        assert_eq!(found(path, text).len(), 1, "{path}: {text} gave {:?}", found(path, text));
+    }
+    let two = found("corefile/mod.rs", "\nuse crate::{\n    heap,\n    cli::progress,\n};\n");
+    assert_eq!(
+        two,
+        [
+            "src/corefile/mod.rs:2: corefile uses crate::heap, which comes later",
+            "src/corefile/mod.rs:2: corefile uses crate::cli, which comes later"
+        ]
+    );
+    for (path, text) in [
+        ("heap/walk.rs", "use crate::hotspot::{klass::Size, Vm};\nuse super::klasses::heads;\n"),
+        ("heap/walk.rs", "// crate::output is for others\n/// See [`crate::cli`].\n"),
+        ("hotspot/gc/g1.rs", "use super::super::Vm;\nuse mycrate::output;\n"),
+        ("symbols.rs", "mod tests { use super::*; }\n"),
+        ("live/door.rs", "use super::socket;\nuse crate::live::target::Target;\n"),
+        ("cli/dump.rs", "use crate::capture::Report;\nuse crate::live::jvm;\n"),
+        ("cli/dump.rs", "use crate::output::{hprof, sink};\nuse crate::cli::progress;\n"),
+    ] {
+        assert_eq!(found(path, text), Vec::<String>::new(), "{path}: {text}");
+    }
+}

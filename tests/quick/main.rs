@@ -1,0 +1,17 @@
+//! The quick gear: what needs no JDK. Synthetic files, the sample cores in testdata, the sources themselves.
+//!
+//! `scripts/test.sh --quick` runs these and the unit tests.
+
+#[path = "../support/mod.rs"]
+mod support;
+#[path = "../synth/mod.rs"]
+mod synth;
+
+mod children;
+mod corefile;
+mod gzip;
+mod hostile;
+mod interrupt;
+mod layers;
+mod packed;
+mod sink;
