@@ -9,9 +9,11 @@ mod synth;
 
 mod children;
 mod corefile;
+mod errors;
 mod gzip;
 mod hostile;
 mod interrupt;
+mod json;
 mod layers;
 mod packed;
 mod sink;
