@@ -6,6 +6,7 @@ use std::path::Path;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rjcore::corefile::{CoreFile, OpenOptions};
 use rjcore::heap::Heap;
+use rjcore::heap::graph::{Graph, Scope, View};
 use rjcore::hotspot::Vm;
 use rjcore::output::gzip::{DEFAULT_LEVEL, GzWriter};
 use rjcore::output::histo::histogram;
@@ -24,6 +25,19 @@ fn heap(c: &mut Criterion) {
     group.bench_function("histo", |b| b.iter(|| histogram(&heap, 1, &|_| {}).expect("counts")));
     group.bench_function("dump", |b| {
         b.iter(|| write_dump(&heap, 1, &mut io::sink(), &|_| {}).expect("a dump"));
+    });
+    let graph = |scope| Graph::<u32>::open(&heap, scope, View::Heap, 1, &|_| {}).expect("a graph");
+    group.bench_function("numbers", |b| b.iter(|| graph(Scope::All).len()));
+    group.bench_function("reachable", |b| b.iter(|| graph(Scope::Reachable).len()));
+    let all = graph(Scope::All);
+    group.bench_function("edges", |b| {
+        b.iter(|| {
+            let mut sum = 0;
+            for id in 0..all.len() as u32 {
+                all.edges(id, |e| sum += u64::from(e.target.unwrap_or(0)));
+            }
+            sum
+        });
     });
     group.finish();
     // Its own dump is what gzip gets.

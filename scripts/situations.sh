@@ -7,7 +7,7 @@
 #   FAIL 13 TEXT: ...   what was seen, and what was expected
 #   OPEN 13 TEXT: ...   the same, where it is a limit that is known, or a time, which hangs on the machine
 #   CANNOT 13 TEXT: ... this machine does not allow it: nothing was tried
-# Exit code 1 if one failed, else 0.
+# Those that failed are named again at the end. Exit code 1 if one failed, else 0.
 set -u
 cd "$(dirname "$0")/.." || exit
 repo=$PWD

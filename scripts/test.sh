@@ -1,13 +1,60 @@
 #!/usr/bin/env bash
 # All checks and tests; installs what they need. CI runs this and nothing else.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-scripts/setup.sh
-shellcheck -x scripts/situations.sh scripts/situations/*.sh
-cargo fmt --check
-cargo clippy --locked --all-targets -- -D warnings
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+#   test.sh [--quick]
+#   --quick   the quick gear, two minutes after the build: unit tests, cores made byte by byte, the sample cores in
+#             testdata, the sources' layers. It needs no JDK and installs nothing; any user can run it.
+# A step that fails keeps no other from being tried. What failed is said at the end, test by test; exit code 1 then.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+usage() { sed -n '3,5s/^# *//p' "$0" >&2; exit 2; }
+quick=
+case $#${1:-} in
+    0) ;;
+    1--quick) quick=1 ;;
+    *) usage ;;
+esac
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+done_=() failed=()
+step() { # NAME COMMAND...
+    local name=$1 start=$SECONDS result=ok which
+    shift
+    echo "== $name"
+    "$@" 2>&1 | tee "$log"
+    if [ "${PIPESTATUS[0]}" != 0 ]; then
+        result=FAILED
+        # As cargo and situations.sh name them; else the last that was said.
+        which=$(sed -nE 's/^(test .*) \.\.\. FAILED.*/  \1/p; s/^(FAIL .*)/  \1/p; s/^(error: .*)/  \1/p' "$log" | awk '!seen[$0]++')
+        failed+=("$name" "${which:-$(tail -n 3 "$log" | sed 's/^/  /')}")
+    fi
+    done_+=("$result $name, $((SECONDS - start)) s")
+}
+at_end() {
+    printf '\n== %s\n' "all steps"
+    printf '%s\n' "${done_[@]}"
+    [ ${#failed[@]} -gt 0 ] || exit 0
+    printf '\nFAILED: %s\n' "${failed[@]}" | sed 's/^FAILED:   */  /; /^$/d'
+    exit 1
+}
+
+if [ -n "$quick" ]; then
+    step "format" cargo fmt --check
+    # In the profile that builds soonest. Of mutated cores, each of which is read once, a tenth of those of a whole run.
+    export RJCORE_MUTANTS=${RJCORE_MUTANTS:-60}
+    step "unit tests and quick tests" cargo test --locked --no-fail-fast --lib --bins --examples --test quick
+    at_end
+fi
+
+step "set-up" scripts/setup.sh
+step "shellcheck" shellcheck -x scripts/test.sh scripts/situations.sh scripts/situations/*.sh
+step "format" cargo fmt --check
+step "clippy" cargo clippy --locked --all-targets -- -D warnings
+step "the library without the program" cargo clippy --locked --no-default-features --lib --examples -- -D warnings
+export RUSTDOCFLAGS='-D warnings'
+step "documents" cargo doc --locked --no-deps --document-private-items
 # The JVMs and cores of two tests at a time fit a small machine.
-cargo test --locked --profile ci -- --test-threads=2
+step "tests" cargo test --locked --profile ci --no-fail-fast -- --test-threads=2
 # What needs root, containers, control groups or huge pages; it says what this machine does not allow.
-scripts/situations.sh --rjcore target/ci/rjcore
+step "situations" scripts/situations.sh --rjcore target/ci/rjcore
+at_end

@@ -46,6 +46,13 @@ impl Library {
         })
     }
 
+    /// One that has these symbols, name and address, and no image.
+    #[cfg(test)]
+    pub(crate) fn of(symbols: &[(String, u64)]) -> Library {
+        let symbols = symbols.iter().map(|(name, at)| (name.clone(), (*at, 8))).collect();
+        Library { bias: 0, image: (0, 0), data: Vec::new(), symbols }
+    }
+
     /// The run-time address of `name`.
     pub fn address(&self, name: &str) -> Option<u64> {
         self.symbols.get(name).map(|s| s.0)

@@ -5,6 +5,7 @@
 # Every command has a limit, every wait too.
 
 passed=0 failed=0 unable=0 open=0 count=0
+failures=() # the lines of those that failed, for the end
 java17=/usr/lib/jvm/java-17-openjdk-amd64/bin
 root=$deps/jdks/root
 exec 4>&1
@@ -46,7 +47,8 @@ situation() {
         *)
             failed=$((failed + 1))
             [ -s "$S/said" ] || echo "the situation itself broke: $(tail -n 2 "$S/log" | tr '\n' ' ')" > "$S/said"
-            echo "FAIL $number $text: $(cat "$S/said")"
+            failures+=("FAIL $number $text: $(cat "$S/said")")
+            echo "${failures[-1]}"
             ;;
     esac
     [ -n "$keep" ] || rm -rf --one-file-system "$S"
@@ -80,6 +82,8 @@ summary() {
     local more=
     [ "$open" = 0 ] || more=", $open open"
     [ "$unable" = 0 ] || more+=", $unable cannot be tried on this machine"
+    # Once more, where a log that is cut has them.
+    [ "$failed" = 0 ] || printf '%s\n' '' 'What failed:' "${failures[@]}"
     echo "$passed passed, $failed failed$more"
     [ "$failed" = 0 ]
 }
@@ -187,7 +191,7 @@ bytes_of() { json "sum(c['bytes'] for c in d['classes'] if c['name'] == '$1')"; 
 hotspot() { limit 60 "$rjcore" attach "$pid" jcmd "$@"; }
 
 capture() { # a whole core of $pid in $S/core
-    rj capture "$@" "$pid" -o "$S/core"
+    rj capture --stop-timeout 30000 "$@" "$pid" -o "$S/core" # a busy machine takes more than a second
     code 0
 }
 

@@ -9,7 +9,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::freeze::{Stopped, is_dead};
-use super::x86_64::{MAX_XSTATE, RESTORER, Regs, Rescue, SYSCALL_RET, nr};
+use super::x86_64::{MAX_XSTATE, Regs, Rescue, nr};
+use crate::cpu::Cpu;
+use crate::cpu::x86_64::NT_X86_XSTATE;
+use crate::format::notes::NT_PRSTATUS;
 use crate::process::maps::Mapping;
 use crate::process::sys::{self, Status};
 
@@ -39,9 +42,9 @@ impl Injector {
     ///
     /// Answers in words why calls cannot be made.
     pub fn new(pid: i32, maps: &[Mapping]) -> Result<Injector, String> {
-        if !cfg!(target_arch = "x86_64") {
+        let Some(wanted) = Cpu::HOST.and_then(|cpu| cpu.facts().borrowing.as_ref()) else {
             return Err("rjcore borrows threads on x86-64 only so far".into());
-        }
+        };
         if uses_shadow_stack(pid) {
             return Err("its threads have shadow stacks, which forbid borrowed returns".into());
         }
@@ -60,8 +63,8 @@ impl Injector {
             let mut code = vec![0; m.bytes().min(SEARCHED) as usize];
             let n = memory.read_at(&mut code, m.start).unwrap_or(0);
             let find = |what| Some(m.start + memchr::memmem::find(&code[..n], what)? as u64);
-            syscall = syscall.or_else(|| find(SYSCALL_RET));
-            restorer = restorer.or_else(|| find(RESTORER));
+            syscall = syscall.or_else(|| find(wanted.syscall));
+            restorer = restorer.or_else(|| find(wanted.restorer));
             if let (Some(syscall), Some(restorer)) = (syscall, restorer) {
                 return Ok(Injector { memory, syscall, restorer });
             }
@@ -96,7 +99,7 @@ impl Injector {
     pub fn call_in_child(&self, child: i32, call: u64, args: &[u64]) -> io::Result<i64> {
         let regs = general(child)?;
         let calling = regs.calling(self.syscall, regs.stack(), call, args);
-        sys::set_registers(child, sys::NT_PRSTATUS, &calling.bytes())?;
+        sys::set_registers(child, NT_PRSTATUS, &calling.bytes())?;
         run_call(child, is_filtered(child)).map(|done| done.result)
     }
 }
@@ -134,7 +137,7 @@ fn uses_shadow_stack(pid: i32) -> bool {
 }
 
 fn general(tid: i32) -> io::Result<Regs> {
-    let bytes = sys::registers(tid, sys::NT_PRSTATUS, 512)?;
+    let bytes = sys::registers(tid, NT_PRSTATUS, 512)?;
     Regs::parse(&bytes).ok_or_else(|| io::Error::other("not the registers of a 64-bit thread"))
 }
 
@@ -168,7 +171,7 @@ impl<'i> Borrowed<'i> {
             return None;
         }
         let mask = sys::signal_mask(tid).ok()?;
-        let xstate = sys::registers(tid, sys::NT_X86_XSTATE, MAX_XSTATE).ok()?;
+        let xstate = sys::registers(tid, NT_X86_XSTATE, MAX_XSTATE).ok()?;
         let rescue = Rescue::new(&regs, mask, &xstate, injector.syscall, injector.restorer);
         // The stack must reach down that far, in writable memory of its own.
         let end = rescue.at.checked_add(rescue.bytes.len() as u64)?;
@@ -221,7 +224,7 @@ impl<'i> Borrowed<'i> {
             // Registers before the mask, and the mask before the registers on the way back: a
             // thread that is let go in between has a way home and its own mask.
             let calling = self.regs.calling(self.injector.syscall, rescue.frame, call, args);
-            sys::set_registers(self.tid, sys::NT_PRSTATUS, &calling.bytes())?;
+            sys::set_registers(self.tid, NT_PRSTATUS, &calling.bytes())?;
             self.away = true;
             sys::set_signal_mask(self.tid, BLOCKED)?;
             match run_call(self.tid, self.filtered)? {
@@ -243,7 +246,7 @@ impl<'i> Borrowed<'i> {
         }
         self.away = false;
         sys::set_signal_mask(self.tid, self.mask)?;
-        sys::set_registers(self.tid, sys::NT_PRSTATUS, &self.regs.bytes())?;
+        sys::set_registers(self.tid, NT_PRSTATUS, &self.regs.bytes())?;
         self.injector.memory.write_all_at(&self.under, self.rescue.at)
     }
 }

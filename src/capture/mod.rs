@@ -337,9 +337,9 @@ impl Target<'_> {
         };
         let Snapshot { maps, threads, shared, image, child, bad, .. } = snapshot;
         let mappings: Vec<Mapping> = maps.iter().map(|m| m.0.clone()).collect();
-        let notes = notes::notes(&self.facts, &threads, &mappings, &origin);
+        let notes = notes::notes(self.cpu, &self.facts, &threads, &mappings, &origin);
         let plans: Vec<SharedPlan> = shared.iter().map(Object::plan).collect();
-        let layout = plan::lay(notes.len() as u64, &maps, &plans);
+        let layout = plan::lay(self.cpu, notes.len() as u64, &maps, &plans);
         let total = layout.pieces.iter().map(|p| p.len).sum();
         (self.options.progress)(Progress::Total(total));
         let progress = |n| (self.options.progress)(Progress::Done(n));

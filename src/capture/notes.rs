@@ -2,9 +2,10 @@
 //!
 //! Knows the kernel's structures (linux/elfcore.h, fs/binfmt_elf.c), in the kernel's order.
 
+use crate::cpu::Cpu;
 use crate::format::notes::{
-    NT_AUXV, NT_FILE, NT_FPREGSET, NT_ORIGIN, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, NT_X86_XSTATE,
-    OWNER, Origin, files, note,
+    NT_AUXV, NT_FILE, NT_FPREGSET, NT_ORIGIN, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, OWNER, Origin,
+    files, note,
 };
 use crate::process::facts::{Facts, Thread};
 use crate::process::maps::{Mapping, PAGE};
@@ -21,7 +22,7 @@ pub struct ThreadState {
     pub general: Vec<u8>,
     /// NT_FPREGSET, raw; empty if unknown.
     pub floating: Vec<u8>,
-    /// NT_X86_XSTATE, raw; empty if there is none.
+    /// The CPU's extended state, raw; empty if there is none.
     pub extended: Vec<u8>,
     /// The signal that it had in hand, with its siginfo_t.
     pub signal: Option<(i32, [u8; 128])>,
@@ -29,6 +30,7 @@ pub struct ThreadState {
 
 /// All notes, as the content of one PT_NOTE aligned to 4.
 pub fn notes(
+    cpu: Cpu,
     process: &Facts,
     threads: &[ThreadState],
     maps: &[Mapping],
@@ -54,8 +56,8 @@ pub fn notes(
         if !t.floating.is_empty() {
             note(&mut out, "CORE", NT_FPREGSET, &t.floating);
         }
-        if !t.extended.is_empty() {
-            note(&mut out, "LINUX", NT_X86_XSTATE, &t.extended);
+        if let Some(kind) = cpu.facts().extended_state.filter(|_| !t.extended.is_empty()) {
+            note(&mut out, "LINUX", kind, &t.extended);
         }
     }
     out

@@ -3,7 +3,8 @@
 //! Knows kinds of mappings and the layout of the file; knows nothing of how pages are read.
 
 use super::pages::Run;
-use crate::format::front::{EM_AARCH64, EM_X86_64, Load, Need, front, front_len};
+use crate::cpu::Cpu;
+use crate::format::front::{Load, Need, front, front_len};
 use crate::format::ranges::{Ranges, fewer, union};
 use crate::process::maps::{Kind, Mapping, PAGE, is_libjvm};
 
@@ -12,9 +13,6 @@ use crate::process::maps::{Kind, Mapping, PAGE, is_libjvm};
 const WHOLE: u64 = 64 << 20;
 /// Empty program headers kept for stretches that prove unreadable while the core is written.
 const SPARE: usize = 64;
-
-/// `e_machine` of this machine's own processes.
-const MACHINE: u16 = if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X86_64 };
 
 /// Where the bytes of a mapping come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +87,7 @@ pub struct Layout {
     pub pieces: Vec<Piece>,
     /// Bytes of the file.
     pub size: u64,
+    cpu: Cpu,
     notes: (u64, u64),
     headers: usize,
 }
@@ -107,13 +106,18 @@ pub struct SharedPlan {
 /// Lays out a core of these mappings, with `notes` bytes of notes.
 ///
 /// What is mapped at several addresses has several segments and one place in the file.
-pub fn lay(notes: u64, maps: &[(Mapping, Saved, Holder)], shared: &[SharedPlan]) -> Layout {
+pub fn lay(
+    cpu: Cpu,
+    notes: u64,
+    maps: &[(Mapping, Saved, Holder)],
+    shared: &[SharedPlan],
+) -> Layout {
     let count: usize = 1 + maps.iter().map(|(_, s, _)| s.runs.len().max(1) + 1).sum::<usize>();
     // An upper bound: a mapping with zeros between its runs is one segment.
     let headers = count + SPARE;
     let notes = (front_len(headers).next_multiple_of(8), notes);
     let mut at = (notes.0 + notes.1).next_multiple_of(PAGE);
-    let mut layout = Layout { loads: Vec::new(), pieces: Vec::new(), size: 0, notes, headers };
+    let mut layout = Layout { loads: Vec::new(), pieces: Vec::new(), size: 0, cpu, notes, headers };
     // Places of shared extents: (object, extent, file offset).
     let mut places = Vec::new();
     let mut later = Vec::new();
@@ -234,7 +238,7 @@ impl Layout {
             bad = fewer(&bad, (bad.len() / 2).min(SPARE));
             loads = without(&self.loads, &bad);
         }
-        let mut out = front(MACHINE, PAGE, &[self.notes], &loads, self.headers);
+        let mut out = front(self.cpu.facts().machine, PAGE, &[self.notes], &loads, self.headers);
         out.resize(self.notes.0 as usize, 0);
         out.extend(notes);
         (out, bad)
@@ -317,7 +321,7 @@ mod tests {
         let file = maps[0].0.file;
         let shared =
             SharedPlan { file, extents: vec![(0x1000, 0x4000)], data: vec![(0x2000, 0x3000)] };
-        let layout = lay(100, &maps, &[shared]);
+        let layout = lay(Cpu::X86_64, 100, &maps, &[shared]);
         let at = layout.loads[0].offset;
         let offsets: Vec<u64> = layout.loads.iter().map(|l| l.offset - at).collect();
         assert_eq!(offsets, [0, 0x1000, 0]);
@@ -332,7 +336,8 @@ mod tests {
     fn the_writer_goes_forward() {
         let runs = vec![(0x13000, 0x15000), (0x11000, 0x12000), (0x14000, 0x16000)];
         let m = Mapping::plain(0x10000, 0x18000);
-        let layout = lay(100, &[(m, Saved { runs, rest_is_zero: true }, Holder::Memory)], &[]);
+        let layout =
+            lay(Cpu::X86_64, 100, &[(m, Saved { runs, rest_is_zero: true }, Holder::Memory)], &[]);
         let at = layout.loads[0].offset;
         let pieces: Vec<_> = layout.pieces.iter().map(|p| (p.at - at, p.addr, p.len)).collect();
         let want =
@@ -345,7 +350,7 @@ mod tests {
     fn many_unreadable_stretches() {
         let m = Mapping::plain(0x100_0000, 0x200_0000);
         let saved = Saved { runs: vec![(0x100_0000, 0x200_0000)], rest_is_zero: true };
-        let layout = lay(100, &[(m, saved, Holder::Memory)], &[]);
+        let layout = lay(Cpu::X86_64, 100, &[(m, saved, Holder::Memory)], &[]);
         let bad: Ranges =
             (0..1000u64).map(|i| 0x100_0000 + i * 0x3000).map(|a| (a, a + PAGE)).collect();
         let (front, told) = layout.front(&[0; 100], &bad);

@@ -18,7 +18,9 @@ use super::pages::PageMap;
 use super::plan::{Holder, Saved};
 use super::shared::{Object, objects};
 use super::{Options, x86_64};
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::format::notes::{NT_FPREGSET, NT_PRSTATUS};
 use crate::format::ranges::{Ranges, minus};
 use crate::process::cgroup::frozen;
 use crate::process::facts::{Facts, Thread};
@@ -51,6 +53,7 @@ impl From<Error> for Failure {
 /// The process, as it was before the stop.
 pub(super) struct Target<'a> {
     pub(super) pid: i32,
+    pub(super) cpu: Cpu,
     pub(super) options: &'a Options<'a>,
     pub(super) maps: Vec<Mapping>,
     pub(super) memory: File,
@@ -108,6 +111,10 @@ impl<'a> Target<'a> {
         if pid == std::process::id() as i32 {
             return Err(Error::capture(pid, "that is rjcore itself"));
         }
+        let Some(cpu) = Cpu::HOST else {
+            let what = format!("rjcore captures on {} only so far", Cpu::names());
+            return Err(Error::capture(pid, what));
+        };
         if let Some(what) = refusal::by_page_size(sys::page_size()) {
             return Err(Error::capture(pid, what));
         }
@@ -144,6 +151,7 @@ impl<'a> Target<'a> {
         let (staging, given_up) = (None, Mutex::default());
         Ok(Target {
             pid,
+            cpu,
             options,
             maps,
             memory,
@@ -305,11 +313,12 @@ impl<'a> Target<'a> {
         };
         let mut state = |t: &Stopped| {
             let facts = known.remove(&t.tid).or_else(|| Thread::read(self.pid, t.tid))?;
-            let general = set(t.tid, sys::NT_PRSTATUS)?;
-            let extended = set(t.tid, sys::NT_X86_XSTATE).unwrap_or_default();
+            let general = set(t.tid, NT_PRSTATUS)?;
+            let extended = self.cpu.facts().extended_state.and_then(|kind| set(t.tid, kind));
+            let extended = extended.unwrap_or_default();
             // A call each, and a thousand threads are a thousand calls more.
             let floating = x86_64::legacy_state(&extended);
-            let floating = floating.or_else(|| set(t.tid, sys::NT_FPREGSET)).unwrap_or_default();
+            let floating = floating.or_else(|| set(t.tid, NT_FPREGSET)).unwrap_or_default();
             let signal = match t.signal() {
                 0 => None,
                 signal => sys::signal_info(t.tid).ok().map(|info| (signal, info)),

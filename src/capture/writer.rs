@@ -393,7 +393,7 @@ mod tests {
         use crate::process::maps::Mapping;
         let m = Mapping::plain(0x10000, 0x20000);
         let saved = Saved { runs: vec![(0x10000, 0x20000)], rest_is_zero: true };
-        let layout = lay(0, &[(m, saved, Holder::Memory)], &[]);
+        let layout = lay(crate::cpu::Cpu::X86_64, 0, &[(m, saved, Holder::Memory)], &[]);
         let how = Writing { zstd: None, threads: 2, progress: &|_| {} };
         // The third page cannot be read, the fifth and sixth were taken away.
         let read: Source<'_> =

@@ -4,24 +4,12 @@
 //! Knows the kernel's signal frame (arch/x86/include/asm/sigframe.h, uapi/asm/sigcontext.h);
 //! knows nothing of why a thread is borrowed.
 
-/// Words of `user_regs_struct`.
-pub const WORDS: usize = 27;
-const RAX: usize = 10;
-const ORIG_RAX: usize = 15;
-const RIP: usize = 16;
-const CS: usize = 17;
-const FLAGS: usize = 18;
-const RSP: usize = 19;
-const SS: usize = 20;
-/// Where system calls take their arguments: rdi, rsi, rdx, r10, r8, r9.
-const ARGUMENTS: [usize; 6] = [14, 13, 12, 7, 9, 8];
-/// Code segment of 64-bit user code.
-const USER_CS: u64 = 0x33;
+use crate::cpu::x86_64::{
+    CS, FLAGS, ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI, RSP, SIGCONTEXT, SS, USER_CS, WORDS,
+};
 
-/// `syscall; ret`, which libc holds.
-pub const SYSCALL_RET: &[u8] = &[0x0f, 0x05, 0xc3];
-/// `mov $15, %rax; syscall`: rt_sigreturn, libc's signal restorer.
-pub const RESTORER: &[u8] = &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
+/// Where system calls take their arguments: rdi, rsi, rdx, r10, r8, r9.
+const ARGUMENTS: [usize; 6] = [RDI, RSI, RDX, R10, R8, R9];
 
 /// System calls by number.
 pub mod nr {
@@ -168,8 +156,6 @@ impl Rescue {
 
 /// `struct rt_sigframe`: the return address and `struct ucontext`.
 fn frame_bytes(regs: &Regs, mask: u64, fpstate: u64, restorer: u64) -> [u8; FRAME] {
-    // `struct sigcontext_64`: r8 to r15, di, si, bp, bx, dx, ax, cx, sp, ip, flags.
-    const ORDER: [usize; 18] = [9, 8, 7, 6, 3, 2, 1, 0, 14, 13, 4, 5, 12, RAX, 11, RSP, RIP, FLAGS];
     // UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS.
     const UC_FLAGS: u64 = 7;
     // No mode of sigaltstack(2): the kernel refuses it and leaves the alternate stack as it is.
@@ -180,7 +166,7 @@ fn frame_bytes(regs: &Regs, mask: u64, fpstate: u64, restorer: u64) -> [u8; FRAM
     put(8, UC_FLAGS);
     put(8 + 24, NO_ALTSTACK);
     let context = 8 + 40;
-    for (i, word) in ORDER.into_iter().enumerate() {
+    for (i, word) in SIGCONTEXT.into_iter().chain([FLAGS]).enumerate() {
         put(context + i * 8, regs.0[word]);
     }
     // cs, gs, fs, ss, each 16 bits; gs and fs are ignored.

@@ -10,7 +10,7 @@ use super::ending::{Answer, end};
 use super::progress::Progress;
 use super::source::{Opened, Source, check_output, refuse_two_streams};
 use super::{Outcome, advice};
-use crate::corefile::{CoreFile, EM_X86_64, Segment, write_core};
+use crate::corefile::{CoreFile, Segment, ThreadNote, write_core};
 use crate::error::{Error, Result};
 use crate::output::collection::Task;
 use crate::output::interrupt;
@@ -179,10 +179,8 @@ impl<W: Write> Write for Counted<'_, W> {
 
 /// The top of each thread's stack, within its segment.
 fn stacks(core: &CoreFile) -> Vec<(u64, u64)> {
-    // user_regs_struct has rsp at word 19, user_pt_regs has sp at word 31.
-    let word = if core.machine() == EM_X86_64 { 19 } else { 31 };
-    let around = |regs: &[u8]| {
-        let sp = u64::from_le_bytes(regs.get(word * 8..word * 8 + 8)?.try_into().ok()?);
+    let around = |t: &ThreadNote| {
+        let (sp, _) = t.registers();
         let segments = core.segments();
         let i = segments.partition_point(|s| s.start <= sp).checked_sub(1)?;
         let Segment { start, memsz, .. } = segments[i];
@@ -190,5 +188,5 @@ fn stacks(core: &CoreFile) -> Vec<(u64, u64)> {
         let from = sp.saturating_sub(BELOW_SP).max(start);
         (sp < end).then(|| (from, sp.saturating_add(ABOVE_SP).min(end)))
     };
-    core.threads().iter().filter_map(|t| around(&t.regs)).collect()
+    core.threads().iter().filter_map(around).collect()
 }

@@ -1,7 +1,7 @@
 //! The core's ELF headers and notes.
 //!
-//! Knows the layout of the kernel's note structures for x86-64 and aarch64 (the same
-//! offsets on both, `pr_reg` differs in length); knows nothing of what is in memory.
+//! Knows the layout of the kernel's note structures (the same on all 64-bit CPUs, but for the length
+//! of `pr_reg`); knows nothing of what is in memory.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,9 +14,8 @@ use object::pod;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
 use super::unpack::Packing;
-use super::{
-    CoreFile, EM_AARCH64, EM_X86_64, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation,
-};
+use super::{CoreFile, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation};
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
 
@@ -32,10 +31,13 @@ pub(super) fn read(path: &Path, file: Arc<Mmap>) -> Result<CoreFile> {
     }
     let header = Header::parse(data).map_err(|e| not(format!("damaged ELF header: {e}")))?;
     let machine = header.e_machine(LE).0;
+    let cpu = Cpu::of_machine(machine).ok_or_else(|| {
+        not(format!("a core of ELF machine {machine}; rjcore reads {}", Cpu::names()))
+    })?;
     let phdrs = program_headers(header, data).map_err(not)?;
     let mut core = CoreFile {
         path: path.to_owned(),
-        machine,
+        cpu,
         segments: Vec::new(),
         notes: Vec::new(),
         memory: Default::default(),
@@ -124,10 +126,7 @@ fn foreign(data: &[u8]) -> Option<String> {
     if !kind.is_empty() {
         return Some(format!("{kind}, not a core; give the core that gcore or the kernel wrote"));
     }
-    match half(18) {
-        EM_X86_64 | EM_AARCH64 => None,
-        other => Some(format!("a core of ELF machine {other}; rjcore reads x86-64 and aarch64")),
-    }
+    None
 }
 
 /// The program headers; a table that is cut off is an error.
@@ -177,7 +176,7 @@ impl CoreFile {
             }
             let d = note.desc();
             match note.n_type(LE) {
-                elf::NT_PRSTATUS => self.threads.extend(prstatus(d, self.machine)),
+                elf::NT_PRSTATUS => self.threads.extend(prstatus(d, self.cpu)),
                 elf::NT_PRPSINFO if self.psinfo.is_none() => self.psinfo = psinfo(d),
                 // gdb writes one for each thread: the first is the process's.
                 elf::NT_SIGINFO if self.siginfo.is_none() => self.siginfo = siginfo(d),
@@ -202,15 +201,15 @@ fn u64_at(d: &[u8], at: usize) -> Option<u64> {
 }
 
 /// `struct elf_prstatus`, linux/elfcore.h.
-fn prstatus(d: &[u8], machine: u16) -> Option<ThreadNote> {
-    let words = if machine == EM_X86_64 { 27 } else { 34 };
+fn prstatus(d: &[u8], cpu: Cpu) -> Option<ThreadNote> {
     // pr_utime and pr_stime: seconds and microseconds each.
     let micros = |at| Some(u64_at(d, at)?.wrapping_mul(1_000_000).wrapping_add(u64_at(d, at + 8)?));
     Some(ThreadNote {
         tid: i32_at(d, 32)?,
         cpu_us: micros(48)?.wrapping_add(micros(64)?),
         signal: i16::from_le_bytes(int(d, 12)?).into(),
-        regs: d.get(112..112 + words * 8)?.to_vec(),
+        regs: d.get(112..112 + cpu.facts().registers * 8)?.to_vec(),
+        cpu,
     })
 }
 
@@ -260,4 +259,77 @@ fn files(d: &[u8]) -> Vec<FileMapping> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[u64]) -> Vec<u8> {
+        words.iter().flat_map(|w| w.to_le_bytes()).collect()
+    }
+
+    fn bytes(at: &[(usize, &[u8])], len: usize) -> Vec<u8> {
+        let mut d = vec![0; len];
+        at.iter().for_each(|(at, b)| d[*at..at + b.len()].copy_from_slice(b));
+        d
+    }
+
+    #[test]
+    fn psinfo_of_the_kernel() {
+        let pid = 4711i32.to_le_bytes();
+        let d = bytes(&[(24, &pid), (40, b"java\0rest"), (56, b"java -Xmx1g Main   ")], 136);
+        let p = psinfo(&d).expect("a whole note");
+        assert_eq!((p.pid, &p.command[..], &p.args[..]), (4711, "java", "java -Xmx1g Main"));
+        // Both fill their fields without a NUL.
+        let full = psinfo(&bytes(&[(24, &pid), (40, &[b'x'; 96])], 136)).expect("a whole note");
+        assert_eq!((full.command.len(), full.args.len()), (16, 80));
+        assert_eq!(psinfo(&d[..135]), None);
+    }
+
+    #[test]
+    fn siginfo_of_a_fault() {
+        let address = 0x7f00_0000_0010u64.to_le_bytes();
+        let d = bytes(&[(0, &[11]), (8, &(-6i32).to_le_bytes()), (16, &address)], 128);
+        let s = siginfo(&d).expect("a whole note");
+        assert_eq!((s.signo, s.code, s.addr), (11, -6, 0x7f00_0000_0010));
+        assert!(siginfo(&d[..23]).is_none());
+    }
+
+    #[test]
+    fn auxv_ends_at_its_null() {
+        assert_eq!(auxv(&words(&[6, 4096, 33, 0x7fff, 0, 0, 9, 9])), [(6, 4096), (33, 0x7fff)]);
+        // Cut off within a pair.
+        assert_eq!(auxv(&words(&[6, 4096, 33])), [(6, 4096)]);
+        assert_eq!(auxv(&[]), []);
+    }
+
+    fn mapped(d: &[u8]) -> Vec<(u64, u64, u64, String)> {
+        files(d).into_iter().map(|f| (f.start, f.end, f.file_offset, f.path)).collect()
+    }
+
+    #[test]
+    fn files_count_in_the_page_size_that_they_name() {
+        let names = b"/lib/libjvm.so\0/tmp/x (deleted)\0";
+        let table = [0x1000, 0x3000, 2, 0x5000, 0x6000, 0];
+        for (page, offset) in [(4096, 8192), (1, 2), (65536, 131072)] {
+            let d = [words(&[2, page]), words(&table), names.to_vec()].concat();
+            let jvm = (0x1000, 0x3000, offset, "/lib/libjvm.so".to_owned());
+            assert_eq!(mapped(&d), [jvm, (0x5000, 0x6000, 0, "/tmp/x (deleted)".to_owned())]);
+        }
+    }
+
+    #[test]
+    fn files_that_cannot_be_are_left_out() {
+        let one = |count: u64, page: u64, entry: [u64; 3], name: &[u8]| {
+            mapped(&[words(&[count, page]), words(&entry), name.to_vec()].concat())
+        };
+        assert_eq!(one(1, 4096, [0x1000, 0x2000, 0], b"/a\0").len(), 1);
+        // More than there is room for; an end before its start; an offset beyond any file.
+        assert_eq!(one(u64::MAX, 4096, [0x1000, 0x2000, 0], b"/a\0"), []);
+        assert_eq!(one(1, 4096, [0x2000, 0x2000, 0], b"/a\0"), []);
+        assert_eq!(one(1, 4096, [0x1000, 0x2000, u64::MAX / 2], b"/a\0"), []);
+        assert_eq!(mapped(&words(&[1])), []);
+        assert_eq!(mapped(b""), []);
+    }
 }

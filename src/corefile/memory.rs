@@ -245,3 +245,119 @@ impl Memory {
         self.cstr(addr, 64 << 10).map(|s| String::from_utf8_lossy(s).into_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use memmap2::MmapMut;
+
+    use super::*;
+
+    fn file(bytes: &[u8]) -> Arc<Mmap> {
+        let mut map = MmapMut::map_anon(bytes.len()).expect("memory");
+        map.copy_from_slice(bytes);
+        Arc::new(map.make_read_only().expect("memory"))
+    }
+
+    /// A space with these bytes at these addresses, each in a file of its own.
+    fn space(pieces: &[(u64, &[u8])]) -> Memory {
+        let mut mem = Memory::default();
+        for (start, bytes) in pieces {
+            mem.lay_under(*start, bytes.len() as u64, &file(bytes), 0);
+        }
+        mem
+    }
+
+    #[test]
+    fn what_was_laid_first_wins() {
+        let mut mem = space(&[(0x1002, b"cd"), (0x1006, b"gh")]);
+        assert_eq!(mem.lay_under(0x1000, 10, &file(b"ABCDEFGHIJ"), 0), 6);
+        let mut all = [0; 10];
+        mem.read_into(0x1000, &mut all).unwrap();
+        assert_eq!(&all, b"ABcdEFghIJ");
+        assert_eq!(mem.lay_under(0x1000, 10, &file(b"0123456789"), 0), 0, "no room is left");
+    }
+
+    #[test]
+    fn what_the_file_does_not_hold_is_left_out() {
+        let mut mem = Memory::default();
+        assert_eq!(mem.lay_under(0x1000, 100, &file(b"0123456789"), 6), 4);
+        assert_eq!(mem.slice(0x1000, 4).unwrap(), b"6789");
+        assert_eq!(mem.slice(0x1000, 5), Err(Fault { addr: 0x1000, len: 5 }));
+        assert_eq!(mem.lay_under(0x2000, 8, &file(b"0123456789"), 11), 0, "behind its end");
+        assert_eq!(
+            mem.lay_under(u64::MAX - 3, 8, &file(b"01234567"), 0),
+            0,
+            "behind the last address"
+        );
+        assert_eq!(mem.contiguous(0x2000), 0);
+    }
+
+    #[test]
+    fn numbers_are_little_endian_and_lie_across_pieces() {
+        let mem = space(&[(0x1000, &[1, 2, 3, 4, 5]), (0x1005, &[6, 7, 0xfe, 0xff, 0xff, 0xff])]);
+        assert_eq!(mem.u8(0x1004), Ok(5));
+        assert_eq!(mem.u16(0x1000), Ok(0x0201));
+        assert_eq!(mem.u32(0x1003), Ok(0x0706_0504), "the last of one, the first of the other");
+        assert_eq!(mem.i32(0x1007), Ok(-2));
+        assert_eq!(mem.u64(0x1000), Ok(0xfe07_0605_0403_0201));
+        // A slice is borrowed from one file, and so from one piece.
+        assert_eq!(mem.slice(0x1003, 4), Err(Fault { addr: 0x1003, len: 4 }));
+        assert_eq!(mem.contiguous(0x1003), 2);
+    }
+
+    #[test]
+    fn a_gap_faults_and_is_not_zero() {
+        let mem = space(&[(0x1000, b"abcd"), (0x1008, b"efgh")]);
+        assert_eq!(mem.u64(0x1000), Err(Fault { addr: 0x1000, len: 8 }));
+        assert_eq!(mem.u8(0x1004), Err(Fault { addr: 0x1004, len: 1 }));
+        assert_eq!(mem.u8(0xfff), Err(Fault { addr: 0xfff, len: 1 }));
+        assert!(mem.read_into(u64::MAX, &mut [0; 2]).is_err());
+        let present = |from, to| mem.present(from, to).collect::<Vec<_>>();
+        assert_eq!(present(0, u64::MAX), [(0x1000, 0x1004), (0x1008, 0x100c)]);
+        assert_eq!(present(0x1003, 0x1009), [(0x1003, 0x1004), (0x1008, 0x1009)]);
+        assert_eq!(present(0x1004, 0x1008), []);
+    }
+
+    #[test]
+    fn only_neighbours_of_one_file_are_joined() {
+        let one = file(b"0123456789");
+        let mut mem = Memory::default();
+        mem.lay_under(0x1000, 4, &one, 0);
+        mem.lay_under(0x1004, 4, &one, 4);
+        mem.lay_under(0x1008, 2, &file(b"ab"), 0);
+        mem.lay_under(0x100a, 2, &one, 0);
+        mem.merge();
+        assert_eq!(mem.slice(0x1000, 8).unwrap(), b"01234567");
+        let pieces: Vec<_> = mem.present(0, u64::MAX).collect();
+        assert_eq!(pieces, [(0x1000, 0x1008), (0x1008, 0x100a), (0x100a, 0x100c)]);
+        let rest = mem.only(|f| !Arc::ptr_eq(f, &one));
+        assert_eq!(rest.present(0, u64::MAX).collect::<Vec<_>>(), [(0x1008, 0x100a)]);
+    }
+
+    #[test]
+    fn a_string_ends_at_its_nul() {
+        let mem = space(&[(0x1000, b"jvm\0rest"), (0x1008, b"\xff!\0")]);
+        assert_eq!(mem.cstr(0x1000, 100).unwrap(), b"jvm");
+        assert_eq!(mem.cstr(0x1003, 100).unwrap(), b"");
+        assert_eq!(mem.string(0x1008).unwrap(), "\u{fffd}!");
+        // Without an end: in its piece, or within as many bytes as it may have.
+        assert!(mem.cstr(0x1004, 100).is_err());
+        assert!(mem.cstr(0x1000, 3).is_err());
+        assert_eq!(mem.cstr(0x2000, 100), Err(Fault { addr: 0x2000, len: 1 }));
+    }
+
+    #[test]
+    fn pages_that_were_read_are_known() {
+        let bytes = vec![7; 5 * PAGE as usize];
+        let mut mem = space(&[(0x10_0800, &bytes)]);
+        mem.u8(0x10_0900).unwrap();
+        mem.record_touched();
+        assert_eq!(mem.touched_ranges(), []);
+        // The piece begins within a page and ends within one.
+        mem.u8(0x10_0800).unwrap();
+        mem.slice(0x10_2fff, 2).unwrap();
+        mem.u64(0x10_57f8).unwrap();
+        let read = [(0x10_0800, 0x10_1000), (0x10_2000, 0x10_4000), (0x10_5000, 0x10_5800)];
+        assert_eq!(mem.touched_ranges(), read);
+    }
+}

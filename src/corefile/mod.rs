@@ -19,7 +19,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek};
 use std::iter;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::fs::FileTypeExt;
@@ -28,18 +28,15 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-pub use crate::format::front::{EM_AARCH64, EM_X86_64};
 pub use backing::{Backing, Lack, Missing, Sysroot, Why};
 pub use library_files::FoundFile;
 pub use memory::Memory;
 use unpack::Packing;
 pub use write::write_core;
 
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::Origin;
-
-/// What kernels have: 4 KB on x86-64, 4 to 64 KB on aarch64.
-const PAGE_SIZES: RangeInclusive<u64> = 4096..=65536;
 
 /// How to open a core.
 #[derive(Default, Clone, Copy)]
@@ -99,8 +96,10 @@ pub struct ThreadNote {
     pub signal: i32,
     /// `pr_utime` and `pr_stime` in microseconds; gdb leaves them 0.
     pub cpu_us: u64,
-    /// `pr_reg` raw: 27 words on x86-64 (user_regs_struct), 34 on aarch64 (x0-x30, sp, pc, pstate).
+    /// `pr_reg` raw: as many words as the CPU has in it.
     pub regs: Vec<u8>,
+    /// The core's CPU, which says what is in them.
+    pub cpu: Cpu,
 }
 
 impl ThreadNote {
@@ -108,9 +107,7 @@ impl ThreadNote {
     pub fn registers(&self) -> (u64, Vec<u64>) {
         let words: Vec<u64> =
             self.regs.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w)).collect();
-        // user_regs_struct has rsp at 19, user_pt_regs of aarch64 has sp at 31.
-        let sp = if words.len() == 34 { 31 } else { 19 };
-        (words.get(sp).copied().unwrap_or(0), words)
+        (words.get(self.cpu.facts().sp).copied().unwrap_or(0), words)
     }
 }
 
@@ -185,7 +182,7 @@ pub struct CoreFile {
     path: PathBuf,
     file: Arc<Mmap>,
     memory: Memory,
-    machine: u16,
+    cpu: Cpu,
     segments: Vec<Segment>,
     mappings: Vec<FileMapping>,
     threads: Vec<ThreadNote>,
@@ -286,7 +283,7 @@ impl CoreFile {
             path: self.path.clone(),
             file: self.file.clone(),
             memory: self.memory.only(own),
-            machine: self.machine,
+            cpu: self.cpu,
             segments: self.segments.clone(),
             mappings: self.mappings.clone(),
             threads: self.threads.clone(),
@@ -337,15 +334,15 @@ impl CoreFile {
         &self.path
     }
 
-    /// `e_machine`: [`EM_X86_64`] or [`EM_AARCH64`].
-    pub fn machine(&self) -> u16 {
-        self.machine
+    /// The CPU that the process ran on.
+    pub fn cpu(&self) -> Cpu {
+        self.cpu
     }
 
     /// The page size of the process: AT_PAGESZ, or 4096 where the core does not tell.
     pub fn page_size(&self) -> u64 {
-        let sane = |p: &u64| p.is_power_of_two() && PAGE_SIZES.contains(p);
-        self.aux(linkmap::AT_PAGESZ).filter(sane).unwrap_or(*PAGE_SIZES.start())
+        let sizes = self.cpu.facts().page_sizes;
+        self.aux(linkmap::AT_PAGESZ).filter(|p| sizes.contains(p)).unwrap_or(sizes[0])
     }
 
     /// The mapped files, by address: of NT_FILE, or else of the list that ld.so keeps of what

@@ -126,7 +126,7 @@ fn body<W: Write>(out: &mut Counted<W>, source: &CoreFile, mut loads: Vec<Load>)
         load.filesz = load.memsz;
         at = load.offset + load.filesz;
     }
-    out.put(&front(source.machine(), page, &places, &loads, headers))?;
+    out.put(&front(source.cpu().facts().machine, page, &places, &loads, headers))?;
     for (note, place) in notes.iter().zip(places) {
         out.pad_to(place.0)?;
         out.put(note)?;

@@ -8,11 +8,6 @@ const SHDR: u64 = 64;
 /// From here on the count of program headers is in section header 0 (PN_XNUM, elf(5)).
 const PN_XNUM: u64 = 0xffff;
 
-/// `e_machine` of a 64-bit x86 core.
-pub const EM_X86_64: u16 = 62;
-/// `e_machine` of a 64-bit Arm core.
-pub const EM_AARCH64: u16 = 183;
-
 /// One PT_LOAD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
@@ -62,7 +57,8 @@ pub fn aligned(at: u64, addr: u64, page: u64) -> u64 {
 }
 
 /// Header and program headers: one PT_NOTE for each of `notes` (offset, length), then `loads`,
-/// then as many empty ones as bring them to `headers`. `page` is the process's page size.
+/// then as many empty ones as bring them to `headers`. `machine` is `e_machine`, `page` the
+/// process's page size.
 pub fn front(
     machine: u16,
     page: u64,

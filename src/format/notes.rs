@@ -12,8 +12,6 @@ pub const NT_FPREGSET: u32 = 2;
 pub const NT_PRPSINFO: u32 = 3;
 /// The auxiliary vector.
 pub const NT_AUXV: u32 = 6;
-/// A thread's extended state on x86-64, an XSAVE area.
-pub const NT_X86_XSTATE: u32 = 0x202;
 /// `siginfo_t` of the signal that a thread had in hand.
 pub const NT_SIGINFO: u32 = 0x5349_4749;
 /// The mapped files.

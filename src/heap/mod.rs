@@ -3,14 +3,18 @@
 //! Sees regions, gaps and the sizes of klasses; knows no collector, no JDK and no output.
 
 mod chunks;
+pub mod class_key;
 pub mod class_objects;
+pub mod graph;
+pub mod index;
 mod klasses;
 pub mod layout;
+mod marking;
 mod marks;
-mod places;
+pub mod places;
 mod report;
 pub mod roots;
-mod scan;
+pub mod scan;
 mod starts;
 mod trace;
 mod turns;

@@ -126,4 +126,10 @@ impl Places {
     pub fn near(&self, at: u64, from: usize, bit: usize) -> u64 {
         (at >> self.shift << self.shift) + (((bit - from) as u64) << self.shift)
     }
+
+    /// How many places there are from one address to a later one of the same region.
+    #[inline]
+    pub fn between(&self, from: u64, to: u64) -> usize {
+        ((to - from) >> self.shift) as usize
+    }
 }

@@ -8,10 +8,9 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rayon::Scope;
-
 use super::Heap;
 use super::chunks::CHUNK;
+use super::marking::{Marking, drain};
 use super::marks::Marks;
 use super::places::Mark;
 use super::report::{Damage, DamageKind};
@@ -22,8 +21,6 @@ use super::walk::{Found, HEAD, probe, probe_head};
 use crate::error::{Error, Result};
 use crate::hotspot::gc::Space;
 
-/// Objects that one piece of work hands on to another thread.
-const BATCH: usize = 1024;
 /// Dangling references that are kept; more say no more.
 const MAX_DANGLING: usize = 100_000;
 /// Objects behind one that only a stack leads to that must be objects, before it is believed.
@@ -65,6 +62,10 @@ struct Finds {
     dangling: Vec<(u64, Space, DamageKind)>,
     /// Stacks of virtual threads.
     stacks: Vec<(u64, u64)>,
+    /// What the object at hand refers to.
+    targets: Vec<u64>,
+    /// Bytes of it that lie in pieces.
+    scratch: Vec<u8>,
 }
 
 /// Finds everything that can be reached.
@@ -107,7 +108,7 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
     if lost > 0 {
         damaged.push(format!("{lost} handles lead to no object"));
     }
-    pool.scope(|scope| tracer.drain(scope, first));
+    pool.scope(|scope| drain(&tracer, scope, first));
     let mut finds = tracer.take();
     let damage = damage(std::mem::take(&mut finds.dangling));
     // What only a stack holds may have died there long ago: where it leads nowhere, so be it.
@@ -119,7 +120,7 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
         let mut any = false;
         for start in starts {
             if let Some(item) = tracer.adopt(start) {
-                pool.scope(|scope| tracer.drain(scope, vec![item]));
+                pool.scope(|scope| drain(&tracer, scope, vec![item]));
                 any = true;
             }
         }
@@ -139,6 +140,32 @@ fn damage(mut dangling: Vec<(u64, Space, DamageKind)>) -> Vec<Damage> {
     dangling.dedup_by_key(|d| d.0);
     let stretch = |(at, space, kind)| Damage { kind, space, start: at, end: at };
     dangling.into_iter().map(stretch).collect()
+}
+
+impl Marking for Tracer<'_> {
+    type Finds = Finds;
+
+    fn look(&self, item: Item, todo: &mut Vec<Item>, finds: &mut Finds) {
+        let mut targets = std::mem::take(&mut finds.targets);
+        targets.clear();
+        self.targets(item, &mut targets, todo, finds);
+        for &addr in &targets {
+            match self.mark(addr) {
+                Ok(found) => todo.extend(found),
+                Err(kind) => self.dangles(item.addr, kind, finds),
+            }
+        }
+        finds.targets = targets;
+    }
+
+    fn gather(&self, mut finds: Finds) {
+        if !finds.dangling.is_empty() || !finds.stacks.is_empty() {
+            let mut all = self.found.lock().unwrap_or_else(|e| e.into_inner());
+            let room = MAX_DANGLING.saturating_sub(all.dangling.len());
+            all.dangling.extend(finds.dangling.into_iter().take(room));
+            all.stacks.append(&mut finds.stacks);
+        }
+    }
 }
 
 impl<'h> Tracer<'h> {
@@ -190,33 +217,6 @@ impl<'h> Tracer<'h> {
         Err(DamageKind::Dangling)
     }
 
-    /// Looks at objects until there are none left, and hands some on where there are many.
-    fn drain<'s>(&'s self, scope: &Scope<'s>, mut items: Vec<Item>) {
-        let mut finds = Finds::default();
-        let mut scratch = Vec::new();
-        let mut targets = Vec::new();
-        while let Some(item) = items.pop() {
-            targets.clear();
-            self.targets(item, &mut targets, &mut scratch, &mut items, &mut finds);
-            for &addr in &targets {
-                match self.mark(addr) {
-                    Ok(found) => items.extend(found),
-                    Err(kind) => self.dangles(item.addr, kind, &mut finds),
-                }
-            }
-            if items.len() >= 2 * BATCH {
-                let rest = items.split_off(items.len() - BATCH);
-                scope.spawn(move |scope| self.drain(scope, rest));
-            }
-        }
-        if !finds.dangling.is_empty() || !finds.stacks.is_empty() {
-            let mut all = self.found.lock().unwrap_or_else(|e| e.into_inner());
-            let room = MAX_DANGLING.saturating_sub(all.dangling.len());
-            all.dangling.extend(finds.dangling.into_iter().take(room));
-            all.stacks.append(&mut finds.stacks);
-        }
-    }
-
     fn dangles(&self, holder: u64, kind: DamageKind, finds: &mut Finds) {
         let region = self.marks.locate(holder).map(|m| m.region);
         let space = region.map_or(Space::Old, |r| self.heap.collected.regions[r].space);
@@ -229,12 +229,11 @@ impl<'h> Tracer<'h> {
         &self,
         item: Item,
         targets: &mut Vec<u64>,
-        scratch: &mut Vec<u8>,
         items: &mut Vec<Item>,
         finds: &mut Finds,
     ) {
         let vm = self.heap.vm;
-        let scanned = self.scanner.scan(item, scratch, |_, _, bits| {
+        let scanned = self.scanner.scan(item, &mut finds.scratch, |_, _, bits| {
             // Shenandoah's forwarding is looked at where the object is.
             let addr = vm.barrier.address(vm.mem, bits);
             if addr != 0 {
@@ -278,14 +277,14 @@ impl<'h> Tracer<'h> {
         if self.heap.vm.classes.all()[first.klass as usize].is_filler() {
             return None;
         }
-        let (mut targets, mut scratch, mut finds) = (Vec::new(), Vec::new(), Finds::default());
+        let (mut targets, mut finds) = (Vec::new(), Finds::default());
         let mut seen = HashSet::from([first.addr]);
         let mut queue = vec![first];
         // An array that is being made may still hold anything, at its end too.
         while let Some(item) = queue.pop() {
             targets.clear();
-            self.targets(item, &mut targets, &mut scratch, &mut queue, &mut finds);
-            if !finds.dangling.is_empty() || self.is_of_no_class(item, &mut scratch) {
+            self.targets(item, &mut targets, &mut queue, &mut finds);
+            if !finds.dangling.is_empty() || self.is_of_no_class(item, &mut finds.scratch) {
                 return None;
             }
             for target in &targets {

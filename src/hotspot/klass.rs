@@ -10,7 +10,7 @@ use super::unexported::{
     BASIC_TYPES, CLD_IS_ANONYMOUS, CLD_KLASSES, FILLER, LH_TAG_FLAT, LH_TAG_SHIFT, LH_TAG_TYPE,
     LH_TAG_TYPE_SHIFT, T_BOOLEAN,
 };
-use super::values::{FlatElements, ValueLayout};
+use super::values::{FlatElements, FlatField, ValueLayout};
 use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
 
@@ -131,6 +131,19 @@ impl Klass {
     /// What HotSpot fills the ends of buffers with: nobody's object.
     pub fn is_filler(&self) -> bool {
         self.is_boot && self.name.contains(FILLER)
+    }
+
+    /// The flat fields that the class itself declares.
+    pub fn flat_fields(&self) -> impl Iterator<Item = (&FieldInfo, FlatField)> {
+        self.fields.iter().filter_map(|i| Some((i, i.flat?)))
+    }
+
+    /// log2 of the bytes of an array's element.
+    pub fn element_log2(&self) -> Option<u32> {
+        match self.size {
+            Size::Array { log2, .. } => Some(log2),
+            _ => None,
+        }
     }
 }
 

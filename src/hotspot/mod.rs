@@ -33,6 +33,7 @@ pub mod version;
 
 use crate::corefile::CoreFile;
 use crate::corefile::memory::Memory;
+use crate::cpu::Cpu;
 use crate::error::{Error, Fault, Result};
 use crate::symbols::Library;
 use crate::vmstructs::{Field, Fields, Tables};
@@ -116,8 +117,8 @@ pub struct Vm<'a> {
     pub pointers: Pointers,
     /// What a reference means.
     pub barrier: Barrier,
-    /// `e_machine` of the core.
-    pub machine: u16,
+    /// The CPU that it ran on.
+    pub cpu: Cpu,
     /// The threads' registers.
     pub notes: ThreadNotes<'a>,
     /// Loaded classes.
@@ -205,7 +206,7 @@ impl<'a> Vm<'a> {
             version,
             pointers,
             barrier,
-            machine: core.machine(),
+            cpu: core.cpu(),
             notes: ThreadNotes::new(core.threads()),
             classes,
             archive,

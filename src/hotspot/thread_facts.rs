@@ -157,9 +157,8 @@ impl Vm<'_> {
     /// The Thread that a kernel's thread runs. glibc keeps the argument of its start, a Thread,
     /// near the thread pointer (x86-64: fs); its OSThread's id proves it.
     fn thread_of(&self, note: &ThreadNote) -> Option<u64> {
-        const FS_BASE: usize = 21;
         let (_, words) = note.registers();
-        let fs = *words.get(FS_BASE).filter(|_| words.len() == 27)?;
+        let start = *words.get(self.cpu.facts().thread_pointer?)?;
         let f = &self.fields;
         let (osthread, id) = (f.thread_osthread.opt()?, self.osthread_id?);
         let is_thread = |t: &u64| -> Option<bool> {
@@ -167,7 +166,7 @@ impl Vm<'_> {
             Some(self.mem.i32(os.wrapping_add(id)).ok()? == note.tid)
         };
         (0..MAX_TCB / 8)
-            .filter_map(|i| self.mem.u64(fs.wrapping_add(i * 8)).ok())
+            .filter_map(|i| self.mem.u64(start.wrapping_add(i * 8)).ok())
             .filter(|t| *t > 0x1000 && t.is_multiple_of(8))
             .find(|t| is_thread(t) == Some(true))
     }

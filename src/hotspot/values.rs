@@ -1,8 +1,6 @@
 //! Value objects that lie in others (JEP 401, 28): where their fields are, and which are null.
 
 use super::Reader;
-use super::field_layout::FieldInfo;
-use super::klass::{Klass, Size};
 use super::unexported::{FLAT_LAYOUT_KIND_BEFORE_END, FLAT_LAYOUT_KINDS, NULLABLE_FLAT};
 use crate::vmstructs::Tables;
 
@@ -59,20 +57,5 @@ impl Reader<'_> {
         let kind = tables.size_of("FlatArrayKlass")?.checked_sub(FLAT_LAYOUT_KIND_BEFORE_END)?;
         let kind = self.mem.u32(at(kind)).ok().filter(|k| FLAT_LAYOUT_KINDS.contains(k))?;
         Some(FlatElements { klass: element, nullable: kind >= NULLABLE_FLAT })
-    }
-}
-
-impl Klass {
-    /// The flat fields that the class itself declares.
-    pub fn flat_fields(&self) -> impl Iterator<Item = (&FieldInfo, FlatField)> {
-        self.fields.iter().filter_map(|i| Some((i, i.flat?)))
-    }
-
-    /// log2 of the bytes of an array's element.
-    pub fn element_log2(&self) -> Option<u32> {
-        match self.size {
-            Size::Array { log2, .. } => Some(log2),
-            _ => None,
-        }
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::target::{ATTACH_LISTENER, Target, VM_THREAD, threads};
+use crate::cpu::Cpu;
 use crate::process::facts::Thread;
 
 /// How long the threads are watched.
@@ -27,20 +28,6 @@ const POLLS: u64 = 60;
 const RUNS: u32 = 4;
 /// clock ticks a second in /proc (USER_HZ).
 const TICKS: f64 = 100.0;
-
-/// The system calls by which HotSpot waits, by their numbers.
-#[cfg(target_arch = "x86_64")]
-mod call {
-    pub const SLEEP: [&str; 2] = ["35", "230"];
-    pub const FUTEX: &str = "202";
-    pub const ACCEPT: [&str; 2] = ["43", "288"];
-}
-#[cfg(not(target_arch = "x86_64"))]
-mod call {
-    pub const SLEEP: [&str; 2] = ["101", "115"];
-    pub const FUTEX: &str = "98";
-    pub const ACCEPT: [&str; 2] = ["202", "242"];
-}
 
 /// A thread that computes while a safepoint is waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,10 +57,28 @@ pub struct Seen {
     pub listener_busy: bool,
 }
 
-/// The system call that a thread is in: a number, or `running`; `None` without the right to ask.
-fn system_call(pid: i32, tid: i32) -> Option<String> {
+/// What a thread waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Sleep,
+    Futex,
+    Accept,
+    /// Another system call, or none: it runs.
+    Other,
+}
+
+/// The system call that a thread is in; `None` without the right to ask, or where this machine's calls are
+/// not known.
+fn system_call(pid: i32, tid: i32) -> Option<Call> {
+    let waits = &Cpu::HOST?.facts().waits;
     let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
-    text.split_whitespace().next().map(str::to_owned)
+    let number = text.split_whitespace().next()?.parse::<u64>();
+    Some(match number {
+        Ok(n) if waits.sleep.contains(&n) => Call::Sleep,
+        Ok(n) if waits.futex == n => Call::Futex,
+        Ok(n) if waits.accept.contains(&n) => Call::Accept,
+        _ => Call::Other,
+    })
 }
 
 fn ticks(t: &Thread) -> u64 {
@@ -126,12 +131,12 @@ pub fn watch(target: &Target) -> Seen {
         }
         if let Some(call) = system_call(pid, vm.tid) {
             asked += 1;
-            waits_on_futex += u32::from(call == call::FUTEX);
-            asleep += u32::from(call::SLEEP.contains(&call.as_str()));
+            waits_on_futex += u32::from(call == Call::Futex);
+            asleep += u32::from(call == Call::Sleep);
         }
         if let Some(call) = listener.and_then(|l| system_call(pid, l.tid)) {
             listener_asked += 1;
-            listener_accepts += u32::from(call::ACCEPT.contains(&call.as_str()));
+            listener_accepts += u32::from(call == Call::Accept);
         }
     }
     let after = threads(pid);

@@ -6,7 +6,8 @@ use gimli::{
     UnwindExpression, UnwindSection, UnwindTableRow, Value,
 };
 
-use super::{REGISTERS, Registers, Unwinder};
+use super::{Registers, Unwinder};
+use crate::cpu::MAX_REGISTERS;
 use crate::error::Remark;
 
 type Slice<'d> = EndianSlice<'d, LittleEndian>;
@@ -91,8 +92,8 @@ impl Frame<'_> {
     fn register(&self, number: usize) -> Option<u64> {
         let cpu = self.unwinder.cpu;
         match number {
-            n if n == cpu.sp => Some(self.at.sp),
-            n if n == cpu.fp => self.at.fp,
+            n if n == cpu.dwarf_sp => Some(self.at.sp),
+            n if n == cpu.dwarf_fp => self.at.fp,
             n => self.at.other.get(n).copied().flatten(),
         }
     }
@@ -113,21 +114,26 @@ impl Frame<'_> {
         };
         let pc = match row.register(Register(ra as u16)) {
             Some(RegisterRule::Undefined) => return Some(None),
-            // x86-64 has no such register.
-            None if ra == cpu.note.len() => return Some(None),
+            // x86-64 has no such register: the number behind all others stands for the return address.
+            None if ra == cpu.dwarf.len() => return Some(None),
             Some(rule) => self.restore(&rule, ra, cfa)?,
             // A leaf of aarch64. What called something else cannot have left it there.
             None => self.register(ra)?,
         };
-        let mut other = [None; REGISTERS];
+        let mut other = [None; MAX_REGISTERS];
         for (number, to) in other.iter_mut().enumerate() {
             *to = restored(number);
         }
-        let sp = match row.register(Register(cpu.sp as u16)) {
-            Some(rule) => self.restore(&rule, cpu.sp, cfa)?,
+        let sp = match row.register(Register(cpu.dwarf_sp as u16)) {
+            Some(rule) => self.restore(&rule, cpu.dwarf_sp, cfa)?,
             None => cfa,
         };
-        Some(Some(Registers { pc: self.unwinder.code(pc), sp, fp: restored(cpu.fp), other }))
+        Some(Some(Registers {
+            pc: self.unwinder.cpu.strip(pc),
+            sp,
+            fp: restored(cpu.dwarf_fp),
+            other,
+        }))
     }
 
     fn restore(&self, rule: &RegisterRule<usize>, number: usize, cfa: u64) -> Option<u64> {

@@ -1,7 +1,7 @@
 //! Native frames: from a thread's registers to the bottom of its stack, by the call frame
 //! information (.eh_frame) of the libraries that it runs through.
 //!
-//! Knows ELF, DWARF's call frame information and the CPUs' registers. Knows nothing of HotSpot:
+//! Knows ELF, DWARF's call frame information and, by `cpu`, the registers. Knows nothing of HotSpot:
 //! where code without a library begins, which has frames of its own, the caller says.
 
 mod cfi;
@@ -12,7 +12,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::corefile::{CoreFile, EM_AARCH64, Sysroot, ThreadNote};
+use crate::corefile::{CoreFile, Sysroot, ThreadNote};
+use crate::cpu::{Facts, MAX_REGISTERS};
 use crate::error::Remark;
 use cfi::Step;
 use module::Module;
@@ -23,40 +24,6 @@ pub const MAX_FRAMES: usize = 1 << 20;
 const MAX_GUESSED_FRAME: u64 = 1 << 20;
 /// AT_SYSINFO_EHDR: where the kernel mapped the vDSO.
 const AT_SYSINFO_EHDR: u64 = 33;
-/// DWARF's numbers of general registers: 33 on aarch64.
-const REGISTERS: usize = 33;
-
-/// A CPU's registers: DWARF's numbers, and where NT_PRSTATUS has them.
-#[derive(Debug)]
-struct Cpu {
-    sp: usize,
-    fp: usize,
-    /// By DWARF's number: index in NT_PRSTATUS.
-    note: &'static [usize],
-    note_pc: usize,
-    /// Bits of an address of code: those above may be a signature.
-    address_bits: u32,
-}
-
-const X86_64: Cpu = Cpu {
-    sp: 7,
-    fp: 6,
-    // rax rdx rcx rbx rsi rdi rbp rsp r8-r15 in user_regs_struct.
-    note: &[10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0],
-    note_pc: 16,
-    address_bits: 64,
-};
-
-const AARCH64: Cpu = Cpu {
-    sp: 31,
-    fp: 29,
-    note: &[
-        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
-        25, 26, 27, 28, 29, 30, 31,
-    ],
-    note_pc: 32,
-    address_bits: 48,
-};
 
 /// What is known of a frame's registers.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +35,7 @@ pub struct Registers {
     /// Its frame pointer.
     pub fp: Option<u64>,
     /// By DWARF's number, without those three.
-    other: [Option<u64>; REGISTERS],
+    other: [Option<u64>; MAX_REGISTERS],
 }
 
 /// A native frame.
@@ -111,7 +78,7 @@ pub struct Run {
 pub struct Unwinder<'c> {
     core: &'c CoreFile,
     sysroot: Sysroot,
-    cpu: &'static Cpu,
+    cpu: &'static Facts,
     /// By path; the vDSO has none.
     modules: RefCell<HashMap<String, Rc<Module>>>,
     names: RefCell<HashMap<Vec<u8>, String>>,
@@ -120,7 +87,7 @@ pub struct Unwinder<'c> {
 impl<'c> Unwinder<'c> {
     /// Files are looked for as for the core itself: see [`CoreFile::lay_backing_files`].
     pub fn new(core: &'c CoreFile, sysroot: Sysroot) -> Unwinder<'c> {
-        let cpu = if core.machine() == EM_AARCH64 { &AARCH64 } else { &X86_64 };
+        let cpu = core.cpu().facts();
         Unwinder { core, sysroot, cpu, modules: RefCell::default(), names: RefCell::default() }
     }
 
@@ -128,32 +95,32 @@ impl<'c> Unwinder<'c> {
     pub fn caught(&self, note: &ThreadNote) -> Registers {
         let (_, words) = note.registers();
         let word = |i: usize| words.get(i).copied();
-        let mut other = [None; REGISTERS];
-        for (to, from) in other.iter_mut().zip(self.cpu.note) {
+        let mut other = [None; MAX_REGISTERS];
+        for (to, from) in other.iter_mut().zip(self.cpu.dwarf) {
             *to = word(*from);
         }
         Registers {
-            pc: self.code(word(self.cpu.note_pc).unwrap_or(0)),
-            sp: word(self.cpu.note[self.cpu.sp]).unwrap_or(0),
-            fp: word(self.cpu.note[self.cpu.fp]),
+            pc: self.cpu.strip(word(self.cpu.pc).unwrap_or(0)),
+            sp: word(self.cpu.sp).unwrap_or(0),
+            fp: word(self.cpu.fp),
             other,
         }
     }
 
     /// Those of a frame of which little is known. `saved` has others by DWARF's number.
     pub fn called(&self, pc: u64, sp: u64, fp: u64, saved: &[(usize, u64)]) -> Registers {
-        let mut other = [None; REGISTERS];
+        let mut other = [None; MAX_REGISTERS];
         for (number, value) in saved {
             if let Some(to) = other.get_mut(*number) {
                 *to = Some(*value);
             }
         }
-        Registers { pc: self.code(pc), sp, fp: Some(fp), other }
+        Registers { pc: self.cpu.strip(pc), sp, fp: Some(fp), other }
     }
 
     /// The values of registers by their place in NT_PRSTATUS, those that are known.
     pub fn known(&self, of: &Registers) -> impl Iterator<Item = (usize, u64)> {
-        let all = self.cpu.note.iter().zip(of.other);
+        let all = self.cpu.dwarf.iter().zip(of.other);
         all.filter_map(|(note, value)| Some((*note, value?)))
     }
 
@@ -234,20 +201,12 @@ impl<'c> Unwinder<'c> {
         let fp = at
             .fp
             .filter(|fp| fp.is_multiple_of(8) && *fp >= at.sp && fp - at.sp < MAX_GUESSED_FRAME)?;
-        let (saved, pc) = (self.word(fp)?, self.code(self.word(fp.checked_add(8)?)?));
+        let (saved, pc) = (self.word(fp)?, self.cpu.strip(self.word(fp.checked_add(8)?)?));
         self.is_code(pc).then(|| self.called(pc, fp.saturating_add(16), saved, &[]))
     }
 
     fn word(&self, addr: u64) -> Option<u64> {
         self.core.memory().u64(addr).ok()
-    }
-
-    /// The address of a code pointer that may be signed.
-    fn code(&self, pc: u64) -> u64 {
-        match self.cpu.address_bits {
-            64.. => pc,
-            bits => pc & ((1 << bits) - 1),
-        }
     }
 
     /// Whether the process may run what is at `pc`.

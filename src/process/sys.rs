@@ -19,13 +19,6 @@ pub const EXITKILL: u64 = libc::PTRACE_O_EXITKILL as u64;
 /// PTRACE_O_SUSPEND_SECCOMP: no seccomp filter while traced; for CAP_SYS_ADMIN only.
 pub const SUSPEND_SECCOMP: u64 = 1 << 21;
 
-/// Regset of the general registers, `user_regs_struct`.
-pub const NT_PRSTATUS: c_int = 1;
-/// Regset of the floating-point registers, `user_i387_struct`.
-pub const NT_FPREGSET: c_int = 2;
-/// Regset of all extended state, an XSAVE area.
-pub const NT_X86_XSTATE: c_int = 0x202;
-
 fn check(result: libc::c_long) -> io::Result<u64> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result as u64) }
 }
@@ -68,8 +61,8 @@ pub fn event_message(tid: i32) -> io::Result<u64> {
     Ok(message)
 }
 
-/// PTRACE_GETREGSET of the set `kind`, at most `max` bytes.
-pub fn registers(tid: i32, kind: c_int, max: usize) -> io::Result<Vec<u8>> {
+/// PTRACE_GETREGSET of the set `kind`, which has the number of its note in a core: at most `max` bytes.
+pub fn registers(tid: i32, kind: u32, max: usize) -> io::Result<Vec<u8>> {
     let mut buf = vec![0u8; max];
     let n = registers_into(tid, kind, &mut buf)?;
     buf.truncate(n);
@@ -78,14 +71,14 @@ pub fn registers(tid: i32, kind: c_int, max: usize) -> io::Result<Vec<u8>> {
 }
 
 /// The same into `buf`; answers its length.
-pub fn registers_into(tid: i32, kind: c_int, buf: &mut [u8]) -> io::Result<usize> {
+pub fn registers_into(tid: i32, kind: u32, buf: &mut [u8]) -> io::Result<usize> {
     let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     ptrace(libc::PTRACE_GETREGSET, tid, kind as usize, &raw mut iov as usize)?;
     Ok(iov.iov_len.min(buf.len()))
 }
 
 /// PTRACE_SETREGSET of the set `kind`.
-pub fn set_registers(tid: i32, kind: c_int, bytes: &[u8]) -> io::Result<()> {
+pub fn set_registers(tid: i32, kind: u32, bytes: &[u8]) -> io::Result<()> {
     // The kernel only reads the buffer of a SETREGSET.
     let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     ptrace(libc::PTRACE_SETREGSET, tid, kind as usize, &raw mut iov as usize)

@@ -352,3 +352,50 @@ fields! {
     jni_weak_globals = "JNIHandles::_weak_global_handles";
     basic_lock_obj = "BasicObjectLock::_obj";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_name_wins() {
+        let old = ("Universe::_narrow_oop._shift", true, 0x10, "int");
+        let new = ("CompressedOops::_narrow_oop._shift", true, 0x20, "int");
+        let shift = |rows: &[_]| Fields::load(&Tables::of(rows)).oop_shift.get().unwrap();
+        assert_eq!(shift(&[old]), 0x10);
+        assert_eq!(shift(&[old, new]), 0x20);
+    }
+
+    #[test]
+    fn a_field_that_is_missing_is_named_as_the_newest_jdk_has_it() {
+        let fields = Fields::load(&Tables::of(&[("Klass::_name", false, 24, "Symbol*")]));
+        assert_eq!((fields.klass_name.opt(), fields.klass_name.get().unwrap()), (Some(24), 24));
+        assert_eq!(fields.flags.opt(), None);
+        let said = fields.flags.get().unwrap_err().to_string();
+        assert!(said.contains("JVMFlag::flags"), "{said}");
+        let lacking = fields.lacking();
+        assert!(lacking.contains(&"JVMFlag::flags") && !lacking.contains(&"Klass::_name"));
+    }
+
+    #[test]
+    fn an_offset_beyond_any_struct_is_damage_and_an_address_is_not() {
+        let rows = [
+            ("Klass::_name", false, MAX_OFFSET, "Symbol*"),
+            ("Klass::_super", false, MAX_OFFSET - 1, "Klass*"),
+            ("ClassLoaderDataGraph::_head", true, 0x7f00_1234_5678, "ClassLoaderData*"),
+        ];
+        let fields = Fields::load(&Tables::of(&rows));
+        assert_eq!(fields.klass_name.opt(), None);
+        assert_eq!(fields.klass_super.opt(), Some(MAX_OFFSET - 1));
+        assert_eq!(fields.cld_head.opt(), Some(0x7f00_1234_5678));
+    }
+
+    /// Until 9 a mirror is an oop in the class, later a handle to one.
+    #[test]
+    fn an_oop_is_told_from_a_handle() {
+        let mirror =
+            |ty| Fields::load(&Tables::of(&[("Klass::_java_mirror", false, 112, ty)])).klass_mirror;
+        assert!(mirror("oop").is_oop());
+        assert!(!mirror("OopHandle").is_oop());
+    }
+}

@@ -1,10 +1,13 @@
 /* To be preloaded into a JVM: a thread of it waits until the file named by WHEN_FILE is there, and then does what
-   WHEN_DO says. "vfork": has a child by vfork that sleeps for 3 s, and is in uninterruptible sleep meanwhile.
-   "exec": makes the process another program. */
+   WHEN_DO says. "vfork": has a child by vfork until a file of that name and ".done" is there, and is in
+   uninterruptible sleep meanwhile. "exec": makes the process another program. */
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,15 +15,19 @@
 static void *body(void *unused) {
     (void)unused;
     const char *file = getenv("WHEN_FILE"), *what = getenv("WHEN_DO");
-    struct timespec little = {0, 2000000}, long_time = {3, 0};
+    struct timespec little = {0, 2000000};
+    char done[4096];
+    snprintf(done, sizeof done, "%s.done", file);
     while (access(file, F_OK) != 0) nanosleep(&little, 0);
     if (strcmp(what, "exec") == 0) {
         unsetenv("LD_PRELOAD");
-        execlp("sleep", "sleep", "60", (char *)0);
+        execlp("sleep", "sleep", "3600", (char *)0);
     }
     int pid = vfork();
     if (pid == 0) {
-        nanosleep(&long_time, 0);
+        /* Nobody else would end it. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (access(done, F_OK) != 0) nanosleep(&little, 0);
         _exit(0);
     }
     waitpid(pid, 0, 0);

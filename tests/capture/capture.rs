@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use crate::support::child::Command;
 use crate::support::epoch::{epochs, of_one_instant};
-use crate::support::{Jvm, Scratch, jdk, library, rjcore, run, text};
+use crate::support::{Jvm, PATIENTLY, Scratch, jdk, library, rjcore, run, text};
 use rjcore::corefile::{CoreFile, OpenOptions};
 use serde_json::Value;
 
@@ -18,7 +18,9 @@ const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
 /// Captures and answers the report.
 fn capture(pid: u32, out: &Path, args: &[&str]) -> Value {
     let mut cmd = rjcore();
-    cmd.args(["capture", &pid.to_string(), "--json", "--overwrite", "-o"]).arg(out).args(args);
+    cmd.args(["capture", PATIENTLY, &pid.to_string(), "--json", "--overwrite", "-o"])
+        .arg(out)
+        .args(args);
     serde_json::from_str(&text(&mut cmd)).expect("JSON")
 }
 
@@ -171,7 +173,7 @@ fn outputs_and_the_report() {
     let jvm = Jvm::start(17, &[&SMALL[..], &["-XX:+UseG1GC"]].concat(), "Sample", &dir);
     let pid = jvm.pid().to_string();
     // The name by default; nobody else may read it; nothing else is left.
-    let said = run(rjcore().args(["capture", &pid]).current_dir(dir.path("")));
+    let said = run(rjcore().args(["capture", PATIENTLY, &pid]).current_dir(dir.path("")));
     let core = dir.path(&format!("core.{pid}"));
     let meta = core.metadata().expect("core.PID");
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
@@ -181,7 +183,11 @@ fn outputs_and_the_report() {
         said.contains("stood still for") && said.contains("needs nothing but this file"),
         "{said}"
     );
-    let again = rjcore().args(["capture", &pid]).current_dir(dir.path("")).output().expect("runs");
+    let again = rjcore()
+        .args(["capture", PATIENTLY, &pid])
+        .current_dir(dir.path(""))
+        .output()
+        .expect("runs");
     assert_eq!(again.status.code(), Some(2), "an existing core is not replaced");
     let names: Vec<_> = std::fs::read_dir(dir.path("")).expect("the directory").flatten().collect();
     assert_eq!(names.len(), 1, "{names:?}");
@@ -218,7 +224,10 @@ fn outputs_and_the_report() {
         let out = dir.path(&format!("stream{}", args.len()));
         let file = std::fs::File::create(&out).expect("a file");
         let mut cmd = rjcore();
-        cmd.args(["capture", &pid, "-o", "-"]).args(args).stdout(file).stderr(Stdio::piped());
+        cmd.args(["capture", PATIENTLY, &pid, "-o", "-"])
+            .args(args)
+            .stdout(file)
+            .stderr(Stdio::piped());
         let said = cmd.output().expect("rjcore runs");
         assert!(
             said.status.success() && String::from_utf8_lossy(&said.stderr).contains("not checked")

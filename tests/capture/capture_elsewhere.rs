@@ -10,7 +10,7 @@ use crate::support::child::Command;
 use crate::support::container::{Container, container};
 use crate::support::proc::{status, until};
 use crate::support::stress::{SMALL, Stress, capture, taken};
-use crate::support::{Jvm, Scratch, as_nobody, jdk, rjcore, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, as_nobody, jdk, rjcore, tool};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
 
@@ -66,7 +66,13 @@ fn a_user_captures_their_own_jvm() {
         let core = open.path().join("core");
         for method in METHODS {
             let mut cmd = as_nobody();
-            cmd.arg(&rjcore).args(["capture", &stress.pid().to_string(), "--overwrite", "-o"]);
+            cmd.arg(&rjcore).args([
+                "capture",
+                PATIENTLY,
+                &stress.pid().to_string(),
+                "--overwrite",
+                "-o",
+            ]);
             taken(cmd.arg(&core).args(["--snapshot", method]));
             is_readable(&core);
             stress.is_clean(method);
@@ -83,7 +89,7 @@ fn a_user_may_not_capture_a_jvm_of_root() {
     let core = open.path().join("core");
     for method in METHODS {
         let mut cmd = as_nobody();
-        cmd.arg(&rjcore).args(["capture", &stress.pid().to_string(), "-o"]).arg(&core);
+        cmd.arg(&rjcore).args(["capture", PATIENTLY, &stress.pid().to_string(), "-o"]).arg(&core);
         let answer = cmd.args(["--snapshot", method]).output().expect("rjcore starts");
         assert_eq!(answer.status.code(), Some(1), "{}", said(&answer));
         for words in ["uid 0 gid 0", "uid 65534 gid 65534", "CAP_SYS_PTRACE", "sudo", "SYS_PTRACE"]
@@ -96,7 +102,9 @@ fn a_user_may_not_capture_a_jvm_of_root() {
     // Nor may they write where they may not.
     let own = jvm_of_nobody(17, &dir);
     let mut cmd = as_nobody();
-    cmd.arg(&rjcore).args(["capture", &own.pid().to_string(), "-o"]).arg(dir.path("core"));
+    cmd.arg(&rjcore)
+        .args(["capture", PATIENTLY, &own.pid().to_string(), "-o"])
+        .arg(dir.path("core"));
     let answer = cmd.output().expect("rjcore starts");
     assert_eq!(answer.status.code(), Some(1), "{}", said(&answer));
     assert!(said(&answer).contains("Permission denied"), "{}", said(&answer));
@@ -125,7 +133,16 @@ fn in_a_container(version: u32) {
     for method in METHODS {
         let mut cmd = Command::new(tool("nsenter"));
         cmd.args(["--target", &pid.to_string(), "--mount", "--pid", "--root", "--wd", "/rjcore"]);
-        taken(cmd.args(["capture", "1", "-o", "/core", "--overwrite", "--snapshot", method]));
+        taken(cmd.args([
+            "capture",
+            PATIENTLY,
+            "1",
+            "-o",
+            "/core",
+            "--overwrite",
+            "--snapshot",
+            method,
+        ]));
         is_readable(&root.join("core"));
         stress.is_clean(&format!("{method} from within"));
     }

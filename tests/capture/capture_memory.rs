@@ -9,7 +9,7 @@ use crate::support::cgroup::Group;
 use crate::support::child::Command;
 use crate::support::epoch::{epochs, of_one_instant};
 use crate::support::proc::{snapshots, until};
-use crate::support::{Jvm, Scratch, jdk, library, rjcore, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, jdk, library, rjcore, tool};
 use rjcore::corefile::{CoreFile, OpenOptions, Sysroot};
 use rjcore::hotspot::{Vm, barrier};
 use rjcore::vmstructs::Fields;
@@ -27,6 +27,7 @@ const TEXT: &[u8] = b"made for rjcore: made for rjcore";
 fn capture(pid: u32, out: &Path, args: &[&str]) -> Output {
     let mut cmd = rjcore();
     cmd.args(["capture", &pid.to_string(), "--json", "--overwrite", "-o"]).arg(out).args(args);
+    cmd.args((!args.contains(&"--stop-timeout")).then_some(PATIENTLY));
     cmd.output().expect("rjcore starts")
 }
 
@@ -224,7 +225,8 @@ fn a_snapshot_that_is_killed() {
             assert!(turn < 50, "no snapshot could be killed in 50 captures");
             fs::write(&core, "an older core").expect("a file");
             let mut cmd = rjcore();
-            cmd.args(["capture", &jvm.pid().to_string(), "--json", "--overwrite", "-o"]).arg(&core);
+            cmd.args(["capture", PATIENTLY, &jvm.pid().to_string(), "--json", "--overwrite", "-o"])
+                .arg(&core);
             cmd.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = cmd.spawn().expect("rjcore starts");
             kill_snapshots(jvm.pid() as i32, || child.try_wait().expect("rjcore").is_some());

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use crate::support::child::{Child, Command};
-use crate::support::proc::{snapshots, until};
+use crate::support::proc::{is_pending, snapshots, until};
 use crate::support::stress::{Stress, capture, names};
-use crate::support::{Scratch, rjcore, tool};
+use crate::support::{PATIENTLY, Scratch, rjcore, tool};
 use rustix::process::{Pid, Signal, kill_process};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
@@ -23,6 +23,14 @@ fn said(output: &Output) -> String {
 fn slow(pid: i32, out: &Path, method: &str) -> Child {
     let mut cmd = capture(pid, out, &["--snapshot", method, "--zstd=19"]);
     cmd.stderr(Stdio::piped()).spawn().expect("rjcore starts")
+}
+
+/// Sends a signal, and once more when it has come.
+fn twice(child: &Child, signal: Signal) {
+    child.signal(signal);
+    let pid = child.id() as i32;
+    until("the first signal has come", || !is_pending(pid, signal.as_raw()));
+    child.signal(signal);
 }
 
 /// Some bytes of the core are in the hidden file.
@@ -56,8 +64,7 @@ fn a_signal_ends_it_and_nothing_is_left() {
     // The second one ends it at once. What is left of the snapshot then is for the next capture.
     let mut child = slow(stress.pid(), &out.join("core"), "fork");
     until("a capture writes", || is_being_written(&out));
-    child.signal(Signal::INT);
-    child.signal(Signal::INT);
+    twice(&child, Signal::INT);
     let end = child.wait().expect("its end");
     assert!(end.signal() == Some(2) || end.code() == Some(130), "{end}");
     assert_eq!(names(&out), [""; 0]);
@@ -70,7 +77,7 @@ fn a_signal_ends_it_and_nothing_is_left() {
     stress.ends_well("signals to rjcore");
 }
 
-/// rjcore is slowed down (by strace) such that the signal comes while it stops the threads.
+/// rjcore is stopped (by strace) while it stops the threads, until the signal has been sent.
 #[test]
 fn a_signal_while_threads_are_stopped() {
     let dir = Scratch::new("output-stopping");
@@ -80,18 +87,22 @@ fn a_signal_while_threads_are_stopped() {
     for method in METHODS {
         let rjcore = capture(stress.pid(), &out.join("core"), &["--snapshot", method]);
         let mut cmd = Command::new(tool("strace"));
-        // From here on all threads are seized, or nearly, and are being stopped.
+        // By then all threads are seized, or nearly, and are being stopped.
         cmd.args(["-f", "-qq", "-e", "trace=ptrace,wait4", "-e"]);
-        cmd.args(["inject=ptrace:delay_enter=20000:when=70+", "-o"]).arg(&log);
+        cmd.args(["inject=ptrace:signal=STOP:when=80", "-o"]).arg(&log);
         cmd.arg(rjcore.get_program()).args(rjcore.get_args());
         fs::write(&log, "").expect("the log");
         let child = cmd.stderr(Stdio::piped()).spawn().expect("strace starts");
-        until("a thread stops", || {
-            fs::read_to_string(&log).expect("the log").contains("PTRACE_INTERRUPT")
+        let mut calls = String::new();
+        until("rjcore is stopped", || {
+            calls = fs::read_to_string(&log).expect("the log");
+            calls.contains("stopped by SIGSTOP")
         });
+        assert!(calls.contains("PTRACE_INTERRUPT"), "{method}: no thread was being stopped yet");
         let rjcore = crate::support::proc::children(child.id() as i32);
         let rjcore = rjcore.first().and_then(|p| Pid::from_raw(*p)).expect("rjcore");
         kill_process(rjcore, Signal::TERM).expect("a signal");
+        kill_process(rjcore, Signal::CONT).expect("a signal");
         let answer = child.wait_with_output().expect("its end");
         let said = said(&answer);
         assert_eq!(answer.status.code(), Some(143), "{method}: {said}");
@@ -108,7 +119,15 @@ fn a_reader_that_goes_away() {
     for method in METHODS {
         for zstd in [false, true] {
             let mut cmd = rjcore();
-            cmd.args(["capture", &stress.pid().to_string(), "-o", "-", "--snapshot", method]);
+            cmd.args([
+                "capture",
+                PATIENTLY,
+                &stress.pid().to_string(),
+                "-o",
+                "-",
+                "--snapshot",
+                method,
+            ]);
             cmd.args(zstd.then_some("--zstd")).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = cmd.spawn().expect("rjcore starts");
             let mut first = [0; 1000];
@@ -132,14 +151,20 @@ fn a_reader_that_does_not_read() {
     let mut stress = Stress::start(17, &[], "", &dir);
     for method in METHODS {
         let mut cmd = rjcore();
-        cmd.args(["capture", &stress.pid().to_string(), "-o", "-", "--snapshot", method]);
+        cmd.args([
+            "capture",
+            PATIENTLY,
+            &stress.pid().to_string(),
+            "-o",
+            "-",
+            "--snapshot",
+            method,
+        ]);
         let mut child = cmd.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("rjcore");
         let mut first = [0; 4];
         child.stdout.as_mut().expect("piped").read_exact(&mut first).expect("some bytes");
         stress.check(&format!("{method} into a pipe that is full"));
-        child.signal(Signal::TERM);
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        child.signal(Signal::TERM);
+        twice(&child, Signal::TERM);
         let end = child.wait().expect("its end");
         assert!(end.signal() == Some(15) || end.code() == Some(143), "{method}: {end}");
         stress.is_well(&format!("two signals to {method} into a full pipe"));
@@ -161,12 +186,12 @@ fn a_disk_that_is_full() {
         cmd.args(["--mount", "--propagation", "private", "sh", "-c"]);
         cmd.arg(
             "cd \"$1\" && mount -t tmpfs -o size=8m none . && cd \"$1\" || exit 99
-            \"$2\" capture \"$3\" -o core --snapshot \"$4\"
+            \"$2\" capture \"$3\" -o core --snapshot \"$4\" \"$5\"
             echo $?; ls -A",
         );
         let program = rjcore();
         cmd.arg("sh").arg(&out).arg(program.get_program());
-        cmd.args([&stress.pid().to_string(), method]);
+        cmd.args([&stress.pid().to_string(), method, PATIENTLY]);
         let answer = cmd.output().expect("unshare starts");
         let text = String::from_utf8_lossy(&answer.stdout).into_owned();
         assert_eq!(text, "1\n", "{method}: exit code and files; {}", said(&answer));
@@ -190,7 +215,7 @@ fn a_place_that_cannot_be_written_to() {
     ];
     for (path, code, words) in cases {
         let mut cmd = rjcore();
-        cmd.args(["capture", &stress.pid().to_string(), "-o"]).arg(&path);
+        cmd.args(["capture", PATIENTLY, &stress.pid().to_string(), "-o"]).arg(&path);
         let answer = cmd.output().expect("rjcore starts");
         assert_eq!(answer.status.code(), Some(code), "{path:?}: {}", said(&answer));
         assert!(said(&answer).contains(words), "{path:?}: {}", said(&answer));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::child::{Child, Command};
 use crate::support::proc::{children, snapshots, state, status, tasks, traces, until};
 use crate::support::stress::{Stress, capture, caught_collecting, names, taken, when};
-use crate::support::{Jvm, Scratch, jdk, rjcore, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, jdk, rjcore, tool};
 use rustix::process::{Pid, Signal, kill_process};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
@@ -46,9 +46,11 @@ fn a_stopped_jvm_stays_stopped() {
         until("all threads are stopped", || states(pid).iter().all(|s| *s == 'T'));
         taken(&mut capture(pid, &core, &["--snapshot", method]));
         // The kernel lets a thread run for a moment before it stops again.
-        until("all threads are stopped again", || states(pid).iter().all(|s| *s == 'T'));
-        std::thread::sleep(Duration::from_millis(50));
-        assert!(states(pid).iter().all(|s| *s == 'T'), "{:?}", states(pid));
+        let mut looks = 0;
+        until("all threads are stopped again, and stay so", || {
+            looks = if states(pid).iter().all(|s| *s == 'T') { looks + 1 } else { 0 };
+            looks == 25
+        });
         is_a_core(&core);
         signal(pid, Signal::CONT);
         until("all threads run again", || states(pid).iter().all(|s| *s != 'T'));
@@ -109,7 +111,7 @@ fn refused_under_strace(
     dir: &Scratch,
     method: &str,
     more: &[&str],
-    at_once: impl FnOnce(&Path),
+    at_once: impl FnOnce(i32, &Path),
 ) -> (String, String) {
     let (log, out) = (dir.path("strace"), dir.path("out"));
     let _ = fs::create_dir(&out);
@@ -120,7 +122,12 @@ fn refused_under_strace(
     cmd.args(["-f", "-qq", "-e", "trace=ptrace,wait4", "-o"]).arg(&log).args(more);
     cmd.arg(rjcore.get_program()).args(rjcore.get_args());
     let child = cmd.stderr(Stdio::piped()).spawn().expect("strace starts");
-    at_once(&log);
+    let mut rjcore = None;
+    until("strace has started rjcore", || {
+        rjcore = children(child.id() as i32).first().copied();
+        rjcore.is_some()
+    });
+    at_once(rjcore.expect("a process"), &log);
     let answer = child.wait_with_output().expect("its end");
     assert_eq!(answer.status.code(), Some(1), "{method}: {}", said(&answer));
     assert_eq!(names(&out), [""; 0], "{method}");
@@ -143,15 +150,16 @@ fn sleeper(pid: i32) -> Option<char> {
 fn a_thread_in_uninterruptible_sleep() {
     for method in ["fork", "stop"] {
         let dir = Scratch::new(&format!("survive-sleep-{method}"));
-        let (mut stress, file) = when("vfork", 17, &dir);
+        let (mut stress, file, done) = when("vfork", 17, &dir);
         let pid = stress.pid();
         fs::write(&file, "").expect("the file");
         until("the thread sleeps", || sleeper(pid) == Some('D'));
-        let (log, said) = refused_under_strace(pid, &dir, method, &[], |_| {});
+        let (log, said) = refused_under_strace(pid, &dir, method, &[], |_, _| {});
         assert_eq!(sleeper(pid), Some('D'), "it must sleep for all of the capture");
         names_the_sleeper(method, &said);
         assert!(!log.contains("PTRACE_INTERRUPT"), "{method} stopped a thread: {log}");
         stress.is_clean(&format!("{method} refused"));
+        fs::write(&done, "").expect("the file");
         until("the thread is awake", || sleeper(pid) != Some('D'));
         taken(&mut capture(pid, &dir.path("core"), &["--snapshot", method]));
         stress.ends_well("a thread in uninterruptible sleep");
@@ -161,23 +169,30 @@ fn a_thread_in_uninterruptible_sleep() {
 /// The same, but the sleep begins when threads are being stopped already.
 #[test]
 fn a_thread_that_falls_asleep_meanwhile() {
-    for method in ["fork", "precopy"] {
+    // A pre-copy has borrowed one thread before, by 18 calls.
+    for (method, call) in [("fork", 15), ("precopy", 33)] {
         let dir = Scratch::new(&format!("survive-asleep-{method}"));
-        let (mut stress, file) = when("vfork", 17, &dir);
+        let (mut stress, file, done) = when("vfork", 17, &dir);
         let pid = stress.pid();
-        // Of a fork, the threads are being seized then. A pre-copy has had one thread before; between that and the
-        // stop it copies, which is slow enough by itself.
-        let slow = ["-e", "inject=ptrace:delay_enter=10000:when=5+"];
-        let (log, said) = refused_under_strace(pid, &dir, method, &slow, |log| {
-            until("threads are seized", || {
-                let log = fs::read_to_string(log).expect("the log");
-                log.matches("PTRACE_SEIZE").count() > 10
+        // rjcore is stopped while it seizes the threads, until the thread sleeps.
+        let hold = format!("inject=ptrace:signal=STOP:when={call}");
+        let (log, said) = refused_under_strace(pid, &dir, method, &["-e", &hold], |rjcore, log| {
+            until("rjcore is stopped", || {
+                fs::read_to_string(log).expect("the log").contains("stopped by SIGSTOP")
             });
             fs::write(&file, "").expect("the file");
+            until("the thread sleeps", || sleeper(pid) == Some('D'));
+            signal(rjcore, Signal::CONT);
         });
         names_the_sleeper(method, &said);
-        assert!(log.contains("PTRACE_INTERRUPT"), "{method}: the sleep came too early: {log}");
+        let (before, after) = log.split_once("stopped by SIGSTOP").expect("it was stopped");
+        assert!(
+            before.matches("PTRACE_SEIZE").count() > 10,
+            "{method}: the sleep came too early: {log}"
+        );
+        assert!(after.contains("PTRACE_INTERRUPT"), "{method}: no thread was stopped: {log}");
         stress.is_clean(&format!("{method} given up"));
+        fs::write(&done, "").expect("the file");
         stress.ends_well("a thread that fell asleep");
     }
 }
@@ -191,7 +206,7 @@ struct Slow {
 impl Slow {
     fn start(pid: i32, method: &str) -> Slow {
         let mut cmd = rjcore();
-        cmd.args(["capture", &pid.to_string(), "-o", "-", "--snapshot", method]);
+        cmd.args(["capture", PATIENTLY, &pid.to_string(), "-o", "-", "--snapshot", method]);
         let mut child = cmd.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("rjcore");
         let mut first = vec![0; 4096];
         let out = child.stdout.as_mut().expect("piped");
@@ -319,7 +334,7 @@ fn the_jvm_becomes_another_program_meanwhile() {
     for method in METHODS {
         // With the calls of ptrace slowed down: while threads are seized, and while they are stopped.
         for calls in [30, 80] {
-            let (mut stress, file) = when("exec", 17, &dir);
+            let (mut stress, file, _) = when("exec", 17, &dir);
             let pid = stress.pid();
             let log = dir.path("strace");
             let _ = fs::remove_dir_all(&out);

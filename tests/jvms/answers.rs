@@ -18,7 +18,7 @@ fn said(output: &Output) -> String {
 
 fn attach(pid: u32, line: &str, dir: &Path) -> Output {
     let mut cmd = rjcore();
-    cmd.args(["attach", "--timeout", "30", &pid.to_string()]).args(line.split(' '));
+    cmd.args(["attach", "--timeout", "300", &pid.to_string()]).args(line.split(' '));
     cmd.current_dir(dir).output().expect("rjcore starts")
 }
 

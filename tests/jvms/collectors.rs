@@ -12,7 +12,7 @@ use crate::support::compare::{compare, everything};
 use crate::support::graph::pair;
 use crate::support::hprof::{Dump, word};
 use crate::support::stress::caught_collecting;
-use crate::support::{Jvm, Scratch, rjcore, text};
+use crate::support::{Jvm, PATIENTLY, Scratch, rjcore, text};
 
 const COMMON: [&str; 4] = [
     "-Xmx64m",
@@ -80,7 +80,7 @@ fn faithful(name: &str, version: u32, flags: &[&str]) {
         (dir.path("hotspot.hprof"), dir.path("ours.hprof"), dir.path("core"));
     let capture = |core: &Path| {
         let pid = jvm.pid().to_string();
-        captured(rjcore().args(["capture", &pid, "--overwrite", "-o"]).arg(core));
+        captured(rjcore().args(["capture", PATIENTLY, &pid, "--overwrite", "-o"]).arg(core));
     };
     jvm.heap_dump(&hotspot);
     capture(&core);
@@ -149,7 +149,15 @@ fn captured(cmd: &mut Command) {
 fn take(jvm: &Jvm, i: usize, core: &Path, ours: &Path) -> bool {
     let method = ["fork", "precopy", "stop"][i % 3];
     let mut cmd = rjcore();
-    cmd.args(["capture", &jvm.pid().to_string(), "--overwrite", "--snapshot", method, "-o"]);
+    cmd.args([
+        "capture",
+        PATIENTLY,
+        &jvm.pid().to_string(),
+        "--overwrite",
+        "--snapshot",
+        method,
+        "-o",
+    ]);
     captured(cmd.arg(core));
     let mut cmd = rjcore();
     cmd.arg("dump").arg(core).arg("-o").arg(ours).args(["--overwrite", "--json"]);

@@ -1,7 +1,7 @@
 //! Cores that lost their end: to a full disk, to a limit, on the way from another machine.
 
 use crate::support::child::Command;
-use crate::support::{Jvm, Scratch, rjcore, text};
+use crate::support::{Jvm, PATIENTLY, Scratch, rjcore, text};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn what_is_left_of_our_own_cores_is_read() {
     let flags = ["-XX:+UseSerialGC", "-Xms256m", "-Xmx256m"];
     let jvm = Jvm::start(17, &flags, "Growing regions 100", &dir);
     let (core, small) = (dir.path("own.core"), dir.path("small.core"));
-    text(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+    text(rjcore().args(["capture", PATIENTLY, &jvm.pid().to_string(), "-o"]).arg(&core));
     drop(jvm);
     text(rjcore().arg("trim").arg(&core).arg("-o").arg(&small));
     for core in [core, small] {

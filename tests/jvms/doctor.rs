@@ -64,7 +64,7 @@ fn obstacles(value: &Value) -> Vec<&str> {
 
 fn attach(pid: i32, words: &[&str]) -> Command {
     let mut cmd = rjcore();
-    cmd.args(["attach", "--timeout", "5", &pid.to_string()]).args(words);
+    cmd.args(["attach", "--timeout", "300", &pid.to_string()]).args(words);
     cmd
 }
 
@@ -507,7 +507,7 @@ fn a_safepoint_that_is_never_reached_jdk25() {
 #[test]
 fn it_sleeps_uninterruptibly() {
     let dir = Scratch::new("doctor-sleep");
-    let (stress, file) = when("vfork", 17, &dir);
+    let (stress, file, done) = when("vfork", 17, &dir);
     let pid = stress.pid();
     fs::write(&file, "").expect("the file");
     let mut value = Value::Null;
@@ -519,6 +519,7 @@ fn it_sleeps_uninterruptibly() {
     });
     let found = finding(&value, "uninterruptible", "warning");
     assert!(found["evidence"].as_str().is_some_and(|e| e.contains("waits for file")), "{value:#}");
+    fs::write(&done, "").expect("the file");
     stress.ends_well("a look at it");
 }
 

@@ -4,7 +4,7 @@
 //! mappings, handles or regions may take twice as many more of them, and hardly more.
 
 use crate::support::child::Command;
-use crate::support::{Jvm, Scratch, dep, rjcore, run, text, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, dep, rjcore, run, text, tool};
 use std::path::Path;
 
 /// Interpreted: what is compiled, and when, is chance.
@@ -47,7 +47,11 @@ fn grows(kind: &str, gc: &str, n: u64, commands: &[&[&str]]) {
         let flags = [&FLAGS[..], &[gc]].concat();
         let jvm = Jvm::start(17, &flags, &format!("Growing {kind} {}", n * times), &dir);
         let pid = jvm.pid().to_string();
-        text(rjcore().args(["capture", &pid, "--overwrite", "--no-check", "-o"]).arg(&core));
+        text(
+            rjcore()
+                .args(["capture", PATIENTLY, &pid, "--overwrite", "--no-check", "-o"])
+                .arg(&core),
+        );
         drop(jvm);
         for (command, counts) in commands.iter().zip(&mut counts) {
             counts[i] = steps(command, &core);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::child::Command;
-use crate::support::{Jvm, Scratch, jdks, rjcore, run, text};
+use crate::support::{Jvm, PATIENTLY, Scratch, jdks, rjcore, run, text};
 use serde_json::Value;
 
 const FLAGS: [&str; 2] = ["-Xmx64m", "-XX:ReservedCodeCacheSize=32m"];
@@ -20,7 +20,12 @@ fn info(core: &Path, more: &[&str]) -> Value {
 fn captured(jvm: &Jvm, dir: &Scratch) -> PathBuf {
     let core = dir.path("captured");
     let mut cmd = rjcore();
-    run(cmd.arg("capture").arg(jvm.pid().to_string()).arg("--overwrite").arg("-o").arg(&core));
+    run(cmd
+        .args(["capture", PATIENTLY])
+        .arg(jvm.pid().to_string())
+        .arg("--overwrite")
+        .arg("-o")
+        .arg(&core));
     core
 }
 

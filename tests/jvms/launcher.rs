@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::support::child::Command;
-use crate::support::{Jvm, Scratch, classes, jdk, rjcore, run, text, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, classes, jdk, rjcore, run, text, tool};
 use serde_json::Value;
 
 fn launcher(dir: &Scratch) -> PathBuf {
@@ -53,7 +53,7 @@ fn of_two_the_one_that_lives() {
         assert!(said.contains(&format!("JDK {version}")), "{said}");
         // The same objects as the JVM counts itself.
         let core = dir.path("core");
-        let out = run(rjcore().args(["capture", &pid, "-o"]).arg(&core));
+        let out = run(rjcore().args(["capture", PATIENTLY, &pid, "-o"]).arg(&core));
         assert_eq!(out.status.code(), Some(0));
         let histogram = text(rjcore().arg("histo").arg(&core));
         assert!(histogram.contains(" java.lang.String"), "{histogram}");

@@ -14,6 +14,7 @@ mod cut;
 mod doctor;
 mod door;
 mod fidelity;
+mod graph;
 mod growth;
 mod info;
 mod launcher;

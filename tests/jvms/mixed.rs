@@ -4,7 +4,7 @@
 //! sources say what must stand there.
 
 use crate::support::child::Command;
-use crate::support::{Jvm, Scratch, jdk, jdks, rjcore, run, text, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, jdk, jdks, rjcore, run, text, tool};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -158,7 +158,7 @@ fn jdk17() {
     let dir = Scratch::new("mixed-17");
     let jvm = Jvm::start(17, &FLAGS, "Stacks", &dir);
     let core = dir.path("core");
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     like_gdb(&core, &jdk(17).join("bin/java"));
 }
@@ -205,7 +205,7 @@ fn a_libjvm_without_a_build_id() {
     without_notes(&libjvm);
     let jvm = Jvm::start_from(&home, &FLAGS, "Stacks", &dir);
     let core = dir.path("core");
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     let stack = |jvm: &Path| {
         let mut cmd = rjcore();
@@ -246,7 +246,7 @@ fn libraries_of_another_root() {
     let dir = Scratch::new("mixed-root");
     let jvm = jdks::start(jdks::newest(), &FLAGS, "Stacks virtual", &dir);
     let core = dir.path("core");
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     let stack = || {
         let mut cmd = rjcore();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::support::child::Command;
-use crate::support::{Jvm, Scratch, dep, jdks, rjcore, run, text};
+use crate::support::{Jvm, PATIENTLY, Scratch, dep, jdks, rjcore, run, text};
 use inferno::flamegraph;
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const FLAGS: [&str; 3] = ["-Xmx64m", "-XX:ReservedCodeCacheSize=32m", "-XX:+UseS
 
 fn captured(jvm: &Jvm, dir: &Scratch) -> std::path::PathBuf {
     let core = dir.path("core");
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     core
 }
 

@@ -4,7 +4,7 @@
 
 use crate::support::child::Command;
 use crate::support::hprof::{Dump, Kind};
-use crate::support::{Jvm, Scratch, classes, dep, jdk, jdks, rjcore, run, text};
+use crate::support::{Jvm, PATIENTLY, Scratch, classes, dep, jdk, jdks, rjcore, run, text};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -132,7 +132,7 @@ fn gzipped_dumps_are_unpacked_first() {
     let (theirs, ours) = (dir.path("theirs.hprof.gz"), dir.path("ours.hprof.gz"));
     jvm.jcmd(&["GC.heap_dump", "-all", "-gz=1", theirs.to_str().expect("UTF-8")]);
     let core = dir.path("core");
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     run(rjcore().arg("dump").arg(&core).arg("--gz").arg("-o").arg(&ours));
     assert_eq!([who_opens(&theirs), who_opens(&ours)], [[false; 3]; 2]);
@@ -302,7 +302,7 @@ fn jhat_finds_the_stacks_of_unmounted_virtual_threads() {
     let dir = Scratch::new("readers-jhat");
     let jvm = Jvm::start(25, &SMALL, "Stacks virtual", &dir);
     let (core, ours) = (dir.path("core"), dir.path("ours.hprof"));
-    run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+    run(rjcore().args(["capture", PATIENTLY, &jvm.pid().to_string(), "-o"]).arg(&core));
     drop(jvm);
     run(rjcore().arg("dump").arg(&core).arg("-o").arg(&ours));
     let dump = Dump::open(&ours);

@@ -4,7 +4,7 @@
 
 use crate::support::child::Command;
 use crate::support::hprof::{Dump, Kind, THREAD_OBJECT};
-use crate::support::{Jvm, Scratch, classes, jdks, rjcore, run, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, classes, jdks, rjcore, run, tool};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -80,7 +80,7 @@ fn same(name: &str, version: u32, flags: &[&str]) {
     let jvm: Jvm = jdks::start_from(classes(), version, &flags, &program, &dir);
     let (hotspot, ours, core) = (dir.path("h.hprof"), dir.path("o.hprof"), dir.path("core"));
     jvm.heap_dump(&hotspot);
-    run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+    run(rjcore().args(["capture", PATIENTLY, &jvm.pid().to_string(), "-o"]).arg(&core));
     drop(jvm);
     run(rjcore().arg("dump").arg(&core).arg("-o").arg(&ours).arg("--sysroot").arg(jdks::root()));
     let (a, b) = (Dump::open(&hotspot), Dump::open(&ours));

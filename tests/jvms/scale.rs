@@ -7,7 +7,7 @@
 
 use crate::support::child::Command;
 use crate::support::hprof::Dump;
-use crate::support::{Jvm, Scratch, rjcore, text, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, rjcore, text, tool};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -185,7 +185,7 @@ fn a_heap_of_256_gb_with_more_than_2_31_objects() {
     let jvm = Jvm::start(17, &[&flags[..], &small].concat(), "Sample", &dir);
     let (dump, core) = (dir.path("hotspot.hprof"), dir.path("core"));
     jvm.heap_dump(&dump);
-    text(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+    text(rjcore().args(["capture", PATIENTLY, &jvm.pid().to_string(), "-o"]).arg(&core));
     drop(jvm);
     let before = histogram(&core);
     let dump = Dump::open(&dump);

@@ -3,7 +3,7 @@
 //! `RJCORE_CAPTURES=100` is the full run; `RJCORE_JHSDB=1` lets jhsdb of the same JDK read the same cores, and
 //! prints its figures beside rjcore's.
 
-use crate::support::{Scratch, jdks, rjcore};
+use crate::support::{PATIENTLY, Scratch, jdks, rjcore};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -127,7 +127,14 @@ fn spinning(version: u32) {
     for i in 0..n {
         std::thread::sleep(Duration::from_millis(17 * (i as u64 % 13)));
         let mut cmd = rjcore();
-        cmd.args(["capture", &jvm.pid().to_string(), "--overwrite", "--snapshot", METHODS[i % 3]]);
+        cmd.args([
+            "capture",
+            PATIENTLY,
+            &jvm.pid().to_string(),
+            "--overwrite",
+            "--snapshot",
+            METHODS[i % 3],
+        ]);
         let out = cmd.arg("-o").arg(&core).output().expect("rjcore");
         // 3: into a pause, or a stack of those that are counted here.
         assert!(matches!(out.status.code(), Some(0 | 3)), "{out:?}");

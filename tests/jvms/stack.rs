@@ -6,8 +6,9 @@
 use crate::support::child::Command;
 use crate::support::compare::compare;
 use crate::support::hprof::Dump;
+use crate::support::proc::until;
 use crate::support::threads::same;
-use crate::support::{Jvm, Scratch, jdks, rjcore, run, text, tool};
+use crate::support::{Jvm, PATIENTLY, Scratch, jdks, rjcore, run, text, tool};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -76,7 +77,7 @@ fn faithful(version: u32, jvm: Jvm, dir: &Scratch, flags: &[&str]) {
     let print: &[&str] = if is_8 { &["Thread.print", "-l"] } else { &["Thread.print", "-l", "-e"] };
     jvm.heap_dump(&hotspot);
     let theirs = jvm.jcmd(print);
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     let stack = |more: &[&str]| text(rjcore().arg("stack").arg(&core).args(flags).args(more));
     let printed = stack(&[]);
@@ -148,7 +149,7 @@ fn compiled_waits() {
         let print: &[&str] =
             if version == 8 { &["Thread.print", "-l"] } else { &["Thread.print", "-l", "-e"] };
         let (theirs, core) = (jvm.jcmd(print), dir.path("core"));
-        run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+        run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
         drop(jvm);
         let ours = text(rjcore().arg("stack").arg(&core).arg("--sysroot").arg(jdks::root()));
         assert!(same(&theirs, &ours, &|name| name == "JNI") > 30);
@@ -162,7 +163,7 @@ fn vm_threads(version: u32, flags: &[&str]) {
     let jvm = jdks::start(version, flags, "Sample", &dir);
     let theirs = jvm.jcmd(&["Thread.print"]);
     let core = dir.path("core");
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     let ours = text(rjcore().arg("stack").arg(&core).arg("--sysroot").arg(jdks::root()));
     let names = |printed: &str| {
@@ -215,7 +216,7 @@ fn zero_newest() {
     let jvm = jdks::start(jdks::newest(), &flags, "Stacks", &dir);
     let (seen, core) = (dir.path("seen"), dir.path("core"));
     jvm.jcmd(&["Thread.dump_to_file", seen.to_str().expect("UTF-8")]);
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     let ours = run(rjcore().arg("stack").arg(&core).args(["--json", "--no-heap"])).stdout;
     let ours: Value = serde_json::from_slice(&ours).expect("JSON");
@@ -274,7 +275,7 @@ fn groups_and_limits() {
     let dir = Scratch::new("stack-groups");
     let jvm = Jvm::start(25, &FLAGS, "Stacks virtual", &dir);
     let core = dir.path("core");
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     let stack = |more: &[&str]| text(rjcore().arg("stack").arg(&core).args(more));
     let groups: Value = serde_json::from_str(&stack(&["--group", "--json"])).expect("JSON");
@@ -331,7 +332,7 @@ fn locals() {
     let dir = Scratch::new("stack-locals");
     let jvm = Jvm::start(17, &FLAGS, "Stacks", &dir);
     let core = dir.path("core");
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     let printed = text(rjcore().arg("stack").arg(&core).args(["--locals", "--no-heap"]));
     let small = dir.path("small.core");
@@ -385,7 +386,7 @@ fn a_cut_off_core_ends_stacks_not_the_command() {
     let dir = Scratch::new("stack-cut");
     let jvm = Jvm::start(17, &FLAGS, "Stacks", &dir);
     let core = dir.path("core");
-    run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     let length = std::fs::metadata(&core).expect("a core").len();
     let file = std::fs::OpenOptions::new().write(true).open(&core).expect("a core");
@@ -406,7 +407,12 @@ fn in_a_signal_handler() {
     let dir = Scratch::new("stack-signal");
     // Compiled code fails at the stack's banging, in whatever method.
     let jvm = Jvm::start(17, &["-Xmx64m", "-XX:ReservedCodeCacheSize=32m"], "Overflows", &dir);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    // By the last of the compilers.
+    until("it is compiled", || {
+        let all = jvm.jcmd(&["Compiler.codelist"]);
+        let mut all = all.lines().filter(|l| l.contains(" Overflows.depth("));
+        all.any(|l| l.split_whitespace().nth(1) == Some("4"))
+    });
     let core = dir.path("core");
     let mut gdb = Command::new(tool("gdb"));
     gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off", "-p", &jvm.pid().to_string()]);

@@ -6,7 +6,7 @@
 
 use crate::support::hprof::{Dump, JAVA_FRAME, JNI_LOCAL, Root};
 use crate::support::threads::same;
-use crate::support::{Scratch, jdks, rjcore, run, text};
+use crate::support::{PATIENTLY, Scratch, jdks, rjcore, run, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -110,7 +110,7 @@ fn faithful(version: u32) {
         let (hotspot, core, ours) = (dir.path("hotspot"), dir.path("core"), dir.path("ours"));
         jvm.heap_dump(&hotspot);
         let theirs = jvm.jcmd(&["Thread.print", "-l", "-e"]);
-        run(rjcore().arg("capture").arg(jvm.pid().to_string()).arg("-o").arg(&core));
+        run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
         drop(jvm);
         let stack = |more: &[&str]| {
             let mut cmd = rjcore();
@@ -137,7 +137,7 @@ fn spinning(version: u32) {
         let jvm = jdks::start(version, &flags, "Thawed spin", &dir);
         let core = dir.path("core");
         let mut cmd = rjcore();
-        cmd.args(["capture", &jvm.pid().to_string(), "--snapshot", method, "-o"]);
+        cmd.args(["capture", PATIENTLY, &jvm.pid().to_string(), "--snapshot", method, "-o"]);
         run(cmd.arg(&core));
         drop(jvm);
         for more in [&["--json"][..], &["--json", "--mixed"]] {

@@ -6,7 +6,7 @@ use crate::support::compare::{compare, everything, tlab_fillers};
 use crate::support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
 use crate::support::graph::pair;
 use crate::support::threads::same;
-use crate::support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text};
+use crate::support::{Jvm, PATIENTLY, Scratch, classes, dep, jdk, rjcore, run, text};
 
 const FLAGS: [&str; 5] = [
     "-Xmx64m",
@@ -33,7 +33,7 @@ fn faithful(version: &str, flags: &[&str], reachable_only: bool) {
     let (hotspot, ours, core) = (dir.path("h.hprof"), dir.path("o.hprof"), dir.path("core"));
     jvm.heap_dump(&hotspot);
     let live = jcmd_histogram(&jvm.jcmd(&["GC.class_histogram", "-all"]));
-    run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+    run(rjcore().args(["capture", PATIENTLY, &jvm.pid().to_string(), "-o"]).arg(&core));
     drop(jvm);
     // Exit code 0: all of it was understood.
     run(rjcore().arg("dump").arg(&core).arg("-o").arg(&ours));
@@ -60,7 +60,7 @@ fn stacks(version: &str, program: &str) {
     let jvm = start(version, &["-XX:+UseSerialGC"], program, &dir);
     let core = dir.path("core");
     let theirs = jvm.jcmd(&["Thread.print", "-l", "-e"]);
-    run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+    run(rjcore().args(["capture", PATIENTLY, &jvm.pid().to_string(), "-o"]).arg(&core));
     drop(jvm);
     // 21 prints no mounted virtual threads.
     let also = |name: &str| name.starts_with("ForkJoinPool");

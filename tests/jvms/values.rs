@@ -3,7 +3,7 @@
 use crate::support::child::Command;
 use crate::support::counts::{counted_differently, jcmd_histogram, rjcore_histogram};
 use crate::support::hprof::{Dump, Kind, REF, word};
-use crate::support::{Jvm, Scratch, jdks, rjcore, run};
+use crate::support::{Jvm, PATIENTLY, Scratch, jdks, rjcore, run};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ fn same(name: &str, flags: &[&str], alignment: u64) {
     let (hotspot, ours, core) = (dir.path("h.hprof"), dir.path("o.hprof"), dir.path("core"));
     jvm.heap_dump(&hotspot);
     let live = jcmd_histogram(&jvm.jcmd(&["GC.class_histogram", "-all"]));
-    run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+    run(rjcore().args(["capture", PATIENTLY, &jvm.pid().to_string(), "-o"]).arg(&core));
     drop(jvm);
     let sysroot = jdks::root();
     let dump = |out: &Path, threads: &str| {

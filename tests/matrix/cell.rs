@@ -7,7 +7,7 @@ use crate::support::counts::{
 };
 use crate::support::graph::pair;
 use crate::support::hprof::Dump;
-use crate::support::{Jvm, Scratch, classes, jdk, jdks, rjcore, run};
+use crate::support::{Jvm, PATIENTLY, Scratch, classes, jdk, jdks, rjcore, run};
 use crate::table::{Archive, Cell, Taker};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -92,7 +92,7 @@ fn take(cell: &Cell, jvm: Jvm, dir: &Scratch) -> Taken {
     let (sysroot, lost_stacks) = (Vec::new(), false);
     match cell.form.taker {
         Taker::Capture => {
-            run(rjcore().args(["capture", &jvm.pid().to_string(), "-o"]).arg(&core));
+            run(rjcore().args(["capture", PATIENTLY, &jvm.pid().to_string(), "-o"]).arg(&core));
             Taken { core, sysroot, lost_stacks }
         }
         Taker::Gcore => {

@@ -299,7 +299,7 @@ fn written_core_is_the_same_memory() {
     write_core(&mut out, &core, &ranges).unwrap();
     let copy = open_bytes(&out).unwrap();
     assert_eq!(copy.truncation(), None);
-    assert_eq!(copy.machine(), 183);
+    assert_eq!(copy.cpu().facts().machine, 183);
     assert_eq!((copy.threads(), copy.mappings()), (core.threads(), core.mappings()));
     assert_eq!(copy.threads()[0].regs.len(), 34 * 8);
     assert_eq!(copy.libjvm_build_id(), Some(hex(&ID).as_str()));

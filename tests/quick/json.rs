@@ -1,7 +1,7 @@
 //! What the commands write as JSON: the sample cores' answers, compared exactly, and each command's against its
 //! schema in docs/schema, of which docs/json.md names every field.
 //!
-//! `RJCORE_GOLDEN=1` writes the golden files in testdata/json anew; look at the difference before you keep it.
+//! `RJCORE_BLESS=1` writes the golden files in testdata/json anew; look at the difference before you keep it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -76,7 +76,7 @@ fn without_machine(value: &mut Value) {
 #[test]
 fn golden_json_of_the_sample_cores() {
     let dir = Scratch::new("json-golden");
-    let rewrite = std::env::var_os("RJCORE_GOLDEN").is_some();
+    let rewrite = std::env::var_os("RJCORE_BLESS").is_some();
     let mut schemas = Checker::new();
     let mut other = Vec::new();
     for (name, core) in cores() {
@@ -95,7 +95,7 @@ fn golden_json_of_the_sample_cores() {
                 continue;
             }
             let golden = fs::File::open(&packed)
-                .unwrap_or_else(|e| panic!("{}: {e}: set RJCORE_GOLDEN=1", packed.display()));
+                .unwrap_or_else(|e| panic!("{}: {e}: set RJCORE_BLESS=1", packed.display()));
             let golden = String::from_utf8(zstd::decode_all(golden).expect("zstd")).expect("UTF-8");
             let mut lines = golden.lines().zip(text.lines());
             if golden != text {

@@ -3,12 +3,15 @@
 //! Reads the sources as text: paths through `crate::` (alone, in `use` lines and in groups of them)
 //! and through as many `super::` as lead out of a layer.
 
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 17] = [
     "address",
+    "cpu",
     "error",
     "format",
     "process",
@@ -21,6 +24,7 @@ const LAYERS: [&str; 15] = [
     "vmstructs",
     "hotspot",
     "heap",
+    "jvm",
     "output",
     "cli",
 ];

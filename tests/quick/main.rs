@@ -10,6 +10,8 @@ mod synth;
 mod children;
 mod corefile;
 mod errors;
+mod examples;
+mod goldens;
 mod gzip;
 mod hostile;
 mod interrupt;

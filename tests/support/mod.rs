@@ -61,6 +61,9 @@ pub fn text(cmd: &mut Command) -> String {
     String::from_utf8(run(cmd).stdout).expect("UTF-8")
 }
 
+/// For `rjcore capture`: on a machine with ten times more to do than it can, threads take more than a second to stop.
+pub const PATIENTLY: &str = "--stop-timeout=60000";
+
 /// The rjcore binary under test.
 pub fn rjcore() -> Command {
     Command::new(env!("CARGO_BIN_EXE_rjcore"))
@@ -198,6 +201,7 @@ impl Jvm {
             }
         }
         jvm.child.stdout = Some(out.into_inner());
+        jvm.child.unlimited();
         jvm
     }
 

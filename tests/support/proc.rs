@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Waits until `done` holds; panics with `what` after a minute, which no sound machine needs.
+use super::child::LIMIT;
+
+/// Waits until `done` holds; panics with `what` once `LIMIT` is over.
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + LIMIT;
     while !done() {
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -62,6 +64,12 @@ pub fn userfaultfds(pid: i32) -> usize {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).expect("the descriptors").flatten();
     let links = links.filter_map(|e| fs::read_link(e.path()).ok());
     links.filter(|l| l == Path::new("anon_inode:[userfaultfd]")).count()
+}
+
+/// Whether a signal that was sent to a process has not come to it yet: a second one would be lost.
+pub fn is_pending(pid: i32, signal: i32) -> bool {
+    let pending = status(pid, pid).and_then(|s| u64::from_str_radix(s.get("ShdPnd")?, 16).ok());
+    pending.is_some_and(|p| p & 1 << (signal - 1) != 0)
 }
 
 /// The signals that each thread blocks, by thread and name.

@@ -5,18 +5,15 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
+use super::child::LIMIT;
 use super::child::{Child, Command};
 use super::proc::{masks, no_snapshot_lives, snapshots, traces, until};
-use super::{Jvm, Scratch, jdk, library};
+use super::{Jvm, PATIENTLY, Scratch, jdk, library};
 
 /// Keeps the memory small, and so the captures quick.
 pub const SMALL: [&str; 3] =
     ["-Xmx40m", "-XX:ReservedCodeCacheSize=24m", "-XX:CompressedClassSpaceSize=16m"];
-/// Longer than any answer takes.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// A JVM with threads that notice.
 pub struct Stress {
     jvm: Jvm,
@@ -84,7 +81,7 @@ impl Stress {
     fn ask(&mut self, what: &str, when: &str) {
         self.tell(what);
         loop {
-            match self.said.recv_timeout(PATIENCE) {
+            match self.said.recv_timeout(LIMIT) {
                 Ok(said) if said.starts_with("OK ") => return,
                 Ok(said) if said.starts_with("BAD ") => panic!("after {when}, the JVM: {said}"),
                 // Another line: HotSpot's list of threads, by SIGQUIT.
@@ -101,7 +98,7 @@ impl Stress {
     /// Waits for a line with `word` in what the JVM prints.
     pub fn says(&mut self, word: &str) {
         loop {
-            match self.said.recv_timeout(PATIENCE) {
+            match self.said.recv_timeout(LIMIT) {
                 Ok(said) if said.contains(word) => return,
                 Ok(_) => {}
                 Err(e) => panic!("the JVM does not say {word:?} ({e})"),
@@ -154,24 +151,23 @@ impl Stress {
     }
 }
 
-/// The signals that each thread blocks most of the time.
+/// The signals that each thread blocks, but for the moment in which it makes another one: then it blocks all.
 fn usual_masks(pid: i32) -> BTreeMap<(i32, String), String> {
-    let mut seen: BTreeMap<(i32, String), Vec<String>> = BTreeMap::new();
-    for _ in 0..15 {
-        masks(pid).into_iter().for_each(|(t, m)| seen.entry(t).or_default().push(m));
-        std::thread::sleep(Duration::from_millis(3));
-    }
-    let median = |mut m: Vec<String>| {
-        m.sort();
-        m.swap_remove(m.len() / 2)
-    };
-    seen.into_iter().map(|(t, m)| (t, median(m))).collect()
+    let blocks_all =
+        |mask: &String| u64::from_str_radix(mask, 16).expect("hexadecimal").count_ones() > 56;
+    let mut seen = BTreeMap::new();
+    until("no thread that makes another one", || {
+        seen = masks(pid);
+        !seen.values().any(blocks_all)
+    });
+    seen
 }
 
 /// `rjcore capture PID -o OUT --overwrite ARGS`.
 pub fn capture(pid: i32, out: &Path, args: &[&str]) -> Command {
     let mut cmd = super::rjcore();
     cmd.args(["capture", &pid.to_string(), "--overwrite", "-o"]).arg(out).args(args);
+    cmd.args((!args.contains(&"--stop-timeout")).then_some(PATIENTLY));
     cmd
 }
 
@@ -196,12 +192,13 @@ pub fn names(dir: &Path) -> Vec<String> {
     entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// StopStress with a thread that does something once a file is there (tests/c/when.c); answers that file.
-pub fn when(what: &str, version: u32, dir: &Scratch) -> (Stress, PathBuf) {
-    let file = dir.path("now");
+/// StopStress with a thread that does something once a file is there (tests/c/when.c), and what that file is; what
+/// lasts ends once the other file is there.
+pub fn when(what: &str, version: u32, dir: &Scratch) -> (Stress, PathBuf, PathBuf) {
+    let (file, done) = (dir.path("now"), dir.path("now.done"));
     let mut env = Command::new("env");
     env.arg(format!("LD_PRELOAD={}", library("when.c", dir).display()));
     env.arg(format!("WHEN_FILE={}", file.display())).arg(format!("WHEN_DO={what}"));
     let jvm = Jvm::start_by(env, &jdk(version), &SMALL, "StopStress", dir);
-    (Stress::of(jvm), file)
+    (Stress::of(jvm), file, done)
 }

@@ -2,9 +2,15 @@
 //! words from the frame pointer, unless told otherwise. All else is the same on both: a compiled
 //! frame's last two words are the caller's frame pointer and the return address.
 
-/// One CPU's interpreter frames and registers.
+use crate::cpu::Cpu;
+use crate::cpu::x86_64::{
+    R8, R9, R10, R11, R12, R13, R14, R15, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP,
+};
+
+/// One CPU's interpreter frames, and what HotSpot does with its registers. Those are given by their index
+/// in NT_PRSTATUS.
 #[derive(Debug, Clone, Copy)]
-pub struct Cpu {
+pub struct Layout {
     /// `interpreter_frame_sender_sp_offset`.
     pub sender_sp: i64,
     /// `interpreter_frame_last_sp_offset`.
@@ -22,27 +28,18 @@ pub struct Cpu {
     /// Where the call stub keeps its caller's registers: by DWARF's number, in words. Of aarch64
     /// none: native frames there need the frame pointer only.
     pub call_stub_saved: &'static [(usize, i64)],
-    /// `struct sigcontext` (asm/sigcontext.h) up to the program counter: each register's index in
-    /// NT_PRSTATUS. Of aarch64 none: a thread in a signal handler is searched there.
-    pub signal_saved: &'static [usize],
-    /// Index in NT_PRSTATUS of the stack pointer.
-    pub reg_sp: usize,
-    /// Of the frame pointer.
-    pub reg_fp: usize,
-    /// Of the program counter.
-    pub reg_pc: usize,
-    /// Of the interpreter's bytecode pointer (interp_masm: r13; x22).
+    /// The interpreter's bytecode pointer (interp_masm: r13; x22).
     pub reg_bcp: usize,
-    /// Of the register that holds the return address in a leaf, if the CPU has one.
-    pub reg_link: Option<usize>,
-    /// Bits of an address: those above may be a signature of the pointer.
-    pub address_bits: u32,
-    /// The general registers by their number in VMReg, halved: index in NT_PRSTATUS.
+    /// The general registers by their number in VMReg, halved.
     pub general: &'static [usize],
+    /// What the code at a pc says of the frame around it; nothing can be told where that is none.
+    pub around: Option<fn(&[u8]) -> Around>,
+    /// Whether the bytes before a return address are a call; any may be where that is none.
+    pub follows_call: Option<fn(&[u8; 8]) -> bool>,
 }
 
 /// x86-64 from 9 on.
-pub const X86_64: Cpu = Cpu {
+const X86_64: Layout = Layout {
     sender_sp: -1,
     last_sp: -2,
     method: -3,
@@ -52,23 +49,14 @@ pub const X86_64: Cpu = Cpu {
     call_wrapper: -6,
     // stubGenerator_x86_64: rbx, r12 to r15.
     call_stub_saved: &[(3, -7), (12, -8), (13, -9), (14, -10), (15, -11)],
-    // r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip.
-    signal_saved: &[9, 8, 7, 6, 3, 2, 1, 0, 14, 13, 4, 5, 12, 10, 11, 19, 16],
-    reg_sp: 19,
-    reg_fp: 4,
-    reg_pc: 16,
-    reg_bcp: 2,
-    reg_link: None,
-    address_bits: 64,
-    // rax rcx rdx rbx rsp rbp rsi rdi r8-r15 in user_regs_struct.
-    general: &[10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0],
+    reg_bcp: R13,
+    general: &[RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15],
+    around: Some(around),
+    follows_call: Some(follows_call),
 };
 
-/// x86-64 in 8: without the slot that keeps a class alive.
-pub const X86_64_8: Cpu = Cpu { locals: -6, bcp: -7, monitors: -8, ..X86_64 };
-
 /// aarch64 from 9 on.
-pub const AARCH64: Cpu = Cpu {
+const AARCH64: Layout = Layout {
     sender_sp: -1,
     last_sp: -2,
     method: -3,
@@ -77,28 +65,25 @@ pub const AARCH64: Cpu = Cpu {
     monitors: -10,
     call_wrapper: -8,
     call_stub_saved: &[],
-    signal_saved: &[],
-    reg_sp: 31,
-    reg_fp: 29,
-    reg_pc: 32,
     reg_bcp: 22,
-    reg_link: Some(30),
-    address_bits: 48,
-    general: &[
-        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24,
-        25, 26, 27, 28, 29, 30, 31,
-    ],
+    // VMReg counts as DWARF does: x0 to x30, sp.
+    general: Cpu::Aarch64.facts().dwarf,
+    around: None,
+    follows_call: None,
 };
 
-/// aarch64 in 8.
-pub const AARCH64_8: Cpu = Cpu { locals: -6, bcp: -7, monitors: -8, ..AARCH64 };
-
-impl Cpu {
-    /// The address of a code pointer that may be signed.
-    pub fn strip(&self, pc: u64) -> u64 {
-        match self.address_bits {
-            64.. => pc,
-            bits => pc & ((1 << bits) - 1),
+impl Layout {
+    /// That of a CPU, and of JDK 8, whose frames lack the slot that keeps a class alive.
+    pub fn of(cpu: Cpu, is_8: bool) -> Layout {
+        let newer = match cpu {
+            Cpu::X86_64 => X86_64,
+            Cpu::Aarch64 => AARCH64,
+        };
+        match (cpu, is_8) {
+            (_, false) => newer,
+            (Cpu::X86_64 | Cpu::Aarch64, true) => {
+                Layout { locals: -6, bcp: -7, monitors: -8, ..newer }
+            }
         }
     }
 }
@@ -115,7 +100,7 @@ pub enum Around {
 }
 
 /// Looks at the bytes from the pc on: a method's end is `add rsp; pop rbp; [poll]; ret`.
-pub fn around(code: &[u8]) -> Around {
+fn around(code: &[u8]) -> Around {
     match *code {
         [0xc3, ..] | [0xc2, ..] => Around::ReturnOnTop,
         [0x5d, ..] => Around::FramePointerOnTop,
@@ -133,7 +118,7 @@ pub fn around(code: &[u8]) -> Around {
 }
 
 /// Whether the bytes before a return address are a call of x86-64.
-pub fn follows_call(before: &[u8; 8]) -> bool {
+fn follows_call(before: &[u8; 8]) -> bool {
     match *before {
         [.., 0xe8, _, _, _, _] => true,
         [.., 0xff, m] => m & 0xf8 == 0xd0 || m & 0xf8 == 0x10,

@@ -77,9 +77,9 @@ impl Walker<'_> {
     fn returned(&self, unwinder: &Unwinder, at: &native::Registers) -> Raw {
         let mut registers = Registers::default();
         for (note, value) in unwinder.known(at) {
-            let general = self.cpu.general.iter().position(|g| *g == note);
+            let general = self.layout.general.iter().position(|g| *g == note);
             // What it called has used the link register since.
-            if let Some(i) = general.filter(|_| Some(note) != self.cpu.reg_link) {
+            if let Some(i) = general.filter(|_| Some(note) != self.cpu.link) {
                 registers.set(i, Saved::Value(value));
             }
         }

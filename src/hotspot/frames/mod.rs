@@ -21,13 +21,13 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Vm;
-use super::code::{CodeCache, Method, Nmethod, Scope};
 use serde::Serialize;
 
-use crate::corefile::EM_AARCH64;
+use super::Vm;
+use super::code::{CodeCache, Method, Nmethod, Scope};
+use crate::cpu::Facts;
 use crate::error::Result;
-use cpu::Cpu;
+use cpu::Layout;
 
 /// Java frames of one thread: a 1 GB stack of the smallest frames has fewer.
 pub const MAX_FRAMES: usize = 1 << 20;
@@ -206,7 +206,8 @@ pub struct Walker<'v> {
     pub vm: &'v Vm<'v>,
     /// Its code.
     pub code: CodeCache<'v>,
-    cpu: Cpu,
+    cpu: &'static Facts,
+    layout: Layout,
     methods: RefCell<HashMap<u64, Option<Arc<Method>>>>,
     nmethods: RefCell<HashMap<u64, Option<Arc<Nmethod>>>>,
     masks: RefCell<Masks>,
@@ -216,20 +217,15 @@ pub struct Walker<'v> {
 impl<'v> Walker<'v> {
     /// Reads what all stacks need.
     pub fn new(vm: &'v Vm<'v>) -> Result<Walker<'v>> {
-        let is_8 = vm.fields.klass_mirror.is_oop();
-        let mut cpu = match (vm.machine == EM_AARCH64, is_8) {
-            (false, false) => cpu::X86_64,
-            (false, true) => cpu::X86_64_8,
-            (true, false) => cpu::AARCH64,
-            (true, true) => cpu::AARCH64_8,
-        };
+        let mut layout = Layout::of(vm.cpu, vm.fields.klass_mirror.is_oop());
         if let Some(offset) = vm.tables.constant("frame::entry_frame_call_wrapper_offset") {
-            cpu.call_wrapper = offset.clamp(-64, 64);
+            layout.call_wrapper = offset.clamp(-64, 64);
         }
         Ok(Walker {
             vm,
             code: CodeCache::read(vm)?,
-            cpu,
+            cpu: vm.cpu.facts(),
+            layout,
             methods: RefCell::default(),
             nmethods: RefCell::default(),
             masks: RefCell::default(),

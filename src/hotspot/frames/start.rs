@@ -1,6 +1,6 @@
 //! Where the walk of a thread starts, and how it gets out of code that was caught in between.
 
-use super::cpu::{Around, around, follows_call};
+use super::cpu::Around;
 use super::walk::{Bounds, Next, Raw};
 use super::{Place, Registers, Saved, Stack, Trust, Walker};
 use crate::corefile::ThreadNote;
@@ -111,10 +111,10 @@ impl Walker<'_> {
     fn raw(&self, words: &[u64]) -> Raw {
         let reg = |i: usize| words.get(i).copied().unwrap_or(0);
         let mut registers = Registers::default();
-        for (i, index) in self.cpu.general.iter().enumerate() {
+        for (i, index) in self.layout.general.iter().enumerate() {
             registers.set(i, Saved::Value(reg(*index)));
         }
-        let (sp, fp, pc) = (reg(self.cpu.reg_sp), reg(self.cpu.reg_fp), reg(self.cpu.reg_pc));
+        let (sp, fp, pc) = (reg(self.cpu.sp), reg(self.cpu.fp), reg(self.cpu.pc));
         Raw { sp, fp, pc, trust: Trust::Near, registers }
     }
 
@@ -151,7 +151,7 @@ impl Walker<'_> {
 
     /// The ways in which the caller of code without a complete frame may be found.
     fn on_top(&self, raw: &Raw, leaf: bool) -> Option<Raw> {
-        let (sp, pc) = match self.cpu.reg_link {
+        let (sp, pc) = match self.cpu.link {
             // The link register still has it.
             Some(link) => match raw.registers.get(link) {
                 Saved::Value(pc) => (raw.sp, pc),
@@ -215,9 +215,7 @@ impl Walker<'_> {
     }
 
     fn around(&self, pc: u64) -> Around {
-        if self.cpu.reg_link.is_some() {
-            return Around::Unknown;
-        }
+        let Some(around) = self.layout.around else { return Around::Unknown };
         let n = self.vm.mem.contiguous(pc).min(16);
         self.vm.mem.slice(pc, n).map_or(Around::Unknown, around)
     }
@@ -287,13 +285,11 @@ impl Walker<'_> {
 
     fn has_method(&self, fp: u64) -> bool {
         fp.is_multiple_of(8)
-            && self.slot(fp, self.cpu.method).is_some_and(|m| self.method(m).is_some())
+            && self.slot(fp, self.layout.method).is_some_and(|m| self.method(m).is_some())
     }
 
     fn is_call(&self, pc: u64) -> bool {
-        if self.cpu.reg_link.is_some() {
-            return true;
-        }
+        let Some(follows_call) = self.layout.follows_call else { return true };
         let mut before = [0; 8];
         self.vm.mem.read_into(pc.wrapping_sub(8), &mut before).is_ok() && follows_call(&before)
     }

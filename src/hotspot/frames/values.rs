@@ -86,7 +86,7 @@ impl Walker<'_> {
         let (start, end) = match self.is_zero() {
             true => self.zero_monitors(fp)?,
             false => {
-                let end = fp.wrapping_add_signed(self.cpu.monitors * 8);
+                let end = fp.wrapping_add_signed(self.layout.monitors * 8);
                 (relative(fp, self.word(end)?), end)
             }
         };
@@ -130,7 +130,7 @@ impl Walker<'_> {
             Place::Interpreted { fp, .. } => {
                 let first = match self.is_zero() {
                     true => self.zero_locals(*fp),
-                    false => self.slot(*fp, self.cpu.locals).map(|word| relative(*fp, word)),
+                    false => self.slot(*fp, self.layout.locals).map(|word| relative(*fp, word)),
                 };
                 let Some(first) = first else { return Vec::new() };
                 let at = |i: u16| first.wrapping_sub(u64::from(i) * 8);
@@ -188,7 +188,7 @@ impl Walker<'_> {
                 // The stack's top while the frame calls; of the innermost one its stack pointer.
                 let last = match self.is_zero() {
                     true => self.zero_top(*fp).unwrap_or(bottom),
-                    false => self.slot(*fp, self.cpu.last_sp).unwrap_or(0),
+                    false => self.slot(*fp, self.layout.last_sp).unwrap_or(0),
                 };
                 let top = if last == 0 { *sp } else { relative(*fp, last) };
                 let slots = bottom.saturating_sub(top) / 8;

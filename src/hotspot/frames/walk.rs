@@ -130,7 +130,7 @@ impl Walker<'_> {
 
     /// `frame::sender_for_interpreter_frame`.
     fn interpreted(&self, raw: &Raw, top: bool, out: &mut Stack) -> Next {
-        let word = self.slot(raw.fp, self.cpu.method);
+        let word = self.slot(raw.fp, self.layout.method);
         if word == Some(0) && self.slot(raw.fp, 1) == Some(0) {
             return Next::Broken(format!(
                 "its stack is zero at {:#x} (gdb's gcore loses what lies beside guard pages; rjcore \
@@ -157,7 +157,7 @@ impl Walker<'_> {
             called_by_vm: false,
             packed: None,
         });
-        let words = (self.slot(raw.fp, self.cpu.sender_sp), self.slot(raw.fp, 0));
+        let words = (self.slot(raw.fp, self.layout.sender_sp), self.slot(raw.fp, 0));
         let (Some(sp), Some(fp)) = words else {
             return Next::Broken(format!("the frame at {:#x} is not in the core", raw.fp));
         };
@@ -176,16 +176,16 @@ impl Walker<'_> {
             return Some(0);
         }
         if top
-            && let Some(Saved::Value(bcp)) = self.register_of(raw, self.cpu.reg_bcp)
+            && let Some(Saved::Value(bcp)) = self.register_of(raw, self.layout.reg_bcp)
             && let Some(bci) = method.bci(bcp)
         {
             return Some(bci);
         }
-        method.bci(self.slot(raw.fp, self.cpu.bcp)?)
+        method.bci(self.slot(raw.fp, self.layout.bcp)?)
     }
 
     fn register_of(&self, raw: &Raw, note_index: usize) -> Option<Saved> {
-        let i = self.cpu.general.iter().position(|g| *g == note_index)?;
+        let i = self.layout.general.iter().position(|g| *g == note_index)?;
         Some(raw.registers.get(i))
     }
 
@@ -317,7 +317,7 @@ impl Walker<'_> {
 
     /// Notes where a frame pointer was saved, which may hold a value of a compiled caller.
     pub(super) fn save(&self, registers: &mut Registers, at: u64) {
-        let fp = self.cpu.general.iter().position(|g| *g == self.cpu.reg_fp);
+        let fp = self.layout.general.iter().position(|g| *g == self.cpu.fp);
         if let Some(i) = fp {
             registers.set(i, Saved::At(at));
         }
@@ -326,14 +326,14 @@ impl Walker<'_> {
     /// `frame::sender_for_entry_frame`: the VM called Java; who called the VM is in the
     /// JavaCallWrapper.
     fn entry(&self, raw: &Raw, out: &mut Stack) -> Next {
-        let Some(wrapper) = self.slot(raw.fp, self.cpu.call_wrapper) else {
+        let Some(wrapper) = self.slot(raw.fp, self.layout.call_wrapper) else {
             return Next::Broken(format!("the call stub's frame at {:#x} is not there", raw.fp));
         };
         out.wrappers.push((out.frames.len(), wrapper));
         out.callers_handles.extend(self.vm.wrapper_handles(wrapper));
         // The stub has a frame pointer.
         if let (Some(fp), Some(pc)) = (self.slot(raw.fp, 0), self.slot(raw.fp, 1)) {
-            let saved = self.cpu.call_stub_saved.iter();
+            let saved = self.layout.call_stub_saved.iter();
             let saved = saved.filter_map(|(i, at)| Some((*i, self.slot(raw.fp, *at)?))).collect();
             let (before, sp) = (out.frames.len(), raw.fp.wrapping_add(16));
             out.entries.push(Entry { before, pc: self.cpu.strip(pc), sp, fp, saved });

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::unexported::memory_managers as managers;
 use super::super::{Vm, perfdata};
-use super::{CollectedHeap, shenandoah};
+use super::{CollectedHeap, RegionKind, shenandoah, z};
 use crate::hotspot::barrier::Barrier;
 
 /// No heap's own structure is larger.
@@ -20,18 +20,6 @@ pub struct Collections {
     pub name: String,
     /// How many there were.
     pub count: u64,
-}
-
-/// Regions of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RegionKind {
-    /// HotSpot's name for it: `humongous_start`, `small`.
-    pub name: &'static str,
-    /// `young` or `old`, of ZGC's pages where it has generations.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub generation: Option<&'static str>,
-    /// How many there are.
-    pub regions: u64,
 }
 
 /// All collections, and those of each sort.
@@ -64,7 +52,7 @@ pub fn collections(vm: &Vm, heap: &CollectedHeap) -> Counted {
 /// The regions that ZGC and Shenandoah have, by kind; nothing of other collectors.
 pub fn region_kinds(vm: &Vm) -> Vec<RegionKind> {
     match &vm.barrier {
-        Barrier::Z(z) => z.page_kinds(vm.mem),
+        Barrier::Z(heap) => z::page_kinds(heap, vm.mem),
         Barrier::Shenandoah(..) => shenandoah::region_kinds(vm).unwrap_or_default(),
         Barrier::None | Barrier::Forwarded(_) => Vec::new(),
     }

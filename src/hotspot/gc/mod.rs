@@ -7,13 +7,13 @@ mod cms;
 mod contiguous;
 mod counts;
 mod g1;
-pub(super) mod shenandoah;
-pub(super) mod z;
+mod shenandoah;
+mod z;
 
 use serde::Serialize;
 
 pub use cms::FreeChunks;
-pub use counts::{Collections, Counted, RegionKind, collections, region_kinds};
+pub use counts::{Collections, Counted, collections, region_kinds};
 
 use super::Vm;
 use super::flags::Flags;
@@ -80,6 +80,18 @@ pub struct Region {
     pub space: Space,
     /// Objects below this address are dead where the mark bitmap has no bit for them.
     pub marked_below: u64,
+}
+
+/// Regions of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RegionKind {
+    /// HotSpot's name for it: `humongous_start`, `small`.
+    pub name: &'static str,
+    /// `young` or `old`, of ZGC's pages where it has generations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<&'static str>,
+    /// How many there are.
+    pub regions: u64,
 }
 
 /// One bit per object start that survived the last marking.

@@ -16,7 +16,7 @@ use super::collection::{Collection, Task};
 use super::readers::{Facts, Reader, Source};
 use super::report::{Cut, MissingFile};
 use crate::address::{Address, Range};
-use crate::corefile::{CoreFile, EM_X86_64, Missing};
+use crate::corefile::{CoreFile, Missing};
 use crate::error::{Error, Result};
 use crate::format::notes::Origin;
 use crate::heap::roots::is_shown;
@@ -69,7 +69,7 @@ pub struct CoreInfo {
     pub path: String,
     /// Bytes of the file as it lies on the disk.
     pub bytes: u64,
-    /// `x86-64` or `aarch64`.
+    /// The CPU: `x86-64`, `aarch64`.
     pub machine: &'static str,
     /// PT_LOADs.
     pub segments: usize,
@@ -187,7 +187,7 @@ impl Info {
             core: CoreInfo {
                 path: core.path().display().to_string(),
                 bytes,
-                machine: if core.machine() == EM_X86_64 { "x86-64" } else { "aarch64" },
+                machine: core.cpu().facts().name,
                 segments: core.segments().len(),
                 pid: core.psinfo().map(|p| p.pid),
                 process: core.psinfo().map(|p| p.command.clone()),

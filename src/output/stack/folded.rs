@@ -13,6 +13,7 @@ pub(super) struct Folded {
     /// Its name, or the number of a virtual thread without one.
     pub name: String,
     /// What it is and does.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "flame graphs alone show it"))]
     pub role: Role,
     /// Its frames, outermost first.
     pub frames: Vec<String>,

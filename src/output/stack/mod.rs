@@ -4,6 +4,7 @@
 //! stack together. As JSON it is itself.
 
 mod collect;
+#[cfg(feature = "cli")]
 pub mod flame;
 pub mod folded;
 mod frames;

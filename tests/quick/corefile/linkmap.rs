@@ -143,7 +143,7 @@ fn files_tell_where_they_are_mapped() {
     let with_root = sysroot(None, &[root.parent().unwrap()]);
     for (sysroot, used) in [(&with_jvm, &elsewhere), (&with_root, &root)] {
         let mut core = process.open();
-        assert_eq!((core.page_size(), core.machine()), (PAGE, 183));
+        assert_eq!((core.page_size(), core.cpu().facts().machine), (PAGE, 183));
         assert_eq!(core.libjvm_base(), Some(JVM));
         assert_eq!(core.libjvm_build_id(), None);
         let names: Vec<&str> = core.mappings().iter().map(|m| m.path.as_str()).collect();
@@ -309,7 +309,7 @@ fn a_written_core_has_the_list() {
     write_core(&mut out, &core, &core.memory().touched_ranges()).unwrap();
     let mut small = open_bytes(&out).unwrap();
     assert_eq!(small.mappings(), core.mappings());
-    assert_eq!((small.page_size(), small.machine()), (PAGE, 183));
+    assert_eq!((small.page_size(), small.cpu().facts().machine), (PAGE, 183));
     assert_eq!(small.threads()[0].regs.len(), 34 * 8);
     let segments: Vec<_> = small.segments().iter().map(|s| (s.start, s.filesz, s.flags)).collect();
     let expected = [(HEAP + PAGE, PAGE, RW), (JVM, 2 * PAGE, RX), (DATA, PAGE, RW)];

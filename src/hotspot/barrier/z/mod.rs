@@ -1,18 +1,15 @@
-//! ZGC: pages of one, many or a part of a granule (2 MB), found through the page table.
+//! ZGC's references: they carry colours (`colours`), and may be those of before a relocation
+//! (`forwarding`), which the page knows that the object was in.
 //!
-//! References carry colours (`colours`), and may be those of before a relocation (`forwarding`).
 //! JDK 21 has two of them: the names of the one without generations start with X there.
 
 mod colours;
 mod forwarding;
 
-use super::super::Vm;
-use super::super::barrier::Barrier;
-use super::super::flags::Flags;
-use super::super::unexported::z as facts;
-use super::{MarkBitmap, Region, RegionKind, Space, region};
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
+use crate::hotspot::flags::Flags;
+use crate::hotspot::unexported::z as facts;
 use crate::vmstructs::{Field, Fields, Tables};
 use colours::Colours;
 use forwarding::{Forwardings, Granules, OfPages};
@@ -52,11 +49,15 @@ impl Extent {
 
 /// A page as its ZPage says; offsets, not addresses.
 #[derive(Debug, Clone, Copy)]
-struct Page {
-    kind: u8,
-    start: u64,
-    top: u64,
-    end: u64,
+pub struct Page {
+    /// ZPage::_type.
+    pub kind: u8,
+    /// First offset.
+    pub start: u64,
+    /// End of its objects.
+    pub top: u64,
+    /// End of the page.
+    pub end: u64,
 }
 
 impl Z {
@@ -117,43 +118,54 @@ impl Z {
         pages.filter(|p| mem.contiguous(base | p.start) > 0).count()
     }
 
-    /// Pages by their size.
-    pub fn page_kinds(&self, mem: &Memory) -> Vec<RegionKind> {
-        let generations: &[_] =
-            if self.generational { &[Some("young"), Some("old")] } else { &[None] };
-        let kinds = generations.iter().flat_map(|generation| {
-            let kind = |name| RegionKind { name, generation: *generation, regions: 0 };
-            facts::PAGE_KINDS.map(kind)
-        });
-        let mut all: Vec<RegionKind> = kinds.collect();
-        let mut last = 0;
-        for (_, addr) in self.pages.each(mem).filter(|p| !self.is_given_back(mem, p.1)) {
-            // A page of many granules stands in the table as often.
-            let page = self.page(mem, addr).ok().filter(|_| addr != last);
-            let kind = page.map(|p| usize::from(p.kind)).filter(|k| *k < facts::PAGE_KINDS.len());
-            let is_old = self.generational && !self.is_young(mem, addr);
-            let first = if is_old { facts::PAGE_KINDS.len() } else { 0 };
-            if let Some(kind) = kind.and_then(|kind| all.get_mut(first + kind)) {
-                kind.regions += 1;
-            }
-            last = addr;
-        }
-        all.retain(|k| k.regions > 0);
-        all
+    /// The page table's entries: granule and ZPage*. A page of many granules has as many, side by side.
+    pub fn pages<'m>(&'m self, mem: &'m Memory) -> impl Iterator<Item = (u64, u64)> + 'm {
+        self.pages.each(mem)
+    }
+
+    /// log2 of a granule's bytes.
+    pub fn granule_shift(&self) -> u32 {
+        self.pages.shift
+    }
+
+    /// The bits of an address that are its offset.
+    pub fn offset_mask(&self) -> u64 {
+        self.colours.offset_mask()
+    }
+
+    /// What makes an address of an offset.
+    pub fn base(&self) -> u64 {
+        self.colours.base()
+    }
+
+    /// Whether it parts young pages from old ones.
+    pub fn is_generational(&self) -> bool {
+        self.generational
     }
 
     /// Whether the page at `addr` is of the young generation, where there are two.
-    fn is_young(&self, mem: &Memory, addr: u64) -> bool {
+    pub fn is_young(&self, mem: &Memory, addr: u64) -> bool {
         let id = self.page.kind + facts::PAGE_GENERATION_ID;
         mem.u8(addr.wrapping_add(id)).ok() == Some(facts::YOUNG)
     }
 
+    /// ZPage::_age of the page at `addr`.
+    pub fn age(&self, mem: &Memory, addr: u64) -> Option<u8> {
+        mem.u8(addr.wrapping_add(self.page.kind + facts::PAGE_AGE)).ok()
+    }
+
+    /// Whether the page at `addr`, which starts at the offset `start`, is being compacted in place.
+    pub fn is_in_place(&self, mem: &Memory, start: u64, addr: u64) -> bool {
+        self.forwardings.iter().any(|f| f.is_in_place(mem, start, addr))
+    }
+
     /// Whether a page's objects are all elsewhere: it only stands for their forwarding.
-    fn is_given_back(&self, mem: &Memory, page: u64) -> bool {
+    pub fn is_given_back(&self, mem: &Memory, page: u64) -> bool {
         self.forwardings.iter().any(|f| f.is_given_back(mem, page))
     }
 
-    fn page(&self, mem: &Memory, addr: u64) -> Result<Page> {
+    /// What the ZPage at `addr` says.
+    pub fn page(&self, mem: &Memory, addr: u64) -> Result<Page> {
         let what = || Error::unreadable(format!("the ZPage at {addr:#x}"));
         let at = |offset: u64| addr.wrapping_add(offset);
         let word = |offset: u64| mem.u64(at(offset)).map_err(what());
@@ -203,62 +215,5 @@ impl Z {
     /// The object that a word on a stack may refer to, if it looks like a reference.
     pub fn plausible(&self, mem: &Memory, bits: u64) -> Option<u64> {
         self.colours.is_reference(bits).then(|| self.resolve(mem, bits))
-    }
-}
-
-/// All pages in use.
-pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
-    let Barrier::Z(z) = &vm.barrier else {
-        return Err(Error::Corrupt("ZGC is chosen by no flag".into()));
-    };
-    let mut out = Vec::new();
-    let mut last = 0;
-    for (granule, addr) in z.pages.each(vm.mem) {
-        // A page of many granules stands in the table as often.
-        if addr == last {
-            continue;
-        }
-        last = addr;
-        let mut page = z.page(vm.mem, addr)?;
-        if page.start >> z.pages.shift != granule || page.end > z.colours.offset_mask() + 1 {
-            return Err(Error::Corrupt(format!(
-                "the ZPage at {addr:#x} is for {:#x}, and stands in the page table for granule {granule}",
-                page.start
-            )));
-        }
-        if z.is_given_back(vm.mem, addr) {
-            continue;
-        }
-        // Being compacted in place, its objects that are still to be moved lie above its top.
-        if z.forwardings.iter().any(|f| f.is_in_place(vm.mem, page.start, addr)) {
-            page.top = page.end;
-        }
-        let age = || vm.mem.u8(addr.wrapping_add(z.page.kind + facts::PAGE_AGE)).ok();
-        let space = match page.kind {
-            facts::PAGE_LARGE => Space::Humongous,
-            _ if !z.generational => Space::Regular,
-            _ if !z.is_young(vm.mem, addr) => Space::Old,
-            _ if age() == Some(facts::EDEN) => Space::Eden,
-            _ => Space::Survivor,
-        };
-        let base = z.colours.base();
-        if page.kind == facts::PAGE_LARGE {
-            let bytes = only_object(vm, base | page.start).unwrap_or(u64::MAX);
-            page.top = page.top.min(page.start.saturating_add(bytes));
-        }
-        out.push(region(base | page.start, base | page.top, base | page.end, space)?);
-    }
-    Ok((out, None))
-}
-
-/// Bytes of a large page's one object, an array. The page's top is its end, and what lies between
-/// was perhaps never written to. 0 before it has a class.
-fn only_object(vm: &Vm, addr: u64) -> Option<u64> {
-    // Mark, klass and an array's length.
-    let mut head = [0; 24];
-    vm.mem.read_into(addr, &mut head).ok()?;
-    match vm.pointers.klass_of(&head)? {
-        0 => Some(0),
-        klass => vm.classes.get(klass)?.size.bytes(&vm.pointers, &head),
     }
 }

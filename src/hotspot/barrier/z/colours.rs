@@ -1,8 +1,8 @@
 //! The colours that ZGC's references carry, and what each says of how old it is.
 
-use super::super::super::unexported::z as facts;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
+use crate::hotspot::unexported::z as facts;
 use crate::vmstructs::{Fields, Tables};
 
 /// How references are coloured.

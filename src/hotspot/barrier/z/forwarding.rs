@@ -1,10 +1,10 @@
 //! ZGC's forwarding tables: where the objects of relocated pages went.
 
-use super::super::super::flags::Flags;
-use super::super::super::unexported::z as facts;
 use super::PageFields;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
+use crate::hotspot::flags::Flags;
+use crate::hotspot::unexported::z as facts;
 use crate::vmstructs::{Fields, Tables};
 
 /// Granules of the largest heap that ZGC can have, 16 times over as its offsets are.

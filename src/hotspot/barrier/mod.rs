@@ -5,13 +5,15 @@
 //! Shenandoah's may lead to an object's old copy, whose header has the address of the new one;
 //! so may those of any other collector in the middle of a collection.
 
+pub(super) mod shenandoah;
+mod z;
+
 use super::flags::Flags;
-use super::gc::shenandoah;
-use super::gc::z::Z;
 use super::pointers::{KlassForm, Pointers};
 use crate::corefile::memory::Memory;
 use crate::error::Result;
 use crate::vmstructs::{Fields, Tables};
+pub use z::Z;
 
 /// `markWord.hpp`: the low bits of a header that holds a forwarding address.
 const MARKED: u64 = 3;

@@ -1,0 +1,168 @@
+//! What differs from CPU to CPU, and is no matter of HotSpot's: one table, with a line for each fact.
+//!
+//! A further CPU is one more name in [`Cpu`] and one more file beside those here. The compiler then lists what is to be
+//! said of it: each field of [`Facts`], and each `match` on a [`Cpu`]. Nothing has a default. A core of a CPU that is not
+//! here is refused as it is opened; capture and `doctor` on a machine with another one say what they cannot do.
+
+mod aarch64;
+pub mod x86_64;
+
+/// A CPU that rjcore knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cpu {
+    /// x86-64.
+    X86_64,
+    /// 64-bit Arm.
+    Aarch64,
+}
+
+/// No CPU has more registers than these in NT_PRSTATUS, or among DWARF's numbers.
+pub const MAX_REGISTERS: usize = 34;
+
+/// What is to be known of a CPU. Registers are given by their index in `pr_reg` of NT_PRSTATUS.
+#[derive(Debug)]
+pub struct Facts {
+    /// As people call it.
+    pub name: &'static str,
+    /// `e_machine` of its ELF files.
+    pub machine: u16,
+    /// Bytes of a page as its kernels have them, the smallest first.
+    pub page_sizes: &'static [u64],
+    /// Words of `pr_reg`.
+    pub registers: usize,
+    /// The stack pointer.
+    pub sp: usize,
+    /// The frame pointer.
+    pub fp: usize,
+    /// The program counter.
+    pub pc: usize,
+    /// The register that holds the return address in a leaf; none where that is on the stack.
+    pub link: Option<usize>,
+    /// The thread pointer, where NT_PRSTATUS has it.
+    pub thread_pointer: Option<usize>,
+    /// The general registers by DWARF's number.
+    pub dwarf: &'static [usize],
+    /// DWARF's number of the stack pointer.
+    pub dwarf_sp: usize,
+    /// Of the frame pointer.
+    pub dwarf_fp: usize,
+    /// Bits of an address of code: those above may be a signature of the pointer.
+    pub address_bits: u32,
+    /// Type of the note with a thread's extended state, a regset of that number, where capture saves it.
+    pub extended_state: Option<u32>,
+    /// What the kernel leaves on the stack of a thread that handles a signal, where rjcore reads it. Without, the stack
+    /// is searched.
+    pub signal_frame: Option<SignalFrame>,
+    /// The system calls by which a thread waits.
+    pub waits: Waits,
+    /// How a thread is made to do a system call for capture; without, no fork is possible.
+    pub borrowing: Option<Borrowing>,
+}
+
+/// The registers that a signal took a thread from: `struct sigcontext` (asm/sigcontext.h).
+#[derive(Debug)]
+pub struct SignalFrame {
+    /// Up to the program counter, which comes last but for what follows.
+    pub registers: &'static [usize],
+    /// Bits of the flags behind it that are always set.
+    pub flags_set: u64,
+    /// All bits that the flags have.
+    pub flags_known: u64,
+    /// The segment of user code, behind the flags.
+    pub code_segment: u64,
+}
+
+/// System calls by number, as /proc/PID/syscall has them.
+#[derive(Debug)]
+pub struct Waits {
+    /// nanosleep, clock_nanosleep.
+    pub sleep: [u64; 2],
+    /// futex.
+    pub futex: u64,
+    /// accept, accept4.
+    pub accept: [u64; 2],
+}
+
+/// Code that a borrowed thread needs, which every libc holds.
+#[derive(Debug)]
+pub struct Borrowing {
+    /// A system call, and a return.
+    pub syscall: &'static [u8],
+    /// The signal restorer: rt_sigreturn.
+    pub restorer: &'static [u8],
+}
+
+impl Cpu {
+    /// That of this machine's own processes, if rjcore knows it.
+    pub const HOST: Option<Cpu> = if cfg!(target_arch = "x86_64") {
+        Some(Cpu::X86_64)
+    } else if cfg!(target_arch = "aarch64") {
+        Some(Cpu::Aarch64)
+    } else {
+        None
+    };
+
+    /// What is known of it.
+    pub const fn facts(self) -> &'static Facts {
+        match self {
+            Cpu::X86_64 => &x86_64::FACTS,
+            Cpu::Aarch64 => &aarch64::FACTS,
+        }
+    }
+
+    /// All of them, each leading to the next, so that none can be left out.
+    pub fn all() -> impl Iterator<Item = Cpu> {
+        std::iter::successors(Some(Cpu::X86_64), |cpu| match cpu {
+            Cpu::X86_64 => Some(Cpu::Aarch64),
+            Cpu::Aarch64 => None,
+        })
+    }
+
+    /// The one with this `e_machine`.
+    pub fn of_machine(machine: u16) -> Option<Cpu> {
+        Cpu::all().find(|cpu| cpu.facts().machine == machine)
+    }
+
+    /// All names, for messages: `x86-64 and aarch64`.
+    pub fn names() -> String {
+        let names: Vec<&str> = Cpu::all().map(|cpu| cpu.facts().name).collect();
+        names.join(" and ")
+    }
+}
+
+impl Facts {
+    /// The address of a code pointer that may be signed.
+    pub fn strip(&self, pc: u64) -> u64 {
+        match self.address_bits {
+            64.. => pc,
+            bits => pc & ((1 << bits) - 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_table_is_one() {
+        for cpu in Cpu::all() {
+            let f = cpu.facts();
+            assert_eq!(Cpu::of_machine(f.machine), Some(cpu));
+            let frame = f.signal_frame.iter().flat_map(|s| s.registers);
+            let named = [f.sp, f.fp, f.pc].into_iter().chain(f.link).chain(f.thread_pointer);
+            for index in named.chain(f.dwarf.iter().copied()).chain(frame.copied()) {
+                assert!(index < f.registers, "{}: {index}", f.name);
+            }
+            assert!(f.registers <= MAX_REGISTERS && f.dwarf.len() <= MAX_REGISTERS);
+            assert_eq!((f.dwarf[f.dwarf_sp], f.dwarf[f.dwarf_fp]), (f.sp, f.fp), "{}", f.name);
+            assert!(f.page_sizes.iter().all(|p| p.is_power_of_two()) && f.page_sizes.is_sorted());
+            let last = f.signal_frame.as_ref().and_then(|s| s.registers.last());
+            assert!(last.is_none_or(|last| *last == f.pc), "{}", f.name);
+        }
+        assert_eq!(Cpu::of_machine(243), None, "nobody has told of RISC-V");
+        assert_eq!(Cpu::names(), "x86-64 and aarch64");
+        assert_eq!(Cpu::Aarch64.facts().strip(0x12b4_7f12_3456_789c), 0x7f12_3456_789c);
+        assert_eq!(Cpu::X86_64.facts().strip(u64::MAX), u64::MAX);
+    }
+}

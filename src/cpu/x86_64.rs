@@ -1,0 +1,89 @@
+//! x86-64. Registers are those of `user_regs_struct` (asm/user_64.h).
+
+use super::{Borrowing, Facts, SignalFrame, Waits};
+
+/// Words of `user_regs_struct`.
+pub const WORDS: usize = 27;
+/// r15 to r12, one after the other.
+pub const R15: usize = 0;
+/// See [`R15`].
+pub const R14: usize = 1;
+/// See [`R15`].
+pub const R13: usize = 2;
+/// See [`R15`].
+pub const R12: usize = 3;
+/// rbp.
+pub const RBP: usize = 4;
+/// rbx.
+pub const RBX: usize = 5;
+/// r11 to r8, one after the other.
+pub const R11: usize = 6;
+/// See [`R11`].
+pub const R10: usize = 7;
+/// See [`R11`].
+pub const R9: usize = 8;
+/// See [`R11`].
+pub const R8: usize = 9;
+/// rax: a system call's number and its answer.
+pub const RAX: usize = 10;
+/// rcx.
+pub const RCX: usize = 11;
+/// rdx.
+pub const RDX: usize = 12;
+/// rsi.
+pub const RSI: usize = 13;
+/// rdi.
+pub const RDI: usize = 14;
+/// The number of the system call that the thread is in.
+pub const ORIG_RAX: usize = 15;
+/// rip.
+pub const RIP: usize = 16;
+/// cs.
+pub const CS: usize = 17;
+/// The flags.
+pub const FLAGS: usize = 18;
+/// rsp.
+pub const RSP: usize = 19;
+/// ss.
+pub const SS: usize = 20;
+const FS_BASE: usize = 21;
+
+/// Type of the note with an XSAVE area.
+pub const NT_X86_XSTATE: u32 = 0x202;
+/// `cs` of 64-bit user code.
+pub const USER_CS: u64 = 0x33;
+
+/// `struct sigcontext_64` up to the program counter.
+pub const SIGCONTEXT: [usize; 17] =
+    [R8, R9, R10, R11, R12, R13, R14, R15, RDI, RSI, RBP, RBX, RDX, RAX, RCX, RSP, RIP];
+
+/// What is known of it.
+pub const FACTS: Facts = Facts {
+    name: "x86-64",
+    machine: 62,
+    page_sizes: &[4096],
+    registers: WORDS,
+    sp: RSP,
+    fp: RBP,
+    pc: RIP,
+    link: None,
+    thread_pointer: Some(FS_BASE),
+    dwarf: &[RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, R15],
+    dwarf_sp: 7,
+    dwarf_fp: 6,
+    address_bits: 64,
+    extended_state: Some(NT_X86_XSTATE),
+    signal_frame: Some(SignalFrame {
+        registers: &SIGCONTEXT,
+        flags_set: 2,
+        flags_known: 0x3f_ffff,
+        code_segment: USER_CS,
+    }),
+    waits: Waits { sleep: [35, 230], futex: 202, accept: [43, 288] },
+    borrowing: Some(Borrowing {
+        // `syscall; ret`
+        syscall: &[0x0f, 0x05, 0xc3],
+        // `mov $15, %rax; syscall`
+        restorer: &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05],
+    }),
+};

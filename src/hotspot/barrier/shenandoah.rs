@@ -1,0 +1,71 @@
+//! Shenandoah's table of regions, and which of them objects are being moved out of.
+//!
+//! An object that was moved has the new address in its old header until all references to it
+//! have been renewed.
+
+use crate::corefile::memory::Memory;
+use crate::error::{Error, Result};
+use crate::hotspot::unexported::shenandoah as facts;
+use crate::vmstructs::{Fields, Tables};
+
+/// Regions have 256 KB at least; on 64 TB there can be no more of them.
+const MAX_REGIONS: u64 = 1 << 28;
+
+/// A region as its descriptor has it.
+pub struct Descriptor {
+    /// First address.
+    pub bottom: u64,
+    /// End of its objects.
+    pub top: u64,
+    /// End of the region.
+    pub end: u64,
+    /// One of [`state`]'s.
+    pub state: i64,
+}
+
+/// What ShenandoahHeapRegion::_`name` is as a state in this VM (shenandoahHeapRegion.hpp).
+pub fn state(tables: &Tables, name: &str) -> Result<i64> {
+    let what = format!("ShenandoahHeapRegion::_{name}");
+    let known = facts::STATES.iter().position(|s| *s == name).map(|i| i as i64);
+    tables.constant(&what).or(known).ok_or(Error::MissingField { what })
+}
+
+/// All regions, free ones included.
+pub fn descriptors(mem: &Memory, f: &Fields) -> Result<Vec<Descriptor>> {
+    let what = || Error::unreadable("Shenandoah's regions");
+    let word = |at: u64| mem.u64(at).map_err(what());
+    let heap = word(f.collected_heap.get()?)?;
+    let num = f.shenandoah_num_regions.get()?;
+    let len = word(heap.wrapping_add(num))?;
+    let regions = f.shenandoah_regions.opt().unwrap_or(num + facts::REGIONS_AFTER_NUM);
+    let table = word(heap.wrapping_add(regions))?;
+    if len > MAX_REGIONS {
+        return Err(Error::Corrupt(format!("Shenandoah has {len} regions")));
+    }
+    let bottom = f.shenandoah_region_bottom.opt().unwrap_or(facts::BOTTOM);
+    let top = f.shenandoah_region_top.opt().unwrap_or(facts::TOP);
+    let end = f.shenandoah_region_end.opt().unwrap_or(facts::END);
+    let state = f.shenandoah_region_state.opt().unwrap_or(facts::STATE);
+    let mut out: Vec<Descriptor> = Vec::new();
+    for i in 0..len {
+        let at = word(table.wrapping_add(i * 8))?;
+        let field = |offset: u64| word(at.wrapping_add(offset));
+        let (bottom, top, end) = (field(bottom)?, field(top)?, field(end)?);
+        // All of one size, side by side.
+        if out.last().is_some_and(|last| last.end != bottom) || bottom >= end {
+            return Err(Error::Corrupt(format!(
+                "Shenandoah's region {i} is at {bottom:#x} to {end:#x}"
+            )));
+        }
+        let state = i64::from(mem.i32(at.wrapping_add(state)).map_err(what())?);
+        out.push(Descriptor { bottom, top, end, state });
+    }
+    Ok(out)
+}
+
+/// The regions that objects are being moved out of, in order.
+pub fn collection_set(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Vec<(u64, u64)>> {
+    let states = [state(tables, "cset")?, state(tables, "pinned_cset")?];
+    let all = descriptors(mem, f)?;
+    Ok(all.iter().filter(|d| states.contains(&d.state)).map(|d| (d.bottom, d.end)).collect())
+}

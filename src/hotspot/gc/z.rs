@@ -1,0 +1,92 @@
+//! ZGC: pages of one, many or a part of a granule (2 MB), found through the page table.
+//!
+//! What a page says, and where its objects went, is in `barrier::z`, which references need too.
+
+use super::super::Vm;
+use super::super::barrier::{Barrier, Z};
+use super::super::unexported::z as facts;
+use super::{MarkBitmap, Region, RegionKind, Space, region};
+use crate::corefile::memory::Memory;
+use crate::error::{Error, Result};
+
+/// All pages in use.
+pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+    let Barrier::Z(z) = &vm.barrier else {
+        return Err(Error::Corrupt("ZGC is chosen by no flag".into()));
+    };
+    let mut out = Vec::new();
+    let mut last = 0;
+    for (granule, addr) in z.pages(vm.mem) {
+        // A page of many granules stands in the table as often.
+        if addr == last {
+            continue;
+        }
+        last = addr;
+        let mut page = z.page(vm.mem, addr)?;
+        if page.start >> z.granule_shift() != granule || page.end > z.offset_mask() + 1 {
+            return Err(Error::Corrupt(format!(
+                "the ZPage at {addr:#x} is for {:#x}, and stands in the page table for granule {granule}",
+                page.start
+            )));
+        }
+        if z.is_given_back(vm.mem, addr) {
+            continue;
+        }
+        // Being compacted in place, its objects that are still to be moved lie above its top.
+        if z.is_in_place(vm.mem, page.start, addr) {
+            page.top = page.end;
+        }
+        let age = || z.age(vm.mem, addr);
+        let space = match page.kind {
+            facts::PAGE_LARGE => Space::Humongous,
+            _ if !z.is_generational() => Space::Regular,
+            _ if !z.is_young(vm.mem, addr) => Space::Old,
+            _ if age() == Some(facts::EDEN) => Space::Eden,
+            _ => Space::Survivor,
+        };
+        let base = z.base();
+        if page.kind == facts::PAGE_LARGE {
+            let bytes = only_object(vm, base | page.start).unwrap_or(u64::MAX);
+            page.top = page.top.min(page.start.saturating_add(bytes));
+        }
+        out.push(region(base | page.start, base | page.top, base | page.end, space)?);
+    }
+    Ok((out, None))
+}
+
+/// Bytes of a large page's one object, an array. The page's top is its end, and what lies between
+/// was perhaps never written to. 0 before it has a class.
+fn only_object(vm: &Vm, addr: u64) -> Option<u64> {
+    // Mark, klass and an array's length.
+    let mut head = [0; 24];
+    vm.mem.read_into(addr, &mut head).ok()?;
+    match vm.pointers.klass_of(&head)? {
+        0 => Some(0),
+        klass => vm.classes.get(klass)?.size.bytes(&vm.pointers, &head),
+    }
+}
+
+/// Pages by their size.
+pub fn page_kinds(z: &Z, mem: &Memory) -> Vec<RegionKind> {
+    let generations: &[_] =
+        if z.is_generational() { &[Some("young"), Some("old")] } else { &[None] };
+    let kinds = generations.iter().flat_map(|generation| {
+        let kind = |name| RegionKind { name, generation: *generation, regions: 0 };
+        facts::PAGE_KINDS.map(kind)
+    });
+    let mut all: Vec<RegionKind> = kinds.collect();
+    let mut last = 0;
+    for (_, addr) in z.pages(mem).filter(|p| !z.is_given_back(mem, p.1)) {
+        // A page of many granules stands in the table as often.
+        let page = z.page(mem, addr).ok().filter(|_| addr != last);
+        let kind = page.map(|p| usize::from(p.kind)).filter(|k| *k < facts::PAGE_KINDS.len());
+        let is_old = z.is_generational() && !z.is_young(mem, addr);
+        let first = if is_old { facts::PAGE_KINDS.len() } else { 0 };
+        if let Some(kind) = kind.and_then(|kind| all.get_mut(first + kind)) {
+            kind.regions += 1;
+        }
+        last = addr;
+    }
+    all.retain(|k| k.regions > 0);
+    all
+}
