@@ -14,7 +14,8 @@ use crate::corefile::{CoreFile, Segment, ThreadNote, write_core};
 use crate::error::{Error, Result};
 use crate::output::collection::Task;
 use crate::output::interrupt;
-use crate::output::readers::{self, READERS, Walked};
+use crate::output::reader::{self, Walked};
+use crate::output::readers::READERS;
 use crate::output::report::{Gaps, clean, size_exact};
 use crate::output::sink::{Sink, Target};
 
@@ -115,7 +116,7 @@ impl Args {
     fn read_all(&self, opened: &Opened) -> Result<Gaps> {
         let (core, missing) = (&opened.core, &opened.missing[..]);
         opened.with_heap(|heap| {
-            let from = readers::Source { core, heap, threads: self.source.threads() };
+            let from = reader::Source { core, heap, threads: self.source.threads() };
             let progress = Progress::new("reading", heap.used());
             let mut walked = Walked::default();
             for reader in READERS {

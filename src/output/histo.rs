@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::readers::{Facts, Reader, Source};
+use super::reader::{Facts, Reader, Source};
 use crate::address::hex;
 use crate::error::Result;
 use crate::heap::{Heap, Object, Visitor, WalkReport, walk};
@@ -23,7 +23,7 @@ fn facts(from: &Source) -> Result<Facts> {
         bytes.extend_from_slice(module_name(vm, k).unwrap_or_default().as_bytes());
         bytes.push(b'\n');
     }
-    Ok(Facts { bytes, dump: None })
+    Ok(Facts { bytes, metadata: None })
 }
 
 fn class_name(vm: &Vm, k: &Klass) -> String {

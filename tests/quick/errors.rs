@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
+use super::support::child::Command;
 use super::support::{Scratch, rjcore, tool};
 
 fn sample() -> PathBuf {

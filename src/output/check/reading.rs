@@ -12,9 +12,9 @@ use crate::hotspot::Vm;
 use crate::hotspot::gc::{Region, Space};
 use crate::hotspot::pointers::Pointers;
 use crate::hotspot::version::Version;
-use crate::output::hprof::DumpSummary;
 use crate::output::info::{Nothing, SpaceInfo};
-use crate::output::readers::{READERS, Source};
+use crate::output::reader::{Metadata, Source};
+use crate::output::readers::READERS;
 
 /// Stretches of absent heap that are kept one by one; all are counted.
 const MAX_KEPT: usize = 1000;
@@ -79,11 +79,11 @@ impl Reading {
         let vm = Vm::open(core)?;
         let heap = Heap::open(&vm)?;
         let from = Source { core, heap: &heap, threads };
-        let (mut facts, mut summary) = (Vec::new(), DumpSummary::default());
+        let (mut facts, mut summary) = (Vec::new(), Metadata::default());
         for reader in READERS {
             let found = (reader.facts)(&from)?;
             facts.push(found.bytes);
-            summary = found.dump.unwrap_or(summary);
+            summary = found.metadata.unwrap_or(summary);
         }
         let mut check = bytes(core, &heap);
         if check.absent > 0 && core.truncation().is_none() && !loses_objects(&heap, threads)? {

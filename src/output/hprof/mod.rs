@@ -20,7 +20,7 @@ use crate::heap::{Caught, Heap, Part, Traced, Unread, WalkReport, virtual_thread
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::perfdata;
 
-use super::readers::{Facts, Progress, Reader, Source, Walked};
+use super::reader::{Facts, Metadata, Progress, Reader, Source, Walked};
 use objects::Records;
 use plan::Plan;
 use records::{Put, tag};
@@ -30,7 +30,8 @@ pub(super) const READER: Reader = Reader { name: "hprof", facts, objects: Some(o
 
 fn facts(from: &Source) -> Result<Facts> {
     let (bytes, summary) = head(from.heap, None, &[])?;
-    Ok(Facts { bytes, dump: Some(summary) })
+    let DumpSummary { classes, roots, damaged, running, .. } = summary;
+    Ok(Facts { bytes, metadata: Some(Metadata { classes, roots, damaged, running }) })
 }
 
 fn objects(from: &Source, progress: Progress) -> Result<Walked> {

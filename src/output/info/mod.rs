@@ -13,7 +13,7 @@ pub use death::{OutOfMemory, Sender, Signal, Thrown};
 pub(super) use text::lines;
 
 use super::collection::{Collection, Task};
-use super::readers::{Facts, Reader, Source};
+use super::reader::{Facts, Reader, Source};
 use super::report::{Cut, MissingFile};
 use crate::address::{Address, Range};
 use crate::corefile::{CoreFile, Missing};
@@ -38,7 +38,7 @@ fn facts(from: &Source) -> Result<Facts> {
     let reported = heap.vm.reported_out_of_memory();
     let mut bytes = format!("{counted:?} {kinds:?} {reported:?} ").into_bytes();
     serde_json::to_writer(&mut bytes, &info.vm).map_err(|e| Error::from_write(e.into()))?;
-    Ok(Facts { bytes, dump: None })
+    Ok(Facts { bytes, metadata: None })
 }
 
 /// The report.

@@ -19,7 +19,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::readers::{Facts, Reader, Source};
+use super::reader::{Facts, Reader, Source};
 pub use crate::address::Address;
 use crate::error::{Error, Remark, Result};
 use crate::heap::{self, Unread};
@@ -40,7 +40,7 @@ fn facts(from: &Source) -> Result<Facts> {
     };
     let (dump, _) = collect(from.core, from.heap, options, &|_| ())?;
     let bytes = serde_json::to_vec(&dump).map_err(|e| Error::from_write(e.into()))?;
-    Ok(Facts { bytes, dump: None })
+    Ok(Facts { bytes, metadata: None })
 }
 
 /// Everything about the threads of a core.
