@@ -11,7 +11,8 @@ fn main() -> Result<(), Error> {
     let (dump, _) = collect(jvm.core(), jvm.heap(), options, &|_| {})?;
     for thread in &dump.threads {
         let top = thread.stack.frames.first();
-        let top = top.map_or("no Java frame".into(), |f| format!("{}.{}", f.class, f.method));
+        let top =
+            top.map_or("no Java frame".into(), |f| format!("{}.{}", f.place.class, f.place.method));
         println!("{:<30} {:<30} {top}", thread.name, thread.state.unwrap_or("?"));
     }
     Ok(())

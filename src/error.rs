@@ -2,8 +2,11 @@
 //!
 //! Knows nothing of cores, HotSpot or commands beyond the words it prints.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 /// A read of target memory that could not be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,11 +18,97 @@ pub struct Fault {
     pub len: u64,
 }
 
+/// What may be done about an error or a gap. Who talks with the user words it: the command line
+/// names its own flags (`cli::advice`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Advice {
+    /// Give the libjvm.so that the process ran.
+    GiveLibjvm,
+    /// Give it, or the root of the process's file system.
+    GiveLibjvmOrRoot,
+    /// Give the file, or the root of the process's file system.
+    GiveItOrRoot,
+    /// Name the directory that holds the file.
+    GiveRoot,
+    /// Name the root of the JDK's file system.
+    GiveJdkRoot,
+    /// Say where missing files are.
+    SayWhereFilesAre,
+    /// Take another name for the output, or allow that an existing file is replaced.
+    AllowOverwrite,
+    /// Name the output: none was given.
+    NameOutput,
+    /// Write to a file or a pipe: a terminal cannot take binary output.
+    WriteToFile,
+    /// Make room where the output goes, or send it elsewhere as a stream.
+    MakeRoom,
+    /// Have temporary files lie where there is more room.
+    MoveTemporary,
+    /// Check the file's owner and mode, or run as the user who may.
+    CheckPermission,
+    /// Work with fewer threads.
+    FewerThreads,
+    /// Write to a plain file, and let another way of capture be chosen.
+    AnyMethodToFile,
+    /// Let another way of capture be chosen.
+    AnyMethod,
+    /// Write to a file, uncompressed, in which what was written can be corrected.
+    UncompressedFile,
+    /// Try later, or wait longer for the threads to stop.
+    WaitForThreads,
+    /// Wait without a limit for the JVM's answer.
+    WaitForAnswer,
+    /// Show more of the virtual threads.
+    MoreVirtualThreads,
+}
+
+/// Why something could not be read, and what may be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remark {
+    /// Why, for people.
+    pub text: String,
+    /// What may be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+}
+
+impl Remark {
+    /// The same about something that is named before it.
+    pub fn about(self, name: impl fmt::Display) -> Remark {
+        Remark { text: format!("{name}: {}", self.text), ..self }
+    }
+
+    /// With its advice, for people.
+    pub fn line(&self, wording: Wording) -> String {
+        with_advice(&self.text, self.advice, wording)
+    }
+}
+
+impl From<&str> for Remark {
+    fn from(text: &str) -> Remark {
+        Remark { text: text.into(), advice: None }
+    }
+}
+
+impl From<String> for Remark {
+    fn from(text: String) -> Remark {
+        Remark { text, advice: None }
+    }
+}
+
+/// Puts advice into words.
+pub type Wording = fn(Advice) -> &'static str;
+
 /// Everything that ends a command.
+///
+/// An error says what went wrong and where; what may be done is its [`Error::advice`].
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// An operating-system error on a named file.
-    #[error("{path}: {source}{}", io_hint(.source))]
+    #[error("{path}: {source}")]
     Io {
         /// The file that was being opened, read or written.
         path: PathBuf,
@@ -35,13 +124,15 @@ pub enum Error {
         what: String,
     },
     /// The core is of a process without a JVM, or its libjvm cannot be had.
-    #[error("{0}")]
-    NoJvm(String),
+    #[error("{what}")]
+    NoJvm {
+        /// What was looked for, and where.
+        what: String,
+        /// What may be done.
+        advice: Option<Advice>,
+    },
     /// The libjvm given is not the one that the process ran.
-    #[error(
-        "{path}: build-id {found} is not that of the libjvm in the core ({expected}); \
-         give the very libjvm.so that the process ran with --jvm"
-    )]
+    #[error("{path}: build-id {found} is not that of the libjvm in the core ({expected})")]
     WrongJvm {
         /// The file that was tried.
         path: PathBuf,
@@ -49,6 +140,14 @@ pub enum Error {
         found: String,
         /// The build-id found in the core's memory, in hex.
         expected: String,
+    },
+    /// The file given as libjvm is no library at all.
+    #[error("{path}: {what}")]
+    NotALibjvm {
+        /// The file that was given.
+        path: PathBuf,
+        /// What it is instead.
+        what: String,
     },
     /// A fact that this JVM's tables do not carry.
     #[error("this JVM has no {what} in its vmStructs; rjcore cannot read it without")]
@@ -77,7 +176,12 @@ pub enum Error {
         pid: i32,
         /// Why, and what to do.
         what: String,
+        /// What may be done with rjcore itself.
+        advice: Option<Advice>,
     },
+    /// No JVM runs what was named.
+    #[error("no JVM here runs {0:?}; rjcore ps lists them")]
+    NoSuchJvm(String),
     /// A live JVM does not let rjcore in, or does not answer.
     #[error("attach to process {pid}: {what}")]
     Attach {
@@ -85,6 +189,8 @@ pub enum Error {
         pid: i32,
         /// Why, and what to do.
         what: String,
+        /// What may be done with rjcore itself.
+        advice: Option<Advice>,
     },
     /// Interrupted by the user.
     #[error("interrupted; nothing was written to {0}")]
@@ -106,7 +212,7 @@ pub enum Error {
         bytes: u64,
     },
     /// Writing a file failed before it was complete, so it never got its name.
-    #[error("{path}: {source}{}; {left}", io_hint(.source))]
+    #[error("{path}: {source}; {left}")]
     Unfinished {
         /// The name that the file would have got.
         path: PathBuf,
@@ -115,9 +221,38 @@ pub enum Error {
         /// What is under that name now, in words.
         left: &'static str,
     },
-    /// Arguments that contradict each other or the state of the disk.
-    #[error("{0}")]
-    Usage(String),
+    /// The disk, a quota, or the memory has no room.
+    #[error("{what}")]
+    NoRoom {
+        /// What found no room, and where.
+        what: String,
+        /// What may be done.
+        advice: Advice,
+    },
+    /// The system starts no more threads.
+    #[error("cannot start {threads} threads: {why}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// What the system answered.
+        why: String,
+    },
+    /// There is a file of that name, and nothing allows to replace it.
+    #[error("{path}: {what}")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+        /// Whether it was there before, or appeared meanwhile.
+        what: &'static str,
+    },
+    /// Arguments that contradict each other or cannot be meant.
+    #[error("{what}")]
+    Usage {
+        /// What is wrong with them.
+        what: String,
+        /// What may be done, where `what` does not say so.
+        advice: Option<Advice>,
+    },
 }
 
 /// The crate's result.
@@ -126,7 +261,59 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Attach a path to an I/O error: `.map_err(Error::io(path))`.
     pub fn io(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
-        move |source| Error::Io { path: path.to_owned(), source }
+        move |source| match is_no_room(&source) {
+            true => Error::no_room(format!("{}: {source}", path.display())),
+            false => Error::Io { path: path.to_owned(), source },
+        }
+    }
+
+    /// What could not be written for lack of room.
+    pub fn no_room(what: impl Into<String>) -> Error {
+        Error::NoRoom { what: what.into(), advice: Advice::MakeRoom }
+    }
+
+    /// Arguments that cannot be meant.
+    pub fn usage(what: impl Into<String>) -> Error {
+        Error::Usage { what: what.into(), advice: None }
+    }
+
+    /// No JVM in the core, and nothing to be done about it.
+    pub fn no_jvm(what: impl Into<String>) -> Error {
+        Error::NoJvm { what: what.into(), advice: None }
+    }
+
+    /// A capture that cannot be.
+    pub fn capture(pid: i32, what: impl Into<String>) -> Error {
+        Error::Capture { pid, what: what.into(), advice: None }
+    }
+
+    /// A JVM that does not let rjcore in, or does not answer.
+    pub fn attach(pid: i32, what: impl Into<String>) -> Error {
+        Error::Attach { pid, what: what.into(), advice: None }
+    }
+
+    /// What may be done about it with rjcore; `None` where the error's own words say all.
+    pub fn advice(&self) -> Option<Advice> {
+        match self {
+            Error::NoJvm { advice, .. }
+            | Error::Capture { advice, .. }
+            | Error::Attach { advice, .. }
+            | Error::Usage { advice, .. } => *advice,
+            Error::NoRoom { advice, .. } => Some(*advice),
+            Error::WrongJvm { .. } | Error::NotALibjvm { .. } => Some(Advice::GiveLibjvm),
+            Error::Threads { .. } => Some(Advice::FewerThreads),
+            Error::Exists { .. } => Some(Advice::AllowOverwrite),
+            Error::Io { source, .. } | Error::Unfinished { source, .. } => {
+                let denied = source.kind() == io::ErrorKind::PermissionDenied;
+                denied.then_some(Advice::CheckPermission)
+            }
+            _ => None,
+        }
+    }
+
+    /// The error with its advice, for people.
+    pub fn text(&self, wording: Wording) -> String {
+        with_advice(&self.to_string(), self.advice(), wording)
     }
 
     /// Carry this error through `std::io::Write`; [`Error::from_write`] takes it out again.
@@ -137,8 +324,7 @@ impl Error {
     /// The error that a writer over an output sink answered, with its path
     /// and hint; one that is not the sink's own (the compressor's, say) is named `output`.
     pub fn from_write(e: io::Error) -> Error {
-        e.downcast::<Error>()
-            .unwrap_or_else(|source| Error::Io { path: PathBuf::from("output"), source })
+        e.downcast::<Error>().unwrap_or_else(|source| Error::io(Path::new("output"))(source))
     }
 
     /// Name the structure that a fault made unreadable.
@@ -148,10 +334,18 @@ impl Error {
     }
 }
 
-fn io_hint(e: &io::Error) -> &'static str {
-    match e.kind() {
-        io::ErrorKind::StorageFull => "; free some space, or stream with `-o -`",
-        io::ErrorKind::PermissionDenied => "; check the owner and the mode, or run as that user",
-        _ => "",
+/// `text`, and behind it what may be done.
+pub fn with_advice(text: &str, advice: Option<Advice>, wording: Wording) -> String {
+    match advice {
+        Some(advice) => format!("{text}; {}", wording(advice)),
+        None => text.to_owned(),
     }
+}
+
+/// Whether the system says that there is no room: on the disk, in a quota, in memory.
+pub fn is_no_room(e: &io::Error) -> bool {
+    matches!(
+        e.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory
+    )
 }

@@ -11,7 +11,7 @@ use goblin::elf::program_header::{PT_DYNAMIC, PT_LOAD, ProgramHeader};
 use goblin::elf64::header::{Header, SIZEOF_EHDR};
 
 use crate::corefile::memory::Memory;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Advice, Error, Fault, Result};
 
 /// libjvm exports about 500 names; a table larger than this is not one.
 const MAX_SYMBOLS: u64 = 1 << 20;
@@ -36,11 +36,13 @@ impl Library {
     /// Reads the ELF image that starts at `base`, keeping the symbols that start with `prefix`.
     pub fn read(mem: &Memory, base: u64, prefix: &str) -> Result<Library> {
         parse(mem, base, prefix).map_err(|e| match e {
-            Problem::Fault(f) => Error::NoJvm(format!(
-                "libjvm.so's symbol table is neither in the core nor in a file at hand ({f}); \
-                 give the libjvm.so that the process ran with --jvm, or its root with --sysroot"
-            )),
-            Problem::Bad(what) => Error::NoJvm(format!("libjvm.so at {base:#x}: {what}")),
+            Problem::Fault(f) => Error::NoJvm {
+                what: format!(
+                    "libjvm.so's symbol table is neither in the core nor in a file at hand ({f})"
+                ),
+                advice: Some(Advice::GiveLibjvmOrRoot),
+            },
+            Problem::Bad(what) => Error::no_jvm(format!("libjvm.so at {base:#x}: {what}")),
         })
     }
 

@@ -81,9 +81,10 @@ pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let asked = target.options.method.is_some();
     if asked && rounds.len() > 1 && rest > target.options.dirty_limit && target.fork_isolates() {
         return Err(Failure::Refused(format!(
-            "it writes to {} MB while they are copied, more than --dirty-limit; a fork stops it \
-             for less",
-            rest >> 20
+            "it writes to {} MB while they are copied, more than the limit of {} MB; a fork stops \
+             it for less",
+            rest >> 20,
+            target.options.dirty_limit >> 20
         )));
     }
     let known = target.thread_facts();

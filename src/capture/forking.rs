@@ -13,7 +13,7 @@ use super::plan::{self, Saved};
 use super::shared::{self, objects};
 use super::target::{Failure, Snapshot, Target};
 use super::watch::Least;
-use super::writer::SourceLost;
+use super::writer::Failed;
 use crate::format::ranges::Ranges;
 use crate::process::maps::{self, Kind, Mapping};
 
@@ -141,6 +141,6 @@ impl Target<'_> {
         }
         let bytes: u64 = lost.iter().map(|r| r.1 - r.0).sum();
         let what = format!("the kernel took {} KB of memory out of the snapshot", bytes >> 10);
-        Err(io::Error::other(SourceLost(what)))
+        Err(io::Error::other(Failed::SourceLost(what)))
     }
 }

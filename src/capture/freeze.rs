@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{getpriority_process, setpriority_process};
 
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result};
 use crate::process::facts::ids;
 use crate::process::refusal;
 use crate::process::sys::{self, Status};
@@ -192,7 +192,7 @@ impl Frozen {
                 continue;
             }
             if (patience.cancelled)() {
-                return Err(Error::Capture { pid, what: "interrupted before it was read".into() });
+                return Err(Error::capture(pid, "interrupted before it was read"));
             }
             if Instant::now() > deadline {
                 let stuck: Vec<i32> = self.waiting.iter().copied().collect();
@@ -267,7 +267,7 @@ fn await_sleepers(pid: i32, patience: &Patience<'_>) -> Result<()> {
             return Err(will_not_stop(pid, &stuck, patience.timeout));
         }
         if (patience.cancelled)() {
-            return Err(Error::Capture { pid, what: "interrupted before it was stopped".into() });
+            return Err(Error::capture(pid, "interrupted before it was stopped"));
         }
         std::thread::sleep(LOOK);
         stuck.retain(asleep);
@@ -278,7 +278,7 @@ fn await_sleepers(pid: i32, patience: &Patience<'_>) -> Result<()> {
 fn gone(pid: i32) -> Error {
     let what = "the process has ended; if it crashed, look for the kernel's core \
                 (coredumpctl, /proc/sys/kernel/core_pattern)";
-    Error::Capture { pid, what: what.into() }
+    Error::capture(pid, what)
 }
 
 fn will_not_stop(pid: i32, stuck: &[i32], timeout: Duration) -> Error {
@@ -298,10 +298,9 @@ fn will_not_stop(pid: i32, stuck: &[i32], timeout: Duration) -> Error {
     };
     let what = format!(
         "not stopped within {} ms: thread {}{more}; state D is the kernel waiting for a disk, a \
-         network file system or a child that vfork made. All threads run on. Try again later, or \
-         give it longer with --stop-timeout",
+         network file system or a child that vfork made. All threads run on",
         timeout.as_millis(),
         names.join(", ")
     );
-    Error::Capture { pid, what }
+    Error::Capture { pid, what, advice: Some(Advice::WaitForThreads) }
 }

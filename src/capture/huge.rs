@@ -6,6 +6,8 @@ use std::os::fd::AsFd;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use serde::Serialize;
+
 use super::pages::PageMap;
 use crate::format::ranges::{Ranges, minus, union};
 use crate::process::facts::is_ending;
@@ -24,8 +26,37 @@ pub struct Collapsed {
     pub again: u64,
     /// Bytes that stayed split.
     pub left: u64,
-    /// Why, in words; empty if nothing stayed split.
-    pub why: &'static str,
+    /// Why; none if nothing stayed split.
+    pub why: Option<StaySplit>,
+}
+
+/// Why pages stayed split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StaySplit {
+    /// It takes CAP_SYS_NICE.
+    NoRight,
+    /// There is no memory in one piece.
+    NoMemory,
+    /// The kernel has no such call.
+    OldKernel,
+    /// The kernel could not just now.
+    NotNow,
+}
+
+impl StaySplit {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            StaySplit::NoRight => "rjcore needs CAP_SYS_NICE to join them again",
+            StaySplit::NoMemory => "there is no memory in one piece to join them again",
+            StaySplit::OldKernel => "the kernel cannot join them again (6.1 can)",
+            StaySplit::NotNow => {
+                "the kernel could not join them now, and does so by itself in time"
+            }
+        }
+    }
 }
 
 /// The stretches that lie in huge pages now.
@@ -68,12 +99,12 @@ pub fn collapse(pid: i32, before: &[(u64, u64)], pages: &PageMap) -> Collapsed {
         return Collapsed::default();
     }
     if done.left > 0 {
-        done.why = match refused {
-            Some(libc::EPERM) => "rjcore needs CAP_SYS_NICE to join them again",
-            Some(libc::ENOMEM) => "there is no memory in one piece to join them again",
-            Some(libc::ENOSYS | libc::EINVAL) => "the kernel cannot join them again (6.1 can)",
-            _ => "the kernel could not join them now, and does so by itself in time",
-        };
+        done.why = Some(match refused {
+            Some(libc::EPERM) => StaySplit::NoRight,
+            Some(libc::ENOMEM) => StaySplit::NoMemory,
+            Some(libc::ENOSYS | libc::EINVAL) => StaySplit::OldKernel,
+            _ => StaySplit::NotNow,
+        });
     }
     done
 }

@@ -7,7 +7,7 @@ mod copy;
 mod fork;
 mod forking;
 mod freeze;
-mod huge;
+pub mod huge;
 mod image;
 mod inject;
 mod notes;
@@ -25,7 +25,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result};
 use crate::format::notes::{Origin, ThreadName};
 use crate::format::out::CoreOut;
 use crate::process::maps::Mapping;
@@ -54,7 +54,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// As `--snapshot` has it.
+    /// Its name in words and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Method::Fork => "fork",
@@ -111,7 +111,37 @@ pub struct Refused {
     /// The method.
     pub method: Method,
     /// Why it did not do.
-    pub why: String,
+    pub code: WhyNot,
+    /// The same for people, with what was seen.
+    pub text: String,
+}
+
+/// Why a method does not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WhyNot {
+    /// Much of its memory is shared: a fork's child sees what is written to that.
+    SharedMemory,
+    /// There is no room for copies of the pages that it writes to.
+    NoRoom,
+    /// It was tried, and the process or the kernel did not let it.
+    Failed,
+    /// The snapshot was lost before all of it was read.
+    Lost,
+}
+
+/// Why a method was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The user wanted it.
+    AsAskedFor,
+    /// It stops the process the shortest.
+    ShortestStop,
+    /// Others do not do: see what was refused.
+    OthersRefused,
 }
 
 /// What a capture did.
@@ -122,7 +152,9 @@ pub struct Report {
     /// How.
     pub method: Method,
     /// Why this way.
-    pub reason: String,
+    pub reason: Reason,
+    /// The same for people.
+    pub reason_text: String,
     /// What was tried before.
     pub refused: Vec<Refused>,
     /// From the first thread's stop to the last one's release.
@@ -149,8 +181,8 @@ pub struct Report {
     pub huge_again: u64,
     /// Bytes of huge pages that stayed split.
     pub huge_split: u64,
-    /// Why they did; empty if none did.
-    pub huge_split_why: &'static str,
+    /// Why they did; none if none did.
+    pub huge_split_reason: Option<huge::StaySplit>,
     /// Stretches of memory that could not be read: (first address, first after it).
     #[serde(serialize_with = "crate::address::ranges")]
     pub unreadable: Vec<(u64, u64)>,
@@ -170,11 +202,10 @@ pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result
             Err(Lost::Snapshot(method, why)) => {
                 let again = options.method.is_none() && out.restart().map_err(Error::from_write)?;
                 if !again {
-                    let next = "give a file with -o, and no --snapshot, and rjcore goes on in \
-                                another way by itself";
-                    return Err(Error::Capture { pid, what: format!("{why}; {next}") });
+                    let advice = Some(Advice::AnyMethodToFile);
+                    return Err(Error::Capture { pid, what: why, advice });
                 }
-                refused.push(Refused { method, why });
+                refused.push(Refused { method, code: WhyNot::Lost, text: why });
             }
         }
     }
@@ -213,7 +244,7 @@ fn attempt(
     Ok(Report {
         huge_again: collapsed.again,
         huge_split: collapsed.left,
-        huge_split_why: collapsed.why,
+        huge_split_reason: collapsed.why,
         ..report
     })
 }
@@ -237,7 +268,9 @@ impl Target<'_> {
                 let heap =
                     format!("{} MB of shared memory are not isolated by a fork", shared >> 20);
                 if refused.is_empty() {
-                    refused.push(Refused { method: Method::Fork, why: heap.clone() });
+                    let text = heap.clone();
+                    let code = WhyNot::SharedMemory;
+                    refused.push(Refused { method: Method::Fork, code, text });
                 }
                 vec![
                     (Method::Precopy, format!("{heap}; {precopy_why}")),
@@ -258,7 +291,11 @@ impl Target<'_> {
             let result = match method {
                 // Also where it was asked for: it may cost the process its life.
                 Method::Fork => match least.missing(room) {
-                    Some(short) => Err(Failure::Refused(short.to_string())),
+                    Some(short) => {
+                        let text = short.to_string();
+                        refused.push(Refused { method, code: WhyNot::NoRoom, text });
+                        continue;
+                    }
                     None => self.fork(least),
                 },
                 Method::Precopy => copy::precopy(self),
@@ -267,21 +304,25 @@ impl Target<'_> {
             match result {
                 Ok(snapshot) => return Ok((method, reason, snapshot)),
                 Err(Failure::Failed(e)) => return Err(e),
-                Err(Failure::Refused(why)) => refused.push(Refused { method, why }),
+                Err(Failure::Refused(text)) => {
+                    refused.push(Refused { method, code: WhyNot::Failed, text });
+                }
             }
         }
         let whys: Vec<String> =
-            refused.iter().map(|r| format!("{}: {}", r.method.name(), r.why)).collect();
-        let next =
-            if asked { "; leave --snapshot away and rjcore chooses another way" } else { "" };
-        Err(self.error(&format!("no snapshot could be taken ({}){next}", whys.join("; "))))
+            refused.iter().map(|r| format!("{}: {}", r.method.name(), r.text)).collect();
+        Err(Error::Capture {
+            pid: self.pid,
+            what: format!("no snapshot could be taken ({})", whys.join("; ")),
+            advice: asked.then_some(Advice::AnyMethod),
+        })
     }
 
     /// Writes the core and lets the snapshot go.
     fn write(
         &self,
         method: Method,
-        reason: String,
+        reason_text: String,
         snapshot: Snapshot,
         out: &mut dyn CoreOut,
     ) -> Result<Report, Lost> {
@@ -321,8 +362,13 @@ impl Target<'_> {
         let written = writer::write(out, &layout, &notes, &bad, &pages, &how);
         // Now, not later: until then the process pays for each page that it writes to.
         drop(child);
-        let written = written.map_err(|e| match e.downcast::<writer::SourceLost>() {
-            Ok(why) => Lost::Snapshot(method, why.to_string()),
+        let written = written.map_err(|e| match e.downcast::<writer::Failed>() {
+            Ok(writer::Failed::SourceLost(why)) => Lost::Snapshot(method, why),
+            Ok(writer::Failed::CannotCorrect(what)) => Lost::Failed(Error::Capture {
+                pid: self.pid,
+                what,
+                advice: Some(Advice::UncompressedFile),
+            }),
             Err(e) => Lost::Failed(Error::from_write(e)),
         })?;
         let given_up = self.given_up().clone();
@@ -331,7 +377,12 @@ impl Target<'_> {
         Ok(Report {
             pid: self.pid,
             method,
-            reason,
+            reason: match (self.options.method, method) {
+                (Some(_), _) => Reason::AsAskedFor,
+                (None, Method::Fork) => Reason::ShortestStop,
+                (None, Method::Precopy | Method::Stop) => Reason::OthersRefused,
+            },
+            reason_text,
             refused: Vec::new(),
             pause_ms: ms(snapshot.pause),
             given_up_ms: given_up.pauses.iter().copied().map(ms).collect(),
@@ -345,7 +396,7 @@ impl Target<'_> {
             rounds: snapshot.rounds,
             huge_again: 0,
             huge_split: 0,
-            huge_split_why: "",
+            huge_split_reason: None,
             unreadable: written.bad,
         })
     }

@@ -106,17 +106,17 @@ impl<'a> Target<'a> {
             io::ErrorKind::PermissionDenied => {
                 refusal::explain(pid, pid, &io::Error::from_raw_os_error(libc::EPERM))
             }
-            _ => Error::Capture { pid, what: e.to_string() },
+            _ => Error::capture(pid, e.to_string()),
         };
         if pid == std::process::id() as i32 {
-            return Err(Error::Capture { pid, what: "that is rjcore itself".into() });
+            return Err(Error::capture(pid, "that is rjcore itself"));
         }
         let Some(cpu) = Cpu::HOST else {
             let what = format!("rjcore captures on {} only so far", Cpu::names());
-            return Err(Error::Capture { pid, what });
+            return Err(Error::capture(pid, what));
         };
         if let Some(what) = refusal::by_page_size(sys::page_size()) {
-            return Err(Error::Capture { pid, what });
+            return Err(Error::capture(pid, what));
         }
         let facts = Facts::read(pid).map_err(denied)?;
         if let Some(unfit) = Unfit::of(&facts) {
@@ -124,12 +124,12 @@ impl<'a> Target<'a> {
                 Unfit::Thread(of) => format!("{unfit}; give that: rjcore capture {of}"),
                 _ => unfit.to_string(),
             };
-            return Err(Error::Capture { pid, what });
+            return Err(Error::capture(pid, what));
         }
         if let Some(frozen) = frozen(pid) {
             let what =
                 format!("{}; thaw it first: docker unpause, or {}", refusal::FROZEN, frozen.thaw);
-            return Err(Error::Capture { pid, what });
+            return Err(Error::capture(pid, what));
         }
         let maps = maps::read(pid).map_err(denied)?;
         let memory = File::open(format!("/proc/{pid}/mem")).map_err(denied)?;
@@ -137,7 +137,7 @@ impl<'a> Target<'a> {
         if libjvms(&maps).next().is_none() {
             let what = refusal::no_jvm(&facts.stat.comm);
             let what = format!("{what}; for another program use gdb's gcore");
-            return Err(Error::Capture { pid, what });
+            return Err(Error::capture(pid, what));
         }
         // Only then: it costs 25 ms and more for each GB.
         let smaps = match Target::has_fault_handler(pid) {
@@ -170,7 +170,7 @@ impl<'a> Target<'a> {
     }
 
     pub(super) fn error(&self, what: &str) -> Error {
-        Error::Capture { pid: self.pid, what: what.into() }
+        Error::capture(self.pid, what)
     }
 
     /// Whether it still has memory: one that was killed has none.

@@ -24,17 +24,24 @@ const FRAME: u64 = 4 << 20;
 /// How long a process that was killed may take to notice.
 const DEATH: std::time::Duration = std::time::Duration::from_millis(50);
 
-/// The source of the pages ended before all were read, or lost some of them.
+/// Why the core could not be written, where it is not the output's fault.
 #[derive(Debug)]
-pub struct SourceLost(pub String);
+pub enum Failed {
+    /// The source of the pages ended before all were read, or lost some of them.
+    SourceLost(String),
+    /// Pages could not be read, and the headers that are to say so are out of reach.
+    CannotCorrect(String),
+}
 
-impl fmt::Display for SourceLost {
+impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Failed::SourceLost(what) | Failed::CannotCorrect(what) => f.write_str(what),
+        }
     }
 }
 
-impl std::error::Error for SourceLost {}
+impl std::error::Error for Failed {}
 
 /// Where the pages come from.
 pub struct Pages<'a> {
@@ -79,7 +86,7 @@ struct Job {
 
 /// An error if the source is no more.
 fn is_there(pages: &Pages<'_>) -> io::Result<()> {
-    (pages.ended)().map_or(Ok(()), |why| Err(io::Error::other(SourceLost(why))))
+    (pages.ended)().map_or(Ok(()), |why| Err(io::Error::other(Failed::SourceLost(why))))
 }
 
 /// Cuts the pieces into stretches with at most `most` bytes of data, and as little between.
@@ -176,7 +183,7 @@ fn frame(level: i32, bytes: &[u8]) -> io::Result<Vec<u8>> {
 /// Writes the whole core: `notes` in front, then all pieces of the plan.
 ///
 /// Pages that cannot be read are shown as not saved in the headers, where `out` can still
-/// change those; otherwise it is an error. So it is if the source is no more ([`SourceLost`]).
+/// change those; otherwise it is an error ([`Failed`]). So it is if the source is no more.
 pub fn write(
     out: &mut dyn CoreOut,
     layout: &Layout,
@@ -258,12 +265,12 @@ pub fn write(
         let bad: Ranges = known_bad.iter().chain(&written.bad).copied().collect();
         let (front, all) = layout.front(notes, &bad);
         if how.zstd.is_some() || !out.out.patch(0, &front)? {
-            return Err(io::Error::other(format!(
+            return Err(io::Error::other(Failed::CannotCorrect(format!(
                 "{} pages of the process cannot be read ({:#x} first), and a stream cannot say so \
-                 in its headers any more; write to a file, without --zstd",
+                 in its headers any more",
                 written.bad.iter().map(|b| (b.1 - b.0) / PAGE).sum::<u64>(),
                 written.bad[0].0
-            )));
+            ))));
         }
         shown = all;
     }
@@ -406,7 +413,7 @@ mod tests {
         assert_eq!(out.0[..front.len()], front);
         let pages = Pages { ended: &|| Some("killed".into()), ..pages };
         let e = write(&mut Bytes(Vec::new()), &layout, &[], &[], &pages, &how).expect_err("killed");
-        assert!(e.downcast::<SourceLost>().is_ok());
+        assert!(matches!(e.downcast::<Failed>(), Ok(Failed::SourceLost(_))));
     }
 
     #[test]

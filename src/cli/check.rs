@@ -1,7 +1,10 @@
-//! `rjcore check`: whether a core holds what `dump` needs, told in a moment.
+//! `rjcore check`: whether a core holds what `dump` needs, answered in a moment.
 
+use std::io::{self, Write};
+
+use super::ending::{Answer, end};
 use super::source::Source;
-use super::{Outcome, print, print_json};
+use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::hotspot::lost_data;
 use crate::output::check::{Check, Verdict};
@@ -38,18 +41,24 @@ impl Args {
         }
         let check = match &missing {
             Ok(missing) => Check::of(&core, missing, self.source.threads()),
-            Err(e @ Error::NoJvm(_)) => Check::unreadable(&core, e),
+            Err(e @ Error::NoJvm { .. }) => Check::unreadable(&core, e),
             // The user's own --jvm.
             Err(_) => return missing.map(|_| Outcome::Failed),
         };
-        match self.json {
-            true => print_json(&check)?,
-            false => print(check.text().as_bytes())?,
-        }
-        Ok(match check.verdict() {
+        end(&check, self.json)
+    }
+}
+
+impl Answer for Check {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(Check::text(self, advice::words).as_bytes())
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.verdict() {
             Verdict::SelfContained | Verdict::WithFiles => Outcome::Whole,
             Verdict::Gaps => Outcome::Gaps,
             Verdict::Unsupported | Verdict::Unreadable => Outcome::Failed,
-        })
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! `rjcore doctor`: whether a JVM's attach door will open, and why not.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::capture::How;
+use super::ending::{Answer, end};
 use super::inside::look;
+use super::snapshot::How;
 use super::source::Opened;
 use super::who::Who;
-use super::{Outcome, print, print_json};
+use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::live::diagnosis::{Diagnosis, Verdict};
 use crate::live::doctor::examine;
@@ -55,6 +57,24 @@ struct Report<'d> {
     /// The stacks of the holders, as a thread dump has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     stacks: Option<String>,
+    /// The command to run next.
+    next: String,
+}
+
+impl Answer for Report<'_> {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        // What a process calls itself must not steer a terminal.
+        let text = self.diagnosis.text(self.stacks.as_deref().unwrap_or_default(), &self.next);
+        let lines: Vec<String> = text.lines().map(clean_line).collect();
+        writeln!(out, "{}", lines.join("\n"))
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.diagnosis.verdict {
+            Verdict::Attach => Outcome::Whole,
+            Verdict::Mend | Verdict::Capture | Verdict::Neither => Outcome::Failed,
+        }
+    }
 }
 
 impl Args {
@@ -64,19 +84,8 @@ impl Args {
             true => Some(self.stacks(&diagnosis)?),
             false => None,
         };
-        match self.json {
-            true => print_json(&Report { diagnosis: &diagnosis, stacks })?,
-            false => {
-                // What a process calls itself must not steer a terminal.
-                let text = diagnosis.text(&stacks.unwrap_or_default());
-                let lines: Vec<String> = text.lines().map(clean_line).collect();
-                print(format!("{}\n", lines.join("\n")).as_bytes())?;
-            }
-        }
-        Ok(match diagnosis.verdict {
-            Verdict::Attach => Outcome::Whole,
-            _ => Outcome::Failed,
-        })
+        let next = advice::command(&diagnosis.next, advice::DUMP);
+        end(&Report { diagnosis: &diagnosis, stacks, next }, self.json)
     }
 
     /// The holders' Java stacks, from a snapshot that goes away again.
@@ -97,7 +106,7 @@ impl Args {
             let holds =
                 |nid: u32| diagnosis.holders.iter().any(|h| u32::try_from(h.inner) == Ok(nid));
             let held = dump.threads.iter().filter(|t| holds(t.nid));
-            Ok(held.map(|t| thread_text(t, &dump)).collect())
+            Ok(held.map(|t| thread_text(t, &dump, advice::words)).collect())
         })
     }
 }

@@ -8,15 +8,16 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::capture::{How, report_text};
+use super::ending::{Answer, end};
 use super::progress::Progress;
-use super::source::{Files, Opened, Source, check_output};
+use super::snapshot::{How, report_text};
+use super::source::{Files, Opened, Source, check_output, refuse_two_streams};
 use super::who::{self, Who};
-use super::{Outcome, print_json, tell};
+use super::{Outcome, advice, tell};
 use crate::capture::Report;
 use crate::error::{Error, Result};
 use crate::heap::Heap;
-use crate::output::collection::Answer;
+use crate::output::collection::Task;
 use crate::output::gzip::GzWriter;
 use crate::output::hprof::{DumpSummary, write_dump};
 use crate::output::interrupt;
@@ -72,6 +73,8 @@ pub struct Args {
 /// The summary as JSON has it.
 #[derive(Serialize)]
 struct Summary {
+    /// Where the dump went.
+    file: String,
     /// How a live JVM was captured.
     capture: Option<Report>,
     objects: u64,
@@ -93,11 +96,7 @@ impl Args {
             (None, None) => None,
         };
         let target = Target::new(&self.output_name(pid), self.overwrite);
-        if self.json && target == Target::Stdout {
-            return Err(Error::Usage(
-                "--json and `-o -` both want standard output; give a file with -o FILE".into(),
-            ));
-        }
+        refuse_two_streams(self.json, &target)?;
         let started = Instant::now();
         check_output(self.core.as_deref(), &target)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
@@ -106,9 +105,10 @@ impl Args {
         let (summary, bytes_written) = opened.with_heap(|heap| self.write(heap, &target))?;
         let (core, missing) = (&opened.core, &opened.missing);
         let gaps = Gaps::new(&summary.walk, &summary.damaged, core.truncation(), missing)
-            .caught(summary.caught, Answer::Objects);
+            .caught(summary.caught, Task::Objects);
         let captured_whole = capture.as_ref().is_none_or(|r| r.unreadable.is_empty());
         let summary = Summary {
+            file: target.name(),
             capture,
             objects: summary.objects,
             heap_bytes: summary.walk.bytes(),
@@ -120,11 +120,7 @@ impl Args {
             whole: gaps.is_whole() && captured_whole,
             gaps,
         };
-        tell(&summary.text(&target));
-        if self.json {
-            print_json(&summary)?;
-        }
-        Ok(Outcome::of(summary.whole))
+        end(&summary, self.json)
     }
 
     /// The name that was asked for, or the core's own with another end; of a live JVM the one that
@@ -156,7 +152,7 @@ impl Args {
                 let source = Source { core, files, snapshot: Cell::new(0) };
                 Ok((source.open()?, None))
             }
-            (None, None) => Err(Error::Usage("give a CORE, or --pid PID".into())),
+            (None, None) => Err(Error::usage("give a CORE, or --pid PID")),
         }
     }
 
@@ -193,15 +189,12 @@ fn plain_name(core: &Path) -> &OsStr {
     name.as_os_str()
 }
 
-impl Summary {
-    fn text(&self, target: &Target) -> String {
-        let name = match target {
-            Target::File { path, .. } => path.display().to_string(),
-            Target::Stdout => "standard output".into(),
-        };
+impl Answer for Summary {
+    fn summary(&self) -> String {
         let rate = (self.heap_bytes as f64 / self.seconds.max(0.001)) as u64;
         let mut out = format!(
-            "{name}: {}, {}, {}\n{} written for {} of heap in {:.1} s, {}/s\n",
+            "{}: {}, {}, {}\n{} written for {} of heap in {:.1} s, {}/s\n",
+            self.file,
             count(self.objects, "object", "objects"),
             count(self.classes, "class", "classes"),
             count(self.roots, "root", "roots"),
@@ -215,6 +208,10 @@ impl Summary {
             out +=
                 &format!("{n} cut short: the format has no room for more, HotSpot does the same\n");
         }
-        out + &self.gaps.text()
+        out + &self.gaps.text(advice::words)
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.whole)
     }
 }

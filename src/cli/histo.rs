@@ -1,17 +1,19 @@
 //! `rjcore histo`: instances and bytes per class.
 
 use std::fmt::Write;
+use std::io;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::ending::{Answer, end};
 use super::progress::Progress;
 use super::source::Source;
-use super::{Outcome, print, print_json, tell};
+use super::{Outcome, advice};
 use crate::address::Address;
 use crate::error::Result;
 use crate::hotspot::gc::Space;
-use crate::output::collection::Answer;
+use crate::output::collection::Task;
 use crate::output::histo::{Count, Row, histogram};
 use crate::output::report::{Gaps, Table, clean};
 
@@ -49,6 +51,23 @@ struct Report {
     dormant: crate::heap::SpaceCount,
     whole: bool,
     gaps: Gaps,
+    /// The table, where that was asked for.
+    #[serde(skip)]
+    text: String,
+}
+
+impl Answer for Report {
+    fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        out.write_all(self.text.as_bytes())
+    }
+
+    fn remarks(&self) -> String {
+        self.gaps.text(advice::words)
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.whole)
+    }
 }
 
 impl Args {
@@ -61,7 +80,7 @@ impl Args {
             Ok((rows, walk, heap.all_damaged(), caught, modules))
         })?;
         let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing)
-            .caught(caught, Answer::Counts);
+            .caught(caught, Task::Counts);
         let mut total = Row {
             class: "Total".into(),
             module: None,
@@ -73,27 +92,22 @@ impl Args {
             total.count.add(&row.count);
             total.spaces.iter_mut().zip(&row.spaces).for_each(|(a, b)| a.add(b));
         }
-        let whole = gaps.is_whole();
         let shown = &rows[..self.top.unwrap_or(rows.len()).min(rows.len())];
-        if self.json {
-            print_json(&Report {
-                total: total.count,
-                spaces: self.by_space.then(|| by_space(&total)),
-                class_count: rows.len(),
-                classes: shown.iter().map(|r| self.class(r)).collect(),
-                dormant: walk.dormant,
-                whole,
-                gaps,
-            })?;
-        } else {
-            let text = match self.by_space {
-                true => self.table(shown, &total).text(),
-                false => histogram_text(shown, &total, modules),
-            };
-            print(text.as_bytes())?;
-            tell(&gaps.text());
-        }
-        Ok(Outcome::of(whole))
+        let report = Report {
+            total: total.count,
+            spaces: self.by_space.then(|| by_space(&total)),
+            class_count: rows.len(),
+            classes: shown.iter().map(|r| self.class(r)).collect(),
+            dormant: walk.dormant,
+            whole: gaps.is_whole(),
+            gaps,
+            text: match (self.json, self.by_space) {
+                (true, _) => String::new(),
+                (false, true) => self.table(shown, &total).text(),
+                (false, false) => histogram_text(shown, &total, modules),
+            },
+        };
+        end(&report, self.json)
     }
 
     fn class(&self, row: &Row) -> Value {

@@ -1,7 +1,10 @@
 //! `rjcore info`: what one wants to know of a core first.
 
+use std::io::{self, Write};
+
+use super::ending::{Answer, end};
 use super::source::Source;
-use super::{Outcome, print, print_json};
+use super::{Outcome, advice, print};
 use crate::corefile::CoreFile;
 use crate::error::Result;
 use crate::heap::Heap;
@@ -48,17 +51,24 @@ impl Args {
         let mut info = Info::of_core(&core, self.source.bytes(), found);
         // What is known is shown even if the VM cannot be read.
         let result = missing.and_then(|_| self.read_vm(&core, &mut info));
-        match self.json {
-            true => print_json(&info)?,
-            false => print(info.text().as_bytes())?,
-        }
-        result.map(|()| Outcome::of(info.is_whole()))
+        let outcome = end(&info, self.json)?;
+        result.map(|()| outcome)
     }
 
     fn read_vm(&self, core: &CoreFile, info: &mut Info) -> Result<()> {
         let vm = Vm::open(core)?;
         info.add_vm(&vm, self.properties);
         info.add_heap(&Heap::open(&vm)?, self.source.threads())
+    }
+}
+
+impl Answer for Info {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(Info::text(self, advice::words).as_bytes())
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.is_whole())
     }
 }
 

@@ -1,9 +1,12 @@
 //! `rjcore ps`: the JVMs on this machine.
 
+use std::io::{self, Write};
+
 use serde::Serialize;
 
+use super::ending::{Answer, end};
 use super::inside::look;
-use super::{Outcome, print, print_json};
+use super::{Outcome, advice};
 use crate::error::Result;
 use crate::live::diagnosis::{Reason, Verdict};
 use crate::live::doctor::examine;
@@ -13,7 +16,7 @@ use crate::output::report::{Table, duration, size};
 const EXAMPLES: &str = "\
 Examples:
   rjcore ps
-  rjcore ps --json | jq -r '.[] | select(.attach) | .pid'
+  rjcore ps --json | jq -r '.jvms[] | select(.attach) | .pid'
 
 A JVM is a process that has libjvm.so mapped, in containers too; as root all are seen. What is not
 known is shown as `-`. Heap used is that after the last collection, as the JVM's counters say.";
@@ -50,15 +53,27 @@ impl Args {
                     jvm: examined.told?.jvm,
                     attach: diagnosis.verdict == Verdict::Attach,
                     reasons: diagnosis.obstacles().map(|f| f.reason).collect(),
-                    next: diagnosis.next.clone(),
+                    next: advice::command(&diagnosis.next, advice::DUMP),
                 })
             })
             .collect();
-        match self.json {
-            true => print_json(&rows)?,
-            false => print(table(&rows).as_bytes())?,
-        }
-        Ok(Outcome::Whole)
+        end(&Report { jvms: rows }, self.json)
+    }
+}
+
+/// All of them.
+#[derive(Serialize)]
+struct Report {
+    jvms: Vec<Row>,
+}
+
+impl Answer for Report {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(table(&self.jvms).as_bytes())
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::Whole
     }
 }
 

@@ -6,9 +6,9 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::capture::{How, report_text};
 use super::progress::Progress;
-use super::{tell, who};
+use super::snapshot::{How, report_text};
+use super::{advice, tell, who};
 use crate::corefile::{CoreFile, Missing, OpenOptions, Sysroot};
 use crate::error::{Error, Result};
 use crate::heap::Heap;
@@ -120,6 +120,16 @@ impl Source {
     }
 }
 
+/// Refuses an output and its JSON summary on the one standard output.
+pub fn refuse_two_streams(json: bool, target: &Target) -> Result<()> {
+    match json && *target == Target::Stdout {
+        true => Err(Error::usage(
+            "--json and `-o -` both want standard output; give a file with -o FILE",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Refuses an output that is the core itself or one that cannot be written, before any work is
 /// done.
 pub fn check_output(core: Option<&Path>, target: &Target) -> Result<()> {
@@ -127,10 +137,8 @@ pub fn check_output(core: Option<&Path>, target: &Target) -> Result<()> {
     let id = |p: &Path| std::fs::metadata(p).map(|m| (m.dev(), m.ino())).ok();
     let there = id(path);
     if there.is_some() && there == core.and_then(id) {
-        return Err(Error::Usage(format!(
-            "{} is the core itself; give another name with -o",
-            path.display()
-        )));
+        let what = format!("{} is the core itself; give another name with -o", path.display());
+        return Err(Error::usage(what));
     }
     // Opening a fifo or a device twice would be seen at its other end.
     let plain = std::fs::metadata(path).map_or(true, |m| m.is_file() || m.is_dir());
@@ -174,7 +182,7 @@ fn explain(core: &CoreFile, missing: &[Missing]) {
     if let Some(t) = core.truncation() {
         tell(&format!("rjcore: {}: {}\n", core.path().display(), clean(&t.to_string())));
     }
-    let lines = missing.iter().map(|m| MissingFile::from(m).text());
+    let lines = missing.iter().map(|m| MissingFile::from(m).line(advice::words));
     for line in first_lines(lines, missing.len() as u64) {
         tell(&format!("rjcore: not found: {}\n", clean(&line)));
     }

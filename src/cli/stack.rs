@@ -1,15 +1,17 @@
 //! `rjcore stack`: threads, their stacks and locks.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::ending::{Answer, end};
 use super::progress::Progress;
 use super::source::{Source, check_output};
-use super::{Outcome, print, print_by, print_json, tell};
+use super::{Outcome, advice};
 use crate::error::Result;
 use crate::native::Unwinder;
-use crate::output::collection::Answer;
+use crate::output::collection::Task;
 use crate::output::report::Gaps;
 use crate::output::sink::{Sink, Target};
 use crate::output::stack::group::{Group, group_text, groups};
@@ -73,6 +75,9 @@ struct Report<'d> {
     grouped: Option<Grouped<'d>>,
     whole: bool,
     gaps: Gaps,
+    /// As text: a line for each thread.
+    #[serde(skip)]
+    folded: bool,
 }
 
 /// Groups of threads, and of what.
@@ -119,24 +124,33 @@ impl Args {
             sink.finish()?;
         }
         let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing)
-            .caught(caught, if self.no_heap { Answer::Frames } else { Answer::Threads });
-        let whole = gaps.is_whole();
-        match (self.json, self.group) {
-            (true, group) => print_json(&Report {
-                dump: (!group).then_some(&dump),
-                grouped: group.then(|| Grouped::new(&dump)),
-                whole,
-                gaps,
-            })?,
-            (false, group) => {
-                match group {
-                    _ if self.folded => print_by(|out| folded::write(&dump, out))?,
-                    true => print(group_text(&dump).as_bytes())?,
-                    false => print_by(|out| text(&dump, out))?,
-                }
-                tell(&gaps.text());
-            }
+            .caught(caught, if self.no_heap { Task::Frames } else { Task::Threads });
+        let report = Report {
+            dump: (!self.group).then_some(&dump),
+            grouped: self.group.then(|| Grouped::new(&dump)),
+            whole: gaps.is_whole(),
+            gaps,
+            folded: self.folded,
+        };
+        end(&report, self.json)
+    }
+}
+
+impl Answer for Report<'_> {
+    fn text(&self, out: &mut dyn Write) -> io::Result<()> {
+        match (self.dump, &self.grouped) {
+            (Some(dump), _) if self.folded => folded::write(dump, out),
+            (Some(dump), _) => text(dump, advice::words, out),
+            (None, Some(g)) => out.write_all(group_text(g.vm, &g.groups).as_bytes()),
+            (None, None) => Ok(()),
         }
-        Ok(Outcome::of(whole))
+    }
+
+    fn remarks(&self) -> String {
+        self.gaps.text(advice::words)
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.whole)
     }
 }

@@ -4,18 +4,20 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::Instant;
 
+use serde::Serialize;
+
+use super::ending::{Answer, end};
 use super::progress::Progress;
-use super::source::{Opened, Source, check_output};
-use super::{Outcome, tell};
+use super::source::{Opened, Source, check_output, refuse_two_streams};
+use super::{Outcome, advice};
 use crate::corefile::{CoreFile, Segment, ThreadNote, write_core};
 use crate::error::{Error, Result};
-use crate::output::collection::Answer;
-use crate::output::hprof::write_dump;
-use crate::output::info::Info;
+use crate::output::collection::Task;
 use crate::output::interrupt;
+use crate::output::reader::{self, Walked};
+use crate::output::readers::READERS;
 use crate::output::report::{Gaps, clean, size_exact};
 use crate::output::sink::{Sink, Target};
-use crate::output::stack::{Options, collect};
 
 /// The x86-64 ABI's red zone and signal frames lie below the stack pointer.
 const BELOW_SP: u64 = 64 << 10;
@@ -49,12 +51,47 @@ pub struct Args {
     /// Replace SMALL if it exists
     #[arg(long)]
     overwrite: bool,
+    /// Write the summary as JSON to standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// The summary as JSON has it.
+#[derive(Serialize)]
+struct Summary {
+    /// Where the new core went.
+    file: String,
+    /// Bytes of the new core.
+    bytes: u64,
+    /// Bytes of the old one.
+    core_bytes: u64,
+    seconds: f64,
+    whole: bool,
+    gaps: Gaps,
+}
+
+impl Answer for Summary {
+    fn summary(&self) -> String {
+        format!(
+            "{}: {} of {} in {:.1} s\n{}",
+            clean(&self.file),
+            size_exact(self.bytes),
+            size_exact(self.core_bytes),
+            self.seconds,
+            self.gaps.text(advice::words)
+        )
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.whole)
+    }
 }
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
         let target = Target::new(&self.output, self.overwrite);
+        refuse_two_streams(self.json, &target)?;
         check_output(Some(&self.source.core), &target)?;
         let mut opened = self.source.open()?;
         opened.core.memory_mut().record_touched();
@@ -64,40 +101,32 @@ impl Args {
         ranges.extend(stacks(core));
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let bytes = self.write(core, &ranges, &target)?;
-        let (name, whole) = (self.output.to_string_lossy(), self.source.bytes());
-        tell(&format!(
-            "{}: {} of {} in {:.1} s\n{}",
-            clean(&name),
-            size_exact(bytes),
-            size_exact(whole),
-            started.elapsed().as_secs_f64(),
-            gaps.text()
-        ));
-        Ok(Outcome::of(gaps.is_whole()))
+        let summary = Summary {
+            file: target.name(),
+            bytes,
+            core_bytes: self.source.bytes(),
+            seconds: started.elapsed().as_secs_f64(),
+            whole: gaps.is_whole(),
+            gaps,
+        };
+        end(&summary, self.json)
     }
 
-    /// Runs all that reads: what it touches is kept.
+    /// Has all outputs read: what they touch is kept.
     fn read_all(&self, opened: &Opened) -> Result<Gaps> {
-        let core = &opened.core;
+        let (core, missing) = (&opened.core, &opened.missing[..]);
         opened.with_heap(|heap| {
-            let mut info = Info::of_core(core, 0, &opened.missing);
-            info.add_vm(heap.vm, true);
+            let from = reader::Source { core, heap, threads: self.source.threads() };
             let progress = Progress::new("reading", heap.used());
-            let add = |n| progress.add(n);
-            let threads = self.source.threads();
-            info.add_heap(heap, threads)?;
-            let dump = write_dump(heap, threads, &mut io::sink(), &add)?;
-            // The walk is done: what stack reads of the heap is among it.
-            let options = Options {
-                heap: false,
-                virtual_threads: 0,
-                values: true,
-                native: None,
-                workers: threads,
-            };
-            collect(core, heap, options, &|_| ())?;
-            let gaps = Gaps::new(&dump.walk, &dump.damaged, core.truncation(), &opened.missing);
-            Ok(gaps.caught(dump.caught, Answer::Memory))
+            let mut walked = Walked::default();
+            for reader in READERS {
+                (reader.facts)(&from)?;
+                if let Some(objects) = reader.objects {
+                    walked = objects(&from, &|n| progress.add(n))?;
+                }
+            }
+            let gaps = Gaps::new(&walked.walk, &walked.unread, core.truncation(), missing);
+            Ok(gaps.caught(walked.caught, Task::Memory))
         })
     }
 

@@ -28,9 +28,7 @@ impl Who {
         if let Ok(pid) = self.0.parse() {
             return Ok(pid);
         }
-        named(&self.0)?.ok_or_else(|| {
-            Error::Usage(format!("no JVM here runs {:?}; rjcore ps lists them", self.0))
-        })
+        named(&self.0)?.ok_or_else(|| Error::NoSuchJvm(self.0.clone()))
     }
 }
 
@@ -57,7 +55,7 @@ fn named(name: &str) -> Result<Option<i32>> {
         [pid] => Ok(Some(pid)),
         _ => {
             let all: Vec<String> = all.iter().map(i32::to_string).collect();
-            Err(Error::Usage(format!(
+            Err(Error::usage(format!(
                 "{} JVMs run {name:?}: give one of the process ids {}",
                 all.len(),
                 all.join(", ")

@@ -13,10 +13,11 @@ use memmap2::Mmap;
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
+use serde::Serialize;
 
 use super::bundle::Member;
 use super::{CoreFile, FileMapping, Memory};
-use crate::error::{Error, Fault, Result};
+use crate::error::{Advice, Error, Fault, Result};
 use crate::format::files::is_vm_file;
 
 /// Where to look for mapped files.
@@ -57,10 +58,50 @@ pub struct Missing {
     /// The files that were looked at.
     pub tried: Vec<PathBuf>,
     /// Why none of them did.
-    pub why: String,
+    pub why: Why,
     /// The right file was found, but the process had perhaps changed what is missing: no file has
     /// that.
     pub changed: bool,
+}
+
+/// Why bytes of a mapped file are nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Why {
+    /// Which of the reasons it is.
+    pub code: Lack,
+    /// The reason with its evidence, for people.
+    pub text: String,
+}
+
+impl Why {
+    fn new(code: Lack, text: impl Into<String>) -> Why {
+        Why { code, text: text.into() }
+    }
+
+    /// What may be done about it.
+    pub fn advice(&self) -> Option<Advice> {
+        (self.code == Lack::NoFile).then_some(Advice::GiveRoot)
+    }
+}
+
+/// Sorts of reasons why no file filled a mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Lack {
+    /// There is no such file.
+    #[default]
+    NoFile,
+    /// None but the core's own was to be looked at.
+    NotLookedFor,
+    /// It cannot be read.
+    Unreadable,
+    /// It is not the one that the process had, or nothing proves that it is.
+    NotTheOne,
+    /// The right file does not reach that far.
+    TooShort,
+    /// The right file was found, but the process may have changed what is missing.
+    Changed,
 }
 
 /// A candidate opened and mapped.
@@ -87,12 +128,12 @@ pub fn matters(mapping: &FileMapping) -> bool {
 impl CoreFile {
     /// Lays the files that matter under the core's pages, see [`matters`].
     ///
-    /// Order: `--jvm` (for libjvm.so only), the bundle that the core lies in (the recorded path
+    /// Order: the libjvm given (for libjvm.so only), the bundle that the core lies in (the recorded path
     /// under any prefix, then the bare name), each root (the recorded path in it, then the
     /// bare name), the recorded path. Returns what could not be completed.
     /// Without an NT_FILE note the mappings are those of ld.so's list, or that of the image
-    /// which `--jvm` shows to be there; [`Error::NoJvm`] if neither is to be had.
-    /// [`Error::WrongJvm`] when `--jvm` is another build.
+    /// which the libjvm given shows to be there; [`Error::NoJvm`] if neither is to be had.
+    /// [`Error::WrongJvm`] when the libjvm given is another build.
     pub fn lay_backing_files(&mut self, sysroot: &Sysroot) -> Result<Vec<Missing>> {
         self.lay_backing_files_if(sysroot, matters)
     }
@@ -114,7 +155,7 @@ impl CoreFile {
         self.complete_libraries(sysroot, given.as_ref(), &wanted);
         let mut out = Vec::new();
         // One search for all mappings of one file: they lie next to each other.
-        let mut last: Option<(String, Option<Candidate>, Vec<PathBuf>, String)> = None;
+        let mut last: Option<(String, Option<Candidate>, Vec<PathBuf>, Why)> = None;
         for mapping in self.mappings.clone().into_iter().filter(wanted) {
             let is_jvm = mapping.file_name() == "libjvm.so";
             let lacking = absent(&self.memory, mapping.start, mapping.end);
@@ -123,7 +164,7 @@ impl CoreFile {
             }
             if last.as_ref().is_none_or(|l| l.0 != mapping.path) {
                 let mut tried = Vec::new();
-                let mut why = String::new();
+                let mut why = Why::default();
                 let found = match &given {
                     // Of several, it is one.
                     Some(c) if is_jvm && self.judge(&mapping, &c.map, || None).is_ok() => {
@@ -160,17 +201,22 @@ impl CoreFile {
                         bundled: c.bundled,
                     });
                     changed = held_back;
+                    let path = c.path.display();
+                    let loser = match self.truncation.is_some() {
+                        true => "the core, which is cut off,",
+                        false => "the core, which was trimmed or not saved whole,",
+                    };
                     why = match changed {
-                        true => format!(
-                            "the process may have changed it, so {} is of no use for it, and {} \
-                             has lost it",
-                            c.path.display(),
-                            match self.truncation.is_some() {
-                                true => "the core, which is cut off,",
-                                false => "the core, which was trimmed or not saved whole,",
-                            }
+                        true => Why::new(
+                            Lack::Changed,
+                            format!(
+                                "the process may have changed it, so {path} is of no use for it, \
+                                 and {loser} has lost it"
+                            ),
                         ),
-                        false => format!("{} does not reach that far", c.path.display()),
+                        false => {
+                            Why::new(Lack::TooShort, format!("{path} does not reach that far"))
+                        }
                     };
                 }
             }
@@ -231,12 +277,11 @@ impl CoreFile {
         if saved { vec![(mapping.start, mapping.end)] } else { Vec::new() }
     }
 
-    /// The file given with `--jvm`, which must be right.
+    /// The libjvm given, which must be right.
     pub(super) fn given_jvm(&self, path: &Path) -> Result<Candidate> {
         let map = map(path).map_err(Error::io(path))?;
-        let found = file_build_id(&map).map_err(|why| {
-            Error::Usage(format!("{}: {why}; --jvm takes a libjvm.so", path.display()))
-        })?;
+        let found = file_build_id(&map)
+            .map_err(|why| Error::NotALibjvm { path: path.into(), what: why })?;
         let all: Vec<String> = self.libjvms().filter_map(|m| self.build_id_of(&m.path)).collect();
         let proven = match all.first() {
             Some(_) if !all.iter().any(|id| Some(id) == found.as_ref()) => {
@@ -250,11 +295,9 @@ impl CoreFile {
             Some(_) => true,
             None => {
                 let name = self.libjvm().map_or("", |m| m.path.as_str());
-                self.same_dynamic(name, &map).map_err(|why| {
-                    Error::NoJvm(format!(
-                        "{}: {why}; give the very libjvm.so that the process ran with --jvm",
-                        path.display()
-                    ))
+                self.same_dynamic(name, &map).map_err(|why| Error::NoJvm {
+                    what: format!("{}: {why}", path.display()),
+                    advice: Some(Advice::GiveLibjvm),
                 })?
             }
         };
@@ -266,7 +309,7 @@ impl CoreFile {
         mapping: &FileMapping,
         sysroot: &Sysroot,
         tried: &mut Vec<PathBuf>,
-        why: &mut String,
+        why: &mut Why,
     ) -> Option<Candidate> {
         let recorded = Path::new(mapping.clean_path());
         let inner = recorded.strip_prefix("/").unwrap_or(recorded);
@@ -275,14 +318,15 @@ impl CoreFile {
         }
         if sysroot.alone {
             if tried.is_empty() {
-                *why = "not in the core's own file, and no other was to be looked at".into();
+                let text = "not in the core's own file, and no other was to be looked at";
+                *why = Why::new(Lack::NotLookedFor, text);
             }
             return None;
         }
         let in_roots =
             sysroot.roots.iter().flat_map(|r| [r.join(inner), r.join(mapping.file_name())]);
         if tried.is_empty() {
-            *why = "no such file; name the directory that holds it with --sysroot".into();
+            *why = Why::new(Lack::NoFile, "no such file");
         }
         for path in in_roots.chain([recorded.to_owned()]) {
             let is_recorded = path == recorded;
@@ -291,21 +335,21 @@ impl CoreFile {
                 Ok(file) => file,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) => {
-                    *why = format!("{}: {e}", path.display());
+                    *why = Why::new(Lack::Unreadable, format!("{}: {e}", path.display()));
                     continue;
                 }
             };
             match self.judge(mapping, &file, || map(&path.with_file_name("libjvm.so")).ok()) {
                 Ok(false) if is_recorded && mapping.path != mapping.clean_path() => {
-                    *why = format!(
-                        "{}: the process's file was deleted, and nothing proves this one equal",
-                        path.display()
-                    );
+                    let text = "the process's file was deleted, and nothing proves this one equal";
+                    *why = Why::new(Lack::NotTheOne, format!("{}: {text}", path.display()));
                 }
                 Ok(proven) => {
                     return Some(Candidate { path, map: file, proven, bundled: false });
                 }
-                Err(e) => *why = format!("{}: {e}", path.display()),
+                Err(e) => {
+                    *why = Why::new(Lack::NotTheOne, format!("{}: {e}", path.display()));
+                }
             }
         }
         None
@@ -317,7 +361,7 @@ impl CoreFile {
         mapping: &FileMapping,
         inner: &Path,
         tried: &mut Vec<PathBuf>,
-        why: &mut String,
+        why: &mut Why,
     ) -> Option<Candidate> {
         // Two archives of one bare name may lie in one bundle: each is its own path's first.
         let others = |m: &&Member| {
@@ -336,7 +380,7 @@ impl CoreFile {
                     let map = member.map.clone();
                     return Some(Candidate { path: label.into(), map, proven, bundled: true });
                 }
-                Err(e) => *why = format!("{label}: {e}"),
+                Err(e) => *why = Why::new(Lack::NotTheOne, format!("{label}: {e}")),
             }
         }
         None

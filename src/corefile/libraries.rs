@@ -11,10 +11,10 @@ use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
-use super::backing::{Candidate, Sysroot, absent, map};
+use super::backing::{Candidate, Sysroot, Why, absent, map};
 use super::linkmap::{Library, MAX_DYNAMIC, MAX_PROGRAM_HEADERS, PHDR, walk};
 use super::{CoreFile, FileMapping, Memory, Segment};
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result};
 
 /// libjvm's data, relocations included, is some MB; larger segments are heaps.
 const MAX_DATA: u64 = 256 << 20;
@@ -119,26 +119,33 @@ impl CoreFile {
     /// Looks in memory for the image of the libjvm.so given, where nothing tells where it is.
     pub(super) fn find_given(&mut self, given: Option<&Path>) -> Result<()> {
         let why = self.libraries.as_ref().and_then(|l| l.why.clone()).unwrap_or_default();
-        let no = |what: String| Err(Error::NoJvm(format!("{}: {what}", self.path.display())));
+        let no = |what: &str, advice| {
+            Err(Error::NoJvm { what: format!("{}: {what}", self.path.display()), advice })
+        };
         if self.truncation().is_some_and(|t| t.notes_missing > 0) {
-            return no("the core is cut off within its notes, so libjvm.so cannot be found in \
-                       it; take the core with gcore or by the kernel, and copy it whole"
-                .into());
+            return no(
+                "the core is cut off within its notes, so libjvm.so cannot be found in it; take \
+                 the core with gcore or by the kernel, and copy it whole",
+                None,
+            );
         }
         let Some(path) = given else {
-            return no(format!(
-                "the core has no list of mapped files (NT_FILE), and {why}; \
-                 give the libjvm.so that the process ran with --jvm"
-            ));
+            return no(
+                &format!("the core has no list of mapped files (NT_FILE), and {why}"),
+                Some(Advice::GiveLibjvm),
+            );
         };
         let file = map(path).map_err(Error::io(path))?;
         let found = self.find_image(&file).zip(loads_in_file(&file));
         let Some((mut library, loads)) = found else {
-            return no(format!(
-                "the core has no list of mapped files (NT_FILE), and {why}; nor is {} in its \
-                 memory: give the very libjvm.so that the process ran with --jvm",
-                path.display()
-            ));
+            return no(
+                &format!(
+                    "the core has no list of mapped files (NT_FILE), and {why}; nor is {} in its \
+                     memory",
+                    path.display()
+                ),
+                Some(Advice::GiveLibjvm),
+            );
         };
         library.exact = true;
         self.place(&library.path.clone(), library.bias, &loads);
@@ -163,7 +170,7 @@ impl CoreFile {
             let loads = match given.filter(|_| mapping.file_name() == "libjvm.so") {
                 Some(c) => loads_in_file(&c.map),
                 None => self
-                    .search(&mapping, sysroot, &mut Vec::new(), &mut String::new())
+                    .search(&mapping, sysroot, &mut Vec::new(), &mut Why::default())
                     .and_then(|c| loads_in_file(&c.map)),
             };
             if let Some(loads) = loads {

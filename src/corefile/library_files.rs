@@ -8,7 +8,8 @@ use std::sync::Arc;
 use memmap2::Mmap;
 
 use super::backing::{file_build_id, map};
-use super::{CoreFile, FileMapping, Sysroot};
+use super::{CoreFile, FileMapping, Sysroot, Why};
+use crate::error::Remark;
 
 /// Where distributions keep files of symbols, by build-id.
 const DEBUG_FILES: &str = "usr/lib/debug/.build-id";
@@ -25,17 +26,20 @@ pub struct FoundFile {
 impl CoreFile {
     /// The file of the library at `mapping`, looked for as [`CoreFile::lay_backing_files`] does,
     /// or why there is none.
-    pub fn find_file(&self, mapping: &FileMapping, sysroot: &Sysroot) -> Result<FoundFile, String> {
+    pub fn find_file(&self, mapping: &FileMapping, sysroot: &Sysroot) -> Result<FoundFile, Remark> {
         if mapping.file_name() == "libjvm.so"
             && let Some(given) = sysroot.jvm.as_deref().filter(|_| !sysroot.alone)
         {
-            let found = self.given_jvm(given).map_err(|e| e.to_string())?;
+            let found = self.given_jvm(given).map_err(|e| {
+                let advice = e.advice();
+                Remark { text: e.to_string(), advice }
+            })?;
             return Ok(FoundFile { map: found.map, proven: found.proven });
         }
-        let mut why = String::new();
+        let mut why = Why::default();
         match self.search(mapping, sysroot, &mut Vec::new(), &mut why) {
             Some(found) => Ok(FoundFile { map: found.map, proven: found.proven }),
-            None => Err(why),
+            None => Err(Remark { advice: why.advice(), text: why.text }),
         }
     }
 

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::OpenOptions;
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result, is_no_room};
 
 const BLOCK: usize = 64 << 10;
 /// Bytes that tell how a file is compressed.
@@ -161,14 +161,16 @@ pub(super) fn peek(packed: &[u8], len: usize) -> Vec<u8> {
 /// Returns the file, its size, and how the reading ended: the file holds what came before.
 pub(super) fn spool(label: &Path, from: &mut impl Read) -> Result<(File, u64, io::Result<()>)> {
     let dir = env::temp_dir();
-    let full = |e: io::Error| match e.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::Usage(format!(
-            "no room in {} to unpack {}; set TMPDIR to a directory with more, or unpack it \
-             yourself (zstd -d, gunzip, tar -x)",
-            dir.display(),
-            label.display()
-        )),
-        _ => Error::Io { path: dir.clone(), source: e },
+    let full = |e: io::Error| match is_no_room(&e) {
+        true => Error::NoRoom {
+            what: format!(
+                "no room in {} to unpack {}; unpack it yourself (zstd -d, gunzip, tar -x)",
+                dir.display(),
+                label.display()
+            ),
+            advice: Advice::MoveTemporary,
+        },
+        false => Error::Io { path: dir.clone(), source: e },
     };
     let mut out = tempfile::tempfile_in(&dir).map_err(full)?;
     let mut block = vec![0; BLOCK];

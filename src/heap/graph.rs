@@ -15,6 +15,7 @@ use super::layout::{Layout, Strength};
 use super::marking::{Marking, drain};
 use super::marks::Marks;
 use super::report::WalkReport;
+use super::report::{Part, Unread};
 use super::roots::{Root, Stacks, global};
 use super::scan::{Item, Place as ScanPlace, Scanner};
 use super::virtual_threads;
@@ -105,7 +106,7 @@ pub struct Graph<'h, I> {
     /// Roots that lead to no object.
     pub lost_roots: u64,
     /// What could not be read, in words.
-    pub damaged: Vec<String>,
+    pub damaged: Vec<Unread>,
 }
 
 impl<'h, I: Id> Graph<'h, I> {
@@ -159,7 +160,7 @@ impl<'h, I: Id> Graph<'h, I> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build()
-            .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
+            .map_err(|e| Error::Threads { threads, why: e.to_string() })?;
         let marks = Marks::new(self.scanner.places.clone());
         let search = Search { graph: &self, marks, dangling: AtomicU64::new(0) };
         let first: Vec<Item> = roots.iter().filter_map(|r| search.mark(r.object).ok()?).collect();
@@ -346,29 +347,32 @@ impl<I: Id> Marking for Search<'_, '_, I> {
 
 /// All that dumps name, in their order: running threads', unmounted virtual threads', then those of
 /// no thread.
-fn roots(heap: &Heap, workers: usize, damaged: &mut Vec<String>) -> Result<Vec<Root>> {
+fn roots(heap: &Heap, workers: usize, damaged: &mut Vec<Unread>) -> Result<Vec<Root>> {
     let stacks = Stacks::new(heap, heap.traced(workers)?.map(|t| &t.marks))?;
     let (threads, early) = stacks.running();
-    damaged.extend(early.into_iter().map(|end| end.text));
+    damaged.extend(Part::Stacks.all(early.into_iter().map(|end| end.text)));
     let mut all: Vec<Root> = Vec::new();
     let running = threads.len();
     threads.into_iter().for_each(|t| all.extend(t.roots));
     for (number, object) in (running..).zip(virtual_threads::unmounted(heap, workers)?) {
         all.extend(stacks.unmounted(object, number).roots);
     }
-    all.extend(global(heap.vm, damaged)?);
+    let mut unread = Vec::new();
+    all.extend(global(heap.vm, &mut unread)?);
+    damaged.extend(Part::Roots.all(unread));
     Ok(all)
 }
 
 /// What each class holds, by number of klass. Array classes that another stands for hold nothing.
-fn classes(heap: &Heap, damaged: &mut Vec<String>) -> Vec<Box<[(ClassPart, u64)]>> {
+fn classes(heap: &Heap, damaged: &mut Vec<Unread>) -> Vec<Box<[(ClassPart, u64)]>> {
     let reader = ClassObjects::new(heap);
     let all = (0..).zip(heap.vm.classes.all()).map(|(number, k)| {
         if k.is_refined {
             return [].into();
         }
         let of = reader.read(number).unwrap_or_else(|fault| {
-            damaged.push(format!("what the class {} holds: {fault}", k.name));
+            let text = format!("what the class {} holds: {fault}", k.name);
+            damaged.push(Part::Classes.unread(text));
             reader.outline(k)
         });
         let parts = [

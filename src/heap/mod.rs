@@ -24,7 +24,7 @@ mod walk;
 
 pub use klasses::{KlassTable, NO_KLASS};
 pub use marks::Marks;
-pub use report::{Caught, Damage, DamageKind, SpaceCount, WalkReport};
+pub use report::{Caught, Damage, DamageKind, Part, SpaceCount, Unread, WalkReport};
 pub use traced::Traced;
 pub use walk::{Object, Visitor, walk};
 
@@ -48,7 +48,7 @@ pub struct Heap<'a> {
     /// Sizes by klass.
     pub klasses: KlassTable,
     /// Metadata that could not be read, in words.
-    pub damaged: Vec<String>,
+    pub damaged: Vec<Unread>,
     /// A collection was moving objects: the old copies are not objects of their own.
     moving: bool,
     /// A collection may have been moving objects, and their headers tell.
@@ -63,8 +63,10 @@ impl<'a> Heap<'a> {
     /// Finds regions and threads.
     pub fn open(vm: &'a Vm<'a>) -> Result<Heap<'a>> {
         let collected = gc::open(vm)?;
-        let mut damaged = vm.damaged.clone();
-        let threads = threads::read(vm, &mut damaged)?;
+        let mut broken_threads = Vec::new();
+        let threads = threads::read(vm, &mut broken_threads)?;
+        let classes = Part::Classes.all(vm.damaged.iter().cloned());
+        let damaged = classes.chain(Part::Threads.all(broken_threads)).collect();
         let klasses = KlassTable::new(vm);
         let moving = collected.collecting && !collected.reachable_only;
         let watched = collected.collecting && collected.moves != Moves::Never;
@@ -102,10 +104,11 @@ impl<'a> Heap<'a> {
         Ok(Some(self.traced.get_or_init(|| traced)))
     }
 
-    /// All metadata that could not be read so far, in words.
-    pub fn all_damaged(&self) -> Vec<String> {
+    /// All metadata that could not be read so far.
+    pub fn all_damaged(&self) -> Vec<Unread> {
         let traced = self.traced.get().map_or(&[][..], |t| &t.damaged);
-        self.damaged.iter().chain(traced).cloned().collect()
+        let traced = Part::Roots.all(traced.iter().cloned());
+        self.damaged.iter().cloned().chain(traced).collect()
     }
 
     /// Fills `out` with the heap's bytes from `addr` on.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::address::hex;
+use crate::error::{Advice, Wording, with_advice};
 use crate::hotspot::gc::Space;
 
 /// Damage entries that are kept one by one; all are counted.
@@ -47,6 +48,59 @@ pub struct Damage {
     /// Where objects start again, or the region ends.
     #[serde(serialize_with = "hex")]
     pub end: u64,
+}
+
+/// Something besides objects that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// What it belongs to.
+    #[serde(rename = "code")]
+    pub part: Part,
+    /// What and where it is, for people.
+    pub text: String,
+    /// What may be done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+}
+
+impl Unread {
+    /// With its advice, for people.
+    pub fn line(&self, wording: Wording) -> String {
+        with_advice(&self.text, self.advice, wording)
+    }
+}
+
+/// Parts of what a core tells beside its objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Part {
+    /// Class loaders and their classes.
+    Classes,
+    /// The list of threads, and the threads.
+    Threads,
+    /// A thread's stack ends early.
+    Stacks,
+    /// Handles and other roots.
+    Roots,
+    /// Static fields.
+    Statics,
+    /// Objects smaller than their class's fields.
+    Fields,
+    /// Elements of large arrays.
+    Elements,
+}
+
+impl Part {
+    /// Something of this part that could not be read.
+    pub fn unread(self, text: impl Into<String>) -> Unread {
+        Unread { part: self, text: text.into(), advice: None }
+    }
+
+    /// The same of several.
+    pub fn all(self, texts: impl IntoIterator<Item = String>) -> impl Iterator<Item = Unread> {
+        texts.into_iter().map(move |text| self.unread(text))
+    }
 }
 
 /// Objects and bytes of one space.

@@ -64,7 +64,7 @@ pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
-        .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
+        .map_err(|e| Error::Threads { threads, why: e.to_string() })?;
     let mut damaged = Vec::new();
     let wide = WideRoots::read(heap, &mut damaged)?;
     let scanner = Scanner::new(heap);

@@ -75,7 +75,7 @@ pub fn walk<V: Visitor>(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
-        .map_err(|e| Error::Usage(format!("cannot start {threads} threads: {e}")))?;
+        .map_err(|e| Error::Threads { threads, why: e.to_string() })?;
     let mut report = WalkReport::default();
     traced.iter().flat_map(|t| &t.damage).for_each(|d| report.add_damage(*d));
     let spare = Mutex::new(Vec::new());

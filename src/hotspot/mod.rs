@@ -144,7 +144,7 @@ impl<'a> Vm<'a> {
     pub fn tables(core: &CoreFile) -> Result<(Library, Tables)> {
         let mem = core.memory();
         let none = || {
-            Error::NoJvm(format!(
+            Error::no_jvm(format!(
                 "{}: no libjvm.so among the files that the process had mapped: \
                  it is not the core of a HotSpot JVM",
                 core.path().display()
@@ -167,7 +167,7 @@ impl<'a> Vm<'a> {
                 first = Some(read);
             }
         }
-        first.ok_or_else(none)?.map_err(|e| core.lost_libjvm_data().map_or(e, Error::NoJvm))
+        first.ok_or_else(none)?.map_err(|e| core.lost_libjvm_data().map_or(e, Error::no_jvm))
     }
 
     /// Finds libjvm in the core and reads the VM's metadata.
@@ -187,7 +187,7 @@ impl<'a> Vm<'a> {
         let flags = Flags::read(mem, &tables, &fields).map_err(named)?;
         // Without a VM no collector was chosen.
         if !gc::is_chosen(&flags) && has_heap(mem, &tables) == Some(false) {
-            return Err(Error::NoJvm(format!(
+            return Err(Error::no_jvm(format!(
                 "{}: libjvm.so is loaded, and no VM was made with it, at least not yet",
                 core.path().display()
             )));

@@ -7,14 +7,14 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::diagnosis::{Reason, Verdict};
+use super::diagnosis::{Next, Reason, Verdict};
 use super::doctor::{Examined, examine};
 use super::door::{Closed, Door};
 use super::files;
 use super::inside::Look;
 use super::protocol::{Answer, Request};
 use super::target::{Reached, Target};
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result};
 
 /// How long a read waits before it looks whether the user has enough.
 const LOOK: Duration = Duration::from_millis(50);
@@ -42,12 +42,14 @@ pub struct Attached {
 }
 
 /// What the user asked for, in an error's words.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Asked {
     /// The command as it was given.
     pub words: String,
     /// What does the like without the JVM's help.
     pub instead: Option<String>,
+    /// Words a next step as a command; where that attaches, with these words.
+    pub command: fn(&Next, &str) -> String,
 }
 
 impl Attached {
@@ -66,7 +68,7 @@ impl Attached {
     /// What could not be seen and may make the signal do harm: for the user to know before.
     pub fn doubts(&self) -> impl Iterator<Item = &str> {
         let all = self.examined.diagnosis.findings.iter();
-        all.filter(|f| f.reason == Reason::UnseenOptions).map(|f| f.what.as_str())
+        all.filter(|f| f.reason == Reason::UnseenOptions).map(|f| f.text.as_str())
     }
 
     /// The process.
@@ -82,7 +84,7 @@ impl Attached {
         out: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<i32> {
         if let Some(what) = request.impossible() {
-            return Err(Error::Usage(what));
+            return Err(Error::usage(what));
         }
         let timeout = if options.timeout.is_zero() { DAY } else { options.timeout };
         let closed = |c: Closed| self.closed(c);
@@ -103,10 +105,9 @@ impl Attached {
             })?;
             let newest = said.first().is_some_and(|b| *b >= b'2' && b.is_ascii_digit());
             if code != 0 || !newest {
-                return Err(Error::Usage(
+                return Err(Error::usage(
                     "the command is too long for this JVM: before JDK 24 it takes 3 arguments of \
-                     1024 bytes"
-                        .into(),
+                     1024 bytes",
                 ));
             }
             stream = open()?;
@@ -186,25 +187,27 @@ impl Attached {
     fn silent(&self, timeout: Duration) -> Error {
         let pid = self.examined.diagnosis.pid;
         let now = examine(pid, true, self.look);
-        let why = now.diagnosis.suspects().unwrap_or_else(|| {
-            "no reason is to be seen: the command may just take longer (--timeout 0 waits for it)"
-                .into()
-        });
+        let suspects = now.diagnosis.suspects();
+        let advice = suspects.is_none().then_some(Advice::WaitForAnswer);
+        let why = suspects
+            .unwrap_or_else(|| "no reason is to be seen: the command may just take longer".into());
         let what = format!(
             "no answer within {} s: {why}. The JVM may still do what it was asked",
             timeout.as_secs()
         );
-        failed(&now, &self.asked, &what)
+        match failed(&now, &self.asked, &what) {
+            Error::Attach { pid, what, .. } => Error::Attach { pid, what, advice },
+            e => e,
+        }
     }
 
     fn closed(&self, closed: Closed) -> Error {
         let pid = self.examined.diagnosis.pid;
         match closed {
-            Closed::Cancelled => Error::Attach {
-                pid,
-                what: "interrupted; a command that the JVM took already it still does".into(),
-            },
-            Closed::Ended => Error::Attach { pid, what: "it has ended".into() },
+            Closed::Cancelled => {
+                Error::attach(pid, "interrupted; a command that the JVM took already it still does")
+            }
+            Closed::Ended => Error::attach(pid, "it has ended"),
             Closed::Foreign(who) => {
                 self.failed(&format!("{who} listens at its socket: two containers share this /tmp"))
             }
@@ -249,11 +252,9 @@ impl Attached {
 fn failed(examined: &Examined, asked: &Asked, what: &str) -> Error {
     let diagnosis = &examined.diagnosis;
     let pid = diagnosis.pid;
-    // Doctor's own next command is for a heap dump.
-    let ours = format!("rjcore attach {pid} {}", asked.words);
-    let next = ["", "--fetch "].iter().fold(diagnosis.next.clone(), |next, fetch| {
-        next.replace(&format!("rjcore attach {fetch}{pid} heap.hprof"), &ours)
-    });
+    // Whether a file has to be brought depends on the command, which may write none.
+    let next = Next { fetch: false, ..diagnosis.next.clone() };
+    let next = (asked.command)(&next, &asked.words);
     let core = match &asked.instead {
         Some(instead) => format!("{instead}, or take a core: rjcore capture {pid}"),
         None => format!("take a core: rjcore capture {pid}"),
@@ -268,5 +269,5 @@ fn failed(examined: &Examined, asked: &Asked, what: &str) -> Error {
         }
         _ => format!("next: {next}"),
     };
-    Error::Attach { pid, what: format!("{what}; {next}") }
+    Error::attach(pid, format!("{what}; {next}"))
 }

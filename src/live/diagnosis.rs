@@ -93,8 +93,8 @@ pub struct Finding {
     pub reason: Reason,
     /// How much it matters.
     pub weight: Weight,
-    /// In words.
-    pub what: String,
+    /// The same for people.
+    pub text: String,
     /// Where it was seen.
     pub evidence: String,
     /// What to do; empty where nothing is to be done.
@@ -113,6 +113,52 @@ pub enum Verdict {
     Capture,
     /// Neither.
     Neither,
+}
+
+/// What to do next, as data: the command line words it as a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// The process that it is about.
+    pub pid: i32,
+    /// What to do.
+    pub step: Step,
+    /// Of an attach: its user may not write here, so that a file has to be brought.
+    pub fetch: bool,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Step {
+    /// Attach.
+    Attach,
+    /// Attach as root.
+    AttachAsRoot,
+    /// Have it go on (SIGCONT), then attach.
+    Continue,
+    /// End the debugger of this id, then attach.
+    EndTracer(i32),
+    /// Thaw its cgroup with this command, then attach.
+    Thaw(String),
+    /// Capture.
+    Capture,
+    /// Capture as root.
+    CaptureAsRoot,
+    /// Capture from where the right to is to be had.
+    CaptureElsewhere,
+    /// Examine it.
+    Doctor,
+    /// Examine it as root.
+    DoctorAsRoot,
+    /// See which JVMs there are.
+    ListJvms,
+}
+
+impl Next {
+    /// A step about a process.
+    pub fn new(pid: i32, step: Step) -> Next {
+        Next { pid, step, fetch: false }
+    }
 }
 
 /// All of it.
@@ -134,10 +180,12 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// Threads that compute while a safepoint is waited for.
     pub holders: Vec<Holder>,
-    /// Why a capture would be refused; null if it would not.
+    /// Why a capture would be refused, for people; null if it would not.
+    #[serde(rename = "no_capture_text")]
     pub no_capture: Option<String>,
-    /// The command to run next.
-    pub next: String,
+    /// What to do next.
+    #[serde(skip)]
+    pub next: Next,
 }
 
 impl Diagnosis {
@@ -157,8 +205,8 @@ impl Diagnosis {
         in_one_line(self.findings.iter().filter(|f| f.weight != Weight::Note && !room(f)))
     }
 
-    /// Lines for people; the last one is the command to run next. `more` comes before it.
-    pub fn text(&self, more: &str) -> String {
+    /// Lines for people; the last one is `next`, the command to run next. `more` comes before it.
+    pub fn text(&self, more: &str, next: &str) -> String {
         let mut out = format!("process {}", self.pid);
         if let Some(inner) = self.namespace_pid.filter(|n| *n != self.pid) {
             let _ = write!(out, " ({inner} in its namespace)");
@@ -177,7 +225,7 @@ impl Diagnosis {
                 Weight::Warning => "!",
                 Weight::Note => "-",
             };
-            let _ = writeln!(out, "{mark} {}", f.what);
+            let _ = writeln!(out, "{mark} {}", f.text);
             for (name, text) in [("seen", &f.evidence), ("do", &f.remedy)] {
                 if !text.is_empty() {
                     let _ = writeln!(out, "    {name}: {text}");
@@ -188,7 +236,7 @@ impl Diagnosis {
             let _ = writeln!(out, "! a capture would be refused, too: {why}");
         }
         out.push_str(more);
-        let _ = writeln!(out, "{}", self.next);
+        let _ = writeln!(out, "{next}");
         out
     }
 }
@@ -207,7 +255,7 @@ impl Findings {
         evidence: String,
         remedy: String,
     ) {
-        self.0.push(Finding { reason, weight, what, evidence, remedy });
+        self.0.push(Finding { reason, weight, text: what, evidence, remedy });
     }
 
     /// One that stands in the way.
@@ -223,8 +271,8 @@ impl Findings {
 
 fn in_one_line<'f>(findings: impl Iterator<Item = &'f Finding>) -> Option<String> {
     let of = |f: &Finding| match f.evidence.is_empty() {
-        true => f.what.clone(),
-        false => format!("{} ({})", f.what, f.evidence),
+        true => f.text.clone(),
+        false => format!("{} ({})", f.text, f.evidence),
     };
     let all: Vec<String> = findings.map(of).collect();
     (!all.is_empty()).then(|| all.join("; "))

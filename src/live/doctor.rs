@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::diagnosis::{Diagnosis, Finding, Findings, Reason, Verdict, Weight};
+use super::diagnosis::{Diagnosis, Finding, Findings, Next, Reason, Step, Verdict, Weight};
 use super::files::Place;
 use super::identity::Identity;
 use super::inside::{Inside, Look};
@@ -97,7 +97,7 @@ fn temp(target: &Target, told: &Told, inside: Option<&Inside>) -> String {
 }
 
 /// Nothing of it can be had.
-fn nothing(pid: i32, reason: Reason, what: String, evidence: &str, next: String) -> Examined {
+fn nothing(pid: i32, reason: Reason, what: String, evidence: &str, next: Next) -> Examined {
     let mut f = Findings::default();
     f.obstacle(reason, what, evidence.into(), String::new());
     let diagnosis = Diagnosis {
@@ -116,7 +116,7 @@ fn nothing(pid: i32, reason: Reason, what: String, evidence: &str, next: String)
 }
 
 fn absent(pid: i32, e: &std::io::Error) -> Examined {
-    let next = "rjcore ps".into();
+    let next = Next::new(pid, Step::ListJvms);
     match (Path::new(&format!("/proc/{pid}")).exists(), refusal::is_hidden(pid)) {
         (true, _) => {
             nothing(pid, Reason::Hidden, format!("it may not be looked at: {e}"), "", next)
@@ -126,7 +126,7 @@ fn absent(pid: i32, e: &std::io::Error) -> Examined {
             Reason::Hidden,
             refusal::HIDDEN.into(),
             &format!("no /proc/{pid}, and kill(2) knows it"),
-            format!("sudo rjcore doctor {pid}"),
+            Next::new(pid, Step::DoctorAsRoot),
         ),
         (false, _) => nothing(
             pid,
@@ -140,9 +140,9 @@ fn absent(pid: i32, e: &std::io::Error) -> Examined {
 
 fn unfit_for(pid: i32, unfit: &Unfit) -> Examined {
     let (reason, next) = match unfit {
-        Unfit::Thread(of) => (Reason::Thread, format!("rjcore doctor {of}")),
-        Unfit::Zombie | Unfit::Ending => (Reason::Zombie, "rjcore ps".into()),
-        Unfit::Kernel(_) => (Reason::KernelThread, "rjcore ps".into()),
+        Unfit::Thread(of) => (Reason::Thread, Next::new(*of, Step::Doctor)),
+        Unfit::Zombie | Unfit::Ending => (Reason::Zombie, Next::new(pid, Step::ListJvms)),
+        Unfit::Kernel(_) => (Reason::KernelThread, Next::new(pid, Step::ListJvms)),
     };
     nothing(pid, reason, unfit.to_string(), &format!("/proc/{pid}/status"), next)
 }
@@ -275,38 +275,32 @@ fn conclude(target: Target, mut f: Findings, told: Option<Told>) -> Examined {
     let has = |reason| obstacles.iter().any(|f| f.reason == reason);
     // Where its user may not write here, the dump has to be brought.
     let place = Place::of(&target, Path::new("heap.hprof")).ok().filter(|_| told.is_some());
-    let fetch = match place.and_then(|p| p.may_be_made(&target)) {
-        Some(false) => "--fetch ",
-        Some(true) | None => "",
-    };
-    let attach = format!("rjcore attach {fetch}{pid} heap.hprof");
-    let capture = format!("rjcore capture {pid}");
-    let (verdict, next) = if obstacles.is_empty() {
-        (Verdict::Attach, attach)
+    let fetch = place.and_then(|p| p.may_be_made(&target)) == Some(false);
+    let (verdict, step) = if obstacles.is_empty() {
+        (Verdict::Attach, Step::Attach)
     } else if has(Reason::NotAJvm) || has(Reason::NoVm) {
-        (Verdict::Neither, "rjcore ps".into())
+        (Verdict::Neither, Step::ListJvms)
     } else if has(Reason::Hidden) {
         match Identity::own().uid {
-            0 => (Verdict::Neither, "rjcore ps".into()),
-            _ => (Verdict::Mend, format!("sudo rjcore doctor {pid}")),
+            0 => (Verdict::Neither, Step::ListJvms),
+            _ => (Verdict::Mend, Step::DoctorAsRoot),
         }
     } else if has(Reason::Traced) {
-        let tracer = target.facts.status.tracerpid;
-        (Verdict::Mend, format!("kill {tracer}  # then: {attach}"))
+        (Verdict::Mend, Step::EndTracer(target.facts.status.tracerpid))
     } else if let Some(frozen) = frozen(pid) {
-        (Verdict::Mend, format!("{}  # then: {attach}", frozen.thaw))
+        (Verdict::Mend, Step::Thaw(frozen.thaw))
     } else if obstacles.iter().all(|f| f.reason == Reason::Stopped) {
-        (Verdict::Mend, format!("kill -CONT {pid} && {attach}"))
+        (Verdict::Mend, Step::Continue)
     } else if obstacles.iter().all(|f| f.reason == Reason::OtherUser) {
-        (Verdict::Mend, format!("sudo {attach}"))
+        (Verdict::Mend, Step::AttachAsRoot)
     } else if no_capture.is_some() {
         match Identity::own().uid {
             // Of what root lacks, none can be had from here.
-            0 => (Verdict::Neither, format!("{capture}  # {}", refusal::ELSEWHERE)),
-            _ => (Verdict::Mend, format!("sudo {capture}")),
+            0 => (Verdict::Neither, Step::CaptureElsewhere),
+            _ => (Verdict::Mend, Step::CaptureAsRoot),
         }
     } else {
-        (Verdict::Capture, capture)
+        (Verdict::Capture, Step::Capture)
     };
     let diagnosis = Diagnosis {
         pid,
@@ -317,7 +311,7 @@ fn conclude(target: Target, mut f: Findings, told: Option<Told>) -> Examined {
         open: false,
         holders: Vec::new(),
         no_capture,
-        next,
+        next: Next { pid, step, fetch },
         findings: f.0,
     };
     Examined { diagnosis, target: Some(target), told, may_signal: false, tmp: TMP.into() }

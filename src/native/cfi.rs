@@ -8,6 +8,7 @@ use gimli::{
 
 use super::{Registers, Unwinder};
 use crate::cpu::MAX_REGISTERS;
+use crate::error::Remark;
 
 type Slice<'d> = EndianSlice<'d, LittleEndian>;
 
@@ -24,7 +25,7 @@ pub(super) enum Step {
     },
     Bottom,
     /// No table tells, and why.
-    Unknown(String),
+    Unknown(Remark),
 }
 
 /// .eh_frame_hdr and .eh_frame of a library, and where its file says that they are.
@@ -48,7 +49,8 @@ pub(super) fn frames_at(hdr: &[u8], hdr_at: u64) -> Option<u64> {
 impl Tables<'_> {
     /// The caller of the frame `at`, whose place in the library is `place` as its file counts.
     pub fn step(&self, unwinder: &Unwinder, place: u64, at: &Registers) -> Step {
-        let unknown = |e: gimli::Error| Step::Unknown(format!("its .eh_frame does not tell: {e}"));
+        let unknown =
+            |e: gimli::Error| Step::Unknown(format!("its .eh_frame does not tell: {e}").into());
         let bases =
             BaseAddresses::default().set_eh_frame_hdr(self.hdr_at).set_eh_frame(self.frames_at);
         let hdr = match EhFrameHdr::new(self.hdr, LittleEndian).parse(&bases, 8) {

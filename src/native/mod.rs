@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use crate::corefile::{CoreFile, Sysroot, ThreadNote};
 use crate::cpu::{Facts, MAX_REGISTERS};
+use crate::error::Remark;
 use cfi::Step;
 use module::Module;
 
@@ -60,7 +61,7 @@ pub enum End {
     /// In the caller's own code.
     Stopped(Box<Registers>),
     /// Earlier, and why.
-    Broken(String),
+    Broken(Remark),
 }
 
 /// A run of native frames, innermost first.
@@ -136,7 +137,7 @@ impl<'c> Unwinder<'c> {
                 break End::Broken("the stack has no end".into());
             }
             if !self.is_code(at.pc) {
-                break End::Broken(format!("{:#x} is in no code", at.pc));
+                break End::Broken(format!("{:#x} is in no code", at.pc).into());
             }
             // A call may be the last instruction of its function.
             let place = if standing { at.pc } else { at.pc.wrapping_sub(1) };
@@ -164,7 +165,7 @@ impl<'c> Unwinder<'c> {
                         (guessed, standing) = (true, false);
                         registers
                     }
-                    None => break End::Broken(format!("{:#x}: {why}", at.pc)),
+                    None => break End::Broken(why.about(format_args!("{:#x}", at.pc))),
                 },
             };
             if next.pc == 0 {
@@ -172,7 +173,7 @@ impl<'c> Unwinder<'c> {
             }
             // A leaf of aarch64 has nothing on the stack.
             if next.sp < at.sp || next.sp == at.sp && !innermost {
-                break End::Broken(format!("the caller's stack pointer is {:#x}", next.sp));
+                break End::Broken(format!("the caller's stack pointer is {:#x}", next.sp).into());
             }
             at = next;
         };

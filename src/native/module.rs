@@ -16,6 +16,7 @@ use object::{LittleEndian, Object, ObjectSymbol, SymbolKind};
 use super::cfi::{Step, Tables, frames_at};
 use super::{Registers, Unwinder};
 use crate::corefile::{CoreFile, FileMapping, Memory, Sysroot};
+use crate::error::Remark;
 use crate::symbols::Library;
 
 /// A library has about ten.
@@ -73,7 +74,7 @@ pub(super) struct Module {
     /// Where the kernel starts a program, if it is one.
     entry: u64,
     /// Why there are no tables.
-    why: String,
+    why: Remark,
     loads: Vec<(u64, u64)>,
     hdr: Option<(u64, Bytes)>,
     frames: Option<(u64, Bytes)>,
@@ -109,7 +110,7 @@ impl Module {
 
     /// What the core itself has of the library whose first byte is at `base`; `why` says what
     /// is wrong with its file.
-    pub fn in_memory(core: &CoreFile, path: &str, base: u64, why: Option<String>) -> Module {
+    pub fn in_memory(core: &CoreFile, path: &str, base: u64, why: Option<Remark>) -> Module {
         let memory = core.memory();
         let mut module = Module::new(path, base, &Image::Memory(memory));
         if let Some(why) = why {
@@ -173,7 +174,7 @@ impl Module {
                 let tables = Tables { hdr, hdr_at: *hdr_at, frames, frames_at: *frames_at };
                 tables.step(unwinder, place.wrapping_sub(self.bias), at)
             }
-            _ => Step::Unknown(format!("{}: {}", self.path, self.why)),
+            _ => Step::Unknown(self.why.clone().about(&self.path)),
         }
     }
 

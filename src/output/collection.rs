@@ -6,7 +6,7 @@ use crate::heap::Caught;
 
 /// What a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum Task {
     /// Each object with its contents: dump.
     Objects,
     /// Counts of objects: histo.
@@ -29,7 +29,7 @@ pub struct Collection {
     /// Whether this command's answer may be wrong for it.
     pub affected: bool,
     /// What it costs, for people.
-    pub message: String,
+    pub text: String,
     /// Whether stretches of the heap that hold no objects, such as the unfilled ends of the
     /// buffers that objects are copied to, are no gap of this answer.
     #[serde(skip)]
@@ -38,32 +38,32 @@ pub struct Collection {
 
 impl Collection {
     /// What the collection costs that answer.
-    pub fn new(caught: Caught, answer: Answer) -> Collection {
-        let touched = matches!(answer, Answer::Objects | Answer::Counts);
-        let cost = match (answer, caught.moving) {
-            (Answer::Frames, _) => "frames and locks are whole",
+    pub fn new(caught: Caught, task: Task) -> Collection {
+        let touched = matches!(task, Task::Objects | Task::Counts);
+        let cost = match (task, caught.moving) {
+            (Task::Frames, _) => "frames and locks are whole",
             (_, false) => "it costs nothing here: no object was being moved",
-            (Answer::Objects, true) => {
+            (Task::Objects, true) => {
                 "objects that were being moved may be missing, there twice, or half moved"
             }
-            (Answer::Counts, true) => {
+            (Task::Counts, true) => {
                 "objects that were being moved may be left out or counted twice"
             }
-            (Answer::Threads, true) => {
+            (Task::Threads, true) => {
                 "frames and locks are whole; only what is searched for in the heap (ownable \
                  synchronizers, virtual threads without carriers) may lack something"
             }
-            (Answer::Facts, true) => "only the spaces' used bytes are those of that moment",
-            (Answer::Memory, true) => {
+            (Task::Facts, true) => "only the spaces' used bytes are those of that moment",
+            (Task::Memory, true) => {
                 "the memory is kept as it is; a dump of it has what a dump of this core has"
             }
         };
-        let message = format!("the process stopped in the middle of a garbage collection: {cost}");
+        let text = format!("the process stopped in the middle of a garbage collection: {cost}");
         Collection {
             objects_moving: caught.moving,
             affected: touched && caught.moving,
             excuses: !touched && caught.moving,
-            message,
+            text,
         }
     }
 
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn only_answers_about_objects_are_affected_and_only_where_some_move() {
-        let affected = |moving, answer| Collection::new(Caught { moving }, answer).affected;
-        let all = [Answer::Objects, Answer::Counts, Answer::Threads, Answer::Facts, Answer::Memory];
+        let affected = |moving, task| Collection::new(Caught { moving }, task).affected;
+        let all = [Task::Objects, Task::Counts, Task::Threads, Task::Facts, Task::Memory];
         assert_eq!(all.map(|a| affected(true, a)), [true, true, false, false, false]);
         assert_eq!(all.map(|a| affected(false, a)), [false; 5]);
     }

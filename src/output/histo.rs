@@ -4,10 +4,35 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
+use super::reader::{Facts, Reader, Source};
 use crate::address::hex;
 use crate::error::Result;
 use crate::heap::{Heap, Object, Visitor, WalkReport, walk};
+use crate::hotspot::Vm;
 use crate::hotspot::gc::Space;
+use crate::hotspot::klass::Klass;
+
+/// What `histo` reads: names of classes and modules. Of objects the headers, which a dump reads too.
+pub(super) const READER: Reader = Reader { name: "histo", facts, objects: None };
+
+fn facts(from: &Source) -> Result<Facts> {
+    let vm = from.heap.vm;
+    let mut bytes = Vec::new();
+    for k in vm.classes.all() {
+        bytes.extend_from_slice(class_name(vm, k).as_bytes());
+        bytes.extend_from_slice(module_name(vm, k).unwrap_or_default().as_bytes());
+        bytes.push(b'\n');
+    }
+    Ok(Facts { bytes, metadata: None })
+}
+
+fn class_name(vm: &Vm, k: &Klass) -> String {
+    vm.external_name(k)
+}
+
+fn module_name(vm: &Vm, k: &Klass) -> Option<String> {
+    vm.module(k).map(|m| m.text())
+}
 
 /// Counts of one class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -105,8 +130,8 @@ pub fn histogram(
         })
         .filter(|(_, count, _)| count.instances > 0)
         .map(|(k, count, spaces)| Row {
-            class: heap.vm.external_name(k),
-            module: heap.vm.module(k).map(|m| m.text()),
+            class: class_name(heap.vm, k),
+            module: module_name(heap.vm, k),
             class_id: k.mirror,
             count,
             spaces,

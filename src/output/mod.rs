@@ -7,6 +7,8 @@ pub mod histo;
 pub mod hprof;
 pub mod info;
 pub mod interrupt;
+pub mod reader;
+pub mod readers;
 pub mod report;
 pub mod sink;
 pub mod stack;

@@ -4,10 +4,11 @@
 
 use serde::Serialize;
 
-use super::collection::{Answer, Collection};
+use super::collection::{Collection, Task};
 use crate::address::{Address, hex};
-use crate::corefile::{Missing, TruncatedSegment, Truncation};
-use crate::heap::{Caught, Damage, DamageKind, WalkReport};
+use crate::corefile::{Lack, Missing, TruncatedSegment, Truncation};
+use crate::error::{Advice, Wording, with_advice};
+use crate::heap::{Caught, Damage, DamageKind, Unread, WalkReport};
 use crate::hotspot::gc::Space;
 
 /// Lines of one sort of trouble before "and N more".
@@ -180,7 +181,11 @@ pub struct MissingFile {
     /// How many bytes are nowhere.
     pub missing_bytes: u64,
     /// Why no file filled them.
-    pub why: String,
+    pub code: Lack,
+    /// The same for people, with what was seen.
+    pub text: String,
+    /// What may be done.
+    pub advice: Option<Advice>,
     /// The right file was found, but the process had perhaps changed them: no file has them.
     pub changed: bool,
     /// The files that were looked at.
@@ -194,7 +199,9 @@ impl From<&Missing> for MissingFile {
             start: m.mapping.start,
             end: m.mapping.end,
             missing_bytes: m.missing_bytes,
-            why: m.why.clone(),
+            code: m.why.code,
+            text: m.why.text.clone(),
+            advice: m.why.advice(),
             changed: m.changed,
             tried: m.tried.iter().map(|p| p.display().to_string()).collect(),
         }
@@ -203,14 +210,14 @@ impl From<&Missing> for MissingFile {
 
 impl MissingFile {
     /// One line for people.
-    pub fn text(&self) -> String {
+    pub fn line(&self, wording: Wording) -> String {
         format!(
             "{:#x}-{:#x} {}: {} missing: {}",
             self.start,
             self.end,
             self.path,
             size(self.missing_bytes),
-            self.why
+            with_advice(&self.text, self.advice, wording)
         )
     }
 }
@@ -225,7 +232,7 @@ pub struct Cut {
     /// The segments that it hits, by address.
     pub segments: Vec<CutSegment>,
     /// The same for people.
-    pub message: String,
+    pub text: String,
 }
 
 /// A segment whose last bytes are missing.
@@ -253,7 +260,7 @@ impl From<&Truncation> for Cut {
             missing_bytes: t.missing_bytes,
             notes_missing_bytes: t.notes_missing,
             segments: t.hits.iter().map(segment).collect(),
-            message: t.to_string(),
+            text: t.to_string(),
         }
     }
 }
@@ -282,8 +289,8 @@ pub struct Gaps {
     pub by_space: Vec<DamageSum>,
     /// The first stretches (up to 1000).
     pub stretches: Vec<Damage>,
-    /// Metadata that could not be read, in words.
-    pub metadata: Vec<String>,
+    /// Metadata that could not be read.
+    pub metadata: Vec<Unread>,
     /// What a cut-off core lacks.
     pub truncated: Option<Cut>,
     /// Mapped files that were not found.
@@ -296,7 +303,7 @@ impl Gaps {
     /// Gathers them.
     pub fn new(
         walk: &WalkReport,
-        metadata: &[String],
+        metadata: &[Unread],
         truncated: Option<&Truncation>,
         missing: &[Missing],
     ) -> Gaps {
@@ -325,8 +332,8 @@ impl Gaps {
     }
 
     /// The same of a core that may have been taken in the middle of a collection.
-    pub fn caught(self, caught: Option<Caught>, answer: Answer) -> Gaps {
-        Gaps { collection: caught.map(|c| Collection::new(c, answer)), ..self }
+    pub fn caught(self, caught: Option<Caught>, task: Task) -> Gaps {
+        Gaps { collection: caught.map(|c| Collection::new(c, task)), ..self }
     }
 
     /// Nothing that was wanted is missing. A file that was not found or a cut in the core
@@ -343,10 +350,10 @@ impl Gaps {
     }
 
     /// Lines for people; none where all is whole and no collection was under way.
-    pub fn text(&self) -> String {
+    pub fn text(&self, wording: Wording) -> String {
         let mut out = String::new();
         if let Some(c) = &self.collection {
-            out = c.message.clone() + "\n";
+            out = c.text.clone() + "\n";
         }
         if self.is_whole() {
             return out;
@@ -377,16 +384,17 @@ impl Gaps {
             list("where:".into(), first_lines(lines, self.damaged_stretches));
         }
         if !self.metadata.is_empty() {
-            let lines = self.metadata.iter().cloned();
+            let lines = self.metadata.iter().map(|u| u.line(wording));
             let head = "metadata that is not readable:".into();
             list(head, first_lines(lines, self.metadata.len() as u64));
         }
         if let Some(t) = &self.truncated {
-            list(t.message.clone(), Vec::new());
+            list(t.text.clone(), Vec::new());
         }
         if !self.missing_files.is_empty() {
-            let lines = self.missing_files.iter().map(MissingFile::text);
-            let head = "mapped files that were not found (--sysroot DIR says where):".into();
+            let lines = self.missing_files.iter().map(|m| m.line(wording));
+            let advice = wording(Advice::SayWhereFilesAre);
+            let head = format!("mapped files that were not found ({advice}):");
             list(head, first_lines(lines, self.missing_files.len() as u64));
         }
         out

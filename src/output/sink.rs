@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::interrupt;
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result, is_no_room};
 use crate::format::out::CoreOut;
 
 /// Writes below this are gathered; larger ones go to the system as they are.
@@ -47,6 +47,14 @@ impl Target {
             return Target::Stdout;
         }
         Target::File { path: arg.into(), overwrite }
+    }
+
+    /// Its name, for people.
+    pub fn name(&self) -> String {
+        match self {
+            Target::File { path, .. } => path.display().to_string(),
+            Target::Stdout => "standard output".into(),
+        }
     }
 }
 
@@ -85,7 +93,8 @@ struct Temporary {
 impl Sink {
     /// Open `target`; `binary` output is refused on a terminal.
     ///
-    /// Errors: [`Error::Usage`] for a target that cannot be meant, [`Error::Io`] otherwise.
+    /// Errors: [`Error::Usage`] for a target that cannot be meant, [`Error::NoRoom`] or [`Error::Io`]
+    /// otherwise.
     pub fn open(target: &Target, binary: bool) -> Result<Sink> {
         let out = match target {
             Target::Stdout => {
@@ -100,10 +109,10 @@ impl Sink {
             && binary
             && file.is_terminal()
         {
-            return Err(Error::Usage(format!(
-                "{name} is a terminal and the output is binary; \
-                 give a file with -o FILE, or send it to a pipe or a file"
-            )));
+            return Err(Error::Usage {
+                what: format!("{name} is a terminal and the output is binary"),
+                advice: Some(Advice::WriteToFile),
+            });
         }
         Ok(Sink { out, buffer: Vec::with_capacity(BUFFER), sent: 0, failed: false, holes: false })
     }
@@ -245,7 +254,7 @@ impl Sink {
             Out::Stream { name, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
                 Error::ClosedPipe { name: name.clone(), bytes: self.sent }
             }
-            Out::Stream { name, .. } => Error::Io { path: name.into(), source },
+            Out::Stream { name, .. } => Error::io(Path::new(name))(source),
         };
         e.into_io()
     }
@@ -336,11 +345,10 @@ impl Temporary {
         let answer = answer.map(drop).map_err(|e| e.error);
         interrupt::unregister(&hidden);
         answer.map_err(|e| match e.kind() {
-            io::ErrorKind::AlreadyExists => Error::Usage(format!(
-                "{}: appeared while it was being written and was left as it is; \
-                 give another name, or --overwrite",
-                self.path.display()
-            )),
+            io::ErrorKind::AlreadyExists => Error::Exists {
+                path: self.path.clone(),
+                what: "appeared while it was being written and was left as it is",
+            },
             _ => self.unfinished(e),
         })
     }
@@ -350,7 +358,10 @@ impl Temporary {
             true => "the file under that name is as it was",
             false => "nothing is left behind under that name",
         };
-        Error::Unfinished { path: self.path.clone(), source, left }
+        match is_no_room(&source) {
+            true => Error::no_room(format!("{}: {source}; {left}", self.path.display())),
+            false => Error::Unfinished { path: self.path.clone(), source, left },
+        }
     }
 }
 
@@ -365,10 +376,11 @@ impl Drop for Temporary {
 }
 
 fn open_path(path: &Path, overwrite: bool) -> Result<Out> {
-    let usage = |what: &str| Err(Error::Usage(format!("{}: {what}", path.display())));
+    let usage = |what: &str| Err(Error::usage(format!("{}: {what}", path.display())));
     let kind = fs::metadata(path).map(|m| m.file_type());
     if path.as_os_str().is_empty() {
-        return Err(Error::Usage("the output's name is empty; give -o FILE, or -o -".into()));
+        let advice = Some(Advice::NameOutput);
+        return Err(Error::Usage { what: "the output's name is empty".into(), advice });
     }
     if matches!(&kind, Ok(k) if k.is_dir()) || path.as_os_str().as_bytes().ends_with(b"/") {
         return usage("is a directory; give the name of a file in it");
@@ -386,7 +398,10 @@ fn open_path(path: &Path, overwrite: bool) -> Result<Out> {
     }
     let place = match fs::symlink_metadata(path) {
         Ok(_) if !overwrite => {
-            return usage("exists already; give another name, or --overwrite to replace it");
+            return Err(Error::Usage {
+                what: format!("{}: exists already", path.display()),
+                advice: Some(Advice::AllowOverwrite),
+            });
         }
         // Replace what a link leads to, not the link; one that leads nowhere is replaced itself.
         Ok(_) => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),

@@ -36,7 +36,7 @@ pub fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
         Some(libc::EPERM | libc::EACCES) => reason(pid, tid),
         _ => format!("thread {tid} cannot be traced: {e}"),
     };
-    Error::Capture { pid, what }
+    Error::capture(pid, what)
 }
 
 /// What there is to say of a process that [`is_hidden`].

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::corefile::memory::Memory;
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result};
 use crate::symbols::Library;
 
 /// The largest table seen has 840 rows; JVMs of the future get room.
@@ -93,10 +93,9 @@ impl Tables {
             })?;
         }
         if tables.structs.is_empty() || tables.sizes.is_empty() {
-            return Err(Error::NoJvm(
+            return Err(Error::no_jvm(
                 "libjvm's vmStructs tables are empty: the process died before HotSpot was \
-                 initialised, or their pages are not in the core"
-                    .into(),
+                 initialised, or their pages are not in the core",
             ));
         }
         Ok(tables)
@@ -174,7 +173,7 @@ impl Reader<'_> {
     ) -> Result<()> {
         let what = || format!("gHotSpotVM{table}");
         let base = self.exported(table).filter(|&p| p != 0).ok_or_else(|| {
-            Error::NoJvm(format!(
+            Error::no_jvm(format!(
                 "libjvm.so exports no {}, or it is not in the core: is it a HotSpot JVM?",
                 what()
             ))
@@ -185,10 +184,10 @@ impl Reader<'_> {
             if p == 0 {
                 return Ok(());
             }
-            let text = self.mem.cstr(p, MAX_NAME).map_err(Error::unreadable(format!(
-                "the names in {} (libjvm's rodata; give the libjvm.so with --jvm)",
-                what()
-            )))?;
+            let text = self.mem.cstr(p, MAX_NAME).map_err(|fault| Error::NoJvm {
+                what: format!("cannot read the names in {} (libjvm's rodata): {fault}", what()),
+                advice: Some(Advice::GiveLibjvm),
+            })?;
             let text = String::from_utf8_lossy(text).into_owned();
             row(at, text).map_err(Error::unreadable(what()))?;
         }

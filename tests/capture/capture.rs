@@ -267,7 +267,7 @@ fn memory_that_a_fork_does_not_copy() {
         assert_eq!(page.next().is_some(), how == "dont", "{how}");
         if how == "dont" {
             assert_eq!(report["refused"][0]["method"], "fork");
-            assert!(report["refused"][0]["why"].to_string().contains("MADV_DONTFORK"), "{report}");
+            assert!(report["refused"][0]["text"].to_string().contains("MADV_DONTFORK"), "{report}");
         }
     }
 }

@@ -240,7 +240,7 @@ fn a_snapshot_that_is_killed() {
                 assert_eq!(out.status.code(), Some(0), "{}", said(&out));
                 let report = json(&out);
                 assert_eq!(report["refused"][0]["method"], "fork", "{report}");
-                let why = report["refused"][0]["why"].to_string();
+                let why = report["refused"][0]["text"].to_string();
                 assert!(why.contains("snapshot was"), "{why}");
                 of_one_instant("another way", &epochs(&open(&core), 96));
             } else {
@@ -276,7 +276,7 @@ fn a_cgroup_at_its_limit() {
         of_one_instant("at the limit", &epochs(&open(&core), 128));
         let report = json(&out);
         if report["method"] != "fork" {
-            let why = report["refused"][0]["why"].to_string();
+            let why = report["refused"][0]["text"].to_string();
             assert!(why.contains("snapshot was"), "{why}");
             break;
         }

@@ -44,7 +44,7 @@ fn costs(gc: &str) {
     let (code, check) = json(&core, &["check", "--json"]);
     assert_eq!((code, &check["verdict"]), (Some(3), &"gaps".into()));
     assert_eq!(check["damaged"], Value::Array(Vec::new()), "a collection is no damage");
-    let line = check["line"].as_str().expect("a line");
+    let line = check["text"].as_str().expect("a line");
     assert!(line.starts_with("gaps: caught in the middle of a garbage collection; "), "{line}");
 
     let out = dir.path("out");
@@ -60,7 +60,7 @@ fn costs(gc: &str) {
         assert_eq!(collection["affected"], affected, "{args:?}: {collection}");
         assert_eq!(said["whole"], !affected, "{args:?}: {}", said["gaps"]);
         assert_eq!(code, Some(if affected { 3 } else { 0 }), "{args:?}");
-        let message = collection["message"].as_str().expect("a message");
+        let message = collection["text"].as_str().expect("a message");
         assert!(message.contains("the middle of a garbage collection: "), "{message}");
     }
     // The threads stand at a safepoint: their stacks are whole.

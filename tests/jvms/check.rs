@@ -45,7 +45,7 @@ fn check(core: &Path, more: &[&str], code: i32) -> Value {
     let (json_code, json, err) = said(rjcore().args(["check", "--json"]).arg(core).args(more));
     assert_eq!(json_code, code, "{json}{err}");
     let json: Value = serde_json::from_str(&json).unwrap_or_else(|e| panic!("{e}: {json}"));
-    let line = json["line"].as_str().expect("a line");
+    let line = json["text"].as_str().expect("a line");
     let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(joined.ends_with(&line.split_whitespace().collect::<Vec<_>>().join(" ")), "{text}");
     json
@@ -261,7 +261,7 @@ fn files_at_hand_and_gone() {
     let _ = fs::remove_file(&out);
     let gone = check(&bare, &[], 1);
     assert_eq!(gone["verdict"], "unreadable");
-    let line = gone["line"].as_str().expect("a line");
+    let line = gone["text"].as_str().expect("a line");
     for words in ["cannot be dumped", "libjvm.so", "--jvm", utf8(&jvm)] {
         assert!(line.contains(words), "no {words} in {line}");
     }
@@ -273,7 +273,7 @@ fn files_at_hand_and_gone() {
 
     let server = kept.join("lib/server");
     let half = check(&bare, &["--jvm", utf8(&server.join("libjvm.so"))], 1);
-    let line = half["line"].as_str().expect("a line");
+    let line = half["text"].as_str().expect("a line");
     assert!(line.contains(utf8(&guest.home.join("lib/server/classes.jsa"))), "{line}");
     let root = ["--sysroot", utf8(&server)];
     let found = check(&bare, &root, 0);
@@ -305,7 +305,7 @@ fn samples_are_self_contained() {
         let core = dep(&format!("testdata/cores/{name}.core.zst"));
         let json = check(&core, &[], 0);
         assert_eq!(json["verdict"], "self_contained", "{json}");
-        assert_eq!(json["line"], "whole: rjcore dump needs nothing but this file");
+        assert_eq!(json["text"], "whole: rjcore dump needs nothing but this file");
         assert_eq!(json["core"], utf8(&core));
         assert_eq!(json["truncated"], Value::Null);
         assert_eq!(json["heap"]["collector"], collector);
@@ -352,7 +352,7 @@ fn a_hole_in_the_heap() {
 
         let json = check(&holed, &[], 3);
         assert_eq!(json["verdict"], "gaps", "{json}");
-        let line = json["line"].as_str().expect("a line");
+        let line = json["text"].as_str().expect("a line");
         assert!(line.starts_with("gaps: ") && line.contains(" old "), "{line}");
         assert!(json["heap"]["absent"].as_u64() >= Some(HOLE), "{json}");
         assert!(!line.contains(".jsa"), "no file has what was anonymous memory: {line}");
@@ -382,9 +382,9 @@ fn cut_cores() {
         let json = check(&core, &[], code);
         assert!(matches!(code, 1 | 3), "{percent} %: {json}");
         codes.push(code);
-        let lost = json["truncated"]["message"].as_str().expect("a cut");
+        let lost = json["truncated"]["text"].as_str().expect("a cut");
         assert!(lost.contains("bytes are missing"), "{lost}");
-        let line = json["line"].as_str().expect("a line");
+        let line = json["text"].as_str().expect("a line");
         assert!(line.contains("cop"), "says to copy it again: {line}");
         match code {
             3 => assert_eq!(json["verdict"], "gaps"),
@@ -424,7 +424,7 @@ fn no_core_at_all() {
     sleep.wait().expect("wait");
     let json = check(&core, &[], 1);
     assert_eq!(json["verdict"], "unreadable");
-    assert!(json["line"].as_str().is_some_and(|l| l.contains("no libjvm.so")), "{json}");
+    assert!(json["text"].as_str().is_some_and(|l| l.contains("no libjvm.so")), "{json}");
 }
 
 /// An address as JSON has it: "0x7f00".

@@ -198,9 +198,9 @@ fn a_debugger_has_it() {
     let value = doctor(pid);
     assert_eq!(obstacles(&value), ["traced"]);
     let tracer = gdb.id().to_string();
-    let what = finding(&value, "traced", "obstacle")["what"].as_str().expect("words");
+    let what = finding(&value, "traced", "obstacle")["text"].as_str().expect("words");
     assert!(what.contains(&tracer), "{value:#}");
-    assert!(value["no_capture"].as_str().is_some_and(|w| w.contains(&tracer)), "{value:#}");
+    assert!(value["no_capture_text"].as_str().is_some_and(|w| w.contains(&tracer)), "{value:#}");
     refused(attach(pid, &["stack"]), pid, &["traces it", &tracer]);
     gdb.kill().expect("kill");
     gdb.wait().expect("its end");
@@ -267,7 +267,7 @@ fn its_cgroup_has_little_memory_left() {
     group.write(if group.unified { "memory.max" } else { "memory.limit_in_bytes" }, "50000000");
     let value = doctor(pid);
     let found = finding(&value, "memory", "warning");
-    assert!(found["what"].as_str().is_some_and(|w| w.contains("MB of memory are left")));
+    assert!(found["text"].as_str().is_some_and(|w| w.contains("MB of memory are left")));
     assert_eq!(found["evidence"], "the limit of its cgroup");
     // It may do, and here it does.
     answers(pid);
@@ -341,7 +341,8 @@ fn it_is_another_users() {
     // It sees that it is a JVM all the same.
     let mut cmd = nobodys();
     let all: Value = serde_json::from_str(&text(cmd.args(["ps", "--json"]))).expect("JSON");
-    let row = all.as_array().expect("rows").iter().find(|r| r["pid"] == pid).expect("the JVM");
+    let row =
+        all["jvms"].as_array().expect("rows").iter().find(|r| r["pid"] == pid).expect("the JVM");
     let seen = (&row["attach"], &row["reasons"][0], &row["version"], &row["heap_used"]);
     assert_eq!(seen, (&false.into(), &"other-user".into(), &Value::Null, &Value::Null));
 
@@ -449,7 +450,7 @@ fn a_safepoint_that_is_never_reached(version: u32) {
         value = told(rjcore(), pid);
         obstacles(&value) == ["safepoint"]
     });
-    let what = finding(&value, "safepoint", "obstacle")["what"].as_str().expect("words");
+    let what = finding(&value, "safepoint", "obstacle")["text"].as_str().expect("words");
     assert!(what.contains("\"spins\""), "{value:#}");
     assert_eq!(value["next"], format!("rjcore capture {pid}"));
     let mut answer = String::new();
@@ -538,7 +539,7 @@ fn no_room_for_the_dump() {
     here.current_dir(&small);
     let value = told(here, pid);
     let found = finding(&value, "disk", "warning");
-    assert!(found["what"].as_str().is_some_and(|w| w.contains("0 MB are free")), "{value:#}");
+    assert!(found["text"].as_str().is_some_and(|w| w.contains("0 MB are free")), "{value:#}");
     finding(&value, "other-files", "note");
     // The JVM writes what fits, and says why not the rest.
     let answer = attach(pid, &["heap.hprof"]).current_dir(&small).output().expect("rjcore starts");
@@ -552,7 +553,7 @@ fn it_lives_in_a_container() {
     let Container { jvm: _jvm, pid, root } = container(17, &SMALL, "StopStress", &dir);
     let value = doctor(pid);
     assert_eq!((obstacles(&value), &value["namespace_pid"]), (vec![], &1.into()), "{value:#}");
-    let what = finding(&value, "other-files", "note")["what"].as_str().expect("words");
+    let what = finding(&value, "other-files", "note")["text"].as_str().expect("words");
     assert!(what.contains("mount namespace, root, /tmp"), "{what}");
     finding(&value, "other-pids", "note");
     answers(pid);
@@ -565,7 +566,8 @@ fn it_lives_in_a_container() {
     let inside = text(cmd.args(["attach", "1", "jcmd", "VM.version"]));
     assert!(inside.contains("64-Bit Server VM version"), "{inside}");
     let all: Value = serde_json::from_str(&text(rjcore().args(["ps", "--json"]))).expect("JSON");
-    let row = all.as_array().expect("rows").iter().find(|r| r["pid"] == pid).expect("the JVM");
+    let row =
+        all["jvms"].as_array().expect("rows").iter().find(|r| r["pid"] == pid).expect("the JVM");
     let seen = (&row["namespace_pid"], &row["attach"], &row["main"]);
     assert_eq!(seen, (&1.into(), &true.into(), &"StopStress".into()));
     assert!(row["version"].as_str().is_some_and(|v| v.starts_with("17.")), "{row}");

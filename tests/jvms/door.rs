@@ -160,7 +160,7 @@ fn a_jvm_that_may_not_be_looked_at() {
     let value = doctor(weak(), pid);
     assert_eq!(reasons(&value, "obstacle"), ["unseen-files"], "{value:#}");
     assert!(what(&value, "unseen-files").contains("could not be seen"), "{value:#}");
-    assert!(value["no_capture"].is_string(), "{value:#}");
+    assert!(value["no_capture_text"].is_string(), "{value:#}");
     let next = value["next"].as_str().expect("a command");
     assert!(!next.contains("sudo") && next.contains("with CAP_SYS_PTRACE"), "{next}");
     refused(weak(), pid, &["could not be seen", "CAP_SYS_PTRACE"]);

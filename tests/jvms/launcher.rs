@@ -76,7 +76,7 @@ fn a_library_without_a_vm() {
         let value = doctor(pid);
         let found = &value["findings"][0];
         assert_eq!(found["reason"], "no-vm", "{value:#}");
-        assert!(found["what"].as_str().is_some_and(|w| w.contains(words)), "{value:#}");
+        assert!(found["text"].as_str().is_some_and(|w| w.contains(words)), "{value:#}");
         assert_eq!(value["next"], "rjcore ps");
         let out = rjcore().args(["attach", &pid.to_string(), "stack"]).output().expect("rjcore");
         let said = String::from_utf8_lossy(&out.stderr).into_owned();

@@ -174,7 +174,7 @@ fn long_commands(version: u32, pid: u32) {
 fn listed(version: u32, pid: u32) {
     let all: serde_json::Value =
         serde_json::from_str(&text(rjcore().args(["ps", "--json"]))).expect("JSON");
-    let all = all.as_array().expect("rows");
+    let all = all["jvms"].as_array().expect("rows");
     let row = all.iter().find(|r| r["pid"] == pid).expect("our JVM");
     let release = row["version"].as_str().expect("a version");
     let start = if version == 8 { "1.8.0".into() } else { version.to_string() };

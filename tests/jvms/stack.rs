@@ -280,7 +280,7 @@ fn groups_and_limits() {
     let stack = |more: &[&str]| text(rjcore().arg("stack").arg(&core).args(more));
     let groups: Value = serde_json::from_str(&stack(&["--group", "--json"])).expect("JSON");
     let all = groups["groups"].as_array().expect("groups");
-    let parked = all.iter().find(|g| g["state"] == "virtual").expect("a group");
+    let parked = all.iter().find(|g| g["kind"] == "virtual").expect("a group");
     assert_eq!(parked["count"], 5);
     assert!(parked["frames"].to_string().contains("deepPark"), "{parked}");
     let counts: Vec<_> = all.iter().map(|g| g["count"].as_u64()).collect();

@@ -168,7 +168,7 @@ fn dump(taken: &Taken, out: &Path, sysroot: &[&str], found: &mut Figures) -> Vec
     if let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.stdout) {
         found.unparsed = json["gaps"]["damaged_bytes"].as_u64().unwrap_or(0);
         let all = json["gaps"]["metadata"].as_array().cloned().unwrap_or_default();
-        told.extend(all.iter().map(|line| line.as_str().expect("text").to_owned()));
+        told.extend(all.iter().map(|line| line["text"].as_str().expect("text").to_owned()));
     }
     let lost = |line: &String| line.contains("ends early: its stack is zero at");
     let only_stacks = taken.lost_stacks && found.unparsed == 0 && told.iter().all(lost);

@@ -260,3 +260,85 @@ fn cpus_are_told_apart_in_one_file() {
         }
     }
 }
+
+/// Outputs that read nothing of a heap by themselves: what the others share, and `check`, which asks them.
+const NO_READERS: [&str; 8] =
+    ["check", "collection", "gzip", "interrupt", "reader", "readers", "report", "sink"];
+
+/// The modules of `output` that read a core and are not in `listed`.
+fn unlisted(sources: &[(PathBuf, String)], listed: &[&str]) -> Vec<String> {
+    let reads = |text: &str| {
+        let code = code(text);
+        ["Heap", "Vm", "CoreFile", "Visitor"].iter().any(|name| {
+            code.match_indices(name).any(|(at, _)| {
+                !code[..at].ends_with(is_ident) && !code[at + name.len()..].starts_with(is_ident)
+            })
+        })
+    };
+    let mut out: Vec<String> = sources
+        .iter()
+        .filter(|(path, text)| path.starts_with("output") && reads(text))
+        .filter_map(|(path, _)| module(path).get(1).cloned())
+        .filter(|name| !listed.contains(&name.as_str()) && !NO_READERS.contains(&name.as_str()))
+        .collect();
+    out.dedup();
+    out
+}
+
+/// `trim` keeps what the listed outputs read: one that is not listed gets trimmed cores that it cannot read.
+#[test]
+fn outputs_that_read_cores_are_listed() {
+    let listed = rjcore::output::readers::READERS.map(|r| r.name);
+    let mut sources = all_sources();
+    assert_eq!(unlisted(&sources, &listed), Vec::<String>::new());
+    // Each of them is found where it is missing, and so is a new one.
+    for name in listed {
+        let others: Vec<&str> = listed.into_iter().filter(|l| *l != name).collect();
+        assert_eq!(unlisted(&sources, &others), [name]);
+    }
+    let new = "use crate::heap::{Heap, walk};\npub fn paths(heap: &Heap) {}\n";
+    sources.push((PathBuf::from("output/paths.rs"), new.into()));
+    assert_eq!(unlisted(&sources, &listed), ["paths"]);
+}
+
+/// rjcore's own flags that a text below the commands names, each with its file.
+fn flags_below(sources: &[(PathBuf, String)], flags: &[String]) -> Vec<String> {
+    let mut out = Vec::new();
+    for (path, text) in sources.iter().filter(|(path, _)| !path.starts_with("cli")) {
+        let code = text.lines().filter(|l| !l.trim_start().starts_with("//"));
+        let code: Vec<&str> = code.collect();
+        let code = code.join("\n");
+        for flag in flags {
+            let whole = |at: usize| {
+                !code[at + flag.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '-')
+            };
+            if code.match_indices(flag.as_str()).any(|(at, _)| whole(at)) {
+                out.push(format!("{}: {flag}", path.display()));
+            }
+        }
+    }
+    out
+}
+
+/// Errors of the layers below carry advice as data; the flags that follow it are worded by `cli` alone.
+#[test]
+fn flags_are_named_by_the_commands_only() {
+    let page = super::support::text(super::support::rjcore().arg("man"))
+        .replace("\\fR", " ")
+        .replace('\\', "");
+    let mut flags: Vec<String> = page
+        .split("--")
+        .skip(1)
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect())
+        .map(|name: String| format!("--{}", name.trim_end_matches('-')))
+        .filter(|flag| flag.len() > 3)
+        .collect();
+    flags.sort();
+    flags.dedup();
+    assert!(flags.len() > 25 && flags.contains(&"--sysroot".into()), "{flags:?}");
+    // docker's and java's flags of the same name are none of ours: `--source`, `--user` are not in the list.
+    let mut sources = all_sources();
+    assert_eq!(flags_below(&sources, &flags), Vec::<String>::new());
+    sources.push(("heap/x.rs".into(), "let s = \"give it with --jvm\";\n".into()));
+    assert_eq!(flags_below(&sources, &flags), ["heap/x.rs: --jvm"]);
+}

@@ -9,12 +9,14 @@ mod synth;
 
 mod children;
 mod corefile;
+mod errors;
 mod examples;
 mod goldens;
 mod graph;
 mod gzip;
 mod hostile;
 mod interrupt;
+mod json;
 mod layers;
 mod packed;
 mod sink;

@@ -11,6 +11,7 @@ pub mod graph;
 pub mod hprof;
 pub mod jdks;
 pub mod proc;
+pub mod schema;
 pub mod stress;
 pub mod threads;
 

@@ -40,10 +40,9 @@ impl Fetched {
     /// Has the JVM write the task's file where it may.
     pub fn prepare(task: &mut Task, attached: &Attached, overwrite: bool) -> Result<Fetched> {
         if !task.is_whole() {
-            return Err(Error::Usage(
+            return Err(Error::usage(
                 "--fetch is for a file that is whole once the JVM has answered; this one it goes \
-                 on writing"
-                    .into(),
+                 on writing",
             ));
         }
         let jvm = attached.target()?;
@@ -62,9 +61,7 @@ impl Fetched {
             shared: false,
         };
         let (Some(given), Some(_)) = (given, task.move_file(place)) else {
-            return Err(Error::Usage(
-                "--fetch needs a command that writes a file that is named".into(),
-            ));
+            return Err(Error::usage("--fetch needs a command that writes a file that is named"));
         };
         let target = Target::new(given.as_os_str(), overwrite);
         check_output(None, &target)?;
@@ -86,10 +83,7 @@ impl Fetched {
             sink.write_all(&buffer[..n]).map_err(Error::from_write)?;
         }
         let bytes = sink.finish()?;
-        Ok(match &self.target {
-            Target::File { path, .. } => format!("{}: {}\n", path.display(), size_exact(bytes)),
-            Target::Stdout => format!("standard output: {}\n", size_exact(bytes)),
-        })
+        Ok(format!("{}: {}\n", self.target.name(), size_exact(bytes)))
     }
 }
 

@@ -73,7 +73,7 @@ pub struct Args {
 }
 
 fn usage(what: &str) -> Error {
-    Error::Usage(format!("{what}; see rjcore attach --help"))
+    Error::usage(format!("{what}; see rjcore attach --help"))
 }
 
 impl Args {
@@ -159,23 +159,21 @@ fn before(file: &Place, task: &Task, attached: &Attached, words: &[&OsStr]) -> R
     let target = attached.target()?;
     let here = file.here.display();
     if task.is_dump() && file.size(target).is_some() && !task.replaces() {
-        return Err(Error::Usage(format!(
+        return Err(Error::usage(format!(
             "{here} exists already, and a JVM replaces no file; give another name"
         )));
     }
     if file.may_be_made(target) == Some(false) {
         let words: Vec<_> = words.iter().map(|w| w.to_string_lossy()).collect();
-        return Err(Error::Attach {
-            pid: target.pid(),
-            what: format!(
-                "uid {} may not write in {}, where the file would be; have it brought here: rjcore \
-                 attach --fetch {} {}",
-                target.effective.uid,
-                file.here.parent().unwrap_or(Path::new("/")).display(),
-                target.pid(),
-                words.join(" ")
-            ),
-        });
+        let what = format!(
+            "uid {} may not write in {}, where the file would be; have it brought here: rjcore \
+             attach --fetch {} {}",
+            target.effective.uid,
+            file.here.parent().unwrap_or(Path::new("/")).display(),
+            target.pid(),
+            words.join(" ")
+        );
+        return Err(Error::attach(target.pid(), what));
     }
     if !file.shared {
         tell(&format!(

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::super::advice;
 use super::split;
 use crate::error::{Error, Result};
 use crate::live::attach::{Asked, Attached};
@@ -104,7 +105,7 @@ pub fn asked(words: &[&OsStr], pid: i32) -> Asked {
         name if name.starts_with("VM.") => Some(format!("rjcore info {pid}")),
         _ => None,
     };
-    Asked { words: all.join(" "), instead }
+    Asked { words: all.join(" "), instead, command: advice::command }
 }
 
 pub fn task(words: &[&OsStr], attached: &Attached) -> Result<Task> {

@@ -2,6 +2,7 @@
 
 use super::walk::Raw;
 use super::{Entry, Registers, Saved, Stack, Trust, Walker};
+use crate::error::Remark;
 use crate::hotspot::threads::JavaThread;
 use crate::native::{self, End, Run, Unwinder};
 
@@ -13,7 +14,7 @@ pub struct NativeRun {
     /// The frames, innermost first.
     pub frames: Vec<native::Frame>,
     /// Why they end before Java code or the bottom.
-    pub broken: Option<String>,
+    pub broken: Option<Remark>,
 }
 
 impl NativeRun {
@@ -64,7 +65,7 @@ impl Walker<'_> {
             note.map(|n| unwinder.walk(unwinder.caught(n), true, |pc| self.code.contains(pc)));
         match run {
             Some(Run { frames, end: End::Stopped(at) }) => {
-                let broken = Some(format!("{:#x} is in code of the VM", at.pc));
+                let broken = Some(format!("{:#x} is in code of the VM", at.pc).into());
                 NativeRun { before: 0, frames, broken }
             }
             Some(run) => NativeRun::new(0, run),

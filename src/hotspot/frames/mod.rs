@@ -21,6 +21,8 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::Vm;
 use super::code::{CodeCache, Method, Nmethod, Scope};
 use crate::cpu::Facts;
@@ -31,7 +33,8 @@ use cpu::Layout;
 pub const MAX_FRAMES: usize = 1 << 20;
 
 /// How a frame's code runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FrameKind {
     /// By the interpreter.
     Interpreted,
@@ -44,7 +47,8 @@ pub enum FrameKind {
 }
 
 /// How sure the walk is of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Trust {
     /// The VM itself would find it so.
     Exact,

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::corefile::{Backing, CoreFile, FileMapping, Missing, backing};
+use crate::corefile::{Backing, CoreFile, FileMapping, Lack, Missing, Why, backing};
+use crate::error::Advice;
 
 /// One mapped file that rjcore reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +23,7 @@ pub struct FileCheck {
     /// Whether the process had perhaps changed them: then no file has them.
     pub changed: bool,
     /// Why they are not, where some are.
-    pub why: Option<String>,
+    pub why: Option<FileWhy>,
     /// The files that were looked at for them.
     pub tried: Vec<String>,
 }
@@ -38,6 +39,23 @@ pub struct Source {
     pub proven: bool,
     /// Whether it lies in the bundle with the core.
     pub bundled: bool,
+}
+
+/// Why bytes of a file are nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileWhy {
+    /// Which reason.
+    pub code: Lack,
+    /// The same for people, with what was seen.
+    pub text: String,
+    /// What may be done.
+    pub advice: Option<Advice>,
+}
+
+impl From<&Why> for FileWhy {
+    fn from(why: &Why) -> FileWhy {
+        FileWhy { code: why.code, text: why.text.clone(), advice: why.advice() }
+    }
 }
 
 /// All of them, by address; `alone` is the core without the files beside it.
@@ -79,7 +97,7 @@ pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<
         for lack in lacking.get(&m.start).into_iter().flatten().filter(|l| l.mapping == *m) {
             file.missing += lack.missing_bytes;
             file.changed |= lack.changed;
-            file.why = Some(lack.why.clone());
+            file.why = Some(FileWhy::from(&lack.why));
             file.tried = lack.tried.iter().map(|p| p.display().to_string()).collect();
         }
     }

@@ -11,12 +11,13 @@ mod text;
 
 use serde::Serialize;
 
-pub use files::{FileCheck, Source};
+pub use files::{FileCheck, FileWhy, Source};
 pub use reading::{Absent, HeapCheck};
 
 use crate::corefile::{CoreFile, Missing};
-use crate::error::Error;
-use crate::output::collection::{Answer, Collection};
+use crate::error::{Advice, Error, Wording, with_advice};
+use crate::heap::Unread;
+use crate::output::collection::{Collection, Task};
 use crate::output::report::Cut;
 use reading::Reading;
 
@@ -43,8 +44,10 @@ pub struct Check {
     pub core: String,
     /// How it stands.
     pub verdict: Verdict,
-    /// The verdict in words, one line.
-    pub line: String,
+    /// The verdict in words, one line; what may be done about it is `advice`.
+    pub text: String,
+    /// What may be done.
+    pub advice: Option<Advice>,
     /// What a cut-off core lacks.
     pub truncated: Option<Cut>,
     /// Threads in the notes.
@@ -57,11 +60,11 @@ pub struct Check {
     pub heap: Option<HeapCheck>,
     /// A garbage collection that was under way, and what it costs a dump.
     pub collection: Option<Collection>,
-    /// Metadata that could not be read, in words.
-    pub damaged: Vec<String>,
-    /// Stacks of running threads that rjcore cannot walk to their bottom, in words. No gap: the
-    /// core has all of them.
-    pub restless: Vec<String>,
+    /// Metadata that could not be read.
+    pub damaged: Vec<Unread>,
+    /// Stacks of running threads that rjcore cannot walk to their bottom. No gap: the core has
+    /// all of them.
+    pub running: Vec<Unread>,
     /// libjvm.so and the CDS archives.
     pub files: Vec<FileCheck>,
     /// The files that have to be taken along with the core: those of them that it needs.
@@ -121,8 +124,8 @@ impl Check {
                 });
                 check.heap = Some(reading.heap);
                 check.damaged = reading.damaged;
-                check.restless = reading.restless;
-                check.collection = reading.caught.map(|c| Collection::new(c, Answer::Objects));
+                check.running = reading.running;
+                check.collection = reading.caught.map(|c| Collection::new(c, Task::Objects));
                 let affected = check.collection.as_ref().is_some_and(|c| c.affected);
                 let whole = check.damaged.is_empty() && check.absent() == 0 && !affected;
                 check.verdict = match (whole, check.take_along.is_empty()) {
@@ -130,7 +133,7 @@ impl Check {
                     (true, true) => Verdict::SelfContained,
                     (true, false) => Verdict::WithFiles,
                 };
-                check.line = check.whole_or_gaps();
+                check.text = check.whole_or_gaps();
             }
         }
         check
@@ -147,7 +150,8 @@ impl Check {
         Check {
             core: core.path().display().to_string(),
             verdict: Verdict::Unreadable,
-            line: String::new(),
+            text: String::new(),
+            advice: None,
             truncated: core.truncation().map(Cut::from),
             threads: core.threads().len(),
             mapped_files: core.mappings().len(),
@@ -155,7 +159,7 @@ impl Check {
             heap: None,
             collection: None,
             damaged: Vec::new(),
-            restless: Vec::new(),
+            running: Vec::new(),
             files,
             take_along: Vec::new(),
         }
@@ -175,12 +179,18 @@ impl Check {
             Error::Unsupported(_) => Verdict::Unsupported,
             _ => Verdict::Unreadable,
         };
-        self.line = self.cannot(why);
+        self.text = self.cannot(why);
+        self.advice = why.advice();
     }
 
     /// Bytes of used heap that are nowhere.
     fn absent(&self) -> u64 {
         self.heap.as_ref().map_or(0, |h| h.absent)
+    }
+
+    /// The verdict and what may be done, in one line.
+    pub fn line(&self, wording: Wording) -> String {
+        with_advice(&self.text, self.advice, wording)
     }
 
     /// How the core stands.

@@ -1,4 +1,4 @@
-//! What `dump` would read of a core before its walk, and which bytes of heap are there for it.
+//! What the outputs would read of a core before a walk, and which bytes of heap are there for them.
 //!
 //! Two readings of one core, with and without the files beside it, are compared by their content.
 
@@ -7,13 +7,14 @@ use serde::Serialize;
 use crate::address::hex;
 use crate::corefile::{CoreFile, Memory};
 use crate::error::Result;
-use crate::heap::{Caught, DamageKind, Heap, walk};
+use crate::heap::{Caught, DamageKind, Heap, Unread, walk};
 use crate::hotspot::Vm;
 use crate::hotspot::gc::{Region, Space};
 use crate::hotspot::pointers::Pointers;
 use crate::hotspot::version::Version;
-use crate::output::hprof;
 use crate::output::info::{Nothing, SpaceInfo};
+use crate::output::reader::{Metadata, Source};
+use crate::output::readers::READERS;
 
 /// Stretches of absent heap that are kept one by one; all are counted.
 const MAX_KEPT: usize = 1000;
@@ -53,8 +54,8 @@ pub struct HeapCheck {
 /// Everything that two readings of one core are compared by.
 #[derive(Debug, PartialEq)]
 pub(super) struct Reading {
-    /// The dump up to its first object.
-    head: Vec<u8>,
+    /// What each output says of all but objects, in the list's order.
+    facts: Vec<Vec<u8>>,
     regions: Vec<Region>,
     pointers: Pointers,
     /// Bytes of the CDS archive's metadata that are there: a walk may need them for the sizes
@@ -67,8 +68,8 @@ pub(super) struct Reading {
     pub heap: HeapCheck,
     /// A garbage collection that was under way.
     pub caught: Option<Caught>,
-    pub damaged: Vec<String>,
-    pub restless: Vec<String>,
+    pub damaged: Vec<Unread>,
+    pub running: Vec<Unread>,
 }
 
 impl Reading {
@@ -77,10 +78,16 @@ impl Reading {
     pub fn of(core: &CoreFile, threads: usize) -> Result<Reading> {
         let vm = Vm::open(core)?;
         let heap = Heap::open(&vm)?;
-        let (head, summary) = hprof::head(&heap, None, &[])?;
+        let from = Source { core, heap: &heap, threads };
+        let (mut facts, mut summary) = (Vec::new(), Metadata::default());
+        for reader in READERS {
+            let found = (reader.facts)(&from)?;
+            facts.push(found.bytes);
+            summary = found.metadata.unwrap_or(summary);
+        }
         let mut check = bytes(core, &heap);
         if check.absent > 0 && core.truncation().is_none() && !loses_objects(&heap, threads)? {
-            check.forgive();
+            check.clear_absent();
         }
         // Whether it was moving objects only a walk can tell.
         let caught = match heap.collected.collecting {
@@ -89,7 +96,7 @@ impl Reading {
         };
         let (base, top) = vm.archive.unwrap_or((0, 0));
         Ok(Reading {
-            head,
+            facts,
             regions: heap.collected.regions.clone(),
             pointers: vm.pointers,
             archive: present(vm.mem, base, top),
@@ -100,7 +107,7 @@ impl Reading {
             heap: check,
             caught,
             damaged: summary.damaged,
-            restless: summary.restless,
+            running: summary.running,
         })
     }
 
@@ -120,7 +127,7 @@ impl Reading {
 
 impl HeapCheck {
     /// Nothing of what is absent is missed.
-    fn forgive(&mut self) {
+    fn clear_absent(&mut self) {
         (self.absent, self.absent_stretches) = (0, 0);
         self.stretches.clear();
         self.spaces.iter_mut().for_each(|s| s.not_in_core = 0);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Check, FileCheck, Verdict};
-use crate::error::Error;
+use crate::error::{Error, Wording, with_advice};
 use crate::hotspot::version;
 use crate::output::info::lines;
 use crate::output::report::{clean, count, first_lines, number, size, size_exact, wrap};
@@ -15,7 +15,7 @@ const LABEL: usize = 12;
 
 impl Check {
     /// One screen; its last line is the verdict.
-    pub fn text(&self) -> String {
+    pub fn text(&self, wording: Wording) -> String {
         let mut out = String::new();
         let mut line = |label: &str, text: String| {
             let _ = writeln!(out, "{label:LABEL$} {}", clean(&text));
@@ -24,7 +24,7 @@ impl Check {
         match &self.truncated {
             None => line("headers", "complete: all that they promise is in the file".into()),
             Some(t) => {
-                let words = t.message.split_whitespace().map(String::from);
+                let words = t.text.split_whitespace().map(String::from);
                 lines(&mut line, "headers", words);
             }
         }
@@ -56,23 +56,23 @@ impl Check {
         }
         for (i, file) in self.files.iter().enumerate() {
             line(if i == 0 { "files" } else { "" }, file.path.clone());
-            for text in file.lines(self.verdict) {
+            for text in file.lines(self.verdict, wording) {
                 for text in wrap(text.split(' ').map(String::from), WIDTH - LABEL - 3) {
                     line("", "  ".to_owned() + &text);
                 }
             }
         }
         if let Some(c) = &self.collection {
-            lines(&mut line, "collection", c.message.split(' ').map(String::from));
+            lines(&mut line, "collection", c.text.split(' ').map(String::from));
         }
-        for (label, all) in [("damaged", &self.damaged), ("running", &self.restless)] {
-            let texts = first_lines(all.iter().cloned(), all.len() as u64);
+        for (label, all) in [("damaged", &self.damaged), ("running", &self.running)] {
+            let texts = first_lines(all.iter().map(|u| u.text.clone()), all.len() as u64);
             for (i, text) in texts.into_iter().enumerate() {
                 line(if i == 0 { label } else { "" }, text);
             }
         }
         out.push('\n');
-        for text in wrap(self.line.split(' ').map(String::from), WIDTH) {
+        for text in wrap(self.line(wording).split(' ').map(String::from), WIDTH) {
             let _ = writeln!(out, "{}", clean(&text));
         }
         out
@@ -192,7 +192,7 @@ impl FileCheck {
         format!("the process had {path}, on its machine or in its container's image")
     }
 
-    fn lines(&self, verdict: Verdict) -> Vec<String> {
+    fn lines(&self, verdict: Verdict, wording: Wording) -> Vec<String> {
         let whole = matches!(verdict, Verdict::SelfContained | Verdict::WithFiles);
         let mut parts = vec![format!("{} in the core", size(self.in_core))];
         if let Some(s) = &self.source {
@@ -207,7 +207,11 @@ impl FileCheck {
         }
         let mut out = vec![format!("{} mapped: {}", size(self.mapped), parts.join(", "))];
         if !whole {
-            out.extend(self.why.iter().map(|w| format!("nowhere: {w}")));
+            out.extend(
+                self.why
+                    .iter()
+                    .map(|w| format!("nowhere: {}", with_advice(&w.text, w.advice, wording))),
+            );
             out.extend(self.tried.iter().map(|t| format!("looked at {t}")));
         }
         out

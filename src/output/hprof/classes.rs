@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::heap::class_objects::{ClassObject, ClassObjects};
 use crate::heap::layout::Slot;
 use crate::heap::roots::{self, Stacks};
-use crate::heap::{Heap, Traced};
+use crate::heap::{Heap, Part, Traced};
 use crate::hotspot::klass::{Kind, Klass};
 
 /// A record's length has 32 bits; class dumps get a new segment long before.
@@ -27,13 +27,16 @@ pub fn write(
     summary: &mut DumpSummary,
 ) -> Result<()> {
     let vm = heap.vm;
-    let global = roots::global(vm, &mut summary.damaged)?;
+    let mut unread = Vec::new();
+    let global = roots::global(vm, &mut unread)?;
+    summary.damaged.extend(Part::Roots.all(unread));
     let reader = ClassObjects::new(heap);
     let classes: Vec<(u32, &Klass)> =
         (0..).zip(vm.classes.all()).filter(|(_, k)| !k.is_refined).collect();
     let read = classes.iter().map(|&(number, k)| {
         reader.read(number).unwrap_or_else(|fault| {
-            summary.damaged.push(format!("the statics of {}: {fault}", k.name));
+            let text = format!("the statics of {}: {fault}", k.name);
+            summary.damaged.push(Part::Statics.unread(text));
             reader.outline(k)
         })
     });
@@ -46,8 +49,8 @@ pub fn write(
     let stacks = Stacks::new(heap, traced.map(|t| &t.marks))?;
     let (threads, early) = stacks.running();
     for end in early {
-        let told = if end.ran_java { &mut summary.restless } else { &mut summary.damaged };
-        told.push(end.text);
+        let ends = if end.ran_java { &mut summary.running } else { &mut summary.damaged };
+        ends.push(Part::Stacks.unread(end.text));
     }
     let mut traces = Traces::new(vm, &klasses);
     let mut symbols = records.symbols(&classes, &objects);

@@ -11,18 +11,33 @@ mod records;
 mod threads;
 mod values;
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
 use crate::error::{Error, Fault, Result};
-use crate::heap::{Caught, Heap, Traced, WalkReport, virtual_threads, walk};
+use crate::heap::{Caught, Heap, Part, Traced, Unread, WalkReport, virtual_threads, walk};
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::perfdata;
 
+use super::reader::{Facts, Metadata, Progress, Reader, Source, Walked};
 use objects::Records;
 use plan::Plan;
 use records::{Put, tag};
+
+/// What a dump reads: of objects, all.
+pub(super) const READER: Reader = Reader { name: "hprof", facts, objects: Some(objects) };
+
+fn facts(from: &Source) -> Result<Facts> {
+    let (bytes, summary) = head(from.heap, None, &[])?;
+    let DumpSummary { classes, roots, damaged, running, .. } = summary;
+    Ok(Facts { bytes, metadata: Some(Metadata { classes, roots, damaged, running }) })
+}
+
+fn objects(from: &Source, progress: Progress) -> Result<Walked> {
+    let dump = write_dump(from.heap, from.threads, &mut io::sink(), progress)?;
+    Ok(Walked { walk: dump.walk, unread: dump.damaged, caught: dump.caught })
+}
 
 /// What a dump holds and lacks.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -41,11 +56,11 @@ pub struct DumpSummary {
     pub walk: WalkReport,
     /// A garbage collection that was under way.
     pub caught: Option<Caught>,
-    /// Metadata that could not be read, in words.
-    pub damaged: Vec<String>,
-    /// Stacks that end early of threads that ran Java code, where frames are not always to be
-    /// told: nothing is missing in the core.
-    pub restless: Vec<String>,
+    /// Metadata that could not be read.
+    pub damaged: Vec<Unread>,
+    /// Stacks that end early of threads that ran Java code, where frames cannot always be told
+    /// from what else lies there: nothing is missing in the core.
+    pub running: Vec<Unread>,
 }
 
 /// The dump up to its first object, and its summary so far: all that it holds of the metadata, and
@@ -83,7 +98,8 @@ pub fn write_dump(
     let (head, mut summary) = head(heap, traced, &unmounted)?;
     out.write_all(&head).map_err(Error::from_write)?;
     drop(head);
-    summary.damaged.extend(traced.iter().flat_map(|t| t.damaged.iter().cloned()));
+    let untraced = traced.iter().flat_map(|t| t.damaged.iter().cloned());
+    summary.damaged.extend(Part::Roots.all(untraced));
     let reference = match &vm.barrier {
         Barrier::Z(_) => plan::Copy::Barrier,
         Barrier::Shenandoah(..) | Barrier::Forwarded(_) if traced.is_none_or(|t| t.forwarded) => {
@@ -96,7 +112,7 @@ pub fn write_dump(
     let plans: Vec<Plan> = numbers.map(|n| Plan::new(heap, n, reference)).collect();
     let values = values::Plans::new(heap, reference);
     let mut ids = values::Ids::new(vm.pointers.alignment);
-    let (mut faults, mut misfits) = (Vec::<Fault>::new(), 0);
+    let (mut faults, mut short_objects) = (Vec::<Fault>::new(), 0);
     let make = || {
         let mut records = Records::new(heap, &plans, &values);
         crate::heap::Visitor::clear(&mut records);
@@ -107,19 +123,21 @@ pub fn write_dump(
         summary.objects += records.objects;
         summary.flat_objects += records.flat;
         summary.truncated_arrays += records.truncated;
-        misfits += records.misfits;
+        short_objects += records.short_objects;
         faults.append(&mut records.faults);
         progress(bytes);
         Ok(())
     })?;
     summary.caught = heap.caught(&summary.walk);
-    if misfits > 0 {
-        summary.damaged.push(format!("{misfits} objects are smaller than their fields"));
+    if short_objects > 0 {
+        let text = format!("{short_objects} objects are smaller than their fields");
+        summary.damaged.push(Part::Fields.unread(text));
     }
     for fault in &faults {
-        summary.damaged.push(format!("part of a large array is written as zeroes: {fault}"));
+        let text = format!("part of a large array is written as zeroes: {fault}");
+        summary.damaged.push(Part::Elements.unread(text));
     }
-    summary.damaged.append(&mut summary.restless);
+    summary.damaged.append(&mut summary.running);
     let mut end = Vec::new();
     end.record(tag::HEAP_DUMP_END, 0);
     out.write_all(&end).map_err(Error::from_write)?;

@@ -55,7 +55,7 @@ pub struct Records<'h> {
     /// Arrays cut short because a record cannot hold them.
     pub truncated: u64,
     /// Objects smaller than their fields or elements.
-    pub misfits: u64,
+    pub short_objects: u64,
     /// Arrays that stopped being readable while they were written: zeroes stand for the rest.
     pub faults: Vec<Fault>,
 }
@@ -76,7 +76,7 @@ impl<'h> Records<'h> {
             objects: 0,
             flat: 0,
             truncated: 0,
-            misfits: 0,
+            short_objects: 0,
             faults: Vec::new(),
         }
     }
@@ -203,7 +203,7 @@ impl Visitor for Records<'_> {
         match plan {
             Plan::Instance { class_id, len, object_len, fields, flat, special } => {
                 if object.bytes.len() < *object_len as usize {
-                    self.misfits += 1; // a super class larger than its sub: damaged metadata
+                    self.short_objects += 1; // a super class larger than its sub: damaged metadata
                     return;
                 }
                 match special {
@@ -247,7 +247,7 @@ impl Visitor for Records<'_> {
                 };
                 let end = u64::from(*header) + length * copy.heap_size(p);
                 let Some(elements) = object.bytes.get(*header as usize..end as usize) else {
-                    self.misfits += 1;
+                    self.short_objects += 1;
                     return;
                 };
                 self.objects += 1;
@@ -261,7 +261,7 @@ impl Visitor for Records<'_> {
         self.large.clear();
         self.faults.clear();
         self.places.clear();
-        (self.objects, self.flat, self.truncated, self.misfits) = (0, 0, 0, 0);
+        (self.objects, self.flat, self.truncated, self.short_objects) = (0, 0, 0, 0);
         if self.buffer.is_empty() {
             self.buffer.resize(1 << 20, 0);
         }

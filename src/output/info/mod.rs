@@ -12,18 +12,34 @@ use serde::Serialize;
 pub use death::{OutOfMemory, Sender, Signal, Thrown};
 pub(super) use text::lines;
 
-use super::collection::{Answer, Collection};
+use super::collection::{Collection, Task};
+use super::reader::{Facts, Reader, Source};
 use super::report::{Cut, MissingFile};
 use crate::address::{Address, Range};
 use crate::corefile::{CoreFile, Missing};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::notes::Origin;
 use crate::heap::roots::is_shown;
-use crate::heap::{Caught, Heap, Object, Visitor, walk};
+use crate::heap::{Caught, Heap, Object, Part, Unread, Visitor, walk};
 use crate::hotspot::arguments::Arguments;
 use crate::hotspot::gc::{self, Collections, Region, RegionKind, Space};
 use crate::hotspot::pointers::{KlassForm, Pointers};
 use crate::hotspot::{Vm, perfdata, properties, threads};
+
+/// What `info` reads. Of objects it looks at OutOfMemoryErrors only, which a dump reads too.
+pub(super) const READER: Reader = Reader { name: "info", facts, objects: None };
+
+fn facts(from: &Source) -> Result<Facts> {
+    let heap = from.heap;
+    let mut info = Info::of_core(from.core, 0, &[]);
+    info.add_vm(heap.vm, true);
+    let counted = gc::collections(heap.vm, &heap.collected);
+    let kinds = gc::region_kinds(heap.vm);
+    let reported = heap.vm.reported_out_of_memory();
+    let mut bytes = format!("{counted:?} {kinds:?} {reported:?} ").into_bytes();
+    serde_json::to_writer(&mut bytes, &info.vm).map_err(|e| Error::from_write(e.into()))?;
+    Ok(Facts { bytes, metadata: None })
+}
 
 /// The report.
 #[derive(Debug, Clone, Serialize)]
@@ -38,8 +54,8 @@ pub struct Info {
     pub truncated: Option<Cut>,
     /// Mapped files that rjcore reads and that were not found.
     pub missing_files: Vec<MissingFile>,
-    /// Metadata that could not be read, in words.
-    pub damaged: Vec<String>,
+    /// Metadata that could not be read.
+    pub damaged: Vec<Unread>,
     /// A garbage collection that was under way, and what it costs: nothing here.
     pub collection: Option<Collection>,
     #[serde(skip)]
@@ -205,7 +221,7 @@ impl Info {
         {
             signal.thread = named(&|t| t.tid == tid);
         }
-        self.damaged.clone_from(&vm.damaged);
+        self.damaged = Part::Classes.all(vm.damaged.iter().cloned()).collect();
         self.vm = Some(VmInfo {
             jdk: vm.version.jdk(),
             java_version: vm.version.java().map(str::to_owned),
@@ -244,7 +260,7 @@ impl Info {
             let report = walk(heap, threads, || Nothing, |_, _| Ok(()))?;
             lost &= report.damaged > 0;
             self.caught = heap.caught(&report);
-            self.collection = self.caught.map(|c| Collection::new(c, Answer::Facts));
+            self.collection = self.caught.map(|c| Collection::new(c, Task::Facts));
         }
         let spaces = Space::ALL.iter().filter_map(|&space| {
             let mut s = SpaceInfo { space, regions: 0, capacity: 0, used: 0, not_in_core: 0 };

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Encoding, Info, OutOfMemory, Sender, SpaceInfo};
+use crate::error::{Advice, Wording, with_advice};
 use crate::hotspot::version;
 use crate::output::collection::Collection;
 use crate::output::report::{
@@ -16,7 +17,7 @@ const LABEL: usize = 12;
 
 impl Info {
     /// One screen.
-    pub fn text(&self) -> String {
+    pub fn text(&self, wording: Wording) -> String {
         let mut out = String::new();
         let c = &self.core;
         let mut line = |label: &str, text: String| {
@@ -106,7 +107,7 @@ impl Info {
             out.push('\n');
             out.push_str(&spaces(&heap.spaces).text());
         }
-        self.trouble(&mut out);
+        self.trouble(wording, &mut out);
         if let Some(properties) = self.vm.as_ref().and_then(|vm| vm.properties.as_ref()) {
             out.push_str("\nsystem properties\n");
             for (key, value) in properties {
@@ -116,7 +117,7 @@ impl Info {
         out
     }
 
-    fn trouble(&self, out: &mut String) {
+    fn trouble(&self, wording: Wording, out: &mut String) {
         if let Some(caught) = self.caught {
             out.push_str(
                 "\nthe process stopped in the middle of a garbage collection; what that costs\n",
@@ -127,44 +128,46 @@ impl Info {
         }
         if let Some(t) = &self.truncated {
             out.push('\n');
-            for line in wrap(t.message.split_whitespace().map(String::from), WIDTH) {
+            for line in wrap(t.text.split_whitespace().map(String::from), WIDTH) {
                 let _ = writeln!(out, "{}", clean(&line));
             }
         }
         if !self.missing_files.is_empty() {
             out.push_str("\nmapped files that were not found, and what that costs\n");
             for m in &self.missing_files {
-                let _ = writeln!(out, "  {}\n    {}", clean(&m.text()), self.cost(m));
+                let (cost, advice) = self.cost(m);
+                let cost = with_advice(cost, advice, wording);
+                let _ = writeln!(out, "  {}\n    {cost}", clean(&m.line(wording)));
             }
         }
         if !self.damaged.is_empty() {
             out.push_str("\nmetadata that is not readable\n");
             let all = self.damaged.len() as u64;
-            for line in first_lines(self.damaged.iter().cloned(), all) {
+            for line in first_lines(self.damaged.iter().map(|u| u.text.clone()), all) {
                 let _ = writeln!(out, "  {}", clean(&line));
             }
         }
     }
 
-    fn cost(&self, missing: &MissingFile) -> &'static str {
+    /// What it costs that the file is missing, and what may be done.
+    fn cost(&self, missing: &MissingFile) -> (&'static str, Option<Advice>) {
         let jvm = missing.path.contains("libjvm.so");
         match (&self.vm, jvm) {
-            (None, true) if missing.changed => {
+            (None, true) if missing.changed => (
                 "nothing of the VM can be read without it, and no file has it: copy the core \
-                 again, or take a new one"
-            }
+                 again, or take a new one",
+                None,
+            ),
             (None, true) => {
-                "without its symbols nothing of the VM can be read; give it with --jvm or --sysroot"
+                ("without its symbols nothing of the VM can be read", Some(Advice::GiveItOrRoot))
             }
-            (None, false) => {
-                "classes of the CDS archive lie in it; give the JDK's root with --sysroot"
-            }
-            (Some(_), true) => "nothing: all that rjcore reads of it is in the core",
+            (None, false) => ("classes of the CDS archive lie in it", Some(Advice::GiveJdkRoot)),
+            (Some(_), true) => ("nothing: all that rjcore reads of it is in the core", None),
             (Some(_), false) if self.damaged.is_empty() => {
-                "nothing: all classes were found without it"
+                ("nothing: all classes were found without it", None)
             }
             (Some(_), false) => {
-                "classes that lie in it are not readable; give the JDK's root with --sysroot"
+                ("classes that lie in it are not readable", Some(Advice::GiveJdkRoot))
             }
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::frames::{Of, Words};
+use super::frames::{FrameReader, Owner};
 use super::{
     Address, Carried, JniHandles, NativeEnd, NativeFrame, Object, Stack, Thread, ThreadDump,
     VirtualThread, VmThread, Waiter,
 };
 use crate::corefile::CoreFile;
-use crate::error::Result;
+use crate::error::{Remark, Result};
 use crate::heap::layout::Slot;
 use crate::heap::virtual_threads::VirtualThreads;
 use crate::heap::{Heap, Object as HeapObject, Visitor, WalkReport, walk};
@@ -54,7 +54,7 @@ pub fn collect(
         true => search(heap, options, progress)?,
         false => Default::default(),
     };
-    let mut words = Words::new(&walker, &locks, options.values);
+    let mut reader = FrameReader::new(&walker, &locks, options.values);
     let mut owned: HashMap<u64, Vec<u64>> = HashMap::new();
     for (synchronizer, owner) in &found.synchronizers {
         owned.entry(*owner).or_default().push(*synchronizer);
@@ -66,9 +66,9 @@ pub fn collect(
         };
         let synchronizers = options.heap.then(|| {
             let all = owned.get(&t.object).map_or(&[][..], Vec::as_slice);
-            all.iter().map(|o| object(&words, *o)).collect()
+            all.iter().map(|o| object(&reader, *o)).collect()
         });
-        thread(&mut words, Of { thread: t, facts }, stack, synchronizers)
+        thread(&mut reader, Owner { thread: t, facts }, stack, synchronizers)
     });
     let shown: Vec<Thread> = shown.collect();
     let mut stacks = Stacks::default();
@@ -76,7 +76,7 @@ pub fn collect(
         number: vm.thread_facts(*t).number,
         name: thread_name(vm, *t),
         object: Address(*t),
-        stack: stacks.get(&mut words, walker.continuation(*t), options.values),
+        stack: stacks.get(&mut reader, walker.continuation(*t), options.values),
     });
     let unmounted: Vec<VirtualThread> = unmounted.collect();
     let kernel_names = core.thread_names();
@@ -119,7 +119,7 @@ pub fn collect(
             Some(start.saturating_add(up?))
         }),
         list: vm.fields.thread_list.opt().and_then(|l| vm.mem.u64(l).ok()).map(Address),
-        deadlocks: find_deadlocks(&words, threads, &facts),
+        deadlocks: find_deadlocks(&reader, threads, &facts),
         threads: shown,
         vm_threads,
         other_threads,
@@ -132,14 +132,14 @@ pub fn collect(
 }
 
 fn thread(
-    words: &mut Words,
-    of: Of,
+    reader: &mut FrameReader,
+    owner: Owner,
     (frames, native): (frames::Stack, Vec<NativeRun>),
     synchronizers: Option<Vec<Object>>,
 ) -> Thread {
-    let (vm, t) = (words.walker.vm, of.thread);
-    let sp = words.walker.last_sp(t, &frames);
-    let broken = frames.broken.clone();
+    let (vm, t) = (reader.walker.vm, owner.thread);
+    let sp = reader.walker.last_sp(t, &frames);
+    let broken = frames.broken.clone().map(Remark::from);
     let mut own = frames.clone();
     own.broken = None;
     // What the continuation called is the virtual thread's.
@@ -150,9 +150,9 @@ fn thread(
     let carries = (t.mounted != 0).then(|| Carried {
         number: vm.thread_facts(t.mounted).number,
         name: thread_name(vm, t.mounted),
-        stack: stack(words, own, Some(&of), |f| f.in_continuation, &virtual_runs),
+        stack: stack(reader, own, Some(&owner), |f| f.in_continuation, &virtual_runs),
     });
-    let mut stack = stack(words, frames, Some(&of), |f| !f.in_continuation, &runs);
+    let mut stack = stack(reader, frames, Some(&owner), |f| !f.in_continuation, &runs);
     stack.broken = broken;
     let state = vm.tables_state(t.state);
     Thread {
@@ -161,9 +161,9 @@ fn thread(
         } else {
             t.name.clone()
         },
-        number: of.facts.number,
-        daemon: of.facts.daemon,
-        priority: of.facts.priority,
+        number: owner.facts.number,
+        daemon: owner.facts.daemon,
+        priority: owner.facts.priority,
         os_priority: os_priority(vm),
         cpu_ms: vm.notes.cpu_time(t.tid as i32).filter(|_| t.tid != 0),
         allocated: vm.allocated_bytes(t),
@@ -171,7 +171,7 @@ fn thread(
         nid: t.tid,
         os_state: vm.os_state_text(t.addr),
         sp: Address(sp),
-        state: (t.object != 0 && t.mounted == 0).then(|| of.facts.state()),
+        state: (t.object != 0 && t.mounted == 0).then(|| owner.facts.state()),
         vm_state: state,
         stack,
         carries,
@@ -179,22 +179,22 @@ fn thread(
     }
 }
 
-/// Frames in words, those that are wanted. The frame that enters a continuation is none of them.
+/// Frames as they are shown, those that are wanted. The frame that enters a continuation is none of them.
 fn stack(
-    words: &mut Words,
+    reader: &mut FrameReader,
     stack: frames::Stack,
-    of: Option<&Of>,
+    owner: Option<&Owner>,
     wanted: impl Fn(&frames::Frame) -> bool,
     runs: &[NativeRun],
 ) -> Stack {
     let wanted = |f: &&frames::Frame| wanted(f) && !f.enters_continuation;
     let frames = stack.frames.iter().filter(wanted);
-    let frames = frames.enumerate().map(|(i, f)| words.frame(f, of, i == 0)).collect();
+    let frames = frames.enumerate().map(|(i, f)| reader.frame(f, owner, i == 0)).collect();
     let before = |run: &NativeRun| {
         let above = &stack.frames[..run.before.min(stack.frames.len())];
         above.iter().filter(wanted).count()
     };
-    let mut out = Stack { frames, broken: stack.broken, ..Stack::default() };
+    let mut out = Stack { frames, broken: stack.broken.map(Remark::from), ..Stack::default() };
     for run in runs {
         add_native(&mut out, before(run), run);
     }
@@ -205,18 +205,18 @@ fn stack(
 #[derive(Default)]
 struct Stacks(HashMap<Vec<Place>, Rc<Stack>>);
 
-/// Method, bytecode index, how it runs, how sure it is: all that words depend on.
+/// Method, bytecode index, how it runs, how sure it is: all that a shown frame depends on.
 type Place = (u64, i32, FrameKind, Trust);
 
 impl Stacks {
     /// `values` says that frames have values, which are not the same.
-    fn get(&mut self, words: &mut Words, s: frames::Stack, values: bool) -> Rc<Stack> {
+    fn get(&mut self, reader: &mut FrameReader, s: frames::Stack, values: bool) -> Rc<Stack> {
         if values || s.broken.is_some() {
-            return Rc::new(stack(words, s, None, |_| true, &[]));
+            return Rc::new(stack(reader, s, None, |_| true, &[]));
         }
         let place = |f: &frames::Frame| (f.method.addr, f.bci, f.kind, f.trust);
         let places: Vec<Place> = s.frames.iter().map(place).collect();
-        let new = || Rc::new(stack(words, s, None, |_| true, &[]));
+        let new = || Rc::new(stack(reader, s, None, |_| true, &[]));
         self.0.entry(places).or_insert_with(new).clone()
     }
 }
@@ -230,7 +230,7 @@ fn add_native(stack: &mut Stack, before: usize, run: &NativeRun) {
         library_offset: f.library.is_some().then_some(Address(f.offset)),
         function: f.function.as_ref().map(|f| f.0.clone()),
         function_offset: f.function.as_ref().map(|f| f.1),
-        trust: if f.guessed { "guessed" } else { "exact" },
+        trust: if f.guessed { Trust::Guessed } else { Trust::Exact },
     }));
     let why = run.broken.clone();
     stack.native_broken.extend(why.map(|why| NativeEnd { before, why }));
@@ -247,8 +247,8 @@ fn thread_name(vm: &Vm, thread: u64) -> String {
     vm.oop_field(thread, "name").and_then(|n| vm.text(n)).unwrap_or_default()
 }
 
-fn object(words: &Words, at: u64) -> Object {
-    Object { address: Address(at), class: words.class_of(at) }
+fn object(reader: &FrameReader, at: u64) -> Object {
+    Object { address: Address(at), class: reader.class_of(at) }
 }
 
 /// `os::get_native_priority`: 0 unless the VM was told to use priorities.
@@ -269,11 +269,11 @@ fn version(vm: &Vm) -> String {
 }
 
 fn find_deadlocks(
-    words: &Words,
+    reader: &FrameReader,
     threads: &[JavaThread],
     facts: &[ThreadFacts],
 ) -> Vec<Vec<Waiter>> {
-    let (vm, locks) = (words.walker.vm, words.locks);
+    let (vm, locks) = (reader.walker.vm, reader.locks);
     let by_object: HashMap<u64, usize> =
         threads.iter().enumerate().map(|(i, t)| (t.object, i)).rev().collect();
     let wanted = |i: usize| {
@@ -295,7 +295,7 @@ fn find_deadlocks(
             Wanted::Synchronizer(s) => (None, s),
         };
         let owner = owner.map_or(String::new(), name);
-        Waiter { thread: i, name: name(i), monitor, object: object(words, at), owner }
+        Waiter { thread: i, name: name(i), monitor, object: object(reader, at), owner }
     };
     let found = deadlocks(threads.len(), wanted);
     found.into_iter().map(|cycle| cycle.into_iter().map(waiter).collect()).collect()

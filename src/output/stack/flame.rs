@@ -9,8 +9,8 @@ use std::io::{self, Write};
 
 use inferno::flamegraph::{self, Options};
 
-use super::ThreadDump;
 use super::folded::{Folded, line, threads};
+use super::{Role, ThreadDump};
 use crate::error::{Error, Result};
 use crate::output::report::count;
 
@@ -37,18 +37,19 @@ pub fn write(d: &ThreadDump, all: bool, out: &mut dyn Write) -> Result<()> {
 }
 
 /// Stacks as flame graphs take them, sorted; and how many threads are not drawn.
-fn lines<'d>(threads: impl Iterator<Item = Folded<'d>>, all: bool) -> (Vec<String>, u64) {
+fn lines(threads: impl Iterator<Item = Folded>, all: bool) -> (Vec<String>, u64) {
     // By state, pool and frames: the first one's name, and how many there are.
-    let mut groups: BTreeMap<(&str, String, Vec<String>), (String, u64)> = BTreeMap::new();
+    let mut groups: BTreeMap<(Role, String, Vec<String>), (String, u64)> = BTreeMap::new();
     for t in threads {
-        let group = groups.entry((t.state, pool(&t.name), t.frames)).or_insert((t.name, 0));
+        let group = groups.entry((t.role, pool(&t.name), t.frames)).or_insert((t.name, 0));
         group.1 += 1;
     }
     let mut hidden = 0;
     let mut out: Vec<String> = groups
         .into_iter()
-        .map(|((state, pool, frames), (name, n))| {
-            let idle = state == "virtual" || IDLE.iter().any(|i| state.starts_with(i));
+        .map(|((role, pool, frames), (name, n))| {
+            let state = role.text();
+            let idle = role == Role::Virtual || IDLE.iter().any(|i| state.starts_with(i));
             let (name, width) = match n {
                 1 => (name, 1),
                 _ if idle && !all => {
@@ -85,9 +86,9 @@ fn pool(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn thread(name: &str, state: &'static str, frames: &[&str]) -> Folded<'static> {
+    fn thread(name: &str, state: &'static str, frames: &[&str]) -> Folded {
         let frames = frames.iter().map(|f| (*f).to_owned()).collect();
-        Folded { name: name.into(), state, frames }
+        Folded { name: name.into(), role: Role::Platform(state), frames }
     }
 
     #[test]

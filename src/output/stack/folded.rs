@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::{Part, Stack, ThreadDump};
+use super::{Part, Role, Stack, ThreadDump};
 use crate::output::report::clean;
 
 /// A thread as flame graphs see it.
 #[derive(Debug, Clone)]
-pub(super) struct Folded<'d> {
+pub(super) struct Folded {
     /// Its name, or the number of a virtual thread without one.
     pub name: String,
-    /// `java.lang.Thread.State`, or what kind of thread it is.
+    /// What it is and does.
     #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "flame graphs alone show it"))]
-    pub state: &'d str,
+    pub role: Role,
     /// Its frames, outermost first.
     pub frames: Vec<String>,
 }
@@ -40,27 +40,28 @@ pub(super) fn line<'s>(
 }
 
 /// All threads that have frames.
-pub(super) fn threads(d: &ThreadDump) -> impl Iterator<Item = Folded<'_>> {
+pub(super) fn threads(d: &ThreadDump) -> impl Iterator<Item = Folded> + '_ {
     let virtual_name = |name: &str, number: Option<i64>| match (name, number) {
         ("", Some(number)) => format!("virtual thread #{number}"),
         ("", None) => "virtual thread".to_owned(),
         (name, _) => name.to_owned(),
     };
     let java = d.threads.iter().flat_map(move |t| {
-        let own = (t.name.clone(), t.state.unwrap_or("carrier"), &t.stack);
+        let own = (t.name.clone(), Role::of(t), &t.stack);
         let carried = t
             .carries
             .as_ref()
-            .map(|c| (virtual_name(&c.name, c.number), "virtual, mounted", &c.stack));
+            .map(|c| (virtual_name(&c.name, c.number), Role::MountedVirtual, &c.stack));
         [Some(own), carried].into_iter().flatten()
     });
     let unmounted = d.virtual_threads.iter();
-    let unmounted = unmounted.map(move |t| (virtual_name(&t.name, t.number), "virtual", &*t.stack));
+    let unmounted =
+        unmounted.map(move |t| (virtual_name(&t.name, t.number), Role::Virtual, &*t.stack));
     let others = d.vm_threads.iter().chain(&d.other_threads);
-    let others = others.filter_map(|t| Some((t.name.clone(), "no Java thread", t.stack.as_ref()?)));
-    let folded = |(name, state, stack): (String, _, &Stack)| {
+    let others = others.filter_map(|t| Some((t.name.clone(), Role::Native, t.stack.as_ref()?)));
+    let folded = |(name, role, stack): (String, _, &Stack)| {
         let frames = frames(stack);
-        (!frames.is_empty()).then_some(Folded { name, state, frames })
+        (!frames.is_empty()).then_some(Folded { name, role, frames })
     };
     java.chain(unmounted).chain(others).filter_map(folded)
 }
@@ -70,8 +71,9 @@ fn frames(s: &Stack) -> Vec<String> {
     let name = |part: Part| match part {
         // A hidden class's address is another one in each process.
         Part::Java(f) => {
-            let class = f.class.split_once("/0x").map_or(f.class.as_str(), |(class, _)| class);
-            format!("{class}.{}", f.method)
+            let class =
+                f.place.class.split_once("/0x").map_or(f.place.class.as_str(), |(class, _)| class);
+            format!("{class}.{}", f.place.method)
         }
         Part::Native(f) => f.function.clone().unwrap_or_else(|| {
             let path = f.library.as_deref().unwrap_or("(no library)");

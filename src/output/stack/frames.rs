@@ -1,10 +1,10 @@
-//! Frames in words: where they are in the source, and what they lock.
+//! Frames as they are shown: where they are in the source, and what they lock.
 
 use std::collections::HashMap;
 
-use super::{Address, Frame, Lock, Slot};
+use super::{Address, Frame, Lock, LockKind, Place, Slot, SlotPlace};
 use crate::hotspot::Vm;
-use crate::hotspot::frames::{self, FrameKind, Trust, Value, Walker};
+use crate::hotspot::frames::{self, FrameKind, Value, Walker};
 use crate::hotspot::locks::Locks;
 use crate::hotspot::thread_facts::ThreadFacts;
 use crate::hotspot::threads::JavaThread;
@@ -12,28 +12,26 @@ use crate::hotspot::threads::JavaThread;
 /// JavaThreadStatus BLOCKED_ON_MONITOR_ENTER, in HotSpot's words.
 const BLOCKED: &str = "BLOCKED (on object monitor)";
 
-/// A class's name, and its module.
-type Named = (String, Option<String>);
-
-/// Turns frames into words.
+/// Makes frames of what the walk found.
 #[derive(Debug)]
-pub(super) struct Words<'w> {
+pub(super) struct FrameReader<'w> {
     pub walker: &'w Walker<'w>,
     pub locks: &'w Locks<'w>,
-    classes: HashMap<u64, Named>,
+    /// By the class: its name and its module.
+    classes: HashMap<u64, (String, Option<String>)>,
     /// Whether values are wanted.
     values: bool,
 }
 
 /// Whose frames they are.
-pub(super) struct Of<'t> {
+pub(super) struct Owner<'t> {
     pub thread: &'t JavaThread,
     pub facts: &'t ThreadFacts,
 }
 
-impl<'w> Words<'w> {
-    pub fn new(walker: &'w Walker<'w>, locks: &'w Locks<'w>, values: bool) -> Words<'w> {
-        Words { walker, locks, classes: HashMap::new(), values }
+impl<'w> FrameReader<'w> {
+    pub fn new(walker: &'w Walker<'w>, locks: &'w Locks<'w>, values: bool) -> FrameReader<'w> {
+        FrameReader { walker, locks, classes: HashMap::new(), values }
     }
 
     fn vm(&self) -> &'w Vm<'w> {
@@ -42,7 +40,7 @@ impl<'w> Words<'w> {
 
     /// One frame; `first` says that it is the innermost of its thread. A virtual thread that no
     /// carrier runs has no thread: it locks nothing that the VM would tell.
-    pub fn frame(&mut self, frame: &frames::Frame, of: Option<&Of>, first: bool) -> Frame {
+    pub fn frame(&mut self, frame: &frames::Frame, owner: Option<&Owner>, first: bool) -> Frame {
         let vm = self.vm();
         let m = &frame.method;
         let symbol = |at: u64| vm.reader().symbol(at).unwrap_or_else(|| "?".into());
@@ -54,30 +52,23 @@ impl<'w> Words<'w> {
                 None => (unloaded(vm, m.holder), None),
             })
             .clone();
-        let locks = match of {
-            Some(of) => self.lock_lines(frame, of, first),
+        let locks = match owner {
+            Some(owner) => self.lock_lines(frame, owner, first),
             None => Vec::new(),
         };
         Frame {
-            class,
-            module,
-            method: symbol(m.name),
-            descriptor: symbol(m.signature),
-            file: (m.source_file != 0).then(|| symbol(m.source_file)),
-            line: m.line(vm, frame.bci),
-            bci: frame.bci,
-            native: m.is_native,
-            kind: match frame.kind {
-                FrameKind::Interpreted => "interpreted",
-                FrameKind::C1 => "c1",
-                FrameKind::C2 => "c2",
-                FrameKind::Native => "native",
+            place: Place {
+                class,
+                module,
+                method: symbol(m.name),
+                descriptor: symbol(m.signature),
+                file: (m.source_file != 0).then(|| symbol(m.source_file)),
+                line: m.line(vm, frame.bci),
+                bci: frame.bci,
+                native: m.is_native,
             },
-            trust: match frame.trust {
-                Trust::Exact => "exact",
-                Trust::Near => "near",
-                Trust::Guessed => "guessed",
-            },
+            kind: frame.kind,
+            trust: frame.trust,
             locks,
             values: if self.values { self.values(frame) } else { Vec::new() },
         }
@@ -89,7 +80,8 @@ impl<'w> Words<'w> {
             true => Vec::new(),
             false => self.walker.expressions(frame),
         };
-        let all = [("local", self.walker.typed_locals(frame)), ("stack", expressions)];
+        let all =
+            [(SlotPlace::Local, self.walker.typed_locals(frame)), (SlotPlace::Stack, expressions)];
         let slots = all.into_iter().flat_map(|(place, values)| {
             values.into_iter().enumerate().map(move |(i, v)| (place, i, v))
         });
@@ -99,21 +91,19 @@ impl<'w> Words<'w> {
     }
 
     /// `javaVFrame::print_lock_info_on`.
-    fn lock_lines(&self, frame: &frames::Frame, of: &Of, first: bool) -> Vec<Lock> {
+    fn lock_lines(&self, frame: &frames::Frame, owner: &Owner, first: bool) -> Vec<Lock> {
         let mut out = Vec::new();
         if first {
-            out.extend(self.waits(frame, of));
+            out.extend(self.waits(frame, owner));
         }
         let mut found = false;
         for m in self.walker.monitors(frame) {
             if m.eliminated && frame.kind != FrameKind::Interpreted {
                 match m.is_scalar {
-                    true => out.push(Lock {
-                        what: "eliminated <owner is scalar replaced>",
-                        object: None,
-                        class: String::new(),
-                    }),
-                    false if m.object != 0 => out.push(self.lock("eliminated", m.object)),
+                    true => {
+                        out.push(Lock { kind: LockKind::Eliminated, object: None, class: None });
+                    }
+                    false if m.object != 0 => out.push(self.lock(LockKind::Eliminated, m.object)),
                     false => {}
                 }
                 continue;
@@ -121,23 +111,23 @@ impl<'w> Words<'w> {
             if m.object == 0 {
                 continue;
             }
-            let what = match (first, found) {
-                (true, false) if self.wants(m.object, of.thread) => "waiting to lock",
+            let kind = match (first, found) {
+                (true, false) if self.wants(m.object, owner.thread) => LockKind::WaitingToLock,
                 (false, _)
-                    if self.vm().eras.tells_relocking() && self.wants(m.object, of.thread) =>
+                    if self.vm().eras.tells_relocking() && self.wants(m.object, owner.thread) =>
                 {
-                    "waiting to re-lock in wait()"
+                    LockKind::WaitingToRelockInWait
                 }
-                _ => "locked",
+                _ => LockKind::Locked,
             };
-            out.push(self.lock(what, m.object));
+            out.push(self.lock(kind, m.object));
             found = true;
         }
         out
     }
 
     /// What the innermost frame waits for.
-    fn waits(&self, frame: &frames::Frame, of: &Of) -> Option<Lock> {
+    fn waits(&self, frame: &frames::Frame, owner: &Owner) -> Option<Lock> {
         let vm = self.vm();
         let name = vm.reader().symbol(frame.method.name).unwrap_or_default();
         let holder = vm.classes.get(frame.method.holder).map_or("", |k| k.name.as_str());
@@ -145,26 +135,26 @@ impl<'w> Words<'w> {
             let locals = self.walker.locals(frame);
             let Some(Value::Object(object)) = locals.first().copied() else {
                 let says = locals.is_empty() && vm.eras.tells_unknown_waits();
-                return says.then(|| Lock {
-                    what: "waiting on <no object reference available>",
+                return says.then_some(Lock {
+                    kind: LockKind::WaitingOn,
                     object: None,
-                    class: String::new(),
+                    class: None,
                 });
             };
-            let what = match of.facts.state() == BLOCKED {
-                true => "waiting to re-lock in wait()",
-                false => "waiting on",
+            let kind = match owner.facts.state() == BLOCKED {
+                true => LockKind::WaitingToRelockInWait,
+                false => LockKind::WaitingOn,
             };
-            return (object != 0).then(|| self.lock(what, object));
+            return (object != 0).then(|| self.lock(kind, object));
         }
-        if of.facts.park_blocker != 0 {
-            return Some(self.lock("parking to wait for ", of.facts.park_blocker));
+        if owner.facts.park_blocker != 0 {
+            return Some(self.lock(LockKind::ParkingToWaitFor, owner.facts.park_blocker));
         }
-        let class = vm.awaited_class(of.thread)?;
+        let class = vm.awaited_class(owner.thread)?;
         Some(Lock {
-            what: "waiting on the Class initialization monitor for",
+            kind: LockKind::WaitingOnTheClassInitializationMonitorFor,
             object: None,
-            class: vm.external_name(class),
+            class: Some(vm.external_name(class)),
         })
     }
 
@@ -177,8 +167,8 @@ impl<'w> Words<'w> {
         pending == Some(m.addr) || !self.locks.is_owner(&m, t.addr)
     }
 
-    fn lock(&self, what: &'static str, object: u64) -> Lock {
-        Lock { what, object: Some(Address(object)), class: self.class_of(object) }
+    fn lock(&self, kind: LockKind, object: u64) -> Lock {
+        Lock { kind, object: Some(Address(object)), class: Some(self.class_of(object)) }
     }
 
     /// An object's class in words; of a mirror the class that it stands for.

@@ -13,15 +13,36 @@ pub mod text;
 mod values;
 
 pub use collect::{Options, collect};
-pub use values::Slot;
+pub use values::{Number, Slot, SlotKind, SlotPlace};
 
 use std::rc::Rc;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::reader::{Facts, Reader, Source};
 pub use crate::address::Address;
+use crate::error::{Error, Remark, Result};
+use crate::heap::{self, Unread};
 use crate::hotspot::eras::Eras;
+use crate::hotspot::frames::{FrameKind, Trust};
 use crate::hotspot::thread_notes::CpuTime;
+
+/// What `stack` reads: threads, their frames with values, and locks. Of objects those that hold
+/// locks and threads, which a dump reads too.
+pub(super) const READER: Reader = Reader { name: "stack", facts, objects: None };
+
+fn facts(from: &Source) -> Result<Facts> {
+    let options = Options {
+        heap: false,
+        virtual_threads: 0,
+        values: true,
+        native: None,
+        workers: from.threads,
+    };
+    let (dump, _) = collect(from.core, from.heap, options, &|_| ())?;
+    let bytes = serde_json::to_vec(&dump).map_err(|e| Error::from_write(e.into()))?;
+    Ok(Facts { bytes, metadata: None })
+}
 
 /// Everything about the threads of a core.
 #[derive(Debug, Serialize)]
@@ -149,7 +170,7 @@ pub struct Stack {
     pub frames: Vec<Frame>,
     /// Why the walk ended before the bottom.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub broken: Option<String>,
+    pub broken: Option<Remark>,
     /// The native frames, where they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub native: Vec<NativeFrame>,
@@ -177,8 +198,8 @@ pub struct NativeFrame {
     /// Bytes from its start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function_offset: Option<u64>,
-    /// `exact` or `guessed`.
-    pub trust: &'static str,
+    /// How sure the walk is of it: exact or guessed.
+    pub trust: Trust,
 }
 
 /// Where native frames end before Java code or the bottom.
@@ -187,7 +208,8 @@ pub struct NativeEnd {
     /// How many of the Java frames are above.
     pub before: usize,
     /// Why.
-    pub why: String,
+    #[serde(flatten)]
+    pub why: Remark,
 }
 
 /// A part of a stack.
@@ -219,9 +241,9 @@ impl Stack {
     }
 }
 
-/// A Java frame.
+/// Where in the program a Java frame is: what frames of one stack have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Frame {
+pub struct Place {
     /// As HotSpot shows it to people.
     pub class: String,
     /// The method's name.
@@ -241,12 +263,18 @@ pub struct Frame {
     pub bci: i32,
     /// Declared native.
     pub native: bool,
-    /// `interpreted`, `c1`, `c2` or `native`; of a group it is not the same.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub kind: &'static str,
-    /// `exact`, `near` or `guessed`; of a group it is not the same.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub trust: &'static str,
+}
+
+/// A Java frame.
+#[derive(Debug, Clone, Serialize)]
+pub struct Frame {
+    /// Where it is.
+    #[serde(flatten)]
+    pub place: Place,
+    /// How its code runs.
+    pub kind: FrameKind,
+    /// How sure the walk is of it.
+    pub trust: Trust,
     /// What it holds or waits for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locks: Vec<Lock>,
@@ -256,24 +284,100 @@ pub struct Frame {
 }
 
 /// One line about a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Lock {
-    /// HotSpot's words: `locked`, `waiting on`, `parking to wait for`...
-    #[serde(rename = "kind", serialize_with = "lock_kind")]
-    pub what: &'static str,
+    /// What the frame does with it.
+    pub kind: LockKind,
     /// The object; none where it is not known, or only a class is meant.
     pub object: Option<Address>,
     /// Its class, or the class that is meant.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub class: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }
 
-/// HotSpot's words as one: `waiting_on`, `waiting_to_lock`. What stands in angle brackets is a
-/// remark.
-fn lock_kind<S: Serializer>(what: &str, s: S) -> Result<S::Ok, S::Error> {
-    let words = what.split('<').next().unwrap_or(what).trim();
-    let plain: String = words.chars().filter(|c| !matches!(c, '(' | ')' | '-')).collect();
-    s.serialize_str(&plain.to_lowercase().replace(' ', "_"))
+/// What a frame does with a lock; the names are HotSpot's words for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LockKind {
+    /// It holds the monitor.
+    Locked,
+    /// It waits until the monitor is free.
+    WaitingToLock,
+    /// It was notified, and waits until the monitor that it gave up is free again.
+    WaitingToRelockInWait,
+    /// It waits to be notified.
+    WaitingOn,
+    /// It is parked, with this object as the reason (LockSupport.getBlocker).
+    ParkingToWaitFor,
+    /// It waits until another thread has initialised the class.
+    WaitingOnTheClassInitializationMonitorFor,
+    /// The compiler left the locking away.
+    Eliminated,
+}
+
+impl LockKind {
+    /// HotSpot's words; `known` says whether there is an object to name.
+    fn text(self, known: bool) -> &'static str {
+        match (self, known) {
+            (LockKind::Locked, _) => "locked",
+            (LockKind::WaitingToLock, _) => "waiting to lock",
+            (LockKind::WaitingToRelockInWait, _) => "waiting to re-lock in wait()",
+            (LockKind::WaitingOn, true) => "waiting on",
+            (LockKind::WaitingOn, false) => "waiting on <no object reference available>",
+            // Two spaces, as HotSpot has them.
+            (LockKind::ParkingToWaitFor, _) => "parking to wait for ",
+            (LockKind::WaitingOnTheClassInitializationMonitorFor, _) => {
+                "waiting on the Class initialization monitor for"
+            }
+            (LockKind::Eliminated, true) => "eliminated",
+            (LockKind::Eliminated, false) => "eliminated <owner is scalar replaced>",
+        }
+    }
+}
+
+/// What a thread is, and of a Java thread what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A Java thread in this state: `java.lang.Thread.State`, as HotSpot words it.
+    Platform(&'static str),
+    /// A Java thread that runs a virtual one just now.
+    Carrier,
+    /// A virtual thread that a carrier runs.
+    MountedVirtual,
+    /// A virtual thread that no carrier runs.
+    Virtual,
+    /// A thread that runs no Java.
+    Native,
+}
+
+impl Role {
+    /// The role of a thread that the VM lists.
+    pub fn of(t: &Thread) -> Role {
+        t.state.map_or(Role::Carrier, Role::Platform)
+    }
+
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Role::Platform(state) => state,
+            Role::Carrier => "carrier",
+            Role::MountedVirtual => "virtual, mounted",
+            Role::Virtual => "virtual",
+            Role::Native => "no Java thread",
+        }
+    }
+
+    /// Its name in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Role::Platform(_) => "platform",
+            Role::Carrier => "carrier",
+            Role::MountedVirtual => "mounted_virtual",
+            Role::Virtual => "virtual",
+            Role::Native => "native",
+        }
+    }
 }
 
 /// An object by its class.
@@ -302,7 +406,7 @@ pub struct Waiter {
 
 impl ThreadDump {
     /// The notes on stacks whose walk ended before the bottom.
-    pub fn broken(&self) -> Vec<String> {
+    pub fn broken(&self) -> Vec<Unread> {
         let java = self.threads.iter().flat_map(|t| {
             let carried = t.carries.as_ref().map(|c| (&c.name, &c.stack));
             [(&t.name, &t.stack)].into_iter().chain(carried)
@@ -311,13 +415,16 @@ impl ThreadDump {
         let others = self.vm_threads.iter().chain(&self.other_threads);
         let others = others.filter_map(|t| Some((&t.name, t.stack.as_ref()?)));
         let of = |(name, stack): (&String, &Stack)| {
-            let java = stack.broken.as_ref();
-            let java = java.map(|why| format!("the stack of \"{name}\" ends early: {why}"));
-            let native = stack
-                .native_broken
-                .iter()
-                .map(|end| format!("the native frames of \"{name}\" end early: {}", end.why));
-            java.into_iter().chain(native).collect::<Vec<_>>()
+            let unread = |what: &str, why: &Remark| Unread {
+                advice: why.advice,
+                ..heap::Part::Stacks.unread(format!("{what} of \"{name}\" {}", why.text))
+            };
+            let java = stack.broken.iter();
+            let java = java.map(|b| unread("the stack", &b.clone().about("ends early")));
+            let native = stack.native_broken.iter();
+            let native =
+                native.map(|n| unread("the native frames", &n.why.clone().about("end early")));
+            java.chain(native).collect::<Vec<_>>()
         };
         java.chain(unmounted).chain(others).flat_map(of).collect()
     }

@@ -4,12 +4,14 @@ use std::fmt::Write;
 use std::io;
 
 use super::{
-    Frame, JniHandles, Lock, NativeFrame, Part, Stack, Thread, ThreadDump, VirtualThread, VmThread,
+    JniHandles, Lock, NativeFrame, Part, Place, Stack, Thread, ThreadDump, VirtualThread, VmThread,
 };
+use crate::error::{Advice, Remark, Wording};
+use crate::hotspot::frames::Trust;
 use crate::output::report::{clean, utc};
 
 /// Writes the whole dump, thread by thread: there may be a million of them.
-pub fn text(d: &ThreadDump, to: &mut dyn io::Write) -> io::Result<()> {
+pub fn text(d: &ThreadDump, wording: Wording, to: &mut dyn io::Write) -> io::Result<()> {
     let mut out = String::new();
     let mut flush = |out: &mut String| {
         let written = to.write_all(out.as_bytes());
@@ -23,19 +25,20 @@ pub fn text(d: &ThreadDump, to: &mut dyn io::Write) -> io::Result<()> {
     let _ = writeln!(out, "Full thread dump {}:\n", d.vm);
     list(d, &mut out);
     for t in &d.threads {
-        thread(t, d, &mut out);
+        thread(t, d, wording, &mut out);
         flush(&mut out)?;
     }
     for t in &d.virtual_threads {
-        virtual_thread(t, &mut out);
+        virtual_thread(t, wording, &mut out);
         flush(&mut out)?;
     }
     let left = d.virtual_thread_count - d.virtual_threads.len() as u64;
     if left > 0 {
-        let _ = writeln!(out, "({left} more virtual threads; --virtual shows more)\n");
+        let more = wording(Advice::MoreVirtualThreads);
+        let _ = writeln!(out, "({left} more virtual threads; {more})\n");
     }
     for t in d.vm_threads.iter().chain(&d.other_threads) {
-        vm_thread(t, d, &mut out);
+        vm_thread(t, d, wording, &mut out);
         flush(&mut out)?;
     }
     match d.jni_handles {
@@ -47,7 +50,7 @@ pub fn text(d: &ThreadDump, to: &mut dyn io::Write) -> io::Result<()> {
         }
         None => {}
     }
-    deadlocks(d, &mut out);
+    deadlocks(d, wording, &mut out);
     flush(&mut out)
 }
 
@@ -70,13 +73,13 @@ fn list(d: &ThreadDump, out: &mut String) {
 }
 
 /// The paragraph of one thread.
-pub fn thread_text(t: &Thread, d: &ThreadDump) -> String {
+pub fn thread_text(t: &Thread, d: &ThreadDump, wording: Wording) -> String {
     let mut out = String::new();
-    thread(t, d, &mut out);
+    thread(t, d, wording, &mut out);
     out
 }
 
-fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
+fn thread(t: &Thread, d: &ThreadDump, wording: Wording, out: &mut String) {
     let _ = write!(out, "\"{}\" ", t.name);
     if let Some(number) = t.number {
         let _ = write!(out, "#{number} ");
@@ -112,11 +115,11 @@ fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
     } else if let Some(state) = t.state {
         let _ = writeln!(out, "   java.lang.Thread.State: {state}");
     }
-    stack(&t.stack, out);
+    stack(&t.stack, wording, out);
     if let Some(c) = &t.carries {
         let number = c.number.map_or("?".into(), |n| n.to_string());
         let _ = writeln!(out, "   Mounted virtual thread #{number}");
-        stack(&c.stack, out);
+        stack(&c.stack, wording, out);
     }
     out.push('\n');
     if let Some(all) = &t.synchronizers {
@@ -129,14 +132,14 @@ fn thread(t: &Thread, d: &ThreadDump, out: &mut String) {
 }
 
 /// HotSpot's dumps leave these out. The form is that of `Thread.dump_to_file`.
-fn virtual_thread(t: &VirtualThread, out: &mut String) {
+fn virtual_thread(t: &VirtualThread, wording: Wording, out: &mut String) {
     let number = t.number.map_or("?".into(), |n| n.to_string());
     let _ = writeln!(out, "\"{}\" #{number} virtual", t.name);
-    stack(&t.stack, out);
+    stack(&t.stack, wording, out);
     out.push('\n');
 }
 
-fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
+fn vm_thread(t: &VmThread, d: &ThreadDump, wording: Wording, out: &mut String) {
     let _ = write!(out, "\"{}\" ", t.name);
     if let Some(priority) = t.os_priority {
         let _ = write!(out, "os_prio={priority} ");
@@ -151,7 +154,7 @@ fn vm_thread(t: &VmThread, d: &ThreadDump, out: &mut String) {
     let state = t.os_state.map_or(String::new(), |s| format!("{s}{spaces}"));
     let _ = writeln!(out, "nid={} {state}", nid(t.nid, d));
     if let Some(s) = &t.stack {
-        stack(s, out);
+        stack(s, wording, out);
     }
     out.push('\n');
 }
@@ -161,11 +164,11 @@ fn nid(tid: u32, d: &ThreadDump) -> String {
 }
 
 /// A stack's lines.
-pub(super) fn stack(s: &Stack, out: &mut String) {
+pub(super) fn stack(s: &Stack, wording: Wording, out: &mut String) {
     for part in s.parts() {
         match part {
             Part::Java(f) => {
-                frame(f, out);
+                frame(&f.place, out);
                 for l in &f.locks {
                     lock(l, out);
                 }
@@ -178,18 +181,18 @@ pub(super) fn stack(s: &Stack, out: &mut String) {
                 let _ = writeln!(
                     out,
                     "\t- (native frames go on, but cannot be read: {})",
-                    clean(&end.why)
+                    clean(&end.why.line(wording))
                 );
             }
         }
     }
-    if let Some(why) = &s.broken {
-        let _ = writeln!(out, "\t- (the stack goes on, but cannot be read: {why})");
+    if let Some(Remark { text, .. }) = &s.broken {
+        let _ = writeln!(out, "\t- (the stack goes on, but cannot be read: {text})");
     }
 }
 
 /// `java_lang_Throwable::print_stack_element`.
-pub(super) fn frame(f: &Frame, out: &mut String) {
+pub(super) fn frame(f: &Place, out: &mut String) {
     let _ = write!(out, "\tat {}.{}(", f.class, f.method);
     if let Some(module) = &f.module {
         let _ = write!(out, "{module}/");
@@ -215,19 +218,23 @@ fn native(f: &NativeFrame, out: &mut String) {
         }
         _ => write!(out, "[{:#x}]", f.pc.0),
     };
-    *out += if f.trust == "exact" { "\n" } else { " (guessed)\n" };
+    *out += if f.trust == Trust::Exact { "\n" } else { " (guessed)\n" };
 }
 
 fn lock(l: &Lock, out: &mut String) {
-    let _ = match l.object {
-        Some(at) => writeln!(out, "\t- {} <{:#018x}> (a {})", l.what, at.0, l.class),
-        None if l.class.is_empty() => writeln!(out, "\t- {}", l.what),
-        None => writeln!(out, "\t- {} {}", l.what, l.class),
+    let what = l.kind.text(l.object.is_some());
+    let _ = match (l.object, &l.class) {
+        (Some(at), class) => {
+            let class = class.as_deref().unwrap_or("?");
+            writeln!(out, "\t- {what} <{:#018x}> (a {class})", at.0)
+        }
+        (None, Some(class)) => writeln!(out, "\t- {what} {class}"),
+        (None, None) => writeln!(out, "\t- {what}"),
     };
 }
 
 /// `DeadlockCycle::print_on_with`.
-fn deadlocks(d: &ThreadDump, out: &mut String) {
+fn deadlocks(d: &ThreadDump, wording: Wording, out: &mut String) {
     for cycle in &d.deadlocks {
         *out += "\nFound one Java-level deadlock:\n=============================\n";
         for (i, w) in cycle.iter().enumerate() {
@@ -253,7 +260,7 @@ fn deadlocks(d: &ThreadDump, out: &mut String) {
         for w in cycle {
             let _ = writeln!(out, "\"{}\":", w.name);
             if let Some(t) = d.threads.get(w.thread) {
-                stack(&t.stack, out);
+                stack(&t.stack, wording, out);
             }
         }
     }
@@ -288,7 +295,7 @@ mod tests {
 
     #[test]
     fn frames_as_hotspot_writes_them() {
-        let f = Frame {
+        let f = Place {
             class: "a.B".into(),
             method: "c".into(),
             descriptor: "()V".into(),
@@ -297,20 +304,16 @@ mod tests {
             line: Some(7),
             bci: 0,
             native: false,
-            kind: "c2",
-            trust: "exact",
-            locks: Vec::new(),
-            values: Vec::new(),
         };
-        let line = |f: &Frame| {
+        let line = |f: &Place| {
             let mut out = String::new();
             frame(f, &mut out);
             out
         };
         assert_eq!(line(&f), "\tat a.B.c(m@1/B.java:7)\n");
-        assert_eq!(line(&Frame { line: None, ..f.clone() }), "\tat a.B.c(m@1/B.java)\n");
-        let bare = Frame { file: None, module: None, ..f.clone() };
+        assert_eq!(line(&Place { line: None, ..f.clone() }), "\tat a.B.c(m@1/B.java)\n");
+        let bare = Place { file: None, module: None, ..f.clone() };
         assert_eq!(line(&bare), "\tat a.B.c(Unknown Source)\n");
-        assert_eq!(line(&Frame { native: true, ..f }), "\tat a.B.c(m@1/Native Method)\n");
+        assert_eq!(line(&Place { native: true, ..f }), "\tat a.B.c(m@1/Native Method)\n");
     }
 }

@@ -1,8 +1,8 @@
-//! The values in a frame, in words.
+//! The values in a frame.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Address;
 use crate::hotspot::Vm;
@@ -12,17 +12,82 @@ use crate::hotspot::klass::{Kind, Size};
 /// Characters of a String that are shown.
 const MAX_TEXT: usize = 100;
 
+/// Where a value lies in a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotPlace {
+    /// A local variable.
+    Local,
+    /// The expression stack.
+    Stack,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SlotKind {
+    /// A reference to an object.
+    Object,
+    /// A reference to none.
+    Null,
+    /// An int; boolean, byte, char and short too.
+    Int,
+    /// A long.
+    Long,
+    /// A float.
+    Float,
+    /// A double.
+    Double,
+    /// Bits whose type is not known.
+    Bits,
+    /// An object that the compiler took apart.
+    ScalarReplaced,
+}
+
+/// A number in a frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// An int.
+    Int(i32),
+    /// A long.
+    Long(i64),
+    /// A float.
+    Float(f32),
+    /// A double.
+    Double(f64),
+    /// Bits whose type is not known.
+    Bits(u64),
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Number::Int(v) => write!(f, "{v}"),
+            Number::Long(v) => write!(f, "{v}"),
+            Number::Float(v) => write!(f, "{v:?}"),
+            Number::Double(v) => write!(f, "{v:?}"),
+            Number::Bits(v) => write!(f, "{v:#x}"),
+        }
+    }
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
 /// A local variable or a slot of the expression stack that is in use.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Slot {
-    /// `local` or `stack`.
-    pub place: &'static str,
+    /// Where it lies.
+    pub place: SlotPlace,
     /// Its number; a long's or double's is that of its first slot.
     pub slot: usize,
-    /// `object`, `null`, `int` (boolean, byte, char and short too), `long`, `float`, `double`; `bits`
-    /// where the type is not known; `scalar_replaced` of an object that the compiler took apart.
+    /// What it is.
     #[serde(rename = "type")]
-    pub kind: &'static str,
+    pub kind: SlotKind,
     /// The object, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<Address>,
@@ -40,14 +105,14 @@ pub struct Slot {
     pub cut: Option<bool>,
     /// The number, as text: JSON's have 53 bits. Of `bits` hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
+    pub value: Option<Number>,
 }
 
 impl Slot {
     /// A value; none where there is nothing in use.
     pub(super) fn new(
         vm: &Vm,
-        place: &'static str,
+        place: SlotPlace,
         slot: usize,
         value: Value,
         class_of: impl Fn(u64) -> String,
@@ -63,16 +128,16 @@ impl Slot {
             cut: None,
             value: None,
         };
-        let number = |kind, value: String| Slot { value: Some(value), ..bare(kind) };
+        let number = |kind, value| Slot { value: Some(value), ..bare(kind) };
         Some(match value {
             Value::Dead => return None,
-            Value::Int(v) => number("int", v.to_string()),
-            Value::Long(v) => number("long", v.to_string()),
-            Value::Float(v) => number("float", format!("{v:?}")),
-            Value::Double(v) => number("double", format!("{v:?}")),
-            Value::Bits(bits) => number("bits", format!("{bits:#x}")),
-            Value::Scalar => bare("scalar_replaced"),
-            Value::Object(0) => bare("null"),
+            Value::Int(v) => number(SlotKind::Int, Number::Int(v)),
+            Value::Long(v) => number(SlotKind::Long, Number::Long(v)),
+            Value::Float(v) => number(SlotKind::Float, Number::Float(v)),
+            Value::Double(v) => number(SlotKind::Double, Number::Double(v)),
+            Value::Bits(bits) => number(SlotKind::Bits, Number::Bits(bits)),
+            Value::Scalar => bare(SlotKind::ScalarReplaced),
+            Value::Object(0) => bare(SlotKind::Null),
             Value::Object(at) => {
                 let klass = vm.klass_of(at);
                 let is_array = klass.is_some_and(|k| {
@@ -88,7 +153,7 @@ impl Slot {
                     length: length.filter(|_| is_array),
                     cut: whole.zip(text.as_ref()).map(|(whole, text)| text.len() < whole.len()),
                     text,
-                    ..bare("object")
+                    ..bare(SlotKind::Object)
                 }
             }
         })
@@ -96,7 +161,11 @@ impl Slot {
 
     /// A line of text.
     pub fn text(&self, out: &mut String) {
-        let _ = write!(out, "\t  {} {}:", self.place, self.slot);
+        let place = match self.place {
+            SlotPlace::Local => "local",
+            SlotPlace::Stack => "stack",
+        };
+        let _ = write!(out, "\t  {place} {}:", self.slot);
         if let (Some(at), Some(class)) = (self.object, &self.class) {
             let _ = write!(out, " <{:#018x}> (a {class}", at.0);
             if let Some(n) = self.length {
@@ -107,22 +176,17 @@ impl Slot {
         if let Some(text) = &self.text {
             let _ = write!(out, " {text:?}{}", if self.cut == Some(true) { "..." } else { "" });
         }
-        match (self.kind, &self.value) {
-            ("null", _) => *out += " null",
-            ("scalar_replaced", _) => *out += " an object that the compiler took apart",
+        let _ = match (self.kind, self.value) {
+            (SlotKind::Null, _) => write!(out, " null"),
+            (SlotKind::ScalarReplaced, _) => write!(out, " an object that the compiler took apart"),
             // An int has the lower half; what the upper one has then is left over.
-            ("bits", Some(bits)) => {
-                let low = u64::from_str_radix(bits.trim_start_matches("0x"), 16).unwrap_or(0);
-                let _ = write!(out, " {} ({bits})", low as i32);
-            }
-            ("int", Some(value)) => {
-                let _ = write!(out, " {value}");
-            }
-            (kind, Some(value)) => {
-                let _ = write!(out, " {value} ({kind})");
-            }
-            (_, None) => {}
-        }
+            (_, Some(bits @ Number::Bits(v))) => write!(out, " {} ({bits})", v as i32),
+            (_, Some(v @ Number::Int(_))) => write!(out, " {v}"),
+            (_, Some(v @ Number::Long(_))) => write!(out, " {v} (long)"),
+            (_, Some(v @ Number::Float(_))) => write!(out, " {v} (float)"),
+            (_, Some(v @ Number::Double(_))) => write!(out, " {v} (double)"),
+            (_, None) => Ok(()),
+        };
         out.push('\n');
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rjcore::corefile::Sysroot;
-use rjcore::error::Error;
+use rjcore::error::{Advice, Error};
 
 use super::{
     BASE, DATA, HEAP, ID, JSA, OTHER, dir, hex, jvm_core, noise, open_bytes, page, put, sysroot,
@@ -30,8 +30,9 @@ fn given_libjvm_must_be_the_one() {
     for content in [&b"#!/bin/sh\n"[..], b"", &libjvm(&ID, 0)[..40]] {
         let error = lay(&put(dir.path().join("text.so"), content));
         let text = error.to_string();
-        assert!(matches!(error, Error::Usage(_)), "{text}");
-        assert!(text.contains("text.so") && text.contains("--jvm"), "{text}");
+        assert!(matches!(&error, Error::NotALibjvm { .. }), "{text}");
+        assert!(text.contains("text.so"), "{text}");
+        assert_eq!(error.advice(), Some(Advice::GiveLibjvm));
     }
     let error = lay(dir.path());
     assert!(matches!(error, Error::Io { .. }), "{error}");
@@ -100,7 +101,7 @@ fn deleted_files() {
     let mut core = open_bytes(&core.build()).unwrap();
     let missing = core.lay_backing_files(&Sysroot::default()).unwrap();
     assert_eq!(missing.len(), 1);
-    assert!(missing[0].why.contains("deleted"), "{}", missing[0].why);
+    assert!(missing[0].why.text.contains("deleted"), "{}", missing[0].why.text);
     assert!(core.memory().u8(JSA).is_err());
 }
 
@@ -134,7 +135,7 @@ fn written_pages_are_never_the_files() {
         let missing = core.lay_backing_files(&Sysroot::default()).unwrap();
         assert_eq!(missing.len(), 1);
         assert_eq!((missing[0].mapping.start, missing[0].missing_bytes), (DATA, PAGE));
-        assert!(missing[0].why.contains(why), "{}", missing[0].why);
+        assert!(missing[0].why.text.contains(why), "{}", missing[0].why.text);
         assert!(core.memory().u8(DATA).is_err());
         // The file's last page belongs to the text too, at another address.
         assert_eq!(core.memory().u8(DATA - 1), Ok(b'T'));
@@ -199,5 +200,5 @@ fn no_list_of_mapped_files() {
     assert!(core.mappings().is_empty() && core.libjvm_build_id().is_none());
     let error = core.lay_backing_files(&Sysroot::default()).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, Error::NoJvm(_)) && text.contains("NT_FILE"), "{text}");
+    assert!(matches!(error, Error::NoJvm { .. }) && text.contains("NT_FILE"), "{text}");
 }

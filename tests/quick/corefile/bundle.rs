@@ -103,7 +103,11 @@ fn the_core_alone() {
     let missing = core.lay_backing_files(&nowhere).unwrap();
     assert_eq!(missing.len(), 1);
     assert_eq!((missing[0].missing_bytes, missing[0].tried.len()), (0x2000, 0));
-    assert!(missing[0].why.contains("no other was to be looked at"), "{}", missing[0].why);
+    assert!(
+        missing[0].why.text.contains("no other was to be looked at"),
+        "{}",
+        missing[0].why.text
+    );
     assert_eq!(core.backing(), []);
     // What was laid from a file beside the core is not the core's own.
     let mut core = open_bytes(&file).unwrap();
@@ -162,7 +166,7 @@ fn order_and_proof() {
     let mut core = open_bytes(&bad).unwrap();
     let missing = core.lay_backing_files(&Sysroot::default()).unwrap();
     assert_eq!((missing.len(), missing[0].tried.len()), (1, 2));
-    assert!(missing[0].why.contains("build-id"), "{}", missing[0].why);
+    assert!(missing[0].why.text.contains("build-id"), "{}", missing[0].why.text);
 }
 
 #[test]
