@@ -12,12 +12,13 @@ use std::sync::Arc;
 use memmap2::Mmap;
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64};
-use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
+use object::read::elf::{FileHeader, ProgramHeader};
 use serde::Serialize;
 
+use super::build_id::{file_build_id, read_build_id, same_build};
 use super::bundle::Member;
 use super::{CoreFile, FileMapping, Memory};
-use crate::error::{Advice, Error, Fault, Result};
+use crate::error::{Advice, Error, Result};
 use crate::format::files::is_vm_file;
 
 /// Where to look for mapped files.
@@ -440,16 +441,6 @@ impl CoreFile {
     }
 }
 
-fn same_build(expected: &str, found: Option<&str>) -> Result<bool, String> {
-    match found {
-        Some(found) if found == expected => Ok(true),
-        _ => Err(format!(
-            "build-id {}, the core's libjvm.so has {expected}",
-            found.unwrap_or("(none)")
-        )),
-    }
-}
-
 impl Candidate {
     fn again(&self) -> Candidate {
         Candidate {
@@ -490,60 +481,4 @@ fn writable(file: &[u8], base: u64, page: u64) -> Option<Vec<(u64, u64)>> {
         (start & !(page - 1), end & !(page - 1))
     };
     Some(loads.filter(|p| p.p_flags(LE).0 & 2 != 0).map(pages).collect())
-}
-
-/// The build-id of an ELF file in hex; None if it has none, `Err` if it is no ELF.
-pub(super) fn file_build_id(file: &[u8]) -> Result<Option<String>, String> {
-    let not_elf = |_| "not a 64-bit ELF file".to_string();
-    let header = FileHeader64::<LE>::parse(file).map_err(not_elf)?;
-    let phdrs = header.program_headers(LE, file).map_err(not_elf)?;
-    Ok(phdrs.iter().filter(|p| p.p_type(LE) == elf::PT_NOTE).find_map(|p| {
-        let data = p.data(LE, file).ok()?;
-        note_build_id(data, p.p_align(LE))
-    }))
-}
-
-/// libjvm's build-id in the core's own memory: the kernel saves the first page of every
-/// ELF file, and the note is there.
-pub(super) fn build_id_in_core(core: &CoreFile) -> Option<String> {
-    let base = core.libjvm()?.start;
-    read_build_id(core.memory(), base).ok().flatten()
-}
-
-fn read_build_id(memory: &Memory, base: u64) -> Result<Option<String>, Fault> {
-    let at = |offset: u64| base.wrapping_add(offset);
-    if memory.u32(base)? != 0x464c_457f || memory.u8(at(4))? != 2 {
-        return Ok(None);
-    }
-    let phoff = memory.u64(at(32))?;
-    let count = u64::from(memory.u16(at(56))?.min(64));
-    let phdr = |i: u64| at(phoff).wrapping_add(i * 56);
-    let mut bias = base;
-    for i in 0..count {
-        // PT_LOAD of file offset 0.
-        if memory.u32(phdr(i))? == 1 && memory.u64(phdr(i).wrapping_add(8))? == 0 {
-            bias = base.wrapping_sub(memory.u64(phdr(i).wrapping_add(16))?);
-        }
-    }
-    for i in (0..count).filter(|&i| memory.u32(phdr(i)) == Ok(4)) {
-        let start = bias.wrapping_add(memory.u64(phdr(i).wrapping_add(16))?);
-        let len = memory.u64(phdr(i).wrapping_add(40))?.min(64 << 10);
-        let align = memory.u64(phdr(i).wrapping_add(48))?;
-        let mut data = vec![0; len as usize];
-        if memory.read_into(start, &mut data).is_ok()
-            && let Some(id) = note_build_id(&data, align)
-        {
-            return Ok(Some(id));
-        }
-    }
-    Ok(None)
-}
-
-fn note_build_id(data: &[u8], align: u64) -> Option<String> {
-    let align = if align == 8 { 8 } else { 4 };
-    let notes = NoteIterator::<FileHeader64<LE>>::new(LE, align, data).ok()?;
-    let note = notes
-        .map_while(|n| n.ok())
-        .find(|n| n.name() == b"GNU" && n.n_type(LE) == elf::NT_GNU_BUILD_ID)?;
-    Some(note.desc().iter().map(|b| format!("{b:02x}")).collect())
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use super::backing::{file_build_id, map};
+use super::backing::map;
+use super::build_id::file_build_id;
 use super::{CoreFile, FileMapping, Sysroot, Why};
 use crate::error::Remark;
 

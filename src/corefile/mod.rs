@@ -4,6 +4,7 @@
 //! lay underneath; knows nothing of HotSpot beyond the name `libjvm.so`.
 
 pub mod backing;
+mod build_id;
 mod bundle;
 mod elf;
 mod libraries;
@@ -268,7 +269,7 @@ impl CoreFile {
             core.find_libraries();
         }
         core.find_truncation();
-        core.libjvm_build_id = backing::build_id_in_core(&core);
+        core.libjvm_build_id = build_id::build_id_in_core(&core);
         Ok(core)
     }
 
