@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use crate::support::child::Command;
 use crate::support::epoch::{epochs, of_one_instant};
+use crate::support::schema::Checker;
 use crate::support::{Jvm, PATIENTLY, Scratch, jdk, library, rjcore, run, text};
 use rjcore::corefile::{CoreFile, OpenOptions};
 use serde_json::Value;
@@ -21,7 +22,9 @@ fn capture(pid: u32, out: &Path, args: &[&str]) -> Value {
     cmd.args(["capture", PATIENTLY, &pid.to_string(), "--json", "--overwrite", "-o"])
         .arg(out)
         .args(args);
-    serde_json::from_str(&text(&mut cmd)).expect("JSON")
+    let json = serde_json::from_str(&text(&mut cmd)).expect("JSON");
+    Checker::new().check("capture", &json, "capture");
+    json
 }
 
 fn open(core: &Path) -> CoreFile {

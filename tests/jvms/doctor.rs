@@ -12,6 +12,7 @@ use crate::support::cgroup::Group;
 use crate::support::child::{Child, Command};
 use crate::support::container::{Container, container};
 use crate::support::proc::{self, until};
+use crate::support::schema::Checker;
 use crate::support::stress::{SMALL, when};
 use crate::support::{Jvm, Scratch, as_nobody, jdk, jdks, rjcore, text, tool};
 use rustix::process::{Pid, Signal, kill_process};
@@ -33,6 +34,7 @@ fn told(mut by: Command, pid: i32) -> Value {
     let value: Value =
         serde_json::from_slice(&json.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(&json)));
     let code = if value["verdict"] == "attach" { 0 } else { 1 };
+    Checker::new().check("doctor", &value, "doctor");
     assert_eq!(json.status.code(), Some(code), "{value:#}");
     value
 }
@@ -341,6 +343,7 @@ fn it_is_another_users() {
     // It sees that it is a JVM all the same.
     let mut cmd = nobodys();
     let all: Value = serde_json::from_str(&text(cmd.args(["ps", "--json"]))).expect("JSON");
+    Checker::new().check("ps", &all, "ps");
     let row =
         all["jvms"].as_array().expect("rows").iter().find(|r| r["pid"] == pid).expect("the JVM");
     let seen = (&row["attach"], &row["reasons"][0], &row["version"], &row["heap_used"]);
