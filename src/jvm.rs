@@ -10,7 +10,7 @@ use self_cell::self_cell;
 use crate::corefile::{CoreFile, Missing, OpenOptions, Sysroot};
 use crate::error::Result;
 use crate::heap::Heap;
-use crate::hotspot::Vm;
+use crate::hotspot::{Vm, lost_data};
 
 self_cell!(
     struct VmOfCore {
@@ -49,12 +49,14 @@ pub struct Jvm {
 
 impl Jvm {
     /// Opens the core at `path`, in any form that [`CoreFile::open`] knows, with the mapped files at their recorded
-    /// paths, or in the bundle, laid under it.
+    /// paths, or in the bundle, laid under it, and what can be made up for of libjvm's data where that is lost.
     ///
     /// Errors: those of [`CoreFile::open`], [`CoreFile::lay_backing_files`], [`Vm::open`] and [`Heap::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Jvm> {
         let mut core = CoreFile::open(path.as_ref(), &OpenOptions::default())?;
         let missing = core.lay_backing_files(&Sysroot::default())?;
+        // Where it cannot be, the VM says below what is lost.
+        lost_data::restore(&mut core)?;
         Ok(Jvm { missing, ..Jvm::of(core)? })
     }
 
