@@ -12,7 +12,7 @@ use std::{fmt, io};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::process::room::{Gauge, Room, on_machine};
+use crate::process::room::{Gauge, Room};
 
 /// How often it is looked: in this time two CPUs copy some 10 MB of pages.
 const EVERY: Duration = Duration::from_millis(2);
@@ -94,7 +94,7 @@ impl Watch {
         let watch = move || {
             let gauge = Gauge::of(parent);
             while !is_over.load(Ordering::Acquire) {
-                if let Some(what) = half.short(gauge.left(), on_machine()) {
+                if let Some(what) = half.short(gauge.group(), gauge.machine()) {
                     let _ = found.set(what);
                     if let Some(pid) = Pid::from_raw(child) {
                         let _ = kill_process(pid, Signal::KILL);

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::ending::{Answer, end};
 use super::snapshot::{How, report_text};
-use super::source::refuse_two_streams;
+use super::source::{names_zstd, refuse_two_streams};
 use super::who::Who;
 use super::{Outcome, advice, tell};
 use crate::capture::Report;
@@ -20,10 +20,13 @@ use crate::output::interrupt;
 use crate::output::report::{clean, first_lines, size, size_exact};
 use crate::output::sink::{Sink, Target};
 
+/// While a JVM waits for its snapshot's end, speed counts.
+const ZSTD_LEVEL: i32 = 1;
+
 const EXAMPLES: &str = "\
 Examples:
   rjcore capture 1234                             # writes core.1234
-  rjcore capture 1234 --zstd -o core.1234.zst
+  rjcore capture 1234 -o core.1234.zst            # compressed
   rjcore capture 1234 -o - | ssh host 'cat > core.1234'
   rjcore capture 1234 --json | jq .pause_ms
 
@@ -37,7 +40,8 @@ pub struct Args {
     /// The JVM's process id, or its main class
     #[arg(value_name = "PID")]
     pid: Who,
-    /// Where to write the core [default: core.PID, with --zstd core.PID.zst]; `-` is standard output
+    /// Where to write the core, compressed if the name ends in .zst [default: core.PID, with --zstd
+    /// core.PID.zst]; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<OsString>,
     /// Replace FILE if it exists
@@ -116,6 +120,7 @@ impl Args {
             let end = if self.zstd.is_some() { ".zst" } else { "" };
             format!("core.{pid}{end}").into()
         });
+        let zstd = self.zstd.or(names_zstd(&name).then_some(ZSTD_LEVEL));
         let target = Target::new(&name, self.overwrite);
         refuse_two_streams(self.json, &target)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
@@ -126,7 +131,7 @@ impl Args {
         };
         let directory = directory.map_or_else(|| PathBuf::from("."), Path::to_owned);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let report = self.how.capture(pid, self.zstd, threads, &directory, &mut sink)?;
+        let report = self.how.capture(pid, zstd, threads, &directory, &mut sink)?;
         sink.sync()?;
         let mut checked = self.check(&sink, &name, threads);
         if checked.check == Some(Verdict::SelfContained) && !report.unreadable.is_empty() {

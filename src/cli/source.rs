@@ -1,6 +1,7 @@
 //! The core that a command reads: its arguments, and how it is opened.
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
@@ -128,6 +129,11 @@ pub fn refuse_two_streams(json: bool, target: &Target) -> Result<()> {
         )),
         false => Ok(()),
     }
+}
+
+/// Whether a file of this name is to be compressed.
+pub fn names_zstd(name: &OsStr) -> bool {
+    name.as_encoded_bytes().ends_with(b".zst")
 }
 
 /// Refuses an output that is the core itself or one that cannot be written, before any work is

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::ending::{Answer, end};
 use super::progress::Progress;
-use super::source::{Opened, Source, check_output, refuse_two_streams};
+use super::source::{Opened, Source, check_output, names_zstd, refuse_two_streams};
 use super::{Outcome, advice};
 use crate::corefile::{CoreFile, Segment, ThreadNote, write_core};
 use crate::error::{Error, Result};
@@ -134,7 +134,7 @@ impl Args {
         let mut sink = Sink::open(target, true)?;
         let total = ranges.iter().map(|r| r.1 - r.0).sum();
         let progress = Progress::new("writing", total);
-        let by_name = self.output.as_encoded_bytes().ends_with(b".zst").then_some(ZSTD_LEVEL);
+        let by_name = names_zstd(&self.output).then_some(ZSTD_LEVEL);
         if let Some(level) = self.zstd.or(by_name) {
             let mut zst = zstd::Encoder::new(&mut sink, level).map_err(Error::from_write)?;
             zst.include_checksum(true).map_err(Error::from_write)?;

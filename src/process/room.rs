@@ -3,10 +3,11 @@
 //!
 //! Knows /proc/meminfo and both versions of the cgroup files; changes nothing.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
-use procfs::{Current, Meminfo};
+use procfs::{FromRead, Meminfo};
 
 use super::cgroup::groups;
 
@@ -28,8 +29,9 @@ impl Room {
     /// Reads it for the target `pid`.
     pub fn read(pid: i32) -> Room {
         let own = std::process::id() as i32;
-        let (target, own) = (Gauge::of(pid).left(), Gauge::of(own).left());
-        Room { machine: on_machine(), target, own, all_die: all_die(pid) }
+        let target = Gauge::of(pid);
+        let (machine, target, own) = (target.machine(), target.group(), Gauge::of(own).group());
+        Room { machine, target, own, all_die: all_die(pid) }
     }
 
     /// What rjcore may take for a copy of its own.
@@ -38,25 +40,32 @@ impl Room {
     }
 }
 
-/// MemAvailable of the machine, in bytes.
-pub fn on_machine() -> u64 {
-    Meminfo::current().ok().and_then(|m| m.mem_available).unwrap_or(u64::MAX)
-}
-
-/// The memory cgroup of a process and those above it, to be looked at again and again.
+/// The memory of the machine, and of the memory cgroup of a process and those above it. Its files stay open, to be looked
+/// at again and again.
 #[derive(Debug)]
-pub struct Gauge(Vec<(PathBuf, Files)>);
+pub struct Gauge {
+    meminfo: Option<File>,
+    groups: Vec<Group>,
+}
 
 impl Gauge {
     /// Finds the groups of `pid`.
     pub fn of(pid: i32) -> Gauge {
         let groups = groups(pid, "memory").into_iter();
-        Gauge(groups.flat_map(|g| up(&g.root, &g.dir, if g.unified { V2 } else { V1 })).collect())
+        let groups = groups.flat_map(|g| up(&g.root, &g.dir, if g.unified { V2 } else { V1 }));
+        Gauge { meminfo: File::open("/proc/meminfo").ok(), groups: groups.collect() }
     }
 
-    /// The least that one of them has left, in bytes.
-    pub fn left(&self) -> u64 {
-        self.0.iter().filter_map(|(dir, files)| room_of(dir, *files)).min().unwrap_or(u64::MAX)
+    /// MemAvailable of the machine, in bytes.
+    pub fn machine(&self) -> u64 {
+        let text = self.meminfo.as_ref().and_then(text);
+        let meminfo = text.and_then(|t| Meminfo::from_read(t.as_bytes()).ok());
+        meminfo.and_then(|m| m.mem_available).unwrap_or(u64::MAX)
+    }
+
+    /// The least that one of the groups has left, in bytes.
+    pub fn group(&self) -> u64 {
+        self.groups.iter().filter_map(Group::left).min().unwrap_or(u64::MAX)
     }
 }
 
@@ -73,19 +82,47 @@ type Files = [&'static str; 3];
 const V1: Files = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];
 const V2: Files = ["memory.max", "memory.current", "inactive_file"];
 
-/// A group and those above it.
-fn up(root: &Path, group: &Path, files: Files) -> Vec<(PathBuf, Files)> {
-    let groups = group.ancestors().take_while(|dir| dir.starts_with(root));
-    groups.map(|dir| (dir.to_owned(), files)).collect()
+/// A control group's files.
+#[derive(Debug)]
+struct Group {
+    limit: File,
+    usage: File,
+    stat: Option<File>,
+    /// The key of `stat`.
+    cache: &'static str,
 }
 
-fn room_of(group: &Path, [limit, usage, cache]: Files) -> Option<u64> {
-    let number = |file: &str| fs::read_to_string(group.join(file)).ok()?.trim().parse().ok();
-    // "max" is no number: no limit.
-    let (limit, usage): (u64, u64) = (number(limit)?, number(usage)?);
-    let stat = fs::read_to_string(group.join("memory.stat")).unwrap_or_default();
-    let cache = stat.lines().find_map(|l| l.strip_prefix(cache)?.trim().parse().ok()).unwrap_or(0);
-    Some(limit.saturating_sub(usage.saturating_sub(cache)))
+/// A group and those above it, as far as they have such files.
+fn up(root: &Path, group: &Path, [limit, usage, cache]: Files) -> Vec<Group> {
+    let groups = group.ancestors().take_while(|dir| dir.starts_with(root));
+    let opened = groups.filter_map(|dir| {
+        let open = |file: &str| File::open(dir.join(file)).ok();
+        Some(Group { limit: open(limit)?, usage: open(usage)?, stat: open("memory.stat"), cache })
+    });
+    opened.collect()
+}
+
+impl Group {
+    fn left(&self) -> Option<u64> {
+        // "max" is no number: no limit.
+        let number = |file: &File| text(file)?.trim().parse::<u64>().ok();
+        let (limit, usage) = (number(&self.limit)?, number(&self.usage)?);
+        let stat = self.stat.as_ref().and_then(text).unwrap_or_default();
+        let of_line = |l: &str| l.strip_prefix(self.cache)?.trim().parse().ok();
+        let cache = stat.lines().find_map(of_line).unwrap_or(0);
+        Some(limit.saturating_sub(usage.saturating_sub(cache)))
+    }
+}
+
+/// What a file of the kernel says now.
+fn text(file: &File) -> Option<String> {
+    let (mut out, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        match file.read_at(&mut piece, out.len() as u64).ok()? {
+            0 => return String::from_utf8(out).ok(),
+            n => out.extend_from_slice(&piece[..n]),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +142,10 @@ mod tests {
         write("a/memory.stat", "anon 5\ninactive_file 100\n");
         write("a/b/memory.max", "5000\n");
         write("a/b/memory.current", "10\n");
-        let left = |files| Gauge(up(dir.path(), &dir.path().join("a/b"), files)).left();
+        let left = |files| {
+            let groups = up(dir.path(), &dir.path().join("a/b"), files);
+            Gauge { meminfo: None, groups }.group()
+        };
         assert_eq!(left(V2), 400);
         write("memory.limit_in_bytes", "300\n");
         write("memory.usage_in_bytes", "100\n");

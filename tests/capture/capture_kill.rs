@@ -159,7 +159,7 @@ impl Kills<'_> {
     /// Kills it at every step of `whole`.
     fn every_step(&mut self, whole: &[Call]) {
         // Threads that have a signal in hand or are just made shift the count of calls.
-        const TRIES: usize = 60;
+        const TRIES: usize = 120;
         let wanted: Vec<Call> = whole.iter().filter(|c| c.step.is_some()).cloned().collect();
         assert!(!wanted.is_empty(), "no steps");
         // rjcore waits for a thread to make a call, or for the end of a snapshot.

@@ -124,7 +124,10 @@ fn refused_under_strace(
     let child = cmd.stderr(Stdio::piped()).spawn().expect("strace starts");
     let mut rjcore = None;
     until("strace has started rjcore", || {
-        rjcore = children(child.id() as i32).first().copied();
+        // strace has others first, to try what the kernel can do.
+        let named =
+            |p: &i32| fs::read_to_string(format!("/proc/{p}/comm")).is_ok_and(|c| c == "rjcore\n");
+        rjcore = children(child.id() as i32).into_iter().find(named);
         rjcore.is_some()
     });
     at_once(rjcore.expect("a process"), &log);
