@@ -47,7 +47,11 @@ fn check(core: &Path, more: &[&str], code: i32) -> Value {
     let json: Value = serde_json::from_str(&json).unwrap_or_else(|e| panic!("{e}: {json}"));
     let line = json["text"].as_str().expect("a line");
     let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(joined.ends_with(&line.split_whitespace().collect::<Vec<_>>().join(" ")), "{text}");
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    // On the screen what may be done about it follows.
+    let (_, advice) = joined.rsplit_once(&line).unwrap_or_else(|| panic!("no {line:?}: {text}"));
+    assert_eq!(advice.starts_with("; "), !json["advice"].is_null(), "{text}{json}");
+    assert_eq!(advice.is_empty(), json["advice"].is_null(), "{text}{json}");
     json
 }
 
@@ -262,7 +266,8 @@ fn files_at_hand_and_gone() {
     let gone = check(&bare, &[], 1);
     assert_eq!(gone["verdict"], "unreadable");
     let line = gone["text"].as_str().expect("a line");
-    for words in ["cannot be dumped", "libjvm.so", "--jvm", utf8(&jvm)] {
+    assert_eq!(gone["advice"], "give_libjvm", "{gone}");
+    for words in ["cannot be dumped", "libjvm.so", utf8(&jvm)] {
         assert!(line.contains(words), "no {words} in {line}");
     }
     let files = gone["files"].as_array().expect("files");

@@ -14,7 +14,7 @@ use crate::support::child::Command;
 use crate::synth::{Core, PAGE, R, RW, RX, libjvm};
 use proptest::prelude::*;
 use rjcore::corefile::{CoreFile, Memory, OpenOptions, Sysroot, write_core};
-use rjcore::error::Error;
+use rjcore::error::{Advice, Error};
 use tempfile::TempDir;
 
 const BASE: u64 = 0x7f00_0000_0000;
@@ -367,7 +367,8 @@ fn unreadable_file() {
         let error = open(Path::new(&path)).unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, Error::Io { .. }), "{text}");
-        assert!(text.contains("secret.core") && text.contains("check the owner"), "{text}");
+        assert!(text.contains("secret.core"), "{text}");
+        assert_eq!(error.advice(), Some(Advice::CheckPermission), "{text}");
         return;
     }
     let dir = dir();
