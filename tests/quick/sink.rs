@@ -183,12 +183,23 @@ fn binary_output_is_kept_off_a_terminal() {
     Sink::open(&target(Path::new("/dev/ptmx"), false), false).unwrap();
 }
 
+/// Whether nobody reads standard output any more.
+#[allow(unsafe_code, reason = "poll(2)")]
+fn has_no_reader() -> bool {
+    let mut out = libc::pollfd { fd: 1, events: 0, revents: 0 };
+    // SAFETY: one structure, which outlives the call.
+    let ready = unsafe { libc::poll(&mut out, 1, 0) };
+    ready == 1 && out.revents & libc::POLLERR != 0
+}
+
 #[test]
 fn a_closed_standard_output_is_told_apart() {
     const TEST: &str = "sink::a_closed_standard_output_is_told_apart";
     if std::env::var_os(ROLE).is_some() {
         eprintln!("ready");
         std::io::stdin().read_line(&mut String::new()).unwrap();
+        // Whatever the test starts beside this one has its pipes until it becomes another program.
+        crate::support::proc::until("no reader", has_no_reader);
         let mut sink = Sink::open(&Target::new(OsStr::new("-"), false), true).unwrap();
         let e = Error::from_write(sink.write_all(&vec![0; 1 << 20]).unwrap_err());
         eprintln!("{e}");
