@@ -323,6 +323,9 @@ mod tests {
     const FORWARDING_MAP: u64 = 0x1100;
     const FORWARDING: u64 = 0x1200;
     const PAGE: u64 = 0x5000;
+    /// Others that have the same memory: what is at `FROM` lies behind the last object of the one, not of the other.
+    const EMPTY_PAGE: u64 = 0x1380;
+    const FULL_PAGE: u64 = 0x13a0;
     /// In granule 1, and the object's offset there.
     const FROM: u64 = 0x20_0010;
     const TO: u64 = 0xc0_0040;
@@ -335,6 +338,11 @@ mod tests {
             bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
         };
         put(PAGE_TABLE + 8, page);
+        for (page, top) in [(EMPTY_PAGE, FROM - 8), (FULL_PAGE, FROM + 0x100)] {
+            put(page, 0x20_0000); // its start
+            put(page + 8, 0x20_0000); // its size
+            put(page + 16, top);
+        }
         put(FORWARDING_MAP + 8, FORWARDING);
         put(FORWARDING, 0x20_0000); // where the page began
         put(FORWARDING + 8, 3); // log2 of the objects' alignment
@@ -376,7 +384,12 @@ mod tests {
         assert_eq!(resolved(from, 0, 1), to, "the page is gone");
         assert_eq!(resolved(from, PAGE, 1), to, "the page is being emptied");
         assert_eq!(resolved(from, PAGE, -1), from, "its objects are moved within it");
-        assert_eq!(resolved(from, 0x6000, 1), from, "another page has its memory");
+        assert_eq!(resolved(from, FULL_PAGE, 1), from, "another page has its memory");
+        assert_eq!(
+            resolved(from, EMPTY_PAGE, 1),
+            to,
+            "another page has its memory, and nothing there"
+        );
         assert_eq!(resolved(from + 8, 0, 1), from + 8, "no object that was moved");
         // By the colour: of before the young relocation, and of after it.
         assert_eq!(resolved(from << 13 | 1 << 12, 0, 1), to);

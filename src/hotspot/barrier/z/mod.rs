@@ -202,10 +202,13 @@ impl Z {
             colours::Stale::Both { in_old: false } if relocating(0) => to(0),
             colours::Stale::Both { .. } => to(1),
             // One that leads to where an object was, which is known by the page: it is gone, or the very one whose
-            // objects are being moved. Another page may have its memory by now, or the same one, compacted.
+            // objects are being moved. Another page may have its memory by now, or the same one, compacted: then only
+            // behind its last object it is certain that none of its own is meant.
             colours::Stale::Unknown => {
                 let page = self.pages.get(mem, offset);
-                let was_here = |f: &&Forwardings| page == 0 || f.is_of(mem, offset, page);
+                let is_behind = |p: Page| p.top <= offset && offset < p.end;
+                let nothing = page == 0 || self.page(mem, page).is_ok_and(is_behind);
+                let was_here = |f: &&Forwardings| nothing || f.is_of(mem, offset, page);
                 self.forwardings.iter().filter(was_here).find_map(|f| f.find(mem, offset))
             }
         };
