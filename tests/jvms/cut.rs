@@ -95,6 +95,10 @@ fn heap_without_data(version: u32, collector: &str) {
     assert_eq!(code, Some(0));
     let (found, code) = histogram(&part);
     assert_eq!((found, code), (whole, Some(3)));
+    // Nor is anything taken for heap that is none.
+    let out = rjcore().args(["histo", "--json"]).arg(&part).output().expect("rjcore");
+    let json: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    assert_eq!(json["gaps"]["damaged_bytes"], 0, "{}", json["gaps"]);
     let (want, have) = (dir.path("want.hprof"), dir.path("have.hprof"));
     crate::support::run(rjcore().arg("dump").arg(&core).arg("-o").arg(&want));
     let out = rjcore().arg("dump").arg(&part).arg("-o").arg(&have).output().expect("rjcore");

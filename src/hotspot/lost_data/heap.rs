@@ -158,6 +158,12 @@ fn parallel(s: &Search, heap: u64, reserved: (u64, u64)) -> Option<Vec<Bounds>> 
 
 fn generations(s: &Search, young: u64, old: u64) -> Option<Vec<Bounds>> {
     let f = s.fields;
+    // Other objects hold bounds too, such as what was committed of a space. Eden may be a space of
+    // another kind (NUMA).
+    let vtable = |owner, field| s.mem.u64(s.word(owner, field)?).ok();
+    let kind = vtable(young, f.ps_young_from).filter(|kind| s.is_vtable(*kind))?;
+    let same = [vtable(young, f.ps_young_to)?, vtable(old, f.ps_old_space)?];
+    (same == [kind; 2]).then_some(())?;
     let bounds = [f.mutable_bottom, f.mutable_top, f.mutable_end];
     Some(vec![
         space(s, young, f.ps_young_eden, bounds)?,
@@ -212,8 +218,9 @@ fn parallel_statics(s: &Search, candidates: &[(u64, (u64, u64))]) -> Vec<FoundHe
                 statics: statics.collect(),
                 tops: spaces.iter().map(|s| s.1).collect(),
             };
-            // Several pointers to the old space are as good as one another.
-            if out.iter().all(|o| o.reserved != found.reserved) {
+            // Several pointers to the same spaces are as good as one another.
+            let same = |o: &FoundHeap| (o.reserved, &o.tops) == (found.reserved, &found.tops);
+            if !out.iter().any(same) {
                 out.push(found);
             }
         }
