@@ -67,13 +67,14 @@ pub struct Frozen {
 /// Our thread before all others, as long as it lives: the threads that are let go one after the
 /// other would take the CPU from the one that lets go of the rest. Only root may.
 #[derive(Debug)]
-struct Hurry {
+pub(super) struct Hurry {
     /// The nice value before.
     before: i32,
 }
 
 impl Hurry {
-    fn new() -> Option<Hurry> {
+    /// None where it may not be.
+    pub fn new() -> Option<Hurry> {
         let before = getpriority_process(None).ok()?;
         setpriority_process(None, -20).ok()?;
         Some(Hurry { before })

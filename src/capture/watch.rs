@@ -12,6 +12,7 @@ use std::{fmt, io};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::freeze::Hurry;
 use crate::process::room::{Gauge, Room};
 
 /// How often it is looked: in this time two CPUs copy some 10 MB of pages.
@@ -92,6 +93,8 @@ impl Watch {
         let (over, short) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
         let (is_over, found) = (over.clone(), short.clone());
         let watch = move || {
+            // The threads that write to the memory would take the CPU.
+            let _hurry = Hurry::new();
             let gauge = Gauge::of(parent);
             while !is_over.load(Ordering::Acquire) {
                 if let Some(what) = half.short(gauge.group(), gauge.machine()) {

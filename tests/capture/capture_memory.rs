@@ -277,8 +277,8 @@ fn a_cgroup_at_its_limit() {
         let report = json(&out);
         if report["method"] != "fork" {
             let why = report["refused"][0]["text"].to_string();
-            // Refused, or given up.
-            assert!(why.contains("its cgroup has"), "{why}");
+            // Refused, or given up; on a busy machine the kernel may have been there first.
+            assert!(why.contains("its cgroup has") || why.contains("snapshot was"), "{why}");
             break;
         }
     }
