@@ -260,7 +260,12 @@ pub fn write(
         std::thread::sleep(DEATH);
     }
     is_there(pages)?;
-    written.bad.extend((pages.lost)()?);
+    written.bad.extend((pages.lost)().or_else(|e| {
+        // Perhaps it ended just now.
+        std::thread::sleep(DEATH);
+        is_there(pages)?;
+        Err(e)
+    })?);
     if !written.bad.is_empty() {
         let bad: Ranges = known_bad.iter().chain(&written.bad).copied().collect();
         let (front, all) = layout.front(notes, &bad);
@@ -412,6 +417,16 @@ mod tests {
         let (front, _) = layout.front(&[], &written.bad);
         assert_eq!(out.0[..front.len()], front);
         let pages = Pages { ended: &|| Some("killed".into()), ..pages };
+        let e = write(&mut Bytes(Vec::new()), &layout, &[], &[], &pages, &how).expect_err("killed");
+        assert!(matches!(e.downcast::<Failed>(), Ok(Failed::SourceLost(_))));
+        // It ends when all is read, and what it lost cannot be asked any more.
+        let asked = AtomicBool::new(false);
+        let lost = || {
+            asked.store(true, Ordering::Relaxed);
+            Err(io::ErrorKind::NotFound.into())
+        };
+        let ended = || asked.load(Ordering::Relaxed).then(|| "killed".to_owned());
+        let pages = Pages { ended: &ended, lost: &lost, read: &|_, _, _| Ok(()) };
         let e = write(&mut Bytes(Vec::new()), &layout, &[], &[], &pages, &how).expect_err("killed");
         assert!(matches!(e.downcast::<Failed>(), Ok(Failed::SourceLost(_))));
     }
