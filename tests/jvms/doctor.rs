@@ -207,6 +207,9 @@ fn a_debugger_has_it() {
     gdb.kill().expect("kill");
     gdb.wait().expect("its end");
     until("a free JVM", || proc::state(pid) != Some('t'));
+    // gdb stops what it attaches to by a signal, which it may not have taken back yet.
+    signal(pid, Signal::CONT);
+    until("a JVM that runs", || proc::state(pid) != Some('T'));
     answers(pid);
 }
 
