@@ -108,12 +108,15 @@ fn same(name: &str, flags: &[&str], alignment: u64) {
         assert!(of(class) >= least, "{class}: {}", of(class));
     }
     // Every number once, none that could be an address.
-    let mut expected = 0..;
-    let wanted: BTreeSet<u64> =
-        expected.by_ref().filter(|n| n % alignment != 0).take(their_ids.len()).collect();
-    assert_eq!(their_ids.len(), ids.len());
-    assert!(their_ids == wanted, "HotSpot's ids are others");
-    assert!(ids == wanted, "rjcore's ids are others");
+    let numbers =
+        |n: usize| -> BTreeSet<u64> { (0..).filter(|n| n % alignment != 0).take(n).collect() };
+    assert!(their_ids == numbers(their_ids.len()), "HotSpot's ids are others");
+    assert!(ids == numbers(ids.len()), "rjcore's ids are others");
+    // Where stacks are searched, a dead object with a flat one may stay.
+    let flat = |at: &&(u64, Vec<usize>)| !at.1.is_empty();
+    let more = found.keys().filter(|at| !theirs.contains_key(*at)).filter(flat).count();
+    let fewer = theirs.keys().filter(|at| !found.contains_key(*at)).filter(flat).count();
+    assert_eq!((their_ids.len() + more, fewer), (ids.len(), 0));
     let differ: Vec<_> = theirs
         .iter()
         .filter(|(at, what)| found.get(*at) != Some(*what))
