@@ -37,7 +37,7 @@ impl Args {
     pub fn run(&self) -> Result<Outcome> {
         let (mut core, missing) = self.source.open_core()?;
         if missing.is_ok() {
-            lost_data::restore(&mut core)?;
+            lost_data::restore(&mut core);
         }
         let check = match &missing {
             Ok(missing) => Check::of(&core, missing, self.source.threads()),

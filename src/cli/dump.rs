@@ -101,7 +101,7 @@ impl Args {
         check_output(self.core.as_deref(), &target)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let (opened, capture) = self.open(pid, &target)?;
-        let opened = opened.restored()?;
+        let opened = opened.restored();
         let (summary, bytes_written) = opened.with_heap(|heap| self.write(heap, &target))?;
         let (core, missing) = (&opened.core, &opened.missing);
         let gaps = Gaps::new(&summary.walk, &summary.damaged, core.truncation(), missing)

@@ -72,7 +72,7 @@ impl Answer for Report {
 
 impl Args {
     pub fn run(&self) -> Result<Outcome> {
-        let opened = self.source.open()?.restored()?;
+        let opened = self.source.open()?.restored();
         let (rows, walk, metadata, caught, modules) = opened.with_heap(|heap| {
             let progress = Progress::new("counting", heap.used());
             let (rows, walk) = histogram(heap, self.source.threads(), &|n| progress.add(n))?;

@@ -41,7 +41,7 @@ impl Args {
     pub fn run(&self) -> Result<Outcome> {
         let (mut core, missing) = self.source.open_core()?;
         if missing.is_ok() {
-            lost_data::restore(&mut core)?;
+            lost_data::restore(&mut core);
         }
         if self.tables {
             missing?;

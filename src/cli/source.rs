@@ -163,9 +163,9 @@ impl Opened {
     }
 
     /// Makes up for libjvm's data where the core lost it, as far as that can be proven.
-    pub fn restored(mut self) -> Result<Opened> {
-        self.unrestored = lost_data::restore(&mut self.core)?;
-        Ok(self)
+    pub fn restored(mut self) -> Opened {
+        self.unrestored = lost_data::restore(&mut self.core);
+        self
     }
 
     /// Reads VM and heap and hands them to `work`. Where they cannot be read, says what the

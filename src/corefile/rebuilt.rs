@@ -37,7 +37,7 @@ impl CoreFile {
                 continue;
             }
             for (from, to) in self.memory.present(m.start, m.end) {
-                let at = (m.file_offset + (from - m.start)) as usize;
+                let at = m.file_offset.wrapping_add(from - m.start) as usize;
                 let bytes = file.get(at..at.saturating_add((to - from) as usize));
                 if bytes.is_none() || self.memory.slice(from, to - from).ok() != bytes {
                     return false;

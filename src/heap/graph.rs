@@ -120,7 +120,7 @@ impl<'h, I: Id> Graph<'h, I> {
         threads: usize,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Graph<'h, I>> {
-        let scanner = Scanner::new(heap);
+        let scanner = Scanner::new(heap)?;
         let (index, report) = Index::of_all(heap, &scanner.places, threads, progress)?;
         let mut damaged = heap.all_damaged();
         let roots = roots(heap, threads, &mut damaged)?;
@@ -157,10 +157,7 @@ impl<'h, I: Id> Graph<'h, I> {
     /// The same, without what no root leads to.
     fn reachable(mut self, roots: &[Root], threads: usize) -> Result<Self> {
         let threads = threads.clamp(1, self.heap.used().div_ceil(CHUNK).max(1) as usize);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|e| Error::Threads { threads, why: e.to_string() })?;
+        let pool = super::pool(threads)?;
         let marks = Marks::new(self.scanner.places.clone());
         let search = Search { graph: &self, marks, dangling: AtomicU64::new(0) };
         let first: Vec<Item> = roots.iter().filter_map(|r| search.mark(r.object).ok()?).collect();

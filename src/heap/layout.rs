@@ -290,14 +290,16 @@ impl Compiler<'_> {
             (None, _) if is_reference(i.kind) => out.push(Reference { offset, ..base }),
             (Some(_), Some((k, value))) if depth < MAX_NESTED && out.len() < MAX_REFERENCES => {
                 let base = Reference { offset: offset.wrapping_sub(value.payload), ..base };
-                for i in self.vm.classes.with_supers(k).flat_map(|k| &k.fields) {
-                    if !i.is_static {
-                        self.references(i, base, depth + 1, out);
-                    }
-                }
+                self.of_value(k, base, depth + 1, out);
             }
             _ => {}
         }
+    }
+
+    /// Those of a value object of the class `k`, whose header would lie at `base.offset`.
+    fn of_value(&self, k: &Klass, base: Reference, depth: usize, out: &mut Vec<Reference>) {
+        let fields = self.vm.classes.with_supers(k).flat_map(|k| &k.fields);
+        fields.filter(|i| !i.is_static).for_each(|i| self.references(i, base, depth, out));
     }
 
     /// Those of a flat array's element, from its own start.
@@ -307,11 +309,7 @@ impl Compiler<'_> {
         if let Some((k, value)) = klass.and_then(|k| Some((k, k.value?))) {
             let offset = 0u32.wrapping_sub(value.payload);
             let base = Reference { offset, slot: 0, strength: Strength::Strong };
-            for i in self.vm.classes.with_supers(k).flat_map(|k| &k.fields) {
-                if !i.is_static {
-                    self.references(i, base, 0, &mut out);
-                }
-            }
+            self.of_value(k, base, 0, &mut out);
         }
         let oop = self.vm.pointers.oop_size();
         out.retain(|r| u64::from(r.offset) + oop <= u64::from(stride));

@@ -30,11 +30,17 @@ pub use walk::{Object, Visitor, walk};
 
 use std::sync::OnceLock;
 
-use crate::error::{Fault, Result};
+use crate::error::{Error, Fault, Result};
 use crate::hotspot::Vm;
 use crate::hotspot::gc::{self, CollectedHeap, Moves, Region};
 use crate::hotspot::threads::{self, JavaThread};
 use layout::Layouts;
+
+/// Threads to work with.
+fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|e| Error::Threads { threads, why: e.to_string() })
+}
 
 /// Everything that a walk needs to know.
 #[derive(Debug)]

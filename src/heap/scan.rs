@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Heap;
 use super::layout::{Layout, Layouts, Reference, Shape, Strength};
 use super::places::Places;
+use crate::error::{Error, Result};
 
 /// Elements of an array that are looked at in one go.
 const SLICE: u32 = 4096;
@@ -57,16 +58,24 @@ pub struct Scanner<'h> {
 }
 
 impl<'h> Scanner<'h> {
-    /// Of all regions.
-    pub fn new(heap: &'h Heap<'h>) -> Scanner<'h> {
+    /// Of all regions. An error where they are far larger than what the core holds: whoever scans
+    /// has a bit for each place in them.
+    pub fn new(heap: &'h Heap<'h>) -> Result<Scanner<'h>> {
         let regions = &heap.collected.regions;
+        let saved: u64 = regions.iter().map(|r| heap.saved(r)).sum();
+        if heap.used() / 64 > saved.saturating_add(1 << 28) {
+            return Err(Error::Corrupt(format!(
+                "the heap's regions have {} bytes, of which the core holds {saved}",
+                heap.used()
+            )));
+        }
         let bytes = regions.iter().map(|r| heap.vm.mem.slice(r.start, r.top - r.start).ok());
-        Scanner {
+        Ok(Scanner {
             heap,
             layouts: heap.layouts(),
             places: Arc::new(Places::new(regions, heap.vm.pointers.alignment)),
             bytes: bytes.collect(),
-        }
+        })
     }
 
     /// The layout of a klass's objects.

@@ -19,7 +19,7 @@ use super::scan::{Item, Scanner};
 use super::starts;
 use super::traced::Traced;
 use super::walk::{Found, HEAD, probe, probe_head};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hotspot::gc::Space;
 
 /// Dangling references that are kept; more say no more.
@@ -51,23 +51,11 @@ struct Finds {
 
 /// Finds everything that can be reached.
 pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
-    let regions = &heap.collected.regions;
-    // Bits for what the core may hold, not for what a damaged table says.
-    let saved: u64 = regions.iter().map(|r| heap.saved(r)).sum();
-    if heap.used() / 64 > saved.saturating_add(1 << 28) {
-        return Err(Error::Corrupt(format!(
-            "the heap's regions have {} bytes, of which the core holds {saved}",
-            heap.used()
-        )));
-    }
     let threads = threads.clamp(1, heap.used().div_ceil(CHUNK).max(1) as usize);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| Error::Threads { threads, why: e.to_string() })?;
+    let pool = super::pool(threads)?;
     let mut damaged = Vec::new();
     let wide = WideRoots::read(heap, &mut damaged)?;
-    let scanner = Scanner::new(heap);
+    let scanner = Scanner::new(heap)?;
     let tracer = Tracer {
         heap,
         marks: Marks::new(scanner.places.clone()),

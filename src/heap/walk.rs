@@ -72,10 +72,7 @@ pub fn walk<V: Visitor>(
         (None, None) => Alive::None,
     };
     let threads = threads.clamp(1, chunks.len().max(1));
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|e| Error::Threads { threads, why: e.to_string() })?;
+    let pool = super::pool(threads)?;
     let mut report = WalkReport::default();
     traced.iter().flat_map(|t| &t.damage).for_each(|d| report.add_damage(*d));
     let spare = Mutex::new(Vec::new());

@@ -2,7 +2,7 @@
 //!
 //! `trim` keeps what all of them read, and `check` asks whether all of them read the same without
 //! the files beside a core. An output that is not in the list gets trimmed cores that it cannot
-//! read: tests/layers.rs finds it.
+//! read: tests/quick/layers.rs finds it.
 
 use super::reader::Reader;
 use super::{histo, hprof, info, stack};

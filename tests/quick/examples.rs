@@ -20,8 +20,9 @@ fn printed(program: &Path, arguments: &[&str]) -> String {
 }
 
 fn example(name: &str) -> String {
-    let rjcore = Path::new(env!("CARGO_BIN_EXE_rjcore"));
-    printed(&rjcore.with_file_name("examples").join(name), &[CORE])
+    let built = Path::new(env!("CARGO_BIN_EXE_rjcore")).with_file_name("examples").join(name);
+    assert!(built.exists(), "{}: build it by `cargo build --examples`", built.display());
+    printed(&built, &[CORE])
 }
 
 fn rjcore(arguments: &[&str]) -> serde_json::Value {

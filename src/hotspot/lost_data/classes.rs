@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::super::klass::Links;
+use super::MAX_CANDIDATES;
 use super::search::{Search, Tally};
 
 /// Fields of a mirror lie below this.
@@ -135,7 +136,10 @@ fn cld_head(s: &Search, mirrors: &HashMap<u64, u64>) -> Result<u64, String> {
     let loaders: HashSet<u64> = back.filter(is_loader).collect();
     let next = |cld: u64| s.word(cld, f.cld_next).filter(|n| *n != 0);
     let followed: HashSet<u64> = loaders.iter().filter_map(|c| next(*c)).collect();
-    let heads = loaders.iter().filter(|c| !followed.contains(c));
+    let heads: Vec<u64> = loaders.iter().copied().filter(|c| !followed.contains(c)).collect();
+    if heads.len() > MAX_CANDIDATES {
+        return Err(format!("{} lists of class loaders", heads.len()));
+    }
     // The listed classes from each head on.
     let reach = |head: u64| {
         let (mut met, mut classes) = (HashSet::new(), 0);
@@ -150,7 +154,7 @@ fn cld_head(s: &Search, mirrors: &HashMap<u64, u64>) -> Result<u64, String> {
         }
         (classes, head)
     };
-    match heads.map(|h| reach(*h)).max() {
+    match heads.into_iter().map(reach).max() {
         Some((n, head)) if n * 100 >= mirrors.len() * LISTED => Ok(head),
         best => Err(format!(
             "of {} classes only {} are in a list of class loaders",

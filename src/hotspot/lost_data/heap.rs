@@ -1,6 +1,7 @@
 //! The CollectedHeap, by its shape: an object of the C heap whose spaces or regions lie one beside
 //! the other in the memory that it says it reserved.
 
+use super::MAX_CANDIDATES;
 use super::search::{Search, Set};
 use crate::vmstructs::Field;
 
@@ -30,7 +31,7 @@ type Shape = fn(&Search, u64, (u64, u64)) -> Option<Vec<Bounds>>;
 pub fn find(s: &Search) -> Result<FoundHeap, String> {
     let f = s.fields;
     let candidates = s.objects().filter_map(|at| Some((at, reserved(s, at)?)));
-    let candidates: Vec<(u64, (u64, u64))> = candidates.collect();
+    let candidates: Vec<(u64, (u64, u64))> = candidates.take(10 * MAX_CANDIDATES).collect();
     let mut found = Vec::new();
     for &(at, reserved) in &candidates {
         for (name, flag, shape) in [
@@ -199,6 +200,8 @@ fn parallel_statics(s: &Search, candidates: &[(u64, (u64, u64))]) -> Vec<FoundHe
         }
     });
     let mut out: Vec<FoundHeap> = Vec::new();
+    youngs.truncate(MAX_CANDIDATES);
+    olds.truncate(MAX_CANDIDATES);
     for young in youngs {
         for old in &olds {
             let Some(spaces) = generations(s, young, *old) else { continue };

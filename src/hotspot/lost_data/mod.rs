@@ -14,7 +14,7 @@ mod symbols;
 mod threads;
 
 use crate::corefile::CoreFile;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::symbols::Library;
 use crate::vmstructs::rebuilt::{Piece, Rebuilt};
 use crate::vmstructs::{Fields, Tables};
@@ -22,18 +22,16 @@ use search::Search;
 
 /// Longest name of a flag, and then some.
 const MAX_NAME: u64 = 256;
+/// Candidates that are each looked at in full, at most. A VM has few; more are nothing that can be proven.
+const MAX_CANDIDATES: usize = 1000;
 
 /// Makes up for libjvm's data, where that is lost and can be made up for. Else nothing is laid,
 /// and the answer says why in words; none where nothing is lost.
-pub fn restore(core: &mut CoreFile) -> Result<Option<String>> {
-    let Some(lost) = core.lost_libjvm_data() else { return Ok(None) };
-    match rebuild(core, lost) {
-        Ok(()) => Ok(None),
-        Err(why) => {
-            core.drop_rebuilt();
-            Ok(Some(why))
-        }
-    }
+pub fn restore(core: &mut CoreFile) -> Option<String> {
+    let lost = core.lost_libjvm_data()?;
+    let why = rebuild(core, lost).err()?;
+    core.drop_rebuilt();
+    Some(why)
 }
 
 fn rebuild(core: &mut CoreFile, lost: String) -> Result<(), String> {

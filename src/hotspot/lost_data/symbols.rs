@@ -60,7 +60,7 @@ pub fn find(
         classes.mirrors.keys().filter_map(|k| s.word(*k, f.klass_name)).collect();
     let choose = |at: HashSet<u64>| match at.len() {
         1 => at.into_iter().next(),
-        _ => at.into_iter().find(|a| names.contains(a) || is_permanent(s, *a)),
+        _ => at.into_iter().filter(|a| names.contains(a) || is_permanent(s, *a)).min(),
     };
     Ok(found.into_iter().filter_map(|(number, at)| Some((number, choose(at)?))).collect())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::MAX_CANDIDATES;
 use super::classes::FoundClasses;
 use super::encoding::Encoding;
 use super::search::{Search, Set};
@@ -10,8 +11,6 @@ use super::search::{Search, Set};
 const STACK: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 30;
 /// Bytes of a java.lang.Thread.
 const MAX_THREAD_OBJECT: u64 = 256;
-/// More threads than Linux allows by default.
-const MAX_THREADS: u32 = 1 << 22;
 
 /// Words behind a TLAB's end: an object's header, and what the CPU fetches ahead of allocations.
 const MIN_RESERVE: u64 = 2;
@@ -100,8 +99,11 @@ fn first(s: &Search, threads: &Set) -> Result<u64, String> {
         }
         (met.iter().filter(|t| threads.contains(**t)).count(), head)
     };
-    let heads = threads.iter().filter(|t| !followed.contains(t));
-    match heads.map(reach).max() {
+    let heads: Vec<u64> = threads.iter().filter(|t| !followed.contains(t)).collect();
+    if heads.len() > MAX_CANDIDATES {
+        return Err(format!("{} lists of threads", heads.len()));
+    }
+    match heads.into_iter().map(reach).max() {
         Some((n, head)) if n == threads.len() => Ok(head),
         best => Err(format!(
             "of {} Java threads only {} are in a list",
@@ -136,20 +138,22 @@ fn list(s: &Search, threads: &Set) -> Result<u64, String> {
         }
     });
     let starts: Set = runs.keys().copied().collect();
-    let mut best = (0, 0, 0);
+    let (mut best, mut looked) = ((0, 0, 0), 0);
     s.words(|at, word| {
         if !starts.contains(word) {
             return;
         }
         let list = at.wrapping_sub(array);
-        let len = s.mem.u32(list.wrapping_add(length)).unwrap_or(0);
-        if len == 0 || len > MAX_THREADS {
+        let len = s.mem.u32(list.wrapping_add(length)).unwrap_or(0) as usize;
+        // It must hold all of them, and has few others: those that are being made have no object yet.
+        if !(threads.len()..=2 * threads.len() + 64).contains(&len) || looked == MAX_CANDIDATES {
             return;
         }
-        let entries = (0..u64::from(len)).map(|i| s.mem.u64(word.wrapping_add(i * 8)).unwrap_or(0));
+        looked += 1;
+        let entries = (0..len as u64).map(|i| s.mem.u64(word.wrapping_add(i * 8)).unwrap_or(0));
         let known: HashSet<u64> = entries.filter(|t| threads.contains(*t)).collect();
         // The most threads, the fewest others; of equal ones the first.
-        let score = (known.len(), usize::MAX - len as usize, list);
+        let score = (known.len(), usize::MAX - len, list);
         if (score.0, score.1) > (best.0, best.1) {
             best = score;
         }

@@ -2,7 +2,6 @@
 //!
 //! Knows ELF. Every address and size in the file is bounded before it is used.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use object::LittleEndian as LE;
@@ -85,8 +84,10 @@ impl<'f> Image<'f> {
             let from = p.p_offset(LE) as usize;
             let len = p.p_filesz(LE).min(p.p_memsz(LE)) as usize;
             let bytes = from.checked_add(len).and_then(|end| file.get(from..end));
-            let at = (p.p_vaddr(LE) - start) as usize;
-            image.bytes[at..at + len].copy_from_slice(bytes.ok_or("it ends within its data")?);
+            let bytes = bytes.ok_or("it ends within its data")?;
+            if !image.write(bias.wrapping_add(p.p_vaddr(LE)), bytes, State::Initial) {
+                return Err("its data has no end");
+            }
         }
         let dynamic = headers.iter().find(|p| p.p_type(LE) == elf::PT_DYNAMIC);
         let dynamic = dynamic.and_then(|p| p.dynamic(LE, file).ok().flatten());
@@ -107,7 +108,8 @@ impl<'f> Image<'f> {
             image.relocate(&cpu.facts().relocations, at, size, symbols)?;
         }
         if let Some((at, size)) = table(elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ) {
-            let words = (0..size.min(MAX_DATA) / 8).map(|i| bias.wrapping_add(at + i * 8));
+            let words =
+                (0..size.min(MAX_DATA) / 8).map(|i| bias.wrapping_add(at).wrapping_add(i * 8));
             image.initializers = words.filter_map(|at| image.word(at)).collect();
         }
         let unwind = headers.iter().find(|p| p.p_type(LE) == elf::PT_GNU_EH_FRAME);
@@ -229,25 +231,15 @@ impl<'f> Image<'f> {
 
     /// The parts of `range` that are known.
     pub fn known(&self, range: Range<u64>, mut found: impl FnMut(u64, &[u8])) {
-        let mut edges: BTreeSet<u64> = BTreeSet::new();
-        let range = range.start.max(self.data.start)..range.end.min(self.data.end);
-        let known =
-            |at: u64| self.index(at, 1).is_some_and(|i| self.states[i.start] != State::Unknown);
-        let mut was = false;
-        for at in range.clone() {
-            if known(at) != was {
-                edges.insert(at);
-                was = !was;
+        let (start, end) = (range.start.max(self.data.start), range.end.min(self.data.end));
+        let Some(all) = self.index(start, end.saturating_sub(start) as usize) else { return };
+        let is_known = |state: &State| *state != State::Unknown;
+        let mut at = all.start;
+        for run in self.states[all].chunk_by(|a, b| is_known(a) == is_known(b)) {
+            if run.iter().all(is_known) {
+                found(self.data.start.wrapping_add(at as u64), &self.bytes[at..at + run.len()]);
             }
-        }
-        if was {
-            edges.insert(range.end);
-        }
-        let edges: Vec<u64> = edges.into_iter().collect();
-        for pair in edges.chunks_exact(2) {
-            if let Some(i) = self.index(pair[0], (pair[1] - pair[0]) as usize) {
-                found(pair[0], &self.bytes[i]);
-            }
+            at += run.len();
         }
     }
 }
@@ -323,6 +315,10 @@ pub(super) mod tests {
             put(&mut file, at, &bytes);
             assert!(Image::new(&file, 0).is_err(), "{at:#x}");
         }
+        // Data that reaches beyond the last address.
+        let mut file = whole.clone();
+        put(&mut file, 64 + 2 * 56 + 16, &(u64::MAX - 100).to_le_bytes());
+        assert_eq!(Image::new(&file, 0).err(), Some("its data has no end"));
         // Any byte of the headers may be anything.
         for at in (0..64 + 4 * 56).chain(0x2800..0x2860).chain(0x800..0x830).step_by(3) {
             for byte in [0, 0xff] {

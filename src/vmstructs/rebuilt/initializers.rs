@@ -51,9 +51,9 @@ pub struct Stopped {
     pub what: String,
 }
 
-/// Follows the function at `start`. Answers its writes to the data in their order, and whether its
-/// end was reached.
-pub fn follow(image: &Image, start: u64) -> (Vec<Write>, Result<(), Stopped>) {
+/// Follows the function at `start`, `left` steps at most, which it takes off. Answers its writes to
+/// the data in their order, and whether its end was reached.
+pub fn follow(image: &Image, start: u64, left: &mut usize) -> (Vec<Write>, Result<(), Stopped>) {
     let range = image.function(start);
     let mut run = Run {
         image,
@@ -66,7 +66,8 @@ pub fn follow(image: &Image, start: u64) -> (Vec<Write>, Result<(), Stopped>) {
     };
     run.general.insert(Register::RSP, STACK);
     let mut at = start;
-    for _ in 0..MAX_STEPS {
+    for _ in 0..MAX_STEPS.min(*left) {
+        *left -= 1;
         let code = (1..=LONGEST).rev().find_map(|n| image.constant(at, n));
         let Some(code) = code else {
             return (run.writes, stop(at, "it leads out of the code"));

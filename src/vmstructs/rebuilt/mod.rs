@@ -14,6 +14,9 @@ use initializers::follow;
 use super::table::MAX_ROWS;
 use crate::symbols::Library;
 
+/// Instructions of all initialisers: libjvm has some hundred of them, the longest of 2,000.
+const MAX_STEPS: usize = 5_000_000;
+
 /// What is rebuilt: bytes and where they were.
 pub type Piece = (u64, Vec<u8>);
 
@@ -90,9 +93,9 @@ fn fill(image: &mut Image, parts: &[Range<u64>]) -> Result<(), String> {
         let i = parts.partition_point(|p| p.end <= at);
         parts.get(i).is_some_and(|p| p.start <= at)
     };
-    let mut followed = false;
+    let (mut followed, mut left) = (false, MAX_STEPS);
     for start in image.initializers.clone() {
-        let (writes, end) = follow(image, start);
+        let (writes, end) = follow(image, start, &mut left);
         if !writes.iter().any(|w| is_part(w.at)) {
             continue;
         }

@@ -10,7 +10,19 @@ const DATA: u64 = 0x7000_0000_2000;
 fn followed(code: &[u8]) -> (Vec<Write>, Result<(), Stopped>) {
     let file = library(code);
     let image = Image::new(&file, 0x7000_0000_0000).expect("an image");
-    follow(&image, CODE)
+    follow(&image, CODE, &mut usize::MAX.clone())
+}
+
+#[test]
+fn all_initialisers_have_one_limit() {
+    // nop, nop, ret
+    let file = library(&[0x90, 0x90, 0xc3]);
+    let image = Image::new(&file, 0x7000_0000_0000).expect("an image");
+    let mut left = 5;
+    assert_eq!(follow(&image, CODE, &mut left).1, Ok(()));
+    assert_eq!(left, 2);
+    assert!(follow(&image, CODE, &mut left).1.is_err());
+    assert_eq!(left, 0);
 }
 
 fn known(word: u64) -> Value {
