@@ -37,9 +37,7 @@ fn histogram(core: &Path) -> Seen {
     let gaps = &json["gaps"];
     let seen = match said.status.code() {
         Some(0) => Seen::Whole,
-        Some(3) if gaps["metadata"].to_string().contains("middle of a garbage collection") => {
-            Seen::Collecting
-        }
+        Some(3) if gaps["collection"]["affected"] == true => Seen::Collecting,
         // Nothing else may be missing in the core of a process that stood still.
         Some(3) => {
             let of_all = [&gaps["metadata"], &gaps["missing_files"]];

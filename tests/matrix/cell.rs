@@ -165,13 +165,16 @@ fn dump(taken: &Taken, out: &Path, sysroot: &[&str], found: &mut Figures) -> Vec
     cmd.arg("dump").arg(&taken.core).arg("-o").arg(out).arg("--json").args(sysroot);
     let answer = cmd.stdin(Stdio::null()).output().expect("rjcore starts");
     let mut told = Vec::new();
+    let mut collecting = false;
     if let Ok(json) = serde_json::from_slice::<serde_json::Value>(&answer.stdout) {
         found.unparsed = json["gaps"]["damaged_bytes"].as_u64().unwrap_or(0);
+        collecting = json["gaps"]["collection"]["affected"] == true;
         let all = json["gaps"]["metadata"].as_array().cloned().unwrap_or_default();
         told.extend(all.iter().map(|line| line["text"].as_str().expect("text").to_owned()));
     }
     let lost = |line: &String| line.contains("ends early: its stack is zero at");
-    let only_stacks = taken.lost_stacks && found.unparsed == 0 && told.iter().all(lost);
+    let only_stacks =
+        taken.lost_stacks && !collecting && found.unparsed == 0 && told.iter().all(lost);
     if only_stacks && answer.status.code() == Some(3) {
         return told;
     }
