@@ -24,6 +24,7 @@ pub mod modules;
 pub mod perfdata;
 pub mod pointers;
 pub mod properties;
+pub mod states;
 pub mod strings;
 pub mod thread_facts;
 pub mod thread_notes;
@@ -167,7 +168,7 @@ impl<'a> Vm<'a> {
                 first = Some(read);
             }
         }
-        first.ok_or_else(none)?.map_err(|e| core.lost_libjvm_data().map_or(e, Error::no_jvm))
+        first.ok_or_else(none)?.map_err(|e| core.lost_libjvm_data().unwrap_or(e))
     }
 
     /// Finds libjvm in the core and reads the VM's metadata.

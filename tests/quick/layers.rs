@@ -9,9 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "address",
     "cpu",
+    "collector",
     "error",
     "format",
     "process",

@@ -6,11 +6,9 @@ use super::{Address, Frame, Lock, LockKind, Place, Slot, SlotPlace};
 use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, Value, Walker};
 use crate::hotspot::locks::Locks;
+use crate::hotspot::states::JavaState;
 use crate::hotspot::thread_facts::ThreadFacts;
 use crate::hotspot::threads::JavaThread;
-
-/// JavaThreadStatus BLOCKED_ON_MONITOR_ENTER, in HotSpot's words.
-const BLOCKED: &str = "BLOCKED (on object monitor)";
 
 /// Makes frames of what the walk found.
 #[derive(Debug)]
@@ -141,7 +139,7 @@ impl<'w> FrameReader<'w> {
                     class: None,
                 });
             };
-            let kind = match owner.facts.state() == BLOCKED {
+            let kind = match owner.facts.state == Some(JavaState::BlockedOnMonitorEnter) {
                 true => LockKind::WaitingToRelockInWait,
                 false => LockKind::WaitingOn,
             };
