@@ -5,18 +5,15 @@
 
 pub mod arguments;
 pub mod barrier;
-pub mod class_facts;
+pub mod classes;
 pub mod code;
 pub mod collecting;
 pub mod crash;
 pub mod eras;
-mod external_name;
-pub mod field_layout;
 pub mod flags;
 pub mod frames;
 pub mod gc;
 pub mod handles;
-pub mod klass;
 pub mod live_image;
 pub mod locks;
 pub mod lost_data;
@@ -29,7 +26,6 @@ pub mod thread_facts;
 pub mod thread_notes;
 pub mod threads;
 mod unexported;
-pub mod values;
 pub mod version;
 
 use crate::corefile::CoreFile;
@@ -39,9 +35,9 @@ use crate::error::{Error, Fault, Result};
 use crate::symbols::Library;
 use crate::vmstructs::{Field, Fields, Tables};
 use barrier::Barrier;
+use classes::{Classes, Klass};
 use eras::Eras;
 use flags::Flags;
-use klass::{Classes, Klass};
 use pointers::Pointers;
 use thread_notes::ThreadNotes;
 use version::Version;

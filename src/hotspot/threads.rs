@@ -3,7 +3,7 @@
 //! Knows nothing of stacks: a JavaThread's address is all that `frames` needs.
 
 use super::Vm;
-use super::klass::Klass;
+use super::classes::Klass;
 use super::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
 use super::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
 use crate::corefile::ThreadNote;
