@@ -15,15 +15,12 @@ pub mod frames;
 pub mod gc;
 pub mod handles;
 pub mod live_image;
-pub mod locks;
 pub mod lost_data;
 pub mod modules;
 pub mod perfdata;
 pub mod pointers;
 pub mod properties;
 pub mod strings;
-pub mod thread_facts;
-pub mod thread_notes;
 pub mod threads;
 mod unexported;
 pub mod version;
@@ -39,7 +36,7 @@ use classes::{Classes, Klass};
 use eras::Eras;
 use flags::Flags;
 use pointers::Pointers;
-use thread_notes::ThreadNotes;
+use threads::ThreadNotes;
 use version::Version;
 
 /// What every reader of the VM's structures needs.
