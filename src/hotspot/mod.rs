@@ -3,25 +3,21 @@
 //! Asks the tables for fields, never which JDK it is; what they lack is in `unexported`.
 //! Knows nothing of how a heap is walked or what is written of it.
 
-pub mod arguments;
 pub mod barrier;
 pub mod classes;
 pub mod code;
 pub mod collecting;
-pub mod crash;
 pub mod eras;
-pub mod flags;
 pub mod frames;
 pub mod gc;
 pub mod handles;
 pub mod java;
 pub mod live_image;
 pub mod lost_data;
-pub mod perfdata;
 pub mod pointers;
 pub mod threads;
 mod unexported;
-pub mod version;
+pub mod vm_info;
 
 use crate::corefile::CoreFile;
 use crate::corefile::memory::Memory;
@@ -32,10 +28,10 @@ use crate::vmstructs::{Field, Fields, Tables};
 use barrier::Barrier;
 use classes::{Classes, Klass};
 use eras::Eras;
-use flags::Flags;
 use pointers::Pointers;
 use threads::ThreadNotes;
-use version::Version;
+use vm_info::flags::Flags;
+use vm_info::version::Version;
 
 /// What every reader of the VM's structures needs.
 #[derive(Debug, Clone, Copy)]
