@@ -6,15 +6,14 @@
 pub mod barrier;
 pub mod classes;
 pub mod code;
-pub mod collecting;
 pub mod eras;
 pub mod frames;
 pub mod gc;
 pub mod handles;
 pub mod java;
-pub mod live_image;
 pub mod lost_data;
 pub mod pointers;
+pub mod running;
 pub mod threads;
 mod unexported;
 pub mod vm_info;
