@@ -18,8 +18,8 @@ pub use cms::FreeChunks;
 pub use counts::{Collections, Counted, collections, region_kinds};
 
 use super::Vm;
-use super::flags::Flags;
 use super::states::{Generation, PageKind, RegionState};
+use super::vm_info::flags::Flags;
 use crate::collector::Collector;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};

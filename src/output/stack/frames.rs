@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use super::{Address, Frame, Lock, LockKind, Place, Slot, SlotPlace};
 use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, Value, Walker};
-use crate::hotspot::locks::Locks;
 use crate::hotspot::states::JavaState;
-use crate::hotspot::thread_facts::ThreadFacts;
-use crate::hotspot::threads::JavaThread;
+use crate::hotspot::threads::{JavaThread, Locks, ThreadFacts};
 
 /// Makes frames of what the walk found.
 #[derive(Debug)]

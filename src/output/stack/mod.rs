@@ -27,7 +27,7 @@ use crate::heap::{self, Unread};
 use crate::hotspot::eras::Eras;
 use crate::hotspot::frames::{FrameKind, Trust};
 pub use crate::hotspot::states::{JavaState, OsState, VmState};
-use crate::hotspot::thread_notes::CpuTime;
+use crate::hotspot::threads::CpuTime;
 
 /// What `stack` reads: threads, their frames with values, and locks. Of objects those that hold
 /// locks and threads, which a dump reads too.
