@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&str; 18] = [
     "address",
     "cpu",
+    "collector",
     "error",
     "format",
     "process",
