@@ -14,8 +14,7 @@
 //! The layers, each importing only from those before it:
 //! `address` -> `cpu` -> `collector` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` ->
 //! `native` -> `vmstructs` -> `hotspot` -> `graph` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet running
-//! processes, `capture` and
-//! `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
+//! processes, `capture` and `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
 #![warn(missing_docs)]
 
 mod address;
