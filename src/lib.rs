@@ -11,7 +11,7 @@
 //! dependencies are left out. What is not said here may change with any version.
 //!
 //! The layers, each importing only from those before it:
-//! `address` -> `cpu` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
+//! `address` -> `turns` -> `cpu` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
 //! `vmstructs` -> `hotspot` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet running processes, `capture` and
 //! `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
 #![warn(missing_docs)]
@@ -34,6 +34,7 @@ pub mod output;
 mod perfdata;
 pub mod process;
 mod symbols;
+mod turns;
 pub mod vmstructs;
 
 pub use error::Error;
