@@ -18,6 +18,20 @@ pub enum Cpu {
     Aarch64,
 }
 
+/// Asks the CPU that this runs on for bytes that will be read soon. It may do nothing.
+#[inline(always)]
+#[allow(unsafe_code, reason = "a hint to the CPU")]
+pub fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it reads nothing that a program could see, and faults nowhere.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}
+
 /// No CPU has more registers than these in NT_PRSTATUS, or among DWARF's numbers.
 pub const MAX_REGISTERS: usize = 34;
 
