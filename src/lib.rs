@@ -5,15 +5,16 @@
 //! - counts by class: [`output::histo::histogram`];
 //! - threads, frames and locks: [`output::stack::collect`];
 //! - all objects, by all CPUs: [`heap::walk`] with a [`heap::Visitor`];
-//! - an HPROF dump: [`output::hprof::write_dump`].
+//! - an HPROF dump: [`output::hprof::write_dump`];
+//! - who holds an object: [`heap::graph::Graph`].
 //!
 //! The folder `examples` has a program for each. Without the feature `cli` (on by default) the program's own
 //! dependencies are left out. What is not said here may change with any version.
 //!
 //! The layers, each importing only from those before it:
-//! `address` -> `turns` -> `cpu` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
-//! `vmstructs` -> `hotspot` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet running processes, `capture` and
-//! `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
+//! `address` -> `turns` -> `cpu` -> `collector` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` ->
+//! `symbols` -> `native` -> `vmstructs` -> `hotspot` -> `graph` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet
+//! running processes, `capture` and `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
 #![warn(missing_docs)]
 
 mod address;
@@ -21,10 +22,12 @@ pub mod capture;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+pub mod collector;
 pub mod corefile;
 mod cpu;
 pub mod error;
 pub mod format;
+pub mod graph;
 pub mod heap;
 pub mod hotspot;
 mod jvm;

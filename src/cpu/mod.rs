@@ -7,7 +7,9 @@
 mod aarch64;
 pub mod x86_64;
 
-/// A CPU that rjcore knows.
+use serde::{Serialize, Serializer};
+
+/// A CPU that rjcore knows; JSON has its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cpu {
     /// x86-64.
@@ -173,6 +175,12 @@ impl Cpu {
     pub fn names() -> String {
         let names: Vec<&str> = Cpu::all().map(|cpu| cpu.facts().name).collect();
         names.join(" and ")
+    }
+}
+
+impl Serialize for Cpu {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.facts().name)
     }
 }
 

@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 20] = [
     "address",
     "turns",
     "cpu",
+    "collector",
     "error",
     "format",
     "process",
@@ -24,6 +25,7 @@ const LAYERS: [&str; 18] = [
     "native",
     "vmstructs",
     "hotspot",
+    "graph",
     "heap",
     "jvm",
     "output",
@@ -36,6 +38,7 @@ const TOP: &str = "cli";
 const ROOMS: [(&str, &[&str]); 1] = [(
     "hotspot",
     &[
+        "states",
         "unexported",
         "eras",
         "vm_info",
