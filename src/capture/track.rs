@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::freeze::{Frozen, Patience, tasks};
+use super::freeze::{Frozen, StopLimits, tasks};
 use super::inject::Injector;
 use super::x86_64::nr;
 use crate::error::Error;
@@ -34,7 +34,7 @@ impl Tracker {
     /// Has a thread of the target make the descriptor, takes it over, and closes the target's.
     ///
     /// Answers in words why that is not possible.
-    pub fn new(pid: i32, maps: &[Mapping], patience: &Patience<'_>) -> Result<Tracker, String> {
+    pub fn new(pid: i32, maps: &[Mapping], patience: &StopLimits<'_>) -> Result<Tracker, String> {
         let injector = Injector::new(pid, maps)?;
         let mut tids = tasks(pid).map_err(|e| e.to_string())?;
         tids.sort_by_key(|tid| (*tid != pid, *tid));

@@ -117,7 +117,7 @@ fn jobs(pieces: &[Piece], most: u64) -> Vec<Job> {
 }
 
 /// A job's bytes, ready to be written.
-enum Ready {
+enum Encoded {
     /// Parts of the thread's buffer: (start, end), as distances from the job's start.
     Parts(Vec<(usize, usize)>),
     /// A zstd frame of all of it.
@@ -155,16 +155,16 @@ impl Out<'_> {
         Ok(())
     }
 
-    fn put(&mut self, start: u64, end: u64, ready: &Ready, buf: &[u8]) -> io::Result<()> {
+    fn put(&mut self, start: u64, end: u64, ready: &Encoded, buf: &[u8]) -> io::Result<()> {
         match ready {
-            Ready::Parts(parts) => {
+            Encoded::Parts(parts) => {
                 for &(from, to) in parts {
                     self.zeros_to(start + from as u64)?;
                     self.out.write_all(&buf[from..to])?;
                     self.at = start + to as u64;
                 }
             }
-            Ready::Frame(frame) => {
+            Encoded::Frame(frame) => {
                 self.zeros_to(start)?;
                 self.out.write_all(frame)?;
                 self.at = end;
@@ -290,7 +290,7 @@ fn make(
     packer: &mut Option<zstd::bulk::Compressor<'static>>,
     source: Source<'_>,
     level: Option<i32>,
-) -> io::Result<(Ready, u64, Ranges)> {
+) -> io::Result<(Encoded, u64, Ranges)> {
     let len = (job.end - job.start) as usize;
     if buf.len() < len {
         buf.resize(len, 0);
@@ -320,7 +320,7 @@ fn make(
         }
     }
     let ready = match level {
-        None => Ready::Parts(parts),
+        None => Encoded::Parts(parts),
         Some(level) => {
             let packer = match packer {
                 Some(packer) => packer,
@@ -330,7 +330,7 @@ fn make(
                     packer.insert(new)
                 }
             };
-            Ready::Frame(packer.compress(&buf[..len])?)
+            Encoded::Frame(packer.compress(&buf[..len])?)
         }
     };
     Ok((ready, data, bad))

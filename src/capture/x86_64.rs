@@ -121,7 +121,7 @@ impl Regs {
 /// its signal mask: as if a signal handler had run. A child that it made meanwhile finds a frame
 /// of its own, by which it exits.
 #[derive(Debug)]
-pub struct Rescue {
+pub struct SignalFrames {
     /// Where `bytes` are to be written.
     pub at: u64,
     /// The frames and the XSAVE area.
@@ -132,10 +132,10 @@ pub struct Rescue {
     pub child_frame: u64,
 }
 
-impl Rescue {
+impl SignalFrames {
     /// For a thread with these registers, this signal mask, and this XSAVE area as ptrace
     /// answers it; `syscall` and `restorer` are the addresses of the two gadgets.
-    pub fn new(regs: &Regs, mask: u64, xstate: &[u8], syscall: u64, restorer: u64) -> Rescue {
+    pub fn new(regs: &Regs, mask: u64, xstate: &[u8], syscall: u64, restorer: u64) -> SignalFrames {
         let state = signal_xstate(xstate);
         let room = 2 * FRAME_ROOM + (state.len() as u64).next_multiple_of(64);
         // The XSAVE area must be aligned to 64; what is below the red zone is nobody's.
@@ -150,7 +150,7 @@ impl Rescue {
         let child = frame_bytes(&exit, u64::MAX, 0, restorer);
         bytes[FRAME_ROOM as usize..][..FRAME].copy_from_slice(&child);
         bytes[2 * FRAME_ROOM as usize..][..state.len()].copy_from_slice(&state);
-        Rescue { at, bytes, frame, child_frame }
+        SignalFrames { at, bytes, frame, child_frame }
     }
 }
 
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn the_rescue_lies_below_the_red_zone() {
         let xstate = vec![0; 2696];
-        let rescue = Rescue::new(&regs(), 5, &xstate, 0xaaa, 0xbbb);
+        let rescue = SignalFrames::new(&regs(), 5, &xstate, 0xaaa, 0xbbb);
         let end = rescue.at + rescue.bytes.len() as u64;
         assert!(end <= regs().stack() - RED_ZONE, "{end:#x}");
         assert_eq!((rescue.at % 64, rescue.child_frame - rescue.frame), (0, FRAME_ROOM));

@@ -12,13 +12,13 @@ mod dump;
 mod ending;
 mod histo;
 mod info;
-mod inside;
 pub mod progress;
 mod ps;
 mod snapshot;
 mod source;
 mod stack;
 mod trim;
+mod vm_memory;
 mod who;
 
 use std::path::Path;

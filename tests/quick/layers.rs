@@ -37,6 +37,7 @@ const TOP: &str = "cli";
 const ROOMS: [(&str, &[&str]); 1] = [(
     "hotspot",
     &[
+        "states",
         "unexported",
         "eras",
         "vm_info",
