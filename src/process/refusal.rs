@@ -31,7 +31,7 @@ pub fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
     let what = match e.raw_os_error() {
         Some(libc::ESRCH) => match is_hidden(pid) {
             true => HIDDEN.into(),
-            false => "there is no such process".into(),
+            false => "there is no such process; rjcore ps lists the JVMs".into(),
         },
         Some(libc::EPERM | libc::EACCES) => reason(pid, tid),
         _ => format!("thread {tid} cannot be traced: {e}"),
