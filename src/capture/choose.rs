@@ -65,6 +65,9 @@ impl Target<'_> {
                 Err(Failure::Refused(text)) => {
                     refused.push(Refused { method, code: WhyNot::Failed, text });
                 }
+                Err(Failure::UnknownCpu(text)) => {
+                    refused.push(Refused { method, code: WhyNot::UnknownCpu, text });
+                }
             }
         }
         let whys: Vec<String> =

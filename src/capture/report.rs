@@ -47,6 +47,8 @@ pub enum WhyNot {
     SharedMemory,
     /// There is no room for copies of the pages that it writes to.
     NoRoom,
+    /// rjcore does not know how threads are borrowed on this CPU.
+    UnknownCpu,
     /// It was tried, and the process or the kernel did not let it.
     Failed,
     /// The snapshot was lost before all of it was read.

@@ -9,8 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "address",
+    "turns",
     "cpu",
     "collector",
     "error",
