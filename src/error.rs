@@ -153,7 +153,9 @@ pub enum Error {
         what: String,
     },
     /// A fact that this JVM's tables do not carry.
-    #[error("this JVM has no {what} in its vmStructs; rjcore cannot read it without")]
+    #[error(
+        "this JVM's own tables (vmStructs) lack {what}, without which rjcore cannot read it: another JDK than those it knows, or a damaged core"
+    )]
     MissingField {
         /// `Type::_field` or the constant's name.
         what: String,
@@ -185,6 +187,9 @@ pub enum Error {
     /// No JVM runs what was named.
     #[error("no JVM here runs {0:?}; rjcore ps lists them")]
     NoSuchJvm(String),
+    /// What was named is neither a file nor what a JVM runs.
+    #[error("{0}: there is no such file, and no JVM here runs that; rjcore ps lists the JVMs")]
+    NoSuchInput(String),
     /// A live JVM does not let rjcore in, or does not answer.
     #[error("attach to process {pid}: {what}")]
     Attach {

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::freeze::{Frozen, Patience, tasks};
+use super::freeze::{Frozen, StopLimits, tasks};
 use super::inject::{CannotBorrow, Injector};
 use crate::cpu::{Calls, Cpu};
 use crate::error::Error;
@@ -37,7 +37,7 @@ impl Tracker {
     pub fn new(
         pid: i32,
         maps: &[Mapping],
-        patience: &Patience<'_>,
+        patience: &StopLimits<'_>,
     ) -> Result<Tracker, CannotBorrow> {
         let injector = Injector::new(Cpu::HOST, pid, maps)?;
         let mut tids = tasks(pid).map_err(|e| e.to_string())?;

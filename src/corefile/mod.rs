@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-pub use backing::{Backing, Lack, Missing, Sysroot, Why};
+pub use backing::{Backing, Missing, MissingReason, Sysroot, WhyMissing};
 pub use library_files::FoundFile;
 pub use memory::Memory;
 pub use rebuilt::RebuiltPages;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::collection::{Collection, Task};
 use crate::address::{Address, hex};
-use crate::corefile::{Lack, Missing, TruncatedSegment, Truncation};
+use crate::corefile::{Missing, MissingReason, TruncatedSegment, Truncation};
 use crate::error::{Advice, Wording, with_advice};
 use crate::heap::{Caught, Damage, DamageKind, Unread, WalkReport};
 use crate::hotspot::gc::Space;
@@ -184,7 +184,7 @@ pub struct MissingFile {
     /// How many bytes are nowhere.
     pub missing_bytes: u64,
     /// Why no file filled them.
-    pub code: Lack,
+    pub code: MissingReason,
     /// The same for people, with what was seen.
     pub text: String,
     /// What may be done.
