@@ -43,8 +43,8 @@ JNIEXPORT void JNICALL Java_Unseen_block(JNIEnv *env, jclass class) {
 
 /* The class lets go of what compiled code has as constants. */
 JNIEXPORT void JNICALL Java_Unseen_forget(JNIEnv *env, jclass class) {
-    const char *names[] = {"ON_STACK", "NOWHERE"};
-    for (int i = 0; i < 2; i++)
+    const char *names[] = {"ON_STACK", "NOWHERE", "ON_HEAP"};
+    for (int i = 0; i < 3; i++)
         (*env)->SetStaticObjectField(env, class, (*env)->GetStaticFieldID(env, class, names[i], "[I"), 0);
 }
 
