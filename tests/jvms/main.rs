@@ -27,5 +27,6 @@ mod scale;
 mod spinning;
 mod stack;
 mod thawed;
+mod unseen;
 mod updates;
 mod values;
