@@ -20,7 +20,6 @@ pub mod scan;
 mod starts;
 mod trace;
 mod traced;
-mod turns;
 pub mod virtual_threads;
 mod walk;
 
