@@ -22,6 +22,7 @@ mod live;
 mod mixed;
 mod people;
 mod readers;
+mod retained;
 mod roots;
 mod scale;
 mod spinning;

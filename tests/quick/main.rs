@@ -19,4 +19,5 @@ mod interrupt;
 mod json;
 mod layers;
 mod packed;
+mod retained;
 mod sink;
