@@ -12,7 +12,7 @@
 //!
 //! The layers, each importing only from those before it:
 //! `address` -> `cpu` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
-//! `vmstructs` -> `hotspot` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet running processes, `capture` and
+//! `vmstructs` -> `hotspot` -> `graph` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet running processes, `capture` and
 //! `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
 #![warn(missing_docs)]
 
@@ -25,6 +25,7 @@ pub mod corefile;
 mod cpu;
 pub mod error;
 pub mod format;
+pub mod graph;
 pub mod heap;
 pub mod hotspot;
 mod jvm;

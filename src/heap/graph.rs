@@ -22,6 +22,7 @@ use super::virtual_threads;
 use super::walk::{Found, probe};
 use super::{Heap, NO_KLASS};
 use crate::error::{Error, Result};
+pub use crate::graph::ClassPart;
 
 /// Which objects are in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,23 +40,6 @@ pub enum View {
     Heap,
     /// Those that dumps have: no fields that the VM added, and of a class not its mirror's fields.
     Dumped,
-}
-
-/// What a class holds besides the fields of its mirror.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ClassPart {
-    /// Its super class.
-    Super,
-    /// Its loader.
-    Loader,
-    /// Those who signed it.
-    Signers,
-    /// Its protection domain.
-    ProtectionDomain,
-    /// What its constant pool refers to.
-    ResolvedReferences,
-    /// What is locked while it is initialized.
-    InitLock,
 }
 
 /// Where a reference stands.

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "address",
     "cpu",
     "error",
@@ -23,6 +23,7 @@ const LAYERS: [&str; 17] = [
     "native",
     "vmstructs",
     "hotspot",
+    "graph",
     "heap",
     "jvm",
     "output",
