@@ -28,6 +28,7 @@ pub mod format;
 pub mod graph;
 pub mod heap;
 pub mod hotspot;
+pub mod hprof;
 mod jvm;
 pub mod live;
 mod native;

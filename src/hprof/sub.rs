@@ -48,9 +48,7 @@ pub(super) enum Stop {
 pub(super) fn next(bytes: &mut Bytes) -> Result<Sub, Stop> {
     let tag = bytes.u1().ok_or(Stop::Short)?;
     match tag {
-        sub::INSTANCE_DUMP | sub::OBJ_ARRAY_DUMP | sub::PRIM_ARRAY_DUMP => {
-            object(bytes, tag)
-        }
+        sub::INSTANCE_DUMP | sub::OBJ_ARRAY_DUMP | sub::PRIM_ARRAY_DUMP => object(bytes, tag),
         sub::CLASS_DUMP => class(bytes),
         _ => rare(bytes, tag),
     }
@@ -149,8 +147,6 @@ pub(super) struct ClassRecord<'a> {
     pub loader: u64,
     pub signers: u64,
     pub domain: u64,
-    /// What the file says an instance takes: not used for sizes, as writers disagree on what it means.
-    pub instance_size: u32,
     constants: Bytes<'a>,
     statics: Bytes<'a>,
     fields: Bytes<'a>,
@@ -166,7 +162,8 @@ impl<'a> ClassRecord<'a> {
         for id in &mut ids {
             *id = bytes.id().ok_or(short)?;
         }
-        let instance_size = bytes.u4().ok_or(short)?;
+        // What an instance takes: writers disagree on what that means.
+        bytes.u4().ok_or(short)?;
         let constants = list(bytes, |b| b.u2().map(drop))?;
         let statics = list(bytes, |b| b.id().map(drop))?;
         let fields = bytes.clone();
@@ -174,7 +171,7 @@ impl<'a> ClassRecord<'a> {
         bytes.take(count * (bytes.id + 1)).ok_or(short)?;
         let [super_class, loader, signers, domain, ..] = ids;
         #[rustfmt::skip]
-        let record = ClassRecord { id, super_class, loader, signers, domain, instance_size, constants, statics, fields };
+        let record = ClassRecord { id, super_class, loader, signers, domain, constants, statics, fields };
         Ok(record)
     }
 

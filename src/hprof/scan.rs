@@ -1,0 +1,270 @@
+//! The heap dump's records, read twice by all cores: once for their ids, so that these have numbers, and once for
+//! where each object lies.
+
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::bytes::Bytes;
+use super::classes::Classes;
+use super::ids::{FIRST_ADDRESS, Gathering, Ids};
+use super::loss::{Hole, Loss};
+use super::outline::Outline;
+use super::sizes::Evidence;
+use super::sub::{self, Sub};
+use super::workers::share;
+use crate::error::{Error, Result};
+use crate::graph::NO_CLASS;
+
+/// Files are read up to this size: an offset takes five bytes.
+const MAX_FILE: usize = 1 << 40;
+
+/// A root as its record has it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RawRoot {
+    pub tag: u8,
+    pub id: u64,
+    pub thread: u32,
+    pub frame: u32,
+}
+
+/// What a piece holds besides objects.
+#[derive(Debug, Default)]
+struct Finds {
+    /// Ids of classes, and where their records' tags are.
+    classes: Vec<(u64, usize)>,
+    roots: Vec<RawRoot>,
+    /// Objects that are no classes.
+    objects: u64,
+    hole: Option<Hole>,
+}
+
+/// Sorted ids, and what the records say of other things than objects.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub ids: Ids,
+    /// Of each class the first record, by id.
+    pub classes: Vec<(u64, usize)>,
+    pub roots: Vec<RawRoot>,
+    /// Objects that have no id of their own.
+    pub repeated: u64,
+}
+
+/// First pass. Pieces that end early are cut to what could be read.
+pub(super) fn gather(
+    data: &[u8],
+    outline: &mut Outline,
+    threads: usize,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Gathered> {
+    if data.len() > MAX_FILE {
+        return Err(Error::Unsupported("HPROF files of more than 1 TiB cannot be read".into()));
+    }
+    let gathering = Mutex::new(Gathering::default());
+    let pieces = &outline.pieces;
+    let id = outline.id;
+    let make = || (Vec::<(usize, Finds)>::new(), Vec::<u64>::new());
+    let done = share(threads, pieces.len(), make, |(all, ids), number| {
+        let piece = pieces[number].clone();
+        progress(piece.len() as u64);
+        all.push((number, piece_of(data, piece, id, ids)));
+        // Most pieces are in order already.
+        ids.sort();
+        gathering.lock().unwrap_or_else(PoisonError::into_inner).add(ids);
+        ids.clear();
+    })?;
+    let mut found: Vec<(usize, Finds)> = done.into_iter().flat_map(|(all, _)| all).collect();
+    found.sort_by_key(|f| f.0);
+    let (mut classes, mut roots, mut objects) = (Vec::new(), Vec::new(), 0);
+    for (number, mut finds) in found {
+        classes.append(&mut finds.classes);
+        roots.append(&mut finds.roots);
+        objects += finds.objects;
+        if let Some(hole) = finds.hole {
+            outline.pieces[number].end = hole.at;
+            outline.loss.hole(hole);
+        }
+    }
+    // HotSpot 17 writes those of array classes twice.
+    classes.sort_by_key(|c| (c.0, Reverse(c.1)));
+    classes.reverse();
+    classes.dedup_by_key(|c| c.0);
+    classes.reverse();
+    let ids = gathering.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+    let repeated = objects + classes.len() as u64 - ids.len();
+    outline.loss.repeated = repeated;
+    Ok(Gathered { ids, classes, roots, repeated })
+}
+
+fn piece_of(data: &[u8], piece: Range<usize>, id: usize, ids: &mut Vec<u64>) -> Finds {
+    let mut bytes = Bytes::new(data, piece.clone(), id);
+    let mut finds = Finds::default();
+    while bytes.left() > 0 {
+        let at = bytes.at();
+        match sub::next(&mut bytes) {
+            Ok(Sub::Root { tag, id, thread, frame }) => {
+                finds.roots.push(RawRoot { tag, id, thread, frame });
+            }
+            Ok(Sub::Class { id }) => {
+                ids.push(id);
+                finds.classes.push((id, at));
+            }
+            Ok(sub) => {
+                if let Some(id) = sub.object() {
+                    ids.push(id);
+                    finds.objects += 1;
+                }
+            }
+            Err(why) => {
+                finds.hole = Some(Hole { at, bytes: (piece.end - at) as u64, why });
+                break;
+            }
+        }
+    }
+    finds
+}
+
+/// Where each object's record is: the offset of its tag, by number. Five bytes each, or four in a file of 4 GiB.
+#[derive(Debug)]
+pub(super) struct Offsets {
+    low: Vec<AtomicU32>,
+    high: Vec<AtomicU8>,
+}
+
+impl Offsets {
+    fn new(objects: u64, file: usize) -> Offsets {
+        let zeros = |count| (0..count).map(|_| AtomicU8::new(0)).collect();
+        let is_large = u32::try_from(file).is_err();
+        Offsets {
+            low: (0..objects).map(|_| AtomicU32::new(0)).collect(),
+            high: if is_large { zeros(objects) } else { Vec::new() },
+        }
+    }
+
+    #[inline]
+    fn set(&self, number: u64, at: usize) {
+        self.low[number as usize].store(at as u32, Ordering::Relaxed);
+        if let Some(high) = self.high.get(number as usize) {
+            high.store((at >> 32) as u8, Ordering::Relaxed);
+        }
+    }
+
+    /// 0 where there is no such object.
+    #[inline]
+    pub fn get(&self, number: u64) -> usize {
+        let low = self.low.get(number as usize).map_or(0, |n| n.load(Ordering::Relaxed));
+        let high = self.high.get(number as usize).map_or(0, |n| n.load(Ordering::Relaxed));
+        (high as usize) << 32 | low as usize
+    }
+
+    /// Bytes of memory that they take.
+    pub fn memory(&self) -> u64 {
+        self.low.len() as u64 * 4 + self.high.len() as u64
+    }
+}
+
+/// What one thread of the second pass has seen.
+struct Seen {
+    evidence: Evidence,
+    unclassed: u64,
+    short: u64,
+}
+
+/// Second pass: where objects lie, and how far it is from each to the next.
+pub(super) fn place(
+    data: &[u8],
+    outline: &Outline,
+    gathered: &Gathered,
+    classes: &Classes,
+    threads: usize,
+    progress: &(dyn Fn(u64) + Sync),
+    loss: &mut Loss,
+) -> Result<(Offsets, Evidence)> {
+    let ids = &gathered.ids;
+    let offsets = Offsets::new(ids.len(), data.len());
+    for class in &gathered.classes {
+        if let Some(number) = ids.number(class.0) {
+            offsets.set(number, class.1);
+        }
+    }
+    let count = classes.all.len();
+    let make = || Seen { evidence: Evidence::new(count), unclassed: 0, short: 0 };
+    // Where ids repeat, the first in the file stands: so the file is read from its end, by one thread.
+    let backward = gathered.repeated > 0;
+    let threads = if backward { 1 } else { threads };
+    let pieces = &outline.pieces;
+    let seen = share(threads, pieces.len(), make, |seen, number| {
+        let number = if backward { pieces.len() - 1 - number } else { number };
+        let piece = pieces[number].clone();
+        progress(piece.len() as u64);
+        match backward {
+            false => {
+                each(data, piece, outline.id, |at, sub| seen.add(ids, classes, &offsets, at, sub))
+            }
+            true => {
+                let mut all = Vec::new();
+                each(data, piece, outline.id, |at, sub| all.push((at, sub)));
+                all.into_iter()
+                    .rev()
+                    .for_each(|(at, sub)| seen.add(ids, classes, &offsets, at, sub));
+            }
+        }
+    })?;
+    if backward {
+        // A class's record stands before any other object's of its id.
+        for class in &gathered.classes {
+            ids.number(class.0).into_iter().for_each(|number| offsets.set(number, class.1));
+        }
+    }
+    let mut evidence = Evidence::new(count);
+    for own in seen {
+        evidence.add(&own.evidence);
+        loss.unclassed += own.unclassed;
+        loss.short_instances += own.short;
+    }
+    Ok((offsets, evidence))
+}
+
+#[inline]
+fn each(data: &[u8], piece: Range<usize>, id: usize, mut each: impl FnMut(usize, Sub)) {
+    let mut bytes = Bytes::new(data, piece, id);
+    while bytes.left() > 0 {
+        let at = bytes.at();
+        let Ok(sub) = sub::next(&mut bytes) else { return };
+        each(at, sub);
+    }
+}
+
+impl Seen {
+    #[inline]
+    fn add(&mut self, ids: &Ids, classes: &Classes, offsets: &Offsets, at: usize, sub: Sub) {
+        if matches!(sub, Sub::Class { .. }) {
+            return;
+        }
+        let Some(id) = sub.object() else { return };
+        let Some(spot) = ids.spot(id) else { return };
+        offsets.set(spot.number, at);
+        let gap = match spot.next {
+            Some(next) if id >= FIRST_ADDRESS => next - id,
+            _ => u64::MAX,
+        };
+        match sub {
+            Sub::Instance { class, len, .. } => {
+                let class = classes.number(class);
+                let Some(known) = classes.get(class) else {
+                    self.unclassed += 1;
+                    return;
+                };
+                self.short += u64::from(u64::from(len) < known.values);
+                self.evidence.instance(class, gap);
+            }
+            Sub::Objects { class, count, .. } => {
+                self.unclassed += u64::from(classes.number(class) == NO_CLASS);
+                self.evidence.objects(count, gap);
+            }
+            Sub::Primitives { ty, count, .. } => self.evidence.primitives(ty, count, gap),
+            Sub::Class { .. } | Sub::Root { .. } | Sub::Other => {}
+        }
+    }
+}
