@@ -2,7 +2,7 @@
 //! `cargo run --release --example objects -- core.1234`
 
 use rjcore::heap::{Object, Visitor, walk};
-use rjcore::hotspot::klass::Kind;
+use rjcore::hotspot::classes::Kind;
 use rjcore::{Error, Jvm};
 
 /// One worker's counts: by the power of two of the arrays' bytes.

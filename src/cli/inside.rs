@@ -5,8 +5,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use crate::hotspot::flags::address;
-use crate::hotspot::live_image::LiveImage;
+use crate::hotspot::running::LiveImage;
+use crate::hotspot::vm_info::flags::address;
 use crate::live::inside::Inside;
 use crate::live::target::Target;
 use crate::process::maps;

@@ -15,7 +15,7 @@ use super::progress::Progress;
 use crate::capture::{self, Method, Options, Report};
 use crate::error::{Advice, Error, Result, is_no_room};
 use crate::format::out::CoreOut;
-use crate::hotspot::collecting::Collecting;
+use crate::hotspot::running::Collecting;
 use crate::output::interrupt;
 use crate::output::report::{clean, count, size, size_exact};
 use crate::output::sink::Target;

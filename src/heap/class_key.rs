@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::hotspot::Vm;
-use crate::hotspot::klass::Klass;
+use crate::hotspot::classes::Klass;
 
 /// Loaders above one another: more run in a circle.
 const MAX_CHAIN: usize = 64;

@@ -2,8 +2,8 @@
 
 use super::Heap;
 use crate::error::Fault;
-use crate::hotspot::class_facts::ClassReader;
-use crate::hotspot::klass::{Kind, Klass};
+use crate::hotspot::classes::ClassReader;
+use crate::hotspot::classes::{Kind, Klass};
 
 /// A class as an object that refers to others; 0 is null.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

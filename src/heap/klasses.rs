@@ -1,7 +1,7 @@
 //! From an object's header to its klass's number and size, with one probe of one table.
 
 use crate::hotspot::Vm;
-use crate::hotspot::klass::{Kind, Size, shape};
+use crate::hotspot::classes::{Kind, Size, shape};
 
 /// The number of no klass.
 pub const NO_KLASS: u32 = u32::MAX;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::error::Fault;
 use crate::hotspot::Vm;
-use crate::hotspot::field_layout::{FieldInfo, is_reference};
-use crate::hotspot::klass::{Kind, Klass, Size};
+use crate::hotspot::classes::{FieldInfo, is_reference};
+use crate::hotspot::classes::{Kind, Klass, Size};
 use crate::hotspot::pointers::Pointers;
 
 /// Value objects in value objects: so deep, and so many references in all. More is damage.

@@ -3,34 +3,20 @@
 //! Asks the tables for fields, never which JDK it is; what they lack is in `unexported`.
 //! Knows nothing of how a heap is walked or what is written of it.
 
-pub mod arguments;
 pub mod barrier;
-pub mod class_facts;
+pub mod classes;
 pub mod code;
-pub mod collecting;
-pub mod crash;
 pub mod eras;
-mod external_name;
-pub mod field_layout;
-pub mod flags;
 pub mod frames;
 pub mod gc;
 pub mod handles;
-pub mod klass;
-pub mod live_image;
-pub mod locks;
+pub mod java;
 pub mod lost_data;
-pub mod modules;
-pub mod perfdata;
 pub mod pointers;
-pub mod properties;
-pub mod strings;
-pub mod thread_facts;
-pub mod thread_notes;
+pub mod running;
 pub mod threads;
 mod unexported;
-pub mod values;
-pub mod version;
+pub mod vm_info;
 
 use crate::corefile::CoreFile;
 use crate::corefile::memory::Memory;
@@ -39,12 +25,12 @@ use crate::error::{Error, Fault, Result};
 use crate::symbols::Library;
 use crate::vmstructs::{Field, Fields, Tables};
 use barrier::Barrier;
+use classes::{Classes, Klass};
 use eras::Eras;
-use flags::Flags;
-use klass::{Classes, Klass};
 use pointers::Pointers;
-use thread_notes::ThreadNotes;
-use version::Version;
+use threads::ThreadNotes;
+use vm_info::flags::Flags;
+use vm_info::version::Version;
 
 /// What every reader of the VM's structures needs.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,9 @@
 //! Narrow oops, narrow klasses and object headers. Nothing else shifts.
 
-use super::flags::Flags;
 use super::unexported::{
     ARRAY_LENGTH_COMPACT, ARRAY_LENGTH_NARROW, ARRAY_LENGTH_WIDE, COMPACT_KLASS_SHIFT,
 };
+use super::vm_info::flags::Flags;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
 use crate::vmstructs::{Fields, Tables};

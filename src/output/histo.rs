@@ -9,8 +9,8 @@ use crate::address::hex;
 use crate::error::Result;
 use crate::heap::{Heap, Object, Visitor, WalkReport, walk};
 use crate::hotspot::Vm;
+use crate::hotspot::classes::Klass;
 use crate::hotspot::gc::Space;
-use crate::hotspot::klass::Klass;
 
 /// What `histo` reads: names of classes and modules. Of objects the headers, which a dump reads too.
 pub(super) const READER: Reader = Reader { name: "histo", facts, objects: None };

@@ -13,8 +13,8 @@ pub use wide::WideRoots;
 
 use crate::error::Result;
 use crate::hotspot::Vm;
+use crate::hotspot::classes::Kind;
 use crate::hotspot::handles::{Handle, jni_globals, monitors_used};
-use crate::hotspot::klass::Kind;
 
 /// Why an object is a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

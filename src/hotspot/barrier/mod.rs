@@ -8,8 +8,8 @@
 pub(super) mod shenandoah;
 mod z;
 
-use super::flags::Flags;
 use super::pointers::{KlassForm, Pointers};
+use super::vm_info::flags::Flags;
 use crate::corefile::memory::Memory;
 use crate::error::Result;
 use crate::vmstructs::{Fields, Tables};

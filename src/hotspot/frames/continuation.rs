@@ -6,8 +6,8 @@
 
 use super::walk::{Bounds, Next, Raw};
 use super::{Packed, Registers, Stack, Trust, Walker};
+use crate::hotspot::classes::Size;
 use crate::hotspot::code::{Blob, BlobKind};
-use crate::hotspot::klass::Size;
 use crate::hotspot::threads::JavaThread;
 use crate::hotspot::unexported::{
     CHUNK_HAS_BITMAP, CONTINUATION_ENTRY_CONT, CONTINUATION_ENTRY_PARENT,

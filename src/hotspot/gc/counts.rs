@@ -4,9 +4,10 @@
 use serde::Serialize;
 
 use super::super::unexported::memory_managers as managers;
-use super::super::{Vm, perfdata};
 use super::{CollectedHeap, RegionKind, shenandoah, z};
+use crate::hotspot::Vm;
 use crate::hotspot::barrier::Barrier;
+use crate::hotspot::vm_info::perfdata;
 
 /// No heap's own structure is larger.
 const MAX_HEAP: u64 = 64 << 10;

@@ -16,7 +16,7 @@ pub use cms::FreeChunks;
 pub use counts::{Collections, Counted, collections, region_kinds};
 
 use super::Vm;
-use super::flags::Flags;
+use super::vm_info::flags::Flags;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 use crate::vmstructs::Fields;

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::klass::Links;
 use super::MAX_CANDIDATES;
 use super::search::{Search, Tally};
+use crate::hotspot::classes::Links;
 
 /// Fields of a mirror lie below this.
 const MAX_OFFSET: u64 = 256;

@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use super::super::field_layout::{FieldReader, is_reference};
 use super::super::pointers::KlassForm;
 use super::super::unexported::COMPACT_KLASS_SHIFT;
 use super::classes::FoundClasses;
 use super::search::Search;
+use crate::hotspot::classes::{FieldReader, is_reference};
 
 /// Fields of a mirror lie below this.
 const MAX_OFFSET: u64 = 256;

@@ -153,7 +153,7 @@ impl Statics<'_> {
     fn flag(&mut self, name: &str, value: u64) -> Option<()> {
         let (f, mem) = (self.fields, self.search.mem);
         let base = self.rebuilt.word(f.flags.opt()?)?;
-        let count = self.rebuilt.word(f.num_flags.opt()?)?.min(super::flags::MAX_FLAGS);
+        let count = self.rebuilt.word(f.num_flags.opt()?)?.min(super::vm_info::flags::MAX_FLAGS);
         let size = self.tables.size_of("JVMFlag").or_else(|| self.tables.size_of("Flag"))?;
         let size = size.clamp(8, 256);
         let is_it = |row: &u64| {

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::field_layout::FieldReader;
 use super::classes::FoundClasses;
 use super::search::Search;
+use crate::hotspot::classes::FieldReader;
 
 /// `vmSymbols.hpp`: among the first texts, one behind the other in libjvm's rodata.
 const FIRST: &[u8] = b"java/lang/System\0java/lang/Object\0java/lang/Class\0";

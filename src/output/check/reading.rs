@@ -11,7 +11,7 @@ use crate::heap::{Caught, DamageKind, Heap, Unread, walk};
 use crate::hotspot::Vm;
 use crate::hotspot::gc::{Region, Space};
 use crate::hotspot::pointers::Pointers;
-use crate::hotspot::version::Version;
+use crate::hotspot::vm_info::version::Version;
 use crate::output::info::{Nothing, SpaceInfo};
 use crate::output::reader::{Metadata, Source};
 use crate::output::readers::READERS;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Check, FileCheck, Verdict};
 use crate::error::{Error, Wording, with_advice};
-use crate::hotspot::version;
+use crate::hotspot::vm_info::version;
 use crate::output::info::lines;
 use crate::output::report::{clean, count, first_lines, number, size, size_exact, wrap};
 

@@ -13,7 +13,7 @@ use crate::heap::class_objects::{ClassObject, ClassObjects};
 use crate::heap::layout::Slot;
 use crate::heap::roots::{self, Stacks};
 use crate::heap::{Heap, Part, Traced};
-use crate::hotspot::klass::{Kind, Klass};
+use crate::hotspot::classes::{Kind, Klass};
 
 /// A record's length has 32 bits; class dumps get a new segment long before.
 const SEGMENT: usize = 1 << 20;

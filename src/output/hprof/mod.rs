@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::error::{Error, Fault, Result};
 use crate::heap::{Caught, Heap, Part, Traced, Unread, WalkReport, virtual_threads, walk};
 use crate::hotspot::barrier::Barrier;
-use crate::hotspot::perfdata;
+use crate::hotspot::vm_info::perfdata;
 
 use super::reader::{Facts, Metadata, Progress, Reader, Source, Walked};
 use objects::Records;

@@ -3,8 +3,8 @@
 use crate::heap::Heap;
 use crate::heap::layout::{FlatSlot, Layout, Shape, Slot, Strength};
 use crate::hotspot::Vm;
-use crate::hotspot::field_layout::is_reference;
-use crate::hotspot::klass::Klass;
+use crate::hotspot::classes::Klass;
+use crate::hotspot::classes::is_reference;
 use crate::hotspot::pointers::Pointers;
 
 use super::records::{double_bits, float_bits, value_size, value_type};

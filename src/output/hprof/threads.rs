@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::records::{EMPTY_TRACE, Put, sub, tag};
 use crate::heap::roots::{Call, Root, RootKind, ThreadRoots};
 use crate::hotspot::Vm;
-use crate::hotspot::klass::Klass;
+use crate::hotspot::classes::Klass;
 
 /// Lines of a FRAME that are none (heapDumper.cpp): a native method's, an unknown one.
 const NATIVE_LINE: u32 = -3i32 as u32;

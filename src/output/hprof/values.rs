@@ -9,7 +9,7 @@ use super::records::{INSTANCE_HEADER, instance_header};
 use crate::heap::Heap;
 use crate::heap::layout::Layout;
 use crate::hotspot::Vm;
-use crate::hotspot::klass::Klass;
+use crate::hotspot::classes::Klass;
 
 /// Levels of value objects in value objects: more is damage.
 const MAX_DEPTH: usize = 32;

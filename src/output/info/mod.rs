@@ -21,10 +21,12 @@ use crate::error::{Error, Result};
 use crate::format::notes::Origin;
 use crate::heap::roots::is_shown;
 use crate::heap::{Caught, Heap, Object, Part, Unread, Visitor, walk};
-use crate::hotspot::arguments::Arguments;
 use crate::hotspot::gc::{self, Collections, Region, RegionKind, Space};
+use crate::hotspot::java::system_properties;
 use crate::hotspot::pointers::{KlassForm, Pointers};
-use crate::hotspot::{Vm, perfdata, properties, threads};
+use crate::hotspot::vm_info::arguments::Arguments;
+use crate::hotspot::vm_info::perfdata;
+use crate::hotspot::{Vm, threads};
 
 /// What `info` reads. Of objects it looks at OutOfMemoryErrors only, which a dump reads too.
 pub(super) const READER: Reader = Reader { name: "info", facts, objects: None };
@@ -242,7 +244,7 @@ impl Info {
                 address: Address(addr),
                 name: named(&|t| t.addr == addr),
             }),
-            properties: if with_properties { properties::read(vm) } else { None },
+            properties: if with_properties { system_properties(vm) } else { None },
         });
     }
 

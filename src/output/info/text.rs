@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Encoding, Info, OutOfMemory, Sender, SpaceInfo};
 use crate::error::{Advice, Wording, with_advice};
-use crate::hotspot::version;
+use crate::hotspot::vm_info::version;
 use crate::output::collection::Collection;
 use crate::output::report::{
     MissingFile, Table, clean, count, duration, first_lines, number, size, size_exact, utc, wrap,

@@ -16,10 +16,8 @@ use crate::heap::{Heap, Object as HeapObject, Visitor, WalkReport, walk};
 use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, NativeRun, Trust, Walker};
 use crate::hotspot::handles::jni_counts;
-use crate::hotspot::locks::{Locks, Wanted, deadlocks};
-use crate::hotspot::perfdata::{self, Counter};
-use crate::hotspot::thread_facts::ThreadFacts;
-use crate::hotspot::threads::JavaThread;
+use crate::hotspot::threads::{JavaThread, Locks, ThreadFacts, Wanted, deadlocks};
+use crate::hotspot::vm_info::perfdata::{self, Counter};
 use crate::native::Unwinder;
 
 /// What to read.

@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use super::{Address, Frame, Lock, LockKind, Place, Slot, SlotPlace};
 use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, Value, Walker};
-use crate::hotspot::locks::Locks;
-use crate::hotspot::thread_facts::ThreadFacts;
-use crate::hotspot::threads::JavaThread;
+use crate::hotspot::threads::{JavaThread, Locks, ThreadFacts};
 
 /// JavaThreadStatus BLOCKED_ON_MONITOR_ENTER, in HotSpot's words.
 const BLOCKED: &str = "BLOCKED (on object monitor)";

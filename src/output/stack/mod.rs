@@ -25,7 +25,7 @@ use crate::error::{Error, Remark, Result};
 use crate::heap::{self, Unread};
 use crate::hotspot::eras::Eras;
 use crate::hotspot::frames::{FrameKind, Trust};
-use crate::hotspot::thread_notes::CpuTime;
+use crate::hotspot::threads::CpuTime;
 
 /// What `stack` reads: threads, their frames with values, and locks. Of objects those that hold
 /// locks and threads, which a dump reads too.

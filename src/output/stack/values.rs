@@ -6,8 +6,8 @@ use serde::{Serialize, Serializer};
 
 use super::Address;
 use crate::hotspot::Vm;
+use crate::hotspot::classes::{Kind, Size};
 use crate::hotspot::frames::Value;
-use crate::hotspot::klass::{Kind, Size};
 
 /// Characters of a String that are shown.
 const MAX_TEXT: usize = 100;

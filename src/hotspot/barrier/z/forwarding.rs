@@ -3,8 +3,8 @@
 use super::PageFields;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
-use crate::hotspot::flags::Flags;
 use crate::hotspot::unexported::z as facts;
+use crate::hotspot::vm_info::flags::Flags;
 use crate::vmstructs::{Fields, Tables};
 
 /// Granules of the largest heap that ZGC can have, 16 times over as its offsets are.

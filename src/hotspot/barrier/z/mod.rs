@@ -8,8 +8,8 @@ mod forwarding;
 
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
-use crate::hotspot::flags::Flags;
 use crate::hotspot::unexported::z as facts;
+use crate::hotspot::vm_info::flags::Flags;
 use crate::vmstructs::{Field, Fields, Tables};
 use colours::Colours;
 use forwarding::{Forwardings, Granules, OfPages};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use memmap2::{Mmap, MmapMut};
 
-use super::has_heap;
 use crate::corefile::Memory;
+use crate::hotspot::has_heap;
 use crate::process::maps::{Mapping, libjvms};
 use crate::process::peek::Peek;
 use crate::symbols::Library;

@@ -2,7 +2,7 @@
 //!
 //! Knows where HotSpot keeps that flag; how a process's memory is read is the caller's.
 
-use super::live_image::LiveImage;
+use super::image::LiveImage;
 use crate::process::maps::Mapping;
 use crate::process::peek::{Peek, Probe};
 

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::Vm;
-use super::klass::Kind;
-use super::threads::JavaThread;
-use super::unexported::threads::{
+use super::JavaThread;
+use crate::corefile::ThreadNote;
+use crate::hotspot::Vm;
+use crate::hotspot::classes::{Kind, Klass};
+use crate::hotspot::unexported::threads::{
     BEING_BEFORE_FULLY_INITIALIZED, CLASS_WAITS, STATE_BEFORE_INTERRUPTED, STATES, STATUS, TIMER,
     UNNAMED,
 };
-use crate::corefile::ThreadNote;
 
 /// JavaThread has about 2 KB.
 const MAX_THREAD: u64 = 1 << 14;
@@ -141,7 +141,7 @@ impl Vm<'_> {
     /// The class whose initialisation by another thread this one waits for. The tables do not
     /// name `JavaThread::_class_to_be_initialized`: it is the one word of the JavaThread that is
     /// such a class.
-    pub fn awaited_class(&self, t: &JavaThread) -> Option<&super::klass::Klass> {
+    pub fn awaited_class(&self, t: &JavaThread) -> Option<&Klass> {
         // Object is initialised in all VMs that have run a thread.
         let object = self.classes.named("java/lang/Object")?.init_state;
         let being_initialized = object.checked_sub(BEING_BEFORE_FULLY_INITIALIZED)?;

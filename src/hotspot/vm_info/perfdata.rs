@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Vm;
+use crate::hotspot::Vm;
 pub use crate::perfdata::Counter;
 use crate::perfdata::{MAX_SIZE, parse};
 

@@ -1,7 +1,7 @@
 //! The module that a class is in, by the Module object of its mirror. JDK 8 has none.
 
-use super::Vm;
-use super::klass::Klass;
+use crate::hotspot::Vm;
+use crate::hotspot::classes::Klass;
 
 /// A named module.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,16 +3,16 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use super::Reader;
-use super::eras::has_known_class_links;
 use super::field_layout::{FieldInfo, FieldReader};
-use super::pointers::Pointers;
-use super::unexported::{
+use super::values::{FlatElements, FlatField, ValueLayout};
+use crate::error::{Error, Result};
+use crate::hotspot::Reader;
+use crate::hotspot::eras::has_known_class_links;
+use crate::hotspot::pointers::Pointers;
+use crate::hotspot::unexported::{
     BASIC_TYPES, CLD_IS_ANONYMOUS, CLD_KLASSES, FILLER, LH_TAG_FLAT, LH_TAG_SHIFT, LH_TAG_TYPE,
     LH_TAG_TYPE_SHIFT, T_BOOLEAN,
 };
-use super::values::{FlatElements, FlatField, ValueLayout};
-use crate::error::{Error, Result};
 use crate::vmstructs::{Fields, Tables};
 
 /// A class's supers; javac and the JVM allow far fewer in practice.
@@ -324,21 +324,21 @@ impl Classes {
 }
 
 /// Where ClassLoaderData and Klass keep the lists of classes.
-pub(super) struct Links {
+pub(in crate::hotspot) struct Links {
     /// ClassLoaderData::_klasses.
-    pub(super) klasses: u64,
+    pub(in crate::hotspot) klasses: u64,
     /// ClassLoaderData::_has_class_mirror_holder, `_is_anonymous` before 16.
     held: u64,
     /// Klass::_next_link.
-    pub(super) next: u64,
+    pub(in crate::hotspot) next: u64,
     /// Klass::_class_loader_data, that leads back from a class to its list.
-    pub(super) back: u64,
+    pub(in crate::hotspot) back: u64,
     /// The tables lack one of them (8): each class must prove that it belongs to the list.
     derived: bool,
 }
 
 impl Links {
-    pub(super) fn find(f: &Fields) -> Result<Links> {
+    pub(in crate::hotspot) fn find(f: &Fields) -> Result<Links> {
         let known = (f.cld_klasses.opt(), f.cld_has_mirror_holder.opt(), f.klass_next_link.opt());
         let back = f.klass_loader_data.get();
         if let (Some(klasses), Some(held), Some(next)) = known {
@@ -461,7 +461,7 @@ mod tests {
             narrow_oops: true,
             oop_base: 0,
             oop_shift: 3,
-            klass: super::super::pointers::KlassForm::Narrow,
+            klass: crate::hotspot::pointers::KlassForm::Narrow,
             klass_base: 0,
             klass_shift: 0,
             array_length: 8,

@@ -1,7 +1,7 @@
 //! java.lang.String as text.
 
-use super::Vm;
-use super::klass::{Kind, Size};
+use crate::hotspot::Vm;
+use crate::hotspot::classes::{Kind, Size};
 
 /// Strings that rjcore shows are names and properties, not documents.
 const MAX_CHARS: u64 = 1 << 20;

@@ -1,10 +1,10 @@
 //! The fields of an InstanceKlass, in declaration order: u2 slots until JDK 20, a compressed
 //! stream from 21 (JDK-8292818).
 
-use super::unexported::{ACC_FIELD_GENERIC, ACC_FIELD_INTERNAL, ACC_STATIC};
 use super::values::FlatField;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
+use crate::hotspot::unexported::{ACC_FIELD_GENERIC, ACC_FIELD_INTERNAL, ACC_STATIC};
 use crate::vmstructs::{Fields, Tables};
 
 /// The class-file format allows 65,535; injected ones come on top.

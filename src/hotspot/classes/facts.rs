@@ -3,13 +3,13 @@
 
 use std::iter;
 
-use super::Vm;
 use super::field_layout::FieldInfo;
 use super::klass::{Kind, Klass};
-use super::unexported::{
+use crate::error::Fault;
+use crate::hotspot::Vm;
+use crate::hotspot::unexported::{
     INIT_LOCK, INIT_LOCK_FIELDS, PREVIOUS_VERSIONS_AFTER_BREAKPOINTS, RESOLVED_REFERENCES,
 };
-use crate::error::Fault;
 
 /// Versions of one class that are on stacks at once; a list longer than this runs in a circle.
 const MAX_VERSIONS: usize = 1000;

@@ -1,8 +1,8 @@
 //! Names of classes as HotSpot shows them to people (Klass::external_name).
 
-use super::Vm;
 use super::klass::{Kind, Klass};
-use super::unexported::{HASH_BITS, HASH_SHIFT, LOCK_MASK, LOCK_UNLOCKED};
+use crate::hotspot::Vm;
+use crate::hotspot::unexported::{HASH_BITS, HASH_SHIFT, LOCK_MASK, LOCK_UNLOCKED};
 
 impl Vm<'_> {
     /// Dots for slashes. What sets a hidden class apart follows a slash: its address, which in

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Vm;
-use super::klass::{Kind, Size};
+use crate::hotspot::Vm;
+use crate::hotspot::classes::{Kind, Size};
 
 /// Buckets of the table: a JVM has about 60 properties.
 const MAX_BUCKETS: u64 = 1 << 16;

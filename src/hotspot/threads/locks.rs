@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::Vm;
-use super::threads::JavaThread;
-use super::unexported::threads::{ANONYMOUS_OWNER, LOCK_MASK, MONITOR};
+use super::JavaThread;
+use crate::hotspot::Vm;
+use crate::hotspot::unexported::threads::{ANONYMOUS_OWNER, LOCK_MASK, MONITOR};
 use crate::vmstructs::Field;
 
 /// More inflated monitors than this run in a circle.

@@ -1,13 +1,22 @@
-//! Java threads: the VM's list, their java.lang.Thread objects and their TLABs.
+//! Java threads: the VM's list, their java.lang.Thread objects and their TLABs. What thread dumps say of
+//! them (`facts`), their monitors (`locks`), the kernel's notes of them (`notes`).
 //!
 //! Knows nothing of stacks: a JavaThread's address is all that `frames` needs.
 
-use super::Vm;
-use super::klass::Klass;
-use super::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
-use super::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
+mod facts;
+mod locks;
+mod notes;
+
+pub use facts::{ThreadFacts, VmThread};
+pub use locks::{Locks, ObjectMonitor, Waiter, Wanted, deadlocks};
+pub use notes::{CpuTime, ThreadNotes};
+
 use crate::corefile::ThreadNote;
 use crate::error::{Error, Result};
+use crate::hotspot::Vm;
+use crate::hotspot::classes::Klass;
+use crate::hotspot::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
+use crate::hotspot::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
 
 /// More threads than Linux allows by default.
 const MAX_THREADS: u32 = 1 << 22;

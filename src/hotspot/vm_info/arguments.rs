@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Vm;
+use crate::hotspot::Vm;
 use crate::vmstructs::Field;
 
 /// The kernel takes 2 MB of arguments by default; a count beyond this is damage.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::unexported::{FLAG_ORIGIN_MASK, FLAG_TYPES};
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
+use crate::hotspot::unexported::{FLAG_ORIGIN_MASK, FLAG_TYPES};
 use crate::vmstructs::{Fields, Tables};
 
 /// HotSpot has about 1,300 flags in a debug build.
-pub(super) const MAX_FLAGS: u64 = 10_000;
+pub(in crate::hotspot) const MAX_FLAGS: u64 = 10_000;
 
 /// A flag's value.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Value objects that lie in others (JEP 401, 28): where their fields are, and which are null.
 
-use super::Reader;
-use super::unexported::{FLAT_LAYOUT_KIND_BEFORE_END, FLAT_LAYOUT_KINDS, NULLABLE_FLAT};
+use crate::hotspot::Reader;
+use crate::hotspot::unexported::{FLAT_LAYOUT_KIND_BEFORE_END, FLAT_LAYOUT_KINDS, NULLABLE_FLAT};
 use crate::vmstructs::Tables;
 
 /// An object's fixed part is smaller than this.

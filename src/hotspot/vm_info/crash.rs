@@ -1,7 +1,7 @@
 //! What HotSpot's own error handler (vmError.cpp) left in memory before it aborted.
 
-use super::Vm;
-use super::unexported::OUT_OF_MEMORY;
+use crate::hotspot::Vm;
+use crate::hotspot::unexported::OUT_OF_MEMORY;
 
 /// libjvm's .bss, in which VMError keeps its text from 9 on, has less than this on either side.
 const STATICS: u64 = 1 << 20;

@@ -1,0 +1,14 @@
+//! Loaded classes: their klasses, fields, names, and what they refer to.
+
+mod external_name;
+mod facts;
+mod field_layout;
+mod klass;
+mod values;
+
+pub use facts::ClassReader;
+pub use field_layout::{FieldInfo, FieldReader, is_reference};
+pub use klass::{Classes, Kind, Klass, Size, shape};
+pub use values::{FlatElements, FlatField, ValueLayout};
+
+pub(super) use klass::Links;
