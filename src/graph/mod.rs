@@ -7,10 +7,13 @@
 //! place what it finds an object's bytes by at once: a core's heap has one for each address at which an object can
 //! start, a file one for each object. Where dense numbers are needed, [`Numbers`] makes them of places and back.
 
+mod bits;
+pub mod dominators;
 mod id;
 mod model;
 mod numbers;
 
+pub use bits::Bits;
 pub use id::Id;
 pub use model::{
     Class, ClassKind, ClassPart, Field, Place, Reference, Root, RootKind, Strength, Thread, Unread,
@@ -48,12 +51,16 @@ pub trait ObjectGraph: Sync {
     /// the static fields alone, rounded up to 8 bytes.
     fn mat_size(&self, place: u64) -> u64;
 
+    /// Bytes of all objects, garbage included: the sum of [`ObjectGraph::size`].
+    fn total_size(&self) -> u64;
+
     /// Calls `each` with the place of every object in the graph that this one refers to, and how the reference
     /// holds; an object as often as it is referred to, null never. References that lead to no object are left out.
+    /// Answers what [`ObjectGraph::class_of`] does, as who reads references has read the class.
     ///
     /// Those of a class object are its fields, the static fields of its class, and what the VM knows of the class
     /// ([`ClassPart`]). That an object keeps its class is not among them: see [`ObjectGraph::class_object`].
-    fn references(&self, place: u64, each: impl FnMut(u64, Strength));
+    fn references(&self, place: u64, each: impl FnMut(u64, Strength)) -> u32;
 
     /// Whether an object of this class can refer to others, its class aside: false for arrays of primitives and
     /// for classes whose fields are all primitive. Of a class object always true.
