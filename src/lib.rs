@@ -36,6 +36,7 @@ pub mod output;
 mod perfdata;
 pub mod process;
 mod symbols;
+mod unpack;
 pub mod vmstructs;
 
 pub use error::Error;

@@ -13,11 +13,11 @@ use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::pod;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
-use super::unpack::Packing;
 use super::{CoreFile, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation};
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
+use crate::unpack::Packing;
 
 type Header = FileHeader64<LE>;
 type Phdr = ProgramHeader64<LE>;

@@ -186,30 +186,43 @@ impl ObjectGraph for Dump {
         }
     }
 
+    fn total_size(&self) -> u64 {
+        self.histogram().iter().map(|(_, bytes)| bytes).sum()
+    }
+
     #[inline]
-    fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) {
+    fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
         match self.record(place) {
             Some((Sub::Instance { class, .. }, values)) => {
-                let class = self.described.get(self.described.number(class));
+                let number = self.described.number(class);
+                let class = self.described.get(number);
                 for slot in class.iter().flat_map(|c| &c.slots) {
                     if let Some(target) = self.target(self.id_at(values, slot)) {
                         each(target, slot.strength);
                     }
                 }
+                number
             }
-            Some((Sub::Objects { .. }, values)) => {
+            Some((Sub::Objects { class, .. }, values)) => {
                 for id in values.chunks_exact(self.outline.id) {
                     if let Some(target) = self.target(number(id)) {
                         each(target, Strength::Strong);
                     }
                 }
+                self.described.number(class)
             }
-            Some((Sub::Class { .. }, _)) => self.class_references(place, |id, _| {
-                if let Some(target) = self.target(id) {
-                    each(target, Strength::Strong);
-                }
-            }),
-            _ => {}
+            Some((Sub::Primitives { ty, .. }, _)) => {
+                self.described.arrays.get(usize::from(ty)).copied().unwrap_or(NO_CLASS)
+            }
+            Some((Sub::Class { .. }, _)) => {
+                self.class_references(place, |id, _| {
+                    if let Some(target) = self.target(id) {
+                        each(target, Strength::Strong);
+                    }
+                });
+                self.described.class
+            }
+            _ => NO_CLASS,
         }
     }
 

@@ -10,6 +10,7 @@
 
 mod bytes;
 mod classes;
+mod evidence;
 pub mod format;
 mod graph;
 mod ids;
@@ -49,6 +50,7 @@ pub struct Dump {
     offsets: Offsets,
     described: Classes,
     sizes: Sizes,
+    histogram: Vec<(u64, u64)>,
     classes: Vec<Class>,
     roots: Vec<Root>,
     threads: Vec<Thread>,
@@ -78,13 +80,16 @@ impl Dump {
         let mut loss = std::mem::take(&mut outline.loss);
         let described = Classes::read(&data, &outline, &gathered.classes, &mut loss)?;
         let (offsets, evidence) =
-            scan::place(&data, &outline, &gathered, &described, threads, progress, &mut loss)?;
+            scan::place(&data, &outline, &gathered, &described, threads, progress)?;
+        loss.unclassed = evidence.unclassed;
+        loss.short_instances = evidence.short;
         let ids = gathered.ids;
         let mirrors: Vec<(u32, u64)> = (0..)
             .zip(&gathered.classes)
             .filter_map(|(n, c)| Some((n, ids.spot(c.0)?.next? - c.0)))
             .collect();
         let sizes = Sizes::new(&described, &evidence, ids.alignment, outline.id, &mirrors);
+        let histogram = sizes.histogram(&described, &evidence);
         let mut dump = Dump {
             path: label.into(),
             data,
@@ -94,6 +99,7 @@ impl Dump {
             offsets,
             described,
             sizes,
+            histogram,
             classes: Vec::new(),
             roots: Vec::new(),
             threads: Vec::new(),
@@ -159,6 +165,11 @@ impl Dump {
     /// How the sizes of objects were found, in words.
     pub fn size_note(&self) -> String {
         self.sizes.note()
+    }
+
+    /// How many objects of each class there are, and their bytes. The last entry is for those of no class.
+    pub fn histogram(&self) -> &[(u64, u64)] {
+        &self.histogram
     }
 
     /// A class's name as `jmap -histo` has it: `[Ljava.lang.String;`.

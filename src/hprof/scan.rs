@@ -8,14 +8,13 @@ use std::sync::{Mutex, PoisonError};
 
 use super::bytes::Bytes;
 use super::classes::Classes;
+use super::evidence::Evidence;
 use super::ids::{FIRST_ADDRESS, Gathering, Ids};
-use super::loss::{Hole, Loss};
+use super::loss::Hole;
 use super::outline::Outline;
-use super::sizes::Evidence;
 use super::sub::{self, Sub};
 use super::workers::share;
 use crate::error::{Error, Result};
-use crate::graph::NO_CLASS;
 
 /// Files are read up to this size: an offset takes five bytes.
 const MAX_FILE: usize = 1 << 40;
@@ -164,14 +163,7 @@ impl Offsets {
     }
 }
 
-/// What one thread of the second pass has seen.
-struct Seen {
-    evidence: Evidence,
-    unclassed: u64,
-    short: u64,
-}
-
-/// Second pass: where objects lie, and how far it is from each to the next.
+/// Second pass: where objects lie, how far it is from each to the next, and how many there are.
 pub(super) fn place(
     data: &[u8],
     outline: &Outline,
@@ -179,51 +171,51 @@ pub(super) fn place(
     classes: &Classes,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
-    loss: &mut Loss,
 ) -> Result<(Offsets, Evidence)> {
-    let ids = &gathered.ids;
+    let (ids, pieces) = (&gathered.ids, &outline.pieces);
     let offsets = Offsets::new(ids.len(), data.len());
-    for class in &gathered.classes {
-        if let Some(number) = ids.number(class.0) {
-            offsets.set(number, class.1);
+    let number_of = |sub: Sub| match sub {
+        Sub::Class { .. } => None,
+        sub => ids.number(sub.object()?),
+    };
+    let repeats = gathered.repeated > 0;
+    if repeats {
+        // Where ids repeat, the first in the file stands: so it is written last, and a class's before all.
+        for piece in pieces.iter().rev() {
+            let mut all = Vec::new();
+            each(data, piece.clone(), outline.id, |at, sub| {
+                all.extend(number_of(sub).map(|number| (number, at)));
+            });
+            all.into_iter().rev().for_each(|(number, at)| offsets.set(number, at));
         }
     }
-    let count = classes.all.len();
-    let make = || Seen { evidence: Evidence::new(count), unclassed: 0, short: 0 };
-    // Where ids repeat, the first in the file stands: so the file is read from its end, by one thread.
-    let backward = gathered.repeated > 0;
-    let threads = if backward { 1 } else { threads };
-    let pieces = &outline.pieces;
+    for class in &gathered.classes {
+        ids.number(class.0).into_iter().for_each(|number| offsets.set(number, class.1));
+    }
+    let make = || Evidence::new(classes.all.len(), ids.alignment.max(8));
     let seen = share(threads, pieces.len(), make, |seen, number| {
-        let number = if backward { pieces.len() - 1 - number } else { number };
         let piece = pieces[number].clone();
         progress(piece.len() as u64);
-        match backward {
-            false => {
-                each(data, piece, outline.id, |at, sub| seen.add(ids, classes, &offsets, at, sub))
+        each(data, piece, outline.id, |at, sub| {
+            if matches!(sub, Sub::Class { .. }) {
+                return;
             }
-            true => {
-                let mut all = Vec::new();
-                each(data, piece, outline.id, |at, sub| all.push((at, sub)));
-                all.into_iter()
-                    .rev()
-                    .for_each(|(at, sub)| seen.add(ids, classes, &offsets, at, sub));
+            let Some(id) = sub.object() else { return };
+            let Some(spot) = ids.spot(id) else { return };
+            if repeats && offsets.get(spot.number) != at {
+                return;
             }
-        }
+            offsets.set(spot.number, at);
+            let gap = match spot.next {
+                Some(next) if id >= FIRST_ADDRESS => next - id,
+                _ => u64::MAX,
+            };
+            see(seen, classes, sub, gap);
+        });
     })?;
-    if backward {
-        // A class's record stands before any other object's of its id.
-        for class in &gathered.classes {
-            ids.number(class.0).into_iter().for_each(|number| offsets.set(number, class.1));
-        }
-    }
-    let mut evidence = Evidence::new(count);
-    for own in seen {
-        evidence.add(&own.evidence);
-        loss.unclassed += own.unclassed;
-        loss.short_instances += own.short;
-    }
-    Ok((offsets, evidence))
+    let mut all = make();
+    seen.iter().for_each(|own| all.add(own));
+    Ok((offsets, all))
 }
 
 #[inline]
@@ -236,35 +228,21 @@ fn each(data: &[u8], piece: Range<usize>, id: usize, mut each: impl FnMut(usize,
     }
 }
 
-impl Seen {
-    #[inline]
-    fn add(&mut self, ids: &Ids, classes: &Classes, offsets: &Offsets, at: usize, sub: Sub) {
-        if matches!(sub, Sub::Class { .. }) {
-            return;
-        }
-        let Some(id) = sub.object() else { return };
-        let Some(spot) = ids.spot(id) else { return };
-        offsets.set(spot.number, at);
-        let gap = match spot.next {
-            Some(next) if id >= FIRST_ADDRESS => next - id,
-            _ => u64::MAX,
-        };
-        match sub {
-            Sub::Instance { class, len, .. } => {
-                let class = classes.number(class);
-                let Some(known) = classes.get(class) else {
-                    self.unclassed += 1;
-                    return;
-                };
-                self.short += u64::from(u64::from(len) < known.values);
-                self.evidence.instance(class, gap);
+#[inline]
+fn see(seen: &mut Evidence, classes: &Classes, sub: Sub, gap: u64) {
+    match sub {
+        Sub::Instance { class, len, .. } => {
+            let class = classes.number(class);
+            match classes.get(class) {
+                Some(known) => {
+                    seen.short += u64::from(u64::from(len) < known.values);
+                    seen.instance(class, gap);
+                }
+                None => seen.unclassed += 1,
             }
-            Sub::Objects { class, count, .. } => {
-                self.unclassed += u64::from(classes.number(class) == NO_CLASS);
-                self.evidence.objects(count, gap);
-            }
-            Sub::Primitives { ty, count, .. } => self.evidence.primitives(ty, count, gap),
-            Sub::Class { .. } | Sub::Root { .. } | Sub::Other => {}
         }
+        Sub::Objects { class, count, .. } => seen.objects(classes.number(class), count, gap),
+        Sub::Primitives { ty, count, .. } => seen.primitives(ty, count, gap),
+        Sub::Class { .. } | Sub::Root { .. } | Sub::Other => {}
     }
 }

@@ -11,78 +11,9 @@
 //! - **Mirrors**: a java.lang.Class and the static fields.
 
 use super::classes::{Class, Classes, Counts};
-use super::format::value_bytes;
+use super::evidence::{ARRAY_HEADERS, Evidence, Gaps};
+use super::format::{ty, value_bytes};
 use crate::graph::ClassKind;
-
-/// Distances from objects to what follows them, gathered piece by piece in any order.
-#[derive(Debug, Clone)]
-pub(super) struct Evidence {
-    /// By class, of its instances.
-    classes: Vec<Gaps>,
-    /// The least room before the elements, by type; of arrays of references if those take 4 bytes, or 8.
-    arrays: [u64; 12],
-    references: [u64; 2],
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Gaps {
-    count: u64,
-    least: u64,
-    /// How many have just so much.
-    just: u64,
-}
-
-const NO_GAP: Gaps = Gaps { count: 0, least: u64::MAX, just: 0 };
-
-impl Gaps {
-    #[inline]
-    fn add(&mut self, other: Gaps) {
-        self.count += other.count;
-        if other.least < self.least {
-            (self.least, self.just) = (other.least, 0);
-        }
-        if other.least == self.least {
-            self.just += other.just;
-        }
-    }
-}
-
-impl Evidence {
-    pub fn new(classes: usize) -> Evidence {
-        Evidence {
-            classes: vec![NO_GAP; classes],
-            arrays: [u64::MAX; 12],
-            references: [u64::MAX; 2],
-        }
-    }
-
-    #[inline]
-    pub fn instance(&mut self, class: u32, gap: u64) {
-        self.classes[class as usize].add(Gaps { count: 1, least: gap, just: 1 });
-    }
-
-    #[inline]
-    pub fn primitives(&mut self, ty: u8, count: u32, gap: u64) {
-        let taken = value_bytes(ty, 0).unwrap_or(0) as u64 * u64::from(count);
-        let least = &mut self.arrays[usize::from(ty)];
-        *least = gap.saturating_sub(taken).min(*least);
-    }
-
-    #[inline]
-    pub fn objects(&mut self, count: u32, gap: u64) {
-        for (least, each) in self.references.iter_mut().zip([4, 8]) {
-            *least = gap.saturating_sub(u64::from(count) * each).min(*least);
-        }
-    }
-
-    /// Adds what another thread has seen.
-    pub fn add(&mut self, other: &Evidence) {
-        self.classes.iter_mut().zip(&other.classes).for_each(|(a, b)| a.add(*b));
-        let own = self.arrays.iter_mut().chain(&mut self.references);
-        let others = other.arrays.iter().chain(&other.references);
-        own.zip(others).for_each(|(a, b)| *a = (*a).min(*b));
-    }
-}
 
 /// What objects take.
 #[derive(Debug)]
@@ -102,6 +33,10 @@ pub(super) struct Sizes {
     like_mat: Vec<u64>,
     /// Of a mirror without static fields.
     mirror: u64,
+}
+
+fn add(to: &mut (u64, u64), count: u64, bytes: u64) {
+    *to = (to.0 + count, to.1.saturating_add(bytes));
 }
 
 fn align(n: u64, to: u64) -> u64 {
@@ -145,7 +80,7 @@ impl Sizes {
         if reference == 4 {
             room = room.min(seen.references[0]);
         }
-        let end = header(room, usual + 4, &[24, 20, 16, 12]);
+        let end = header(room, usual + 4, &ARRAY_HEADERS);
         for ty in 2..12 {
             let each = value_bytes(ty, reference as usize).unwrap_or(1) as u64;
             sizes.arrays[usize::from(ty)] = align(end, each);
@@ -248,6 +183,35 @@ impl Sizes {
     /// The static fields alone, those that the VM added too.
     pub fn mirror_like_mat(&self, class: &Class) -> u64 {
         align(self.counted(&class.statics) + class.added * self.reference, self.alignment)
+    }
+
+    /// How many objects of each class there are, and their bytes; behind them those of no class.
+    pub fn histogram(&self, classes: &Classes, seen: &Evidence) -> Vec<(u64, u64)> {
+        let mut out = vec![(0, 0); classes.all.len() + 1];
+        let header = |ty: u8| {
+            let own = self.arrays[usize::from(ty)];
+            ARRAY_HEADERS.iter().position(|header| *header == own).unwrap_or(0)
+        };
+        for (number, gaps) in seen.classes.iter().enumerate() {
+            out[number] = (gaps.count, gaps.count.saturating_mul(self.instance(number as u32)));
+        }
+        for ty in 4..12 {
+            let (class, sums) =
+                (classes.arrays[usize::from(ty)], &seen.primitives[usize::from(ty)]);
+            add(&mut out[class as usize], sums.count, sums.bytes[header(ty)]);
+        }
+        let wide = if self.reference == 4 { 0 } else { 4 };
+        for (number, sums) in seen.objects.iter().enumerate() {
+            add(&mut out[number], sums.count, sums.bytes[wide + header(ty::OBJECT)]);
+        }
+        let of_mirrors =
+            classes.get(classes.class).map_or(classes.all.len(), |_| classes.class as usize);
+        for class in classes.all.iter().filter(|c| c.id != 0) {
+            add(&mut out[of_mirrors], 1, self.mirror(class));
+        }
+        let last = classes.all.len();
+        add(&mut out[last], seen.unclassed, 0);
+        out
     }
 
     /// How sizes were found, in a sentence.

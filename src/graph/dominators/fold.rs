@@ -69,7 +69,12 @@ impl Folded {
     }
 
     /// Calls `each` with all that is folded into the object at `place`, at any depth: that lie in it, then in those.
-    pub fn parts<G: ObjectGraph>(&self, ruled: &Ruled<'_, G>, place: u64, each: &mut impl FnMut(u64)) {
+    pub fn parts<G: ObjectGraph>(
+        &self,
+        ruled: &Ruled<'_, G>,
+        place: u64,
+        each: &mut impl FnMut(u64),
+    ) {
         self.parts_to(ruled, place, MAX_ROUNDS, each);
     }
 

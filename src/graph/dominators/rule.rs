@@ -102,7 +102,9 @@ fn roots<G: ObjectGraph>(graph: &G, rule: Rule) -> (Vec<u64>, HashMap<u64, Vec<u
         match (root.kind, thread) {
             // Who refers to such a thread holds it.
             (RootKind::UnmountedThread, _) if rule == Rule::Strong => {}
-            (RootKind::Thread | RootKind::UnmountedThread, _) | (_, None) => places.push(root.place),
+            (RootKind::Thread | RootKind::UnmountedThread, _) | (_, None) => {
+                places.push(root.place)
+            }
             (_, Some(thread)) if thread == root.place => {}
             (_, Some(thread)) => locals.entry(thread).or_default().push(root.place),
         }

@@ -280,7 +280,8 @@ fn each_object_retains_what_goes_with_it() {
             assert_eq!(found::<u32>(&toy, rule, 1), truth, "seed {seed}, {rule:?}");
             reached += truth.iter().flatten().count();
             weaker += truth.iter().flatten().filter(|t| t.1 > 0).count();
-            held += (0..truth.len()).filter(|i| truth[*i].is_some_and(|t| t.0 > toy.own(*i))).count();
+            held +=
+                (0..truth.len()).filter(|i| truth[*i].is_some_and(|t| t.0 > toy.own(*i))).count();
         }
     }
     // They are not all bare.
@@ -308,8 +309,7 @@ fn a_long_list_of_nodes_that_refer_back() {
     toy.numbers = Numbers::dense(count as u64);
     toy.class = vec![HOLDER; count];
     let next = |i: usize| [i + 1, i.saturating_sub(1)].into_iter().filter(|n| *n < count);
-    toy.edges =
-        (0..count).map(|i| next(i).map(|n| (n, Strength::Strong)).collect()).collect();
+    toy.edges = (0..count).map(|i| next(i).map(|n| (n, Strength::Strong)).collect()).collect();
     toy.roots = vec![Root { kind: RootKind::JniGlobal, place: 0, thread: None, frame: None }];
     let found = found::<u32>(&toy, Rule::Strong, 2);
     let mut left: u64 = (0..count).map(|i| toy.own(i)).sum();

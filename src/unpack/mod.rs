@@ -1,25 +1,27 @@
 //! What cannot be mapped where it lies becomes a sparse temporary file: what is compressed, what
 //! comes through a pipe, a sparse member of a tar.
 //!
-//! Knows nothing of ELF: what a cut-off archive lacks is found by the headers in it.
+//! Knows nothing of ELF and HPROF: what a cut-off archive lacks is found by what is in it.
+
+mod members;
 
 use std::env;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
-use super::OpenOptions;
 use crate::error::{Advice, Error, Result, is_no_room};
 
 const BLOCK: usize = 64 << 10;
 /// Bytes that tell how a file is compressed.
-pub(super) const MAGIC: usize = 6;
+pub(crate) const MAGIC: usize = 6;
 /// A decompressor's own memory: what zstd's largest windows take. `xz -9` makes do with 65 MB.
 const MAX_WINDOW: u64 = 2 << 30;
 
 /// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Packing {
+pub(crate) enum Packing {
     Zstd,
     Gzip,
     Xz,
@@ -116,40 +118,117 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
+/// Told (done, total) bytes of what is unpacked; of a pipe the total is 0.
+pub(crate) type Progress<'a> = Option<&'a dyn Fn(u64, u64)>;
+
+/// A plain file, and how the archive that it was in ended.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    /// It holds what came before the end.
+    pub file: File,
+    pub damage: Option<Damage>,
+}
+
+/// How an archive ends that is not whole.
+#[derive(Debug)]
+pub(crate) struct Damage {
+    /// It is cut off; else something in it is wrong.
+    pub is_cut: bool,
+    /// In words.
+    pub text: String,
+}
+
+impl Unpacked {
+    fn new(file: File, size: u64, packing: Packing, end: io::Result<()>) -> Unpacked {
+        let damage = end.err().map(|e| {
+            let is_cut = e.kind() == ErrorKind::UnexpectedEof && size > 0;
+            let how = if is_cut { "cut-off" } else { "damaged" };
+            let name = packing.name();
+            Damage {
+                is_cut,
+                text: format!("{how} {name} archive: {e} (after {size} unpacked bytes)"),
+            }
+        });
+        Unpacked { file, damage }
+    }
+
+    /// The file, if the archive is whole or cut off: then what it lacks is found by the headers in it. Damage elsewhere
+    /// is an error.
+    pub fn of_core(self, label: &Path) -> Result<File> {
+        match self.damage {
+            Some(Damage { is_cut: false, text: what }) => {
+                Err(Error::NotACore { path: label.into(), what })
+            }
+            _ => Ok(self.file),
+        }
+    }
+}
+
+/// The plain file of one that is open for reading, wherever it was read to before: itself, or what it has, to an
+/// unlinked file in the temporary directory. Members of a gzip archive are unpacked by all cores.
+pub(crate) fn plain(label: &Path, mut file: File, progress: Progress) -> Result<Unpacked> {
+    let meta = file.metadata().map_err(Error::io(label))?;
+    let kind = meta.file_type();
+    if kind.is_fifo() || kind.is_socket() {
+        return unpack(label, file, 0, progress);
+    }
+    if !kind.is_file() {
+        let what = "not a regular file, nor a pipe; give the file itself".into();
+        return Err(Error::NotACore { path: label.into(), what });
+    }
+    let mut head = [0; MAGIC];
+    match Packing::of(start(&file, &mut head).map_err(Error::io(label))?) {
+        None => return Ok(Unpacked { file, damage: None }),
+        Some(Packing::Gzip) => {
+            if let Some(unpacked) = members::unpack(label, &file, progress)? {
+                return Ok(unpacked);
+            }
+        }
+        Some(_) => {}
+    }
+    file.rewind().map_err(Error::io(label))?;
+    unpack(label, file, meta.len(), progress)
+}
+
+/// A file's first bytes, as many as there are.
+pub(crate) fn start<'b>(file: &File, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
+    let mut n = 0;
+    while n < buf.len() {
+        match file.read_at(&mut buf[n..], n as u64) {
+            Ok(0) => break,
+            Ok(got) => n += got,
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(&buf[..n])
+}
+
 /// Unpacks what `from` has, if it is compressed, to an unlinked file in the temporary directory;
 /// `label` names it, `total` are its bytes, 0 where they are not known.
-///
-/// Of a cut-off archive all is kept that could be unpacked; damage elsewhere is an error.
-pub(super) fn unpack(
+pub(crate) fn unpack(
     label: &Path,
     from: impl Read,
     total: u64,
-    opts: &OpenOptions<'_>,
-) -> Result<File> {
-    let counted = Counted { from, done: 0, total, progress: opts.progress };
+    progress: Progress,
+) -> Result<Unpacked> {
+    let counted = Counted { from, done: 0, total, progress };
     let mut from = BufReader::with_capacity(1 << 20, counted);
     let mut magic = [0; MAGIC];
     let (got, end) = fill(&mut from, &mut magic);
     end.map_err(Error::io(label))?;
     let from = (&magic[..got]).chain(from);
     let Some(packing) = Packing::of(&magic[..got]) else {
-        let (out, _, end) = spool(label, &mut { from })?;
-        return end.map(|()| out).map_err(Error::io(label));
+        let (file, _, end) = spool(label, &mut { from })?;
+        return end.map(|()| Unpacked { file, damage: None }).map_err(Error::io(label));
     };
     let mut from = packing.decoder(from).map_err(Error::io(label))?;
-    let (out, size, end) = spool(label, &mut from)?;
-    match end {
-        Err(e) if e.kind() != ErrorKind::UnexpectedEof || size == 0 => {
-            let name = packing.name();
-            let what = format!("damaged {name} archive: {e} (after {size} unpacked bytes)");
-            Err(Error::NotACore { path: label.into(), what })
-        }
-        _ => Ok(out),
-    }
+    let (file, size, end) = spool(label, &mut from)?;
+    Ok(Unpacked::new(file, size, packing, end))
 }
 
 /// The first bytes of what is compressed in `packed`; fewer where there are no more.
-pub(super) fn peek(packed: &[u8], len: usize) -> Vec<u8> {
+pub(crate) fn peek(packed: &[u8], len: usize) -> Vec<u8> {
     let mut out = vec![0; len];
     let decoder = Packing::of(packed).and_then(|p| p.decoder(packed).ok());
     let n = decoder.map_or(0, |mut d| fill(&mut d, &mut out).0);
@@ -158,10 +237,49 @@ pub(super) fn peek(packed: &[u8], len: usize) -> Vec<u8> {
 }
 
 /// Copies `from` to an unlinked file in the temporary directory, blocks of zeros as holes.
-/// Returns the file, its size, and how the reading ended: the file holds what came before.
-pub(super) fn spool(label: &Path, from: &mut impl Read) -> Result<(File, u64, io::Result<()>)> {
+/// Answers the file, its size, and how the reading ended: the file holds what came before.
+pub(crate) fn spool(label: &Path, from: &mut impl Read) -> Result<(File, u64, io::Result<()>)> {
+    let mut out = Temporary::new(label)?;
+    let end = out.append(from)?;
+    Ok((out.file, out.size, end))
+}
+
+/// An unlinked file in the temporary directory that grows.
+struct Temporary<'l> {
+    file: File,
+    size: u64,
+    label: &'l Path,
+}
+
+impl<'l> Temporary<'l> {
+    fn new(label: &'l Path) -> Result<Temporary<'l>> {
+        let file = tempfile::tempfile_in(env::temp_dir()).map_err(|e| full(label, e))?;
+        Ok(Temporary { file, size: 0, label })
+    }
+
+    /// Adds all that `from` has, blocks of zeros as holes; answers how the reading ended.
+    fn append(&mut self, from: &mut impl Read) -> Result<io::Result<()>> {
+        let full = |e| full(self.label, e);
+        let mut block = vec![0; BLOCK];
+        let end = loop {
+            let (n, end) = fill(from, &mut block);
+            if block[..n].iter().any(|&b| b != 0) {
+                self.file.write_all_at(&block[..n], self.size).map_err(full)?;
+            }
+            self.size += n as u64;
+            if end.is_err() || n < BLOCK {
+                break end;
+            }
+        };
+        self.file.set_len(self.size).map_err(full)?;
+        Ok(end)
+    }
+}
+
+/// The error of a temporary file that could not be written.
+fn full(label: &Path, e: io::Error) -> Error {
     let dir = env::temp_dir();
-    let full = |e: io::Error| match is_no_room(&e) {
+    match is_no_room(&e) {
         true => Error::NoRoom {
             what: format!(
                 "no room in {} to unpack {}; unpack it yourself (zstd -d, gunzip, tar -x)",
@@ -170,25 +288,8 @@ pub(super) fn spool(label: &Path, from: &mut impl Read) -> Result<(File, u64, io
             ),
             advice: Advice::MoveTemporary,
         },
-        false => Error::Io { path: dir.clone(), source: e },
-    };
-    let mut out = tempfile::tempfile_in(&dir).map_err(full)?;
-    let mut block = vec![0; BLOCK];
-    let mut size = 0u64;
-    let end = loop {
-        let (n, end) = fill(from, &mut block);
-        if block[..n].iter().all(|&b| b == 0) {
-            out.seek(SeekFrom::Current(n as i64)).map_err(full)?;
-        } else {
-            out.write_all(&block[..n]).map_err(full)?;
-        }
-        size += n as u64;
-        if end.is_err() || n < BLOCK {
-            break end;
-        }
-    };
-    out.set_len(size).map_err(full)?;
-    Ok((out, size, end))
+        false => Error::Io { path: dir, source: e },
+    }
 }
 
 /// Reads until `buf` is full; also says how many bytes came before an error.
