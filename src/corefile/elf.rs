@@ -91,7 +91,8 @@ fn clip(offset: u64, len: u64, file_len: usize) -> Range<usize> {
 fn foreign(data: &[u8]) -> Option<String> {
     if !data.starts_with(b"\x7fELF") {
         let what = if data.starts_with(b"JAVA PROFILE") {
-            "this is an HPROF heap dump already; open it in a heap analyser"
+            "this is an HPROF heap dump already, which holds objects and no process: rjcore histo counts \
+             them, and heap analysers open it"
         } else if let Some(packing) = Packing::of(data) {
             return Some(format!(
                 "compressed more than once: a {} archive within another; unpack it first",

@@ -18,10 +18,8 @@ mod zips;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io;
 use std::iter;
 use std::ops::Range;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -213,21 +211,20 @@ impl CoreFile {
     /// A truncated core opens too, see [`CoreFile::truncation`]. Anything but a 64-bit
     /// little-endian x86-64 or aarch64 ELF core, or a tar with one, is [`Error::NotACore`].
     pub fn open(path: &Path, opts: &OpenOptions<'_>) -> Result<CoreFile> {
-        if path == Path::new("-") {
-            let label = Path::new("standard input");
-            let input = io::stdin().as_fd().try_clone_to_owned().map_err(Error::io(label))?;
-            return CoreFile::from_file(label, input.into(), opts);
-        }
-        let file = File::open(path).map_err(Error::io(path))?;
-        CoreFile::from_file(path, file, opts)
+        let (label, file) = unpack::open(path)?;
+        CoreFile::from_file(label, file, opts)
     }
 
     /// [`CoreFile::open`] of a file that is open already, for reading, and perhaps has no name
     /// any more. `label` stands for its name in messages. Where it was read to before does not
     /// matter.
     pub fn from_file(label: &Path, file: File, opts: &OpenOptions<'_>) -> Result<CoreFile> {
+        CoreFile::from_plain(label, unpack::plain(label, file, opts.progress)?.of_core(label)?)
+    }
+
+    /// [`CoreFile::from_file`] of what is not compressed, or was unpacked.
+    pub(crate) fn from_plain(label: &Path, file: File) -> Result<CoreFile> {
         let not = |what: &str| Error::NotACore { path: label.into(), what: what.into() };
-        let file = unpack::plain(label, file, opts.progress)?.of_core(label)?;
         let mut head = [0; bundle::HEADER];
         let head = unpack::start(&file, &mut head).map_err(Error::io(label))?;
         if head.is_empty() {

@@ -81,7 +81,7 @@ impl Dump {
         let described = Classes::read(&data, &outline, &gathered.classes, &mut loss)?;
         let (offsets, evidence) =
             scan::place(&data, &outline, &gathered, &described, threads, progress)?;
-        loss.unclassed = evidence.unclassed;
+        loss.unclassed = evidence.unclassed + evidence.objects.last().map_or(0, |o| o.count);
         loss.short_instances = evidence.short;
         let ids = gathered.ids;
         let mirrors: Vec<(u32, u64)> = (0..)

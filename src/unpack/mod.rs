@@ -8,6 +8,7 @@ mod members;
 use std::env;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
@@ -162,6 +163,16 @@ impl Unpacked {
             _ => Ok(self.file),
         }
     }
+}
+
+/// Opens the file at a path, and says what to call it; `-` is standard input.
+pub(crate) fn open(path: &Path) -> Result<(&Path, File)> {
+    if path != Path::new("-") {
+        return Ok((path, File::open(path).map_err(Error::io(path))?));
+    }
+    let label = Path::new("standard input");
+    let input = io::stdin().as_fd().try_clone_to_owned().map_err(Error::io(label))?;
+    Ok((label, input.into()))
 }
 
 /// The plain file of one that is open for reading, wherever it was read to before: itself, or what it has, to an
