@@ -15,6 +15,11 @@ use super::evidence::{ARRAY_HEADERS, Evidence, Gaps};
 use super::format::{ty, value_bytes};
 use crate::graph::ClassKind;
 
+/// Bytes that padding (@Contended) and fields that the VM adds may take, where many instances show them.
+const MAX_PADDING: u64 = 1024;
+/// The same where the one instance does.
+const MAX_HIDDEN: u64 = 16;
+
 /// What objects take.
 #[derive(Debug)]
 pub(super) struct Sizes {
@@ -70,7 +75,7 @@ impl Sizes {
             Gaps { count: 0, .. } => u64::MAX,
             gaps => gaps.least.saturating_sub(sizes.values(classes, c)),
         };
-        let numbered = || (0..).zip(&classes.all);
+        let numbered = || (0u32..).zip(&classes.all);
         let room = numbered().map(|(n, c)| room(n, c)).min().unwrap_or(u64::MAX);
         let usual = if id == 4 { 8 } else { 8 + reference };
         sizes.header = header(room, usual, &[16, 12, 8]);
@@ -85,8 +90,7 @@ impl Sizes {
             let each = value_bytes(ty, reference as usize).unwrap_or(1) as u64;
             sizes.arrays[usize::from(ty)] = align(end, each);
         }
-        sizes.instances =
-            numbered().map(|(n, c)| sizes.measured(classes, c, seen.classes[n as usize])).collect();
+        sizes.measure(classes, seen);
         sizes.like_mat = numbered().map(|(n, _)| sizes.mat_instance(classes, n)).collect();
         let own = sizes.instances.get(classes.class as usize).copied();
         let room = mirrors.iter().filter_map(|(class, gap)| {
@@ -129,17 +133,37 @@ impl Sizes {
         align(end, self.alignment)
     }
 
-    fn measured(&self, classes: &Classes, class: &Class, gaps: Gaps) -> u64 {
+    /// What an instance takes, by its fields and by what lies behind the class's instances. `above` is what its super
+    /// class turned out to take beyond its fields.
+    fn measured(&self, classes: &Classes, class: &Class, gaps: Gaps, above: u64) -> u64 {
         if class.kind != ClassKind::Instance {
             return self.alignment;
         }
-        let computed = self.computed(classes, class);
+        let computed = self.computed(classes, class) + above;
         let least = align(self.header + self.values(classes, class), self.alignment);
-        let most = gaps.just > 1 && gaps.just * 2 > gaps.count;
+        let often = gaps.just > 1 && gaps.just * 2 > gaps.count;
+        let more = gaps.least.saturating_sub(computed);
         match gaps.least {
             gap if gap < computed => gap.max(least),
-            gap if most && gap < 2 * computed + 64 => gap,
+            gap if often && more <= MAX_PADDING || gaps.count == 1 && more <= MAX_HIDDEN => gap,
             _ => computed,
+        }
+    }
+
+    /// All of them, supers first.
+    fn measure(&mut self, classes: &Classes, seen: &Evidence) {
+        self.instances = vec![0; classes.all.len()];
+        for number in 0..classes.all.len() as u32 {
+            let chain = classes.chain(number).unwrap_or_else(|| vec![number]);
+            let mut above = 0;
+            for &at in chain.iter().rev() {
+                let class = &classes.all[at as usize];
+                if self.instances[at as usize] == 0 {
+                    let gaps = seen.classes[at as usize];
+                    self.instances[at as usize] = self.measured(classes, class, gaps, above);
+                }
+                above = self.instances[at as usize].saturating_sub(self.computed(classes, class));
+            }
         }
     }
 
