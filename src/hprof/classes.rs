@@ -2,8 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::bytes::Bytes;
-use super::format::{primitive, value_bytes};
+use super::bytes::{Bytes, number};
+use super::format::{primitive, ty, value_bytes};
 use super::loss::Loss;
 use super::outline::Outline;
 use super::sub::{ClassRecord, is_reference};
@@ -15,6 +15,9 @@ use crate::graph::{ClassKind, NO_CLASS, Strength};
 const MAX_SUPERS: usize = 256;
 /// References of all classes together; a file with more is made to fill memory.
 const MAX_SLOTS: usize = 1 << 24;
+
+/// Words of a stack.
+const MAX_STACK: u64 = 1 << 28;
 
 /// A reference in an instance.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +91,22 @@ pub(super) struct Classes {
     /// java.lang.Class, java.lang.String.
     pub class: u32,
     pub string: u32,
+    pub stack_chunk: Option<StackChunk>,
+}
+
+/// jdk.internal.vm.StackChunk, whose instances hold a stack behind their fields.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StackChunk {
+    pub class: u32,
+    /// Offset of `size`, the words of the stack, among its values.
+    size: usize,
+}
+
+impl StackChunk {
+    /// The words of stack of the instance with these values.
+    pub fn words(&self, values: &[u8]) -> u64 {
+        values.get(self.size..self.size + 4).map_or(0, number).min(MAX_STACK)
+    }
 }
 
 impl Classes {
@@ -121,6 +140,9 @@ impl Classes {
         classes.all = all;
         classes.class = classes.named("java.lang.Class");
         classes.string = classes.named("java.lang.String");
+        let chunk = classes.named("jdk.internal.vm.StackChunk");
+        let size = classes.field(data, outline, chunk, "size").filter(|f| f.1 == ty::INT);
+        classes.stack_chunk = size.map(|(size, _)| StackChunk { class: chunk, size });
         classes.lay_out(data, outline, loss)?;
         Ok(classes)
     }

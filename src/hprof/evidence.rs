@@ -24,7 +24,15 @@ pub(super) struct Evidence {
     pub unclassed: u64,
     /// Instances with fewer bytes than their class's fields take.
     pub short: u64,
+    /// Bytes of the stacks in StackChunks, if references take 4 bytes, or 8.
+    pub stacks: [u64; 2],
     alignment: u64,
+}
+
+/// Bytes of a stack of so many words in a StackChunk, and of its bits (InstanceStackChunkKlass::instance_size).
+pub(super) fn stack_bytes(words: u64, reference: u64) -> u64 {
+    let bits = words * (8 / reference);
+    (words + bits.div_ceil(64)) * 8
 }
 
 /// So many arrays, and their bytes under each assumption.
@@ -78,6 +86,7 @@ impl Evidence {
             objects: vec![Sums::ZERO; classes + 1],
             unclassed: 0,
             short: 0,
+            stacks: [0; 2],
             alignment,
         }
     }
@@ -85,6 +94,14 @@ impl Evidence {
     #[inline]
     pub fn instance(&mut self, class: u32, gap: u64) {
         self.classes[class as usize].add(Gaps { count: 1, least: gap, just: 1 });
+    }
+
+    /// A StackChunk: how large it is, its fields do not say.
+    pub fn stack_chunk(&mut self, class: u32, words: u64) {
+        self.classes[class as usize].add(Gaps { count: 1, ..NO_GAP });
+        for (sum, reference) in self.stacks.iter_mut().zip([4, 8]) {
+            *sum += stack_bytes(words, reference);
+        }
     }
 
     #[inline]
@@ -120,6 +137,7 @@ impl Evidence {
         self.classes.iter_mut().zip(&other.classes).for_each(|(a, b)| a.add(*b));
         self.unclassed += other.unclassed;
         self.short += other.short;
+        self.stacks.iter_mut().zip(&other.stacks).for_each(|(a, b)| *a += b);
         let own = self.arrays.iter_mut().chain(&mut self.references);
         let others = other.arrays.iter().chain(&other.references);
         own.zip(others).for_each(|(a, b)| *a = (*a).min(*b));

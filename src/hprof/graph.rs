@@ -158,15 +158,15 @@ impl ObjectGraph for Dump {
 
     fn size(&self, place: u64) -> u64 {
         match self.record(place) {
-            Some((Sub::Instance { class, .. }, _)) => {
-                self.sizes.instance(self.described.number(class))
+            Some((Sub::Instance { class, .. }, values)) => {
+                let class = self.described.number(class);
+                let chunk = self.described.stack_chunk.filter(|chunk| chunk.class == class);
+                let stack = chunk.map_or(0, |chunk| self.sizes.stack(chunk.words(values)));
+                self.sizes.instance(class) + stack
             }
             Some((Sub::Objects { count, .. }, _)) => self.sizes.array(ty::OBJECT, count),
             Some((Sub::Primitives { ty, count, .. }, _)) => self.sizes.array(ty, count),
-            Some((Sub::Class { id }, _)) => {
-                let class = self.described.get(self.described.number(id));
-                class.map_or(0, |c| self.sizes.mirror(c))
-            }
+            Some((Sub::Class { id }, _)) => self.sizes.mirror(self.described.number(id)),
             _ => 0,
         }
     }

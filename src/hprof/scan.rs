@@ -183,7 +183,7 @@ pub(super) fn place(
         // Where ids repeat, the first in the file stands: so it is written last, and a class's before all.
         for piece in pieces.iter().rev() {
             let mut all = Vec::new();
-            each(data, piece.clone(), outline.id, |at, sub| {
+            each(data, piece.clone(), outline.id, |at, sub, _| {
                 all.extend(number_of(sub).map(|number| (number, at)));
             });
             all.into_iter().rev().for_each(|(number, at)| offsets.set(number, at));
@@ -196,7 +196,7 @@ pub(super) fn place(
     let seen = share(threads, pieces.len(), make, |seen, number| {
         let piece = pieces[number].clone();
         progress(piece.len() as u64);
-        each(data, piece, outline.id, |at, sub| {
+        each(data, piece, outline.id, |at, sub, values| {
             if matches!(sub, Sub::Class { .. }) {
                 return;
             }
@@ -210,7 +210,7 @@ pub(super) fn place(
                 Some(next) if id >= FIRST_ADDRESS => next - id,
                 _ => u64::MAX,
             };
-            see(seen, classes, sub, gap);
+            see(seen, classes, sub, gap, values);
         });
     })?;
     let mut all = make();
@@ -218,25 +218,32 @@ pub(super) fn place(
     Ok((offsets, all))
 }
 
+/// Calls `each` with where a sub-record is, what it is, and an instance's values.
 #[inline]
-fn each(data: &[u8], piece: Range<usize>, id: usize, mut each: impl FnMut(usize, Sub)) {
+fn each(data: &[u8], piece: Range<usize>, id: usize, mut each: impl FnMut(usize, Sub, &[u8])) {
     let mut bytes = Bytes::new(data, piece, id);
     while bytes.left() > 0 {
         let at = bytes.at();
         let Ok(sub) = sub::next(&mut bytes) else { return };
-        each(at, sub);
+        let len = if let Sub::Instance { len, .. } = sub { len as usize } else { 0 };
+        each(at, sub, data.get(bytes.at() - len..bytes.at()).unwrap_or_default());
     }
 }
 
 #[inline]
-fn see(seen: &mut Evidence, classes: &Classes, sub: Sub, gap: u64) {
+fn see(seen: &mut Evidence, classes: &Classes, sub: Sub, gap: u64, values: &[u8]) {
     match sub {
         Sub::Instance { class, len, .. } => {
             let class = classes.number(class);
             match classes.get(class) {
                 Some(known) => {
                     seen.short += u64::from(u64::from(len) < known.values);
-                    seen.instance(class, gap);
+                    match &classes.stack_chunk {
+                        Some(chunk) if chunk.class == class => {
+                            seen.stack_chunk(class, chunk.words(values));
+                        }
+                        _ => seen.instance(class, gap),
+                    }
                 }
                 None => seen.unclassed += 1,
             }

@@ -11,7 +11,7 @@
 //! - **Mirrors**: a java.lang.Class and the static fields.
 
 use super::classes::{Class, Classes, Counts};
-use super::evidence::{ARRAY_HEADERS, Evidence, Gaps};
+use super::evidence::{ARRAY_HEADERS, Evidence, Gaps, stack_bytes};
 use super::format::{ty, value_bytes};
 use crate::graph::ClassKind;
 
@@ -36,8 +36,8 @@ pub(super) struct Sizes {
     instances: Vec<u64>,
     /// The same as MAT has it.
     like_mat: Vec<u64>,
-    /// Of a mirror without static fields.
-    mirror: u64,
+    /// By class, of its mirror.
+    mirrors: Vec<u64>,
 }
 
 fn add(to: &mut (u64, u64), count: u64, bytes: u64) {
@@ -69,7 +69,7 @@ impl Sizes {
             arrays: [0; 12],
             instances: Vec::new(),
             like_mat: Vec::new(),
-            mirror: 0,
+            mirrors: Vec::new(),
         };
         let room = |class: u32, c: &Class| match seen.classes[class as usize] {
             Gaps { count: 0, .. } => u64::MAX,
@@ -98,7 +98,17 @@ impl Sizes {
             gap.checked_sub(statics).filter(|room| *room >= sizes.header)
         });
         let own = own.unwrap_or(sizes.header).max(sizes.header);
-        sizes.mirror = room.min().map_or(own, |room| if room < 2 * own { room } else { own });
+        let bare = room.min().map_or(own, |room| if room < 2 * own { room } else { own });
+        let mirror = |c: &Class| align(bare + sizes.counted(&c.statics), sizes.alignment);
+        let mut all: Vec<u64> = classes.all.iter().map(mirror).collect();
+        for &(class, gap) in mirrors {
+            // Longs among the static fields leave holes.
+            let known = all[class as usize];
+            if gap >= sizes.header && gap <= known + MAX_HIDDEN {
+                all[class as usize] = gap;
+            }
+        }
+        sizes.mirrors = all;
         sizes
     }
 
@@ -179,8 +189,14 @@ impl Sizes {
     }
 
     /// Of a class's mirror.
-    pub fn mirror(&self, class: &Class) -> u64 {
-        align(self.mirror + self.counted(&class.statics), self.alignment)
+    pub fn mirror(&self, class: u32) -> u64 {
+        self.mirrors.get(class as usize).copied().unwrap_or(0)
+    }
+
+    /// What a jdk.internal.vm.StackChunk of so many words of stack takes behind its fields: those, and a bit for each
+    /// place where a reference can be.
+    pub fn stack(&self, words: u64) -> u64 {
+        stack_bytes(words, self.reference)
     }
 
     /// MAT's: each class's fields with its super's are rounded up to the size of a reference.
@@ -230,8 +246,12 @@ impl Sizes {
         }
         let of_mirrors =
             classes.get(classes.class).map_or(classes.all.len(), |_| classes.class as usize);
-        for class in classes.all.iter().filter(|c| c.id != 0) {
-            add(&mut out[of_mirrors], 1, self.mirror(class));
+        for (number, _) in (0..).zip(&classes.all).filter(|(_, c)| c.id != 0) {
+            add(&mut out[of_mirrors], 1, self.mirror(number));
+        }
+        if let Some(chunk) = &classes.stack_chunk {
+            let bytes = seen.stacks[usize::from(self.reference == 8)];
+            add(&mut out[chunk.class as usize], 0, bytes);
         }
         let last = classes.all.len();
         add(&mut out[last], seen.unclassed, 0);

@@ -15,7 +15,7 @@ use rjcore::hotspot::Vm;
 use rjcore::hprof::Dump;
 
 use crate::support::child::Command;
-use crate::support::{Jvm, Scratch, dep, jdk, jdks, rjcore, run, text};
+use crate::support::{Jvm, PATIENTLY, Scratch, dep, jdk, jdks, rjcore, run, text};
 
 const SMALL: [&str; 4] = [
     "-Xmx64m",
@@ -153,7 +153,7 @@ fn from_hotspot(version: u32, name: &str, flags: &[&str], differing: &[RootKind]
     if version >= 17 {
         jvm.jcmd(&["GC.heap_dump", "-all", "-gz=1", packed.to_str().expect("UTF-8")]);
     }
-    jvm.gcore(&core);
+    run(rjcore().args(["capture", PATIENTLY]).arg(jvm.pid().to_string()).arg("-o").arg(&core));
     drop(jvm);
     run(rjcore().arg("dump").arg(&core).arg("-o").arg(&ours));
     let dump = read(&theirs, 2);
