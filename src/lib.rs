@@ -11,9 +11,9 @@
 //! dependencies are left out. What is not said here may change with any version.
 //!
 //! The layers, each importing only from those before it:
-//! `address` -> `cpu` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
-//! `vmstructs` -> `hotspot` -> `graph` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet running processes, `capture` and
-//! `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
+//! `address` -> `cpu` -> `error` -> `format` -> `process` -> `perfdata` -> `unpack` -> `corefile` -> `symbols` ->
+//! `native` -> `vmstructs` -> `hotspot` -> `graph` -> `hprof` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet
+//! running processes, `capture` and `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
 #![warn(missing_docs)]
 
 mod address;

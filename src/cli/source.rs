@@ -56,7 +56,7 @@ pub struct Files {
 /// What a command is asked about.
 pub enum Input {
     /// A core, or a snapshot of a live JVM.
-    Core(Opened),
+    Core(Box<Opened>),
     /// An HPROF heap dump.
     Dump(Box<Dump>),
 }
@@ -137,7 +137,7 @@ impl Source {
                 self.core_of(label, plain.of_core(label)?)?
             }
         };
-        self.explained(opened).map(Input::Core)
+        self.explained(opened).map(|opened| Input::Core(Box::new(opened)))
     }
 
     fn dump_of(&self, label: &Path, plain: Unpacked) -> Result<Dump> {

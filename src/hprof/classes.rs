@@ -120,9 +120,9 @@ impl Classes {
         let mut all: Vec<Class> =
             dumps.iter().filter_map(|&(id, at)| class(data, outline, id, at)).collect();
         let table = Table::new(all.iter().map(|c| c.id));
-        for i in 0..all.len() {
-            let Some(record) = all[i].record(data, outline.id) else { continue };
-            all[i].super_class = table.get(record.super_class);
+        for class in &mut all {
+            let record = class.record(data, outline.id);
+            class.super_class = record.map_or(NO_CLASS, |record| table.get(record.super_class));
         }
         let mut classes = Classes { table, arrays: [NO_CLASS; 12], ..Classes::default() };
         for ty in 4..12 {

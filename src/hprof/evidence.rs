@@ -26,6 +26,8 @@ pub(super) struct Evidence {
     pub short: u64,
     /// Bytes of the stacks in StackChunks, if references take 4 bytes, or 8.
     pub stacks: [u64; 2],
+    /// The least room that the stacks leave for the StackChunks' fields, likewise.
+    pub stack_rooms: [u64; 2],
     alignment: u64,
 }
 
@@ -87,6 +89,7 @@ impl Evidence {
             unclassed: 0,
             short: 0,
             stacks: [0; 2],
+            stack_rooms: [u64::MAX; 2],
             alignment,
         }
     }
@@ -97,10 +100,12 @@ impl Evidence {
     }
 
     /// A StackChunk: how large it is, its fields do not say.
-    pub fn stack_chunk(&mut self, class: u32, words: u64) {
+    pub fn stack_chunk(&mut self, class: u32, words: u64, gap: u64) {
         self.classes[class as usize].add(Gaps { count: 1, ..NO_GAP });
-        for (sum, reference) in self.stacks.iter_mut().zip([4, 8]) {
-            *sum += stack_bytes(words, reference);
+        for (i, reference) in [4, 8].into_iter().enumerate() {
+            let bytes = stack_bytes(words, reference);
+            self.stacks[i] += bytes;
+            self.stack_rooms[i] = gap.saturating_sub(bytes).min(self.stack_rooms[i]);
         }
     }
 
@@ -138,8 +143,8 @@ impl Evidence {
         self.unclassed += other.unclassed;
         self.short += other.short;
         self.stacks.iter_mut().zip(&other.stacks).for_each(|(a, b)| *a += b);
-        let own = self.arrays.iter_mut().chain(&mut self.references);
-        let others = other.arrays.iter().chain(&other.references);
+        let own = self.arrays.iter_mut().chain(&mut self.references).chain(&mut self.stack_rooms);
+        let others = other.arrays.iter().chain(&other.references).chain(&other.stack_rooms);
         own.zip(others).for_each(|(a, b)| *a = (*a).min(*b));
         self.primitives.iter_mut().zip(&other.primitives).for_each(|(a, b)| a.add(b));
         self.objects.iter_mut().zip(&other.objects).for_each(|(a, b)| a.add(b));

@@ -240,7 +240,7 @@ fn see(seen: &mut Evidence, classes: &Classes, sub: Sub, gap: u64, values: &[u8]
                     seen.short += u64::from(u64::from(len) < known.values);
                     match &classes.stack_chunk {
                         Some(chunk) if chunk.class == class => {
-                            seen.stack_chunk(class, chunk.words(values));
+                            seen.stack_chunk(class, chunk.words(values), gap);
                         }
                         _ => seen.instance(class, gap),
                     }

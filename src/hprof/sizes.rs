@@ -20,6 +20,9 @@ const MAX_PADDING: u64 = 1024;
 /// The same where the one instance does.
 const MAX_HIDDEN: u64 = 16;
 
+/// The same that the VM adds to a StackChunk's.
+const MAX_CHUNK_FIELDS: u64 = 64;
+
 /// What objects take.
 #[derive(Debug)]
 pub(super) struct Sizes {
@@ -91,6 +94,7 @@ impl Sizes {
             sizes.arrays[usize::from(ty)] = align(end, each);
         }
         sizes.measure(classes, seen);
+        sizes.measure_stack_chunk(classes, seen);
         sizes.like_mat = numbered().map(|(n, _)| sizes.mat_instance(classes, n)).collect();
         let own = sizes.instances.get(classes.class as usize).copied();
         let room = mirrors.iter().filter_map(|(class, gap)| {
@@ -157,6 +161,16 @@ impl Sizes {
             gap if gap < computed => gap.max(least),
             gap if often && more <= MAX_PADDING || gaps.count == 1 && more <= MAX_HIDDEN => gap,
             _ => computed,
+        }
+    }
+
+    /// A StackChunk's fields: the VM adds some.
+    fn measure_stack_chunk(&mut self, classes: &Classes, seen: &Evidence) {
+        let Some(chunk) = &classes.stack_chunk else { return };
+        let room = seen.stack_rooms[usize::from(self.reference == 8)];
+        let known = &mut self.instances[chunk.class as usize];
+        if room > *known && room <= *known + MAX_CHUNK_FIELDS {
+            *known = room;
         }
     }
 
