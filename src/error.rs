@@ -139,6 +139,9 @@ pub enum Error {
         /// What may be done.
         advice: Option<Advice>,
     },
+    /// What the VM is found by is in the part of the core that is cut off.
+    #[error("{0}")]
+    CutOff(String),
     /// The libjvm given is not the one that the process ran.
     #[error("{path}: build-id {found} is not that of the libjvm in the core ({expected})")]
     WrongJvm {

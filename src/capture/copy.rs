@@ -55,8 +55,7 @@ pub fn stop(target: &Target<'_>) -> Result<Snapshot, Failure> {
 /// within the stop.
 pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let patience = target.patience();
-    let mut tracker =
-        Tracker::new(target.pid, &target.maps, &patience).map_err(Failure::Refused)?;
+    let mut tracker = Tracker::new(target.pid, &target.maps, &patience)?;
     let mut copy = Copy::new(target)?;
     tracker.watch(&target.maps);
     distrust_replaced(target, &mut tracker)?;

@@ -12,8 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::freeze::{Frozen, Patience, tasks};
 use super::inject::{Injector, suspend_filter};
 use super::pages::{PageMap, Run};
+use super::rescue::ORPHAN_EXIT;
 use super::watch::{Least, Watch};
-use super::x86_64::{ORPHAN_EXIT, nr};
+use crate::cpu::Cpu;
 use crate::error::Result;
 use crate::format::ranges::{Ranges, minus, union};
 use crate::process::facts::is_ending;
@@ -80,7 +81,8 @@ impl Child {
             // It shares the target's descriptors, so it keeps none open that the target closes;
             // only if the target ends would they stay open for as long as it lives. Kernels
             // before 5.9 do not know the call.
-            injector.call_in_child(pid, nr::CLOSE_RANGE, &[0, u64::from(u32::MAX), UNSHARE])?;
+            let all = injector.calls().close_range;
+            injector.call_in_child(pid, all, &[0, u64::from(u32::MAX), UNSHARE])?;
             Ok((File::open(format!("/proc/{pid}/mem"))?, PageMap::open(pid)?, watch))
         };
         match opened() {
@@ -223,7 +225,7 @@ fn left_over(parent: i32) -> Vec<i32> {
 /// with the target, and the next capture tries again.
 fn reap(parent: i32, dead: &[i32]) {
     let Ok(maps) = maps::read(parent) else { return };
-    let Ok(injector) = Injector::new(parent, &maps) else { return };
+    let Ok(injector) = Injector::new(Cpu::HOST, parent, &maps) else { return };
     let mut tids = tasks(parent).unwrap_or_default();
     tids.sort_by_key(|tid| (*tid != parent, *tid));
     for tid in tids.into_iter().take(REAPERS) {
@@ -245,7 +247,8 @@ fn reap_by(
         Patience { timeout: Duration::from_millis(200), limit: None, cancelled: &|| false };
     let frozen = Frozen::one(parent, tid, &patience)?;
     let Ok(mut thread) = injector.borrow_one(&frozen.threads, maps) else { return Ok(false) };
-    let called = dead.iter().map(|child| thread.call(nr::WAIT4, &[*child as u64, 0, REAP, 0]));
+    let wait = injector.calls().wait4;
+    let called = dead.iter().map(|child| thread.call(wait, &[*child as u64, 0, REAP, 0]));
     let done = called.collect::<io::Result<Vec<i64>>>().is_ok();
     let back = thread.give_back().is_ok();
     frozen.release();

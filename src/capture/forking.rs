@@ -30,7 +30,7 @@ impl Target<'_> {
     /// A snapshot by a fork, which is given up when less than half of `least` is free.
     pub(super) fn fork(&self, least: Least) -> Result<Snapshot, Failure> {
         self.fork_can_hold()?;
-        let injector = Injector::new(self.pid, &self.maps).map_err(Failure::Refused)?;
+        let injector = Injector::new(Some(self.cpu), self.pid, &self.maps)?;
         let mut objects = objects(self.pid, &self.maps);
         for o in &mut objects {
             let place = o.image.add(&o.extents, self.staging);

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::fork::{Child, flagged_in};
 use super::freeze::{self, Frozen, Patience, Stopped};
 use super::image::Image;
+use super::inject::CannotBorrow;
 use super::notes::ThreadState;
 use super::pages::PageMap;
 use super::plan::{Holder, Saved};
@@ -40,8 +41,19 @@ const LOOK: Duration = Duration::from_micros(500);
 pub(super) enum Failure {
     /// It cannot be done this way; nothing was changed, another way may do.
     Refused(String),
+    /// rjcore does not know how to do it on this CPU, in words; another way may do.
+    UnknownCpu(String),
     /// It cannot be done at all.
     Failed(Error),
+}
+
+impl From<CannotBorrow> for Failure {
+    fn from(why: CannotBorrow) -> Failure {
+        match why {
+            CannotBorrow::Cpu => Failure::UnknownCpu(why.to_string()),
+            CannotBorrow::Process(why) => Failure::Refused(why),
+        }
+    }
 }
 
 impl From<Error> for Failure {
@@ -326,5 +338,24 @@ impl<'a> Target<'a> {
             Some(ThreadState { facts, general, floating, extended, signal })
         };
         stopped.iter().filter_map(&mut state).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inject::Injector;
+    use super::*;
+
+    /// A CPU whose table does not say how, and one that has no table: refused before anything is looked at.
+    #[test]
+    fn other_cpus_are_refused() {
+        let own = std::process::id() as i32;
+        for cpu in [None, Some(Cpu::Aarch64)] {
+            let refused = Injector::new(cpu, own, &[]).expect_err("no table");
+            assert_eq!(refused, CannotBorrow::Cpu);
+            assert!(matches!(refused.into(), Failure::UnknownCpu(_)));
+        }
+        let why = Injector::new(Some(Cpu::X86_64), own, &[]).expect_err("no code");
+        assert!(matches!(why, CannotBorrow::Process(_)));
     }
 }

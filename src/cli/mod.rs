@@ -11,10 +11,12 @@ mod doctor;
 mod dump;
 mod ending;
 mod histo;
+mod holders;
 mod info;
 mod inside;
 pub mod progress;
 mod ps;
+mod retained;
 mod snapshot;
 mod source;
 mod stack;
@@ -45,6 +47,7 @@ enum Command {
     Capture(capture::Args),
     Dump(dump::Args),
     Histo(histo::Args),
+    Retained(retained::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Capture(args) => args.run(),
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
+        Command::Retained(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

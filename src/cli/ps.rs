@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::ending::{Answer, end};
 use super::inside::look;
 use super::{Outcome, advice};
+use crate::collector::Collector;
 use crate::error::Result;
 use crate::live::diagnosis::{Reason, Verdict};
 use crate::live::doctor::examine;
@@ -88,7 +89,7 @@ fn table(rows: &[Row]) -> String {
             j.namespace_pid.to_string(),
             j.user.clone(),
             known(&j.version),
-            j.collector.unwrap_or("-").into(),
+            j.collector.map_or("-", Collector::name).into(),
             known(&j.heap_used.map(size)),
             known(&j.heap_limit.map(size)),
             known(&j.uptime_ms.map(duration)),

@@ -158,7 +158,7 @@ impl CoreFile {
         // One search for all mappings of one file: they lie next to each other.
         let mut last: Option<(String, Option<Candidate>, Vec<PathBuf>, Why)> = None;
         for mapping in self.mappings.clone().into_iter().filter(wanted) {
-            let is_jvm = mapping.file_name() == "libjvm.so";
+            let is_jvm = mapping.is_libjvm();
             let lacking = absent(&self.memory, mapping.start, mapping.end);
             if lacking == 0 && !is_jvm {
                 continue;
@@ -395,7 +395,7 @@ impl CoreFile {
         file: &[u8],
         beside: impl FnOnce() -> Option<Arc<Mmap>>,
     ) -> Result<bool, String> {
-        if mapping.file_name() == "libjvm.so" {
+        if mapping.is_libjvm() {
             let found = file_build_id(file)?;
             return match self.build_id_of(&mapping.path) {
                 Some(expected) => same_build(&expected, found.as_deref()),

@@ -28,7 +28,7 @@ impl CoreFile {
     /// The file of the library at `mapping`, looked for as [`CoreFile::lay_backing_files`] does,
     /// or why there is none.
     pub fn find_file(&self, mapping: &FileMapping, sysroot: &Sysroot) -> Result<FoundFile, Remark> {
-        if mapping.file_name() == "libjvm.so"
+        if mapping.is_libjvm()
             && let Some(given) = sysroot.jvm.as_deref().filter(|_| !sysroot.alone)
         {
             let found = self.given_jvm(given).map_err(|e| {

@@ -63,6 +63,11 @@ impl FileMapping {
         self.path.strip_suffix(" (deleted)").unwrap_or(&self.path)
     }
 
+    /// Whether it is of libjvm.so.
+    pub fn is_libjvm(&self) -> bool {
+        self.file_name() == "libjvm.so"
+    }
+
     /// The file's bare name, without ` (deleted)`.
     pub fn file_name(&self) -> &str {
         let path = self.clean_path();
@@ -397,7 +402,7 @@ impl CoreFile {
 
     /// Each libjvm.so: more than one where a launcher probed several.
     pub fn libjvms(&self) -> impl Iterator<Item = &FileMapping> {
-        self.mappings.iter().filter(|m| m.file_offset == 0 && m.file_name() == "libjvm.so")
+        self.mappings.iter().filter(|m| m.file_offset == 0 && m.is_libjvm())
     }
 
     /// Where libjvm.so starts in the process.

@@ -55,8 +55,8 @@ pub trait ObjectGraph: Sync {
     fn total_size(&self) -> u64;
 
     /// Calls `each` with the place of every object in the graph that this one refers to, and how the reference
-    /// holds; an object as often as it is referred to, null never. References that lead to no object are left out.
-    /// Answers what [`ObjectGraph::class_of`] does, as who reads references has read the class.
+    /// holds; an object as often as it is referred to, null never. Places are below [`Numbers::places`]; one of them
+    /// may hold no object, where a reference is damaged. Answers what [`ObjectGraph::class_of`] does, as who reads references has read the class.
     ///
     /// Those of a class object are its fields, the static fields of its class, and what the VM knows of the class
     /// ([`ClassPart`]). That an object keeps its class is not among them: see [`ObjectGraph::class_object`].

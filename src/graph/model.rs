@@ -1,6 +1,7 @@
 //! What a graph tells of classes, references, roots and threads.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// How a reference holds its object; the earlier, the more strongly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,8 +160,8 @@ pub struct Thread {
     pub name: String,
     /// The place of its java.lang.Thread.
     pub object: Option<u64>,
-    /// Its frames as stack traces have them, innermost first: `java.lang.Object.wait(Object.java:338)`.
-    pub frames: Vec<String>,
+    /// Its frames as stack traces have them, innermost first: `java.lang.Object.wait(Object.java:338)`. Threads share the texts.
+    pub frames: Vec<Arc<str>>,
 }
 
 /// What of an input could not be read.

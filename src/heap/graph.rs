@@ -16,7 +16,7 @@ use super::marking::{Marking, drain};
 use super::marks::Marks;
 use super::report::WalkReport;
 use super::report::{Part, Unread};
-use super::roots::{Root, Stacks, global};
+use super::roots::{Call, Root, Stacks, global};
 use super::scan::{Item, Place as ScanPlace, Scanner};
 use super::virtual_threads;
 use super::walk::{Found, probe};
@@ -77,12 +77,14 @@ pub struct GraphRoot<I> {
 /// [`Index::fits`].
 #[derive(Debug)]
 pub struct Graph<'h, I> {
-    heap: &'h Heap<'h>,
-    scanner: Scanner<'h>,
+    pub(super) heap: &'h Heap<'h>,
+    pub(super) scanner: Scanner<'h>,
     view: View,
-    index: Index,
+    pub(super) index: Index,
     classes: Vec<Box<[(ClassPart, u64)]>>,
     roots: Vec<GraphRoot<I>>,
+    /// The threads that roots name by number: the object, and the calls.
+    pub(super) threads: Threads,
     /// What the walk met that is no object.
     pub report: WalkReport,
     /// References of what can be reached that lead to no object; 0 in scope `All`.
@@ -107,7 +109,7 @@ impl<'h, I: Id> Graph<'h, I> {
         let scanner = Scanner::new(heap)?;
         let (index, report) = Index::of_all(heap, &scanner.places, threads, progress)?;
         let mut damaged = heap.all_damaged();
-        let roots = roots(heap, threads, &mut damaged)?;
+        let (roots, calls) = roots(heap, threads, &mut damaged)?;
         let classes = classes(heap, &mut damaged);
         let graph = Graph {
             heap,
@@ -116,6 +118,7 @@ impl<'h, I: Id> Graph<'h, I> {
             index,
             classes,
             roots: Vec::new(),
+            threads: calls,
             report,
             dangling: 0,
             lost_roots: 0,
@@ -225,7 +228,7 @@ impl<'h, I: Id> Graph<'h, I> {
 
     /// The number of the klass of the object at `addr`.
     #[inline]
-    fn klass(&self, addr: u64) -> Option<u32> {
+    pub(super) fn klass(&self, addr: u64) -> Option<u32> {
         let mark = self.scanner.places.locate(addr)?;
         let p = &self.heap.vm.pointers;
         let klass = match self.scanner.tail(mark.region, addr) {
@@ -250,7 +253,7 @@ impl<'h, I: Id> Graph<'h, I> {
 
     /// The references of an object, or of a part of it; answers what is left.
     #[inline]
-    fn part(
+    pub(super) fn part(
         &self,
         item: Item,
         scratch: &mut Vec<u8>,
@@ -326,22 +329,27 @@ impl<I: Id> Marking for Search<'_, '_, I> {
     }
 }
 
+/// Threads: each with its object, and its calls.
+type Threads = Vec<(u64, Vec<Call>)>;
+
 /// All that dumps name, in their order: running threads', unmounted virtual threads', then those of
-/// no thread.
-fn roots(heap: &Heap, workers: usize, damaged: &mut Vec<Unread>) -> Result<Vec<Root>> {
+/// no thread. And the threads.
+fn roots(heap: &Heap, workers: usize, damaged: &mut Vec<Unread>) -> Result<(Vec<Root>, Threads)> {
     let stacks = Stacks::new(heap, heap.traced(workers)?.map(|t| &t.marks))?;
-    let (threads, early) = stacks.running();
+    let (running, early) = stacks.running();
     damaged.extend(Part::Stacks.all(early.into_iter().map(|end| end.text)));
-    let mut all: Vec<Root> = Vec::new();
-    let running = threads.len();
-    threads.into_iter().for_each(|t| all.extend(t.roots));
-    for (number, object) in (running..).zip(virtual_threads::unmounted(heap, workers)?) {
-        all.extend(stacks.unmounted(object, number).roots);
+    let (mut all, mut threads): (Vec<Root>, _) = (Vec::new(), Vec::new());
+    let count = running.len();
+    let unmounted = virtual_threads::unmounted(heap, workers)?;
+    let unmounted = (count..).zip(unmounted).map(|(number, o)| stacks.unmounted(o, number));
+    for thread in running.into_iter().chain(unmounted) {
+        all.extend(thread.roots);
+        threads.push((thread.object, thread.calls));
     }
     let mut unread = Vec::new();
     all.extend(global(heap.vm, &mut unread)?);
     damaged.extend(Part::Roots.all(unread));
-    Ok(all)
+    Ok((all, threads))
 }
 
 /// What each class holds, by number of klass. Array classes that another stands for hold nothing.

@@ -1,7 +1,7 @@
 //! Roots, and the threads that they are of.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::sync::Arc;
 
 use super::Dump;
 use super::bytes::number;
@@ -19,10 +19,10 @@ const MAX_FRAMES: usize = 1 << 16;
 pub(super) fn resolve(dump: &Dump, raw: &[RawRoot]) -> (Vec<Root>, u64, Vec<Thread>) {
     let mut threads = Vec::new();
     let mut serials: HashMap<u32, u32> = HashMap::new();
+    let mut frames = HashMap::new();
     for root in raw.iter().filter(|r| r.tag == sub::ROOT_THREAD_OBJ) {
-        // The second word is its stack trace.
         serials.entry(root.thread).or_insert_with(|| {
-            threads.push(thread(dump, root.id, root.frame));
+            threads.push(thread(dump, root, &mut frames));
             threads.len() as u32 - 1
         });
     }
@@ -72,12 +72,21 @@ fn is_unmounted(dump: &Dump, place: u64) -> bool {
         && dump.field(place, "carrierThread").is_some_and(|bytes| number(bytes) == 0)
 }
 
-fn thread(dump: &Dump, id: u64, trace: u32) -> Thread {
-    let object = dump.place(id);
+/// Texts of frames by their ids: threads share those that are the same.
+type Frames = HashMap<u64, Arc<str>>;
+
+/// The thread of a ROOT THREAD OBJECT.
+fn thread(dump: &Dump, root: &RawRoot, known: &mut Frames) -> Thread {
+    let object = dump.place(root.id);
+    // The second word is its stack trace.
+    let trace = dump.outline.traces.get(&root.frame).cloned().unwrap_or_default();
+    let ids = dump.data.get(trace).unwrap_or_default().chunks_exact(dump.outline.id);
+    let ids = ids.take(MAX_FRAMES).map(number);
+    let frames = ids.map(|id| known.entry(id).or_insert_with(|| frame(dump, id).into()).clone());
     Thread {
         name: object.and_then(|place| name(dump, place)).unwrap_or_default(),
         object,
-        frames: dump.outline.traces.get(&trace).map_or_else(Vec::new, |ids| frames(dump, ids)),
+        frames: frames.collect(),
     }
 }
 
@@ -85,11 +94,6 @@ fn thread(dump: &Dump, id: u64, trace: u32) -> Thread {
 fn name(dump: &Dump, thread: u64) -> Option<String> {
     let name = dump.place(number(dump.field(thread, "name")?))?;
     dump.text(name, MAX_NAME).or_else(|| dump.characters(name, None, MAX_NAME))
-}
-
-fn frames(dump: &Dump, ids: &Range<usize>) -> Vec<String> {
-    let ids = dump.data.get(ids.clone()).unwrap_or_default();
-    ids.chunks_exact(dump.outline.id).take(MAX_FRAMES).map(|id| frame(dump, number(id))).collect()
 }
 
 /// `java.lang.Object.wait(Object.java:338)`.

@@ -173,6 +173,9 @@ pub fn first_lines(lines: impl ExactSizeIterator<Item = String>, all: u64) -> Ve
 pub struct MissingFile {
     /// The file that was mapped.
     pub path: String,
+    /// Whether it is libjvm.so; the others are CDS archives.
+    #[serde(skip)]
+    pub is_libjvm: bool,
     /// First address.
     #[serde(serialize_with = "hex")]
     pub start: u64,
@@ -197,6 +200,7 @@ impl From<&Missing> for MissingFile {
     fn from(m: &Missing) -> MissingFile {
         MissingFile {
             path: m.mapping.path.clone(),
+            is_libjvm: m.mapping.is_libjvm(),
             start: m.mapping.start,
             end: m.mapping.end,
             missing_bytes: m.missing_bytes,

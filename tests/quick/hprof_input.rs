@@ -218,7 +218,8 @@ fn all_versions_and_ids_say_the_same() {
 
             let thread = &dump.threads()[0];
             assert_eq!((&*thread.name, thread.object), ("n\u{e4}h", place(A_THREAD)));
-            assert_eq!(thread.frames, ["App.count(App.java:12)", "App.value(Native Method)"]);
+            let frames: Vec<&str> = thread.frames.iter().map(|f| &**f).collect();
+            assert_eq!(frames, ["App.count(App.java:12)", "App.value(Native Method)"]);
             let roots: Vec<_> = dump.roots().iter().map(|r| (r.kind, r.thread, r.frame)).collect();
             assert_eq!(
                 roots,

@@ -41,6 +41,7 @@ pub struct Watch<'a> {
 
 /// The dominator tree of a graph. `I` is the kind of number that its nodes have.
 pub struct Dominators<'g, G, I> {
+    pool: &'g rayon::ThreadPool,
     ruled: Ruled<'g, G>,
     folded: Folded,
     found: Found<I>,
@@ -61,7 +62,7 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
     pub fn find(
         graph: &'g G,
         rule: Rule,
-        pool: &rayon::ThreadPool,
+        pool: &'g rayon::ThreadPool,
         watch: Watch<'_>,
     ) -> Result<Dominators<'g, G, I>> {
         if !fits::<I>(graph) {
@@ -77,7 +78,7 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
             let found = search::search(&ruled, &folded, watch.add);
             (watch.step)("adding up", folded.nodes.len());
             let sizes = sizes::sizes(&ruled, &folded, &found, watch.add);
-            Dominators { ruled, folded, found, sizes }
+            Dominators { pool, ruled, folded, found, sizes }
         }))
     }
 

@@ -58,6 +58,15 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
         self.folded.parts(&self.ruled, place, each);
     }
 
+    /// Calls `each` with the places of the parts that lie in the object at `place` itself, not in another part.
+    pub fn direct_parts(&self, place: u64, mut each: impl FnMut(u64)) {
+        self.ruled.references(place, |target, _| {
+            if self.is_part(target) {
+                each(target);
+            }
+        });
+    }
+
     /// Bytes that a part retains.
     pub fn part_retained(&self, place: u64) -> u64 {
         let mut bytes = self.ruled.size(place);
@@ -70,8 +79,8 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
         self.ruled.size(place)
     }
 
-    /// Calls `each` with the place and number of every node that can be reached, by all threads of the pool that this
-    /// is called in: `make` gives each piece of work room, of which `gather` gets what came of it, in any order.
+    /// Calls `each` with the place and number of every node that can be reached, by all threads of the
+    /// pool: `make` gives each piece of work room, of which `gather` gets what came of it, in any order.
     pub fn each_node<T>(
         &self,
         make: impl Fn() -> T + Sync,
@@ -79,7 +88,7 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
         gather: impl FnMut(T) + Send,
     ) {
         let (nodes, gather) = (&self.folded.nodes, Mutex::new(gather));
-        each_chunk(nodes.bits().len(), |words| {
+        let work = |words: std::ops::Range<usize>| {
             let mut rank = nodes.rank(words.start as u64 * 64) as usize;
             let mut room = make();
             for word in words {
@@ -92,15 +101,16 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
                 }
             }
             gather.lock().unwrap_or_else(|e| e.into_inner())(room);
-        });
+        };
+        self.pool.install(|| each_chunk(nodes.bits().len(), work));
     }
 
-    /// The places of nodes by their numbers: 8 bytes for each.
-    pub fn places(&self) -> Vec<u64> {
-        let mut places = vec![0; self.found.idom.len()];
+    /// The places of nodes by their numbers; 0 for number 0.
+    pub fn places(&self) -> Vec<I> {
+        let mut places = vec![I::default(); self.found.idom.len()];
         for (place, number) in self.folded.nodes.iter().zip(&self.found.order) {
             if *number != I::default() {
-                places[number.index()] = place;
+                places[number.index()] = I::of(place);
             }
         }
         places

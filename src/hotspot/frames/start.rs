@@ -5,6 +5,7 @@ use super::walk::{Bounds, Next, Raw};
 use super::{Place, Registers, Saved, Stack, Trust, Walker};
 use crate::corefile::ThreadNote;
 use crate::hotspot::code::{Blob, BlobKind};
+use crate::hotspot::states::VmState;
 use crate::hotspot::threads::JavaThread;
 
 /// Words that a search for a return address looks at: 512 KB of native frames.
@@ -76,8 +77,7 @@ impl Walker<'_> {
 
     /// Whether the thread is in Java code, as far as it says: then the anchor is empty.
     pub fn runs_java(&self, t: &JavaThread) -> bool {
-        let is = |name: &str| self.vm.tables.constant(name) == Some(i64::from(t.state));
-        is("_thread_in_Java") || is("_thread_in_Java_trans")
+        matches!(self.vm.vm_state(t), Some(VmState::InJava | VmState::InJavaTrans))
     }
 
     /// The registers of a thread: those whose stack pointer is in its stack, or else those with its

@@ -29,7 +29,7 @@ const MAX_CANDIDATES: usize = 1000;
 /// and the answer says why in words; none where nothing is lost.
 pub fn restore(core: &mut CoreFile) -> Option<String> {
     let lost = core.lost_libjvm_data()?;
-    let why = rebuild(core, lost).err()?;
+    let why = rebuild(core, lost.to_string()).err()?;
     core.drop_rebuilt();
     Some(why)
 }

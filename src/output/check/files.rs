@@ -12,6 +12,9 @@ use crate::error::Advice;
 pub struct FileCheck {
     /// Where the process had it.
     pub path: String,
+    /// Whether it is libjvm.so; the others are CDS archives.
+    #[serde(skip)]
+    pub is_libjvm: bool,
     /// Bytes that were mapped.
     pub mapped: u64,
     /// Those that the core itself holds.
@@ -70,6 +73,7 @@ pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<
         let at = *places.entry(&m.path).or_insert_with(|| {
             out.push(FileCheck {
                 path: m.path.clone(),
+                is_libjvm: m.is_libjvm(),
                 mapped: 0,
                 in_core: 0,
                 source: None,

@@ -152,7 +152,6 @@ fn thread(
     });
     let mut stack = stack(reader, frames, Some(&owner), |f| !f.in_continuation, &runs);
     stack.broken = broken;
-    let state = vm.tables_state(t.state);
     Thread {
         name: if t.name.is_empty() && t.object == 0 {
             "(no thread object)".into()
@@ -167,10 +166,10 @@ fn thread(
         allocated: vm.allocated_bytes(t),
         tid: Address(t.addr),
         nid: t.tid,
-        os_state: vm.os_state_text(t.addr),
+        os_state: vm.os_state(t.addr),
         sp: Address(sp),
-        state: (t.object != 0 && t.mounted == 0).then(|| owner.facts.state()),
-        vm_state: state,
+        state: owner.facts.state.filter(|_| t.mounted == 0),
+        vm_state: vm.vm_state(t),
         stack,
         carries,
         synchronizers,
