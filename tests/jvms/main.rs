@@ -17,6 +17,7 @@ mod door;
 mod fidelity;
 mod growth;
 mod info;
+mod inputs;
 mod launcher;
 mod live;
 mod mixed;
