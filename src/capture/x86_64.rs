@@ -12,6 +12,8 @@ use crate::cpu::x86_64::{BORROWING, CS, FLAGS, SIGCONTEXT, SS};
 const FRAME: usize = 8 + 304;
 /// Room for a frame, padded to keep what follows it aligned.
 const FRAME_ROOM: u64 = 384;
+/// Where an XSAVE area has the bytes that the CPU leaves to software.
+const SOFTWARE: usize = 464;
 /// Largest XSAVE area that is looked at (AMX has 11 KB).
 pub const MAX_XSTATE: usize = 64 << 10;
 
@@ -61,7 +63,6 @@ fn frame_bytes(regs: &Regs, mask: u64, fpstate: u64, restorer: u64) -> [u8; FRAM
 /// zero that the CPU leaves to software. `None` where the area says that this part is not in use.
 pub fn legacy_state(xstate: &[u8]) -> Option<Vec<u8>> {
     const LEGACY: usize = 512;
-    const SOFTWARE: usize = 464;
     let used = u64::from_le_bytes(xstate.get(LEGACY..LEGACY + 8)?.try_into().ok()?);
     // x87 and SSE: where one is in its initial state, its bytes in the area are not ptrace's.
     if used & 3 != 3 {
@@ -77,7 +78,6 @@ pub fn legacy_state(xstate: &[u8]) -> Option<Vec<u8>> {
 fn signal_xstate(xstate: &[u8]) -> Vec<u8> {
     const MAGIC1: u32 = 0x4650_5853;
     const MAGIC2: u32 = 0x4650_5845;
-    const SOFTWARE: usize = 464;
     /// AMX's tiles, which a thread has only after it asked for them.
     const TILE_DATA: u64 = 1 << 18;
     if xstate.len() < 576 {
