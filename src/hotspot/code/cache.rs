@@ -1,7 +1,6 @@
 //! The code cache: from an address to the blob of code around it.
 
 use super::super::Vm;
-use super::nmethod::Nmethod;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
 use crate::vmstructs::{Field, Fields};
@@ -58,7 +57,7 @@ struct CodeHeap {
 /// All code heaps, and what is special in them.
 #[derive(Debug)]
 pub struct CodeCache<'v> {
-    vm: &'v Vm<'v>,
+    pub(super) vm: &'v Vm<'v>,
     heaps: Vec<CodeHeap>,
     /// Bytes of HeapBlock: the blob follows it.
     block_header: u64,
@@ -141,12 +140,10 @@ impl<'v> CodeCache<'v> {
         (blob.addr <= pc && pc < blob.end).then_some(blob)
     }
 
-    /// The compiled methods and native wrappers, by address.
-    pub fn nmethods(&self) -> impl Iterator<Item = Nmethod> {
+    /// All blobs, by address.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = Blob> {
         let all = self.heaps.iter().flat_map(|heap| self.blocks(heap));
-        let blobs = all.filter_map(|block| self.blob(block.wrapping_add(self.block_header)));
-        let compiled = blobs.filter(|b| b.kind == BlobKind::Nmethod);
-        compiled.filter_map(|b| Nmethod::read(self.vm, &b).ok())
+        all.filter_map(|block| self.blob(block.wrapping_add(self.block_header)))
     }
 
     /// The blocks in use of a heap. Behind the last one is nothing, or what no block can be.

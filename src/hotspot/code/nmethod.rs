@@ -1,7 +1,7 @@
 //! A compiled method: from a pc in it to the Java frames that it stands for.
 
 use super::super::Vm;
-use super::cache::Blob;
+use super::cache::{Blob, BlobKind, CodeCache};
 use super::method::Method;
 use crate::error::{Error, Result};
 use crate::vmstructs::Field;
@@ -172,5 +172,13 @@ impl Nmethod {
     fn entry(&self, vm: &Vm, table: u64, index: u32) -> Option<u64> {
         let index = index.checked_sub(1).filter(|i| *i < MAX_INDEX)?;
         vm.mem.u64(table.wrapping_add(u64::from(index) * 8)).ok()
+    }
+}
+
+impl CodeCache<'_> {
+    /// The compiled methods and native wrappers, by address.
+    pub fn nmethods(&self) -> impl Iterator<Item = Nmethod> {
+        let compiled = self.blobs().filter(|b| b.kind == BlobKind::Nmethod);
+        compiled.filter_map(|b| Nmethod::read(self.vm, &b).ok())
     }
 }
