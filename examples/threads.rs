@@ -13,7 +13,8 @@ fn main() -> Result<(), Error> {
         let top = thread.stack.frames.first();
         let top =
             top.map_or("no Java frame".into(), |f| format!("{}.{}", f.place.class, f.place.method));
-        println!("{:<30} {:<30} {top}", thread.name, thread.state.unwrap_or("?"));
+        let state = thread.state.map_or("?".to_owned(), |s| s.to_string());
+        println!("{:<30} {:<30} {top}", thread.name, state);
     }
     Ok(())
 }

@@ -5,15 +5,14 @@
 //! - counts by class: [`output::histo::histogram`];
 //! - threads, frames and locks: [`output::stack::collect`];
 //! - all objects, by all CPUs: [`heap::walk`] with a [`heap::Visitor`];
-//! - an HPROF dump: [`output::hprof::write_dump`].
+//! - an HPROF dump: [`output::hprof::write_dump`];
+//! - who holds an object: [`heap::graph::Graph`].
 //!
 //! The folder `examples` has a program for each. Without the feature `cli` (on by default) the program's own
 //! dependencies are left out. What is not said here may change with any version.
 //!
-//! The layers, each importing only from those before it:
-//! `address` -> `cpu` -> `error` -> `format` -> `process` -> `perfdata` -> `corefile` -> `symbols` -> `native` ->
-//! `vmstructs` -> `hotspot` -> `heap` -> `jvm` -> `output` -> `cli`. Two more meet running processes, `capture` and
-//! `live`: they stand beside `corefile` and those after it, and only `cli` uses them.
+//! The layers, each importing only from those above it, are in docs/design.md; `capture` and `live`, which meet running
+//! processes, stand beside `corefile` and what is built on it, and only `cli` uses them.
 #![warn(missing_docs)]
 
 mod address;
@@ -21,12 +20,15 @@ pub mod capture;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+pub mod collector;
 pub mod corefile;
 mod cpu;
 pub mod error;
 pub mod format;
+pub mod graph;
 pub mod heap;
 pub mod hotspot;
+pub mod hprof;
 mod jvm;
 pub mod live;
 mod native;
@@ -34,6 +36,8 @@ pub mod output;
 mod perfdata;
 pub mod process;
 mod symbols;
+mod turns;
+mod unpack;
 pub mod vmstructs;
 
 pub use error::Error;

@@ -55,8 +55,7 @@ pub fn stop(target: &Target<'_>) -> Result<Snapshot, Failure> {
 /// within the stop.
 pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let patience = target.patience();
-    let mut tracker =
-        Tracker::new(target.pid, &target.maps, &patience).map_err(Failure::Refused)?;
+    let mut tracker = Tracker::new(target.pid, &target.maps, &patience)?;
     let mut copy = Copy::new(target)?;
     tracker.watch(&target.maps);
     distrust_replaced(target, &mut tracker, &target.maps)?;
@@ -109,7 +108,7 @@ pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
 }
 
 /// What is to be copied within the stop.
-struct Rest {
+struct Remaining {
     maps: Vec<Mapping>,
     /// What is saved of each, and what of it is not copied yet.
     private: Vec<(Saved, Ranges)>,
@@ -117,7 +116,7 @@ struct Rest {
     shared: Vec<Ranges>,
 }
 
-impl Rest {
+impl Remaining {
     fn bytes(&self) -> u64 {
         let private = self.private.iter().map(|p| &p.1);
         private.chain(&self.shared).flatten().map(|r| r.1 - r.0).sum()
@@ -267,7 +266,7 @@ impl<'t> Copy<'t> {
     }
 
     /// Within the stop: what is not copied yet.
-    fn rest(&mut self, tracker: Option<&Tracker>) -> Result<Rest, Failure> {
+    fn rest(&mut self, tracker: Option<&Tracker>) -> Result<Remaining, Failure> {
         let target = self.target;
         let maps = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
         target.same_program(&maps)?;
@@ -278,7 +277,7 @@ impl<'t> Copy<'t> {
         let private = private?;
         let gone = |e: io::Error| target.lost(&e.to_string());
         let shared = self.shared_rest(tracker, &maps).map_err(gone)?;
-        Ok(Rest { maps, private, shared })
+        Ok(Remaining { maps, private, shared })
     }
 
     /// The same of a private mapping, and what is saved of it.
@@ -353,7 +352,7 @@ impl<'t> Copy<'t> {
         mut self,
         frozen: Frozen,
         known: HashMap<i32, Thread>,
-        rest: Rest,
+        rest: Remaining,
         rounds: Vec<u64>,
     ) -> Result<Snapshot, Failure> {
         let target = self.target;
@@ -361,7 +360,7 @@ impl<'t> Copy<'t> {
         let before = self.copied;
         self.deadline = frozen.deadline();
         let threads = target.thread_states(&frozen.threads, known);
-        let Rest { maps, private, shared } = rest;
+        let Remaining { maps, private, shared } = rest;
         let mut kept = Vec::with_capacity(maps.len());
         for (m, (mut saved, runs)) in maps.iter().zip(private) {
             if is_private(m) {

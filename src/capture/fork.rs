@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::freeze::{Frozen, Patience, tasks};
+use super::freeze::{Frozen, StopLimits, tasks};
 use super::inject::{Injector, suspend_filter};
 use super::pages::{PageMap, Run};
-use super::watch::{Least, Watch};
-use super::x86_64::{ORPHAN_EXIT, nr};
+use super::rescue::ORPHAN_EXIT;
+use super::watch::{MemoryNeeded, MemoryWatch};
+use crate::cpu::Cpu;
 use crate::error::Result;
 use crate::format::ranges::{Ranges, minus, union};
 use crate::process::facts::is_ending;
@@ -45,7 +46,7 @@ pub struct Child {
     /// The pages of its own that it held when it was made, by mapping.
     held: Vec<(Mapping, Ranges)>,
     /// Ends it when memory gets short. `None` while it is being ended: its id may be another's.
-    watch: Option<Watch>,
+    watch: Option<MemoryWatch>,
 }
 
 /// Mappings of a child by the flags of proc_pid_smaps(5): their first addresses.
@@ -63,16 +64,16 @@ pub const POOL: &str = "its memory lies in huge pages of the pool (hugetlbfs, \
                         process writes to them and the pool is empty";
 
 impl Child {
-    /// Takes over a child that [`super::inject::Borrowed::fork`] made. From here on it dies with
+    /// Takes over a child that [`super::inject::BorrowedThread::fork`] made. From here on it dies with
     /// us, and ends when less than half of `least` is free; it gives up all descriptors.
     pub fn adopt(
         parent: i32,
         (pid, inner): (i32, i32),
         injector: &Injector,
-        least: Least,
+        least: MemoryNeeded,
     ) -> io::Result<Child> {
-        let opened = || -> io::Result<(File, PageMap, Watch)> {
-            let watch = Watch::start(parent, pid, least)?;
+        let opened = || -> io::Result<(File, PageMap, MemoryWatch)> {
+            let watch = MemoryWatch::start(parent, pid, least)?;
             sys::wait(pid, true)?;
             // Marked first: if we die in between, its end must still be seen as a snapshot's.
             let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), EXPENDABLE);
@@ -80,7 +81,8 @@ impl Child {
             // It shares the target's descriptors, so it keeps none open that the target closes;
             // only if the target ends would they stay open for as long as it lives. Kernels
             // before 5.9 do not know the call.
-            injector.call_in_child(pid, nr::CLOSE_RANGE, &[0, u64::from(u32::MAX), UNSHARE])?;
+            let all = injector.calls().close_range;
+            injector.call_in_child(pid, all, &[0, u64::from(u32::MAX), UNSHARE])?;
             Ok((File::open(format!("/proc/{pid}/mem"))?, PageMap::open(pid)?, watch))
         };
         match opened() {
@@ -140,7 +142,7 @@ impl Child {
         if !is_ending(self.pid) {
             return None;
         }
-        let short = self.watch.as_ref().and_then(Watch::short);
+        let short = self.watch.as_ref().and_then(MemoryWatch::short);
         Some(match short {
             Some(what) => format!("the snapshot was given up: {what}"),
             None => "the snapshot was killed before its memory was read".into(),
@@ -223,7 +225,7 @@ fn left_over(parent: i32) -> Vec<i32> {
 /// with the target, and the next capture tries again.
 fn reap(parent: i32, dead: &[i32]) {
     let Ok(maps) = maps::read(parent) else { return };
-    let Ok(injector) = Injector::new(parent, &maps) else { return };
+    let Ok(injector) = Injector::new(Cpu::HOST, parent, &maps) else { return };
     let mut tids = tasks(parent).unwrap_or_default();
     tids.sort_by_key(|tid| (*tid != parent, *tid));
     for tid in tids.into_iter().take(REAPERS) {
@@ -242,10 +244,11 @@ fn reap_by(
     dead: &[i32],
 ) -> Result<bool> {
     let patience =
-        Patience { timeout: Duration::from_millis(200), limit: None, cancelled: &|| false };
+        StopLimits { timeout: Duration::from_millis(200), limit: None, cancelled: &|| false };
     let frozen = Frozen::one(parent, tid, &patience)?;
     let Ok(mut thread) = injector.borrow_one(&frozen.threads, maps) else { return Ok(false) };
-    let called = dead.iter().map(|child| thread.call(nr::WAIT4, &[*child as u64, 0, REAP, 0]));
+    let wait = injector.calls().wait4;
+    let called = dead.iter().map(|child| thread.call(wait, &[*child as u64, 0, REAP, 0]));
     let done = called.collect::<io::Result<Vec<i64>>>().is_ok();
     let back = thread.give_back().is_ok();
     frozen.release();

@@ -4,14 +4,16 @@
 //! Knows how to borrow a stopped thread and to give it back exactly; knows nothing of what the
 //! calls are for. See [`Rescue`] for what happens if rjcore dies meanwhile.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::freeze::{Stopped, is_dead};
-use super::x86_64::{MAX_XSTATE, Regs, Rescue, nr};
-use crate::cpu::Cpu;
-use crate::cpu::x86_64::NT_X86_XSTATE;
+use super::registers::{Lender, Regs};
+use super::rescue::{MakeRescue, Rescue};
+use super::x86_64::{self, MAX_XSTATE};
+use crate::cpu::{Calls, Cpu};
 use crate::format::notes::NT_PRSTATUS;
 use crate::process::maps::Mapping;
 use crate::process::sys::{self, Status};
@@ -33,20 +35,58 @@ const BLOCKED: u64 = !(1 << (libc::SIGSYS - 1));
 #[derive(Debug)]
 pub struct Injector {
     memory: File,
+    lender: Lender,
+    rescue: MakeRescue,
+    /// The regset of a thread's extended state.
+    extended: u32,
     syscall: u64,
     restorer: u64,
+}
+
+/// How one is made on `cpu`; none where rjcore does not know that CPU's signal frame.
+fn maker(cpu: Cpu) -> Option<MakeRescue> {
+    match cpu {
+        Cpu::X86_64 => Some(x86_64::rescue),
+        Cpu::Aarch64 => None,
+    }
+}
+
+/// Why no thread can be borrowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CannotBorrow {
+    /// rjcore does not know how threads are borrowed on this CPU.
+    Cpu,
+    /// Not those of this process, in words.
+    Process(String),
+}
+
+impl fmt::Display for CannotBorrow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CannotBorrow::Cpu => f.write_str("rjcore borrows threads on x86-64 only so far"),
+            CannotBorrow::Process(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<String> for CannotBorrow {
+    fn from(why: String) -> CannotBorrow {
+        CannotBorrow::Process(why)
+    }
 }
 
 impl Injector {
     /// Looks for the two pieces of code that a call needs. They are in every libc.
     ///
-    /// Answers in words why calls cannot be made.
-    pub fn new(pid: i32, maps: &[Mapping]) -> Result<Injector, String> {
-        let Some(wanted) = Cpu::HOST.and_then(|cpu| cpu.facts().borrowing.as_ref()) else {
-            return Err("rjcore borrows threads on x86-64 only so far".into());
-        };
+    /// `cpu` is the one that rjcore runs on, if it knows that. Answers why calls cannot be made.
+    pub fn new(cpu: Option<Cpu>, pid: i32, maps: &[Mapping]) -> Result<Injector, CannotBorrow> {
+        let lender = Lender::of(cpu).ok_or(CannotBorrow::Cpu)?;
+        let rescue = cpu.and_then(maker).ok_or(CannotBorrow::Cpu)?;
+        let extended = lender.facts.extended_state.ok_or(CannotBorrow::Cpu)?;
+        let wanted = lender.borrowing;
         if uses_shadow_stack(pid) {
-            return Err("its threads have shadow stacks, which forbid borrowed returns".into());
+            let why = "its threads have shadow stacks, which forbid borrowed returns";
+            return Err(why.to_owned().into());
         }
         let memory = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
         let memory = memory.map_err(|e| format!("its memory cannot be written to: {e}"))?;
@@ -66,10 +106,11 @@ impl Injector {
             syscall = syscall.or_else(|| find(wanted.syscall));
             restorer = restorer.or_else(|| find(wanted.restorer));
             if let (Some(syscall), Some(restorer)) = (syscall, restorer) {
-                return Ok(Injector { memory, syscall, restorer });
+                return Ok(Injector { memory, lender, rescue, extended, syscall, restorer });
             }
         }
-        Err("no libc in it holds the code that a borrowed thread needs to come back".into())
+        let why = "no libc in it holds the code that a borrowed thread needs to come back";
+        Err(why.to_owned().into())
     }
 
     /// The first of the stopped threads that can be borrowed, ready for calls.
@@ -77,30 +118,35 @@ impl Injector {
         &self,
         threads: &[Stopped],
         maps: &[Mapping],
-    ) -> Result<Borrowed<'_>, String> {
+    ) -> Result<BorrowedThread<'_>, String> {
         let mut second = None;
         for t in threads {
             // One with a signal in hand must have it first.
             if !matches!(t.status, Status::Interrupted | Status::GroupStop(_)) {
                 continue;
             }
-            match Borrowed::new(self, t.tid, maps) {
+            match BorrowedThread::new(self, t.tid, maps) {
                 Some(b) if !b.regs.has_restart_block() => return Ok(b.unfiltered()),
                 Some(b) => second = second.or(Some(b)),
                 None => {}
             }
         }
         second
-            .map(Borrowed::unfiltered)
+            .map(BorrowedThread::unfiltered)
             .ok_or_else(|| "no thread of it waits in a system call and could be borrowed".into())
+    }
+
+    /// The numbers of system calls.
+    pub fn calls(&self) -> &'static Calls {
+        &self.lender.borrowing.calls
     }
 
     /// Makes a stopped process of ours, which is never to run again, do a system call.
     pub fn call_in_child(&self, child: i32, call: u64, args: &[u64]) -> io::Result<i64> {
-        let regs = general(child)?;
+        let regs = general(child, self.lender)?;
         let calling = regs.calling(self.syscall, regs.stack(), call, args);
         sys::set_registers(child, NT_PRSTATUS, &calling.bytes())?;
-        run_call(child, is_filtered(child)).map(|done| done.result)
+        run_call(child, self.lender, is_filtered(child)).map(|done| done.result)
     }
 }
 
@@ -136,14 +182,15 @@ fn uses_shadow_stack(pid: i32) -> bool {
     status.lines().any(|l| l.starts_with("x86_Thread_features:") && l.contains("shstk"))
 }
 
-fn general(tid: i32) -> io::Result<Regs> {
+fn general(tid: i32, lender: Lender) -> io::Result<Regs> {
     let bytes = sys::registers(tid, NT_PRSTATUS, 512)?;
-    Regs::parse(&bytes).ok_or_else(|| io::Error::other("not the registers of a 64-bit thread"))
+    Regs::parse(&bytes, lender)
+        .ok_or_else(|| io::Error::other("not the registers of a 64-bit thread"))
 }
 
 /// A thread of the target that makes calls for us; dropped, it is itself again.
 #[derive(Debug)]
-pub struct Borrowed<'i> {
+pub struct BorrowedThread<'i> {
     injector: &'i Injector,
     tid: i32,
     regs: Regs,
@@ -158,21 +205,22 @@ pub struct Borrowed<'i> {
     away: bool,
 }
 
-struct Done {
+struct CallResult {
     result: i64,
     /// What it made, if it made a process.
     child: Option<i32>,
 }
 
-impl<'i> Borrowed<'i> {
-    fn new(injector: &'i Injector, tid: i32, maps: &[Mapping]) -> Option<Borrowed<'i>> {
-        let regs = general(tid).ok()?;
+impl<'i> BorrowedThread<'i> {
+    fn new(injector: &'i Injector, tid: i32, maps: &[Mapping]) -> Option<BorrowedThread<'i>> {
+        let regs = general(tid, injector.lender).ok()?;
         if !regs.in_syscall() {
             return None;
         }
         let mask = sys::signal_mask(tid).ok()?;
-        let xstate = sys::registers(tid, NT_X86_XSTATE, MAX_XSTATE).ok()?;
-        let rescue = Rescue::new(&regs, mask, &xstate, injector.syscall, injector.restorer);
+        let xstate = sys::registers(tid, injector.extended, MAX_XSTATE).ok()?;
+        let Injector { syscall, restorer, .. } = *injector;
+        let rescue = (injector.rescue)(&regs, mask, &xstate, syscall, restorer);
         // The stack must reach down that far, in writable memory of its own.
         let end = rescue.at.checked_add(rescue.bytes.len() as u64)?;
         let stack = maps.iter().find(|m| m.start <= rescue.at && end <= m.end)?;
@@ -182,10 +230,10 @@ impl<'i> Borrowed<'i> {
         let mut under = vec![0; rescue.bytes.len()];
         injector.memory.read_exact_at(&mut under, rescue.at).ok()?;
         let (options, filtered, away) = (sys::TRACESYSGOOD, false, false);
-        Some(Borrowed { injector, tid, regs, mask, options, filtered, rescue, under, away })
+        Some(BorrowedThread { injector, tid, regs, mask, options, filtered, rescue, under, away })
     }
 
-    fn unfiltered(mut self) -> Borrowed<'i> {
+    fn unfiltered(mut self) -> BorrowedThread<'i> {
         self.options = suspend_filter(self.tid);
         self.filtered = self.options & sys::SUSPEND_SECCOMP == 0 && is_filtered(self.tid);
         self
@@ -206,16 +254,18 @@ impl<'i> Borrowed<'i> {
     /// (traced, stopped before its first instruction). Answers its id here and in the target.
     pub fn fork(&mut self) -> io::Result<(i32, i32)> {
         sys::set_options(self.tid, self.options | sys::TRACECLONE)?;
-        let done = self.run(nr::CLONE, &[SNAPSHOT, self.rescue.child_frame]);
+        let done = self.run(self.injector.calls().clone, &[SNAPSHOT, self.rescue.child_frame]);
         let _ = sys::set_options(self.tid, self.options);
         match done? {
-            Done { result, child: Some(child) } if result > 0 => Ok((child, result as i32)),
-            Done { result, .. } if result < 0 => Err(io::Error::from_raw_os_error(-result as i32)),
+            CallResult { result, child: Some(child) } if result > 0 => Ok((child, result as i32)),
+            CallResult { result, .. } if result < 0 => {
+                Err(io::Error::from_raw_os_error(-result as i32))
+            }
             _ => Err(io::Error::other("clone made no process that is traced")),
         }
     }
 
-    fn run(&mut self, call: u64, args: &[u64]) -> io::Result<Done> {
+    fn run(&mut self, call: u64, args: &[u64]) -> io::Result<CallResult> {
         let (memory, rescue) = (&self.injector.memory, &self.rescue);
         if !self.away {
             memory.write_all_at(&rescue.bytes, rescue.at)?;
@@ -227,8 +277,8 @@ impl<'i> Borrowed<'i> {
             sys::set_registers(self.tid, NT_PRSTATUS, &calling.bytes())?;
             self.away = true;
             sys::set_signal_mask(self.tid, BLOCKED)?;
-            match run_call(self.tid, self.filtered)? {
-                Done { result: RESTART, child: None } => {}
+            match run_call(self.tid, self.injector.lender, self.filtered)? {
+                CallResult { result: RESTART, child: None } => {}
                 done => return Ok(done),
             }
         }
@@ -251,7 +301,7 @@ impl<'i> Borrowed<'i> {
     }
 }
 
-impl Drop for Borrowed<'_> {
+impl Drop for BorrowedThread<'_> {
     fn drop(&mut self) {
         let _ = self.restore();
     }
@@ -259,7 +309,7 @@ impl Drop for Borrowed<'_> {
 
 /// Runs a thread through the system call that its registers are set for; `filtered` if a seccomp
 /// filter looks at it.
-fn run_call(tid: i32, filtered: bool) -> io::Result<Done> {
+fn run_call(tid: i32, lender: Lender, filtered: bool) -> io::Result<CallResult> {
     let mut child = None;
     let mut entered = false;
     loop {
@@ -274,14 +324,14 @@ fn run_call(tid: i32, filtered: bool) -> io::Result<Done> {
                 child = i32::try_from(sys::event_message(tid)?).ok();
             }
             Status::Signal(libc::SIGSYS) => {
-                return Ok(Done { result: -i64::from(libc::ENOSYS), child: None });
+                return Ok(CallResult { result: -i64::from(libc::ENOSYS), child: None });
             }
             Status::Interrupted | Status::GroupStop(_) => {}
             Status::Gone => return Err(io::Error::other("the process has ended")),
             other => return Err(io::Error::other(format!("an unexpected stop: {other:?}"))),
         }
     }
-    Ok(Done { result: general(tid)?.result(), child })
+    Ok(CallResult { result: general(tid, lender)?.result(), child })
 }
 
 /// Waits for what happens next to the thread.

@@ -2,11 +2,14 @@
 //!
 //! Knows the kernel's structures (linux/elfcore.h, fs/binfmt_elf.c), in the kernel's order.
 
+use std::ops::Range;
+
 use crate::cpu::Cpu;
 use crate::format::notes::{
     NT_AUXV, NT_FILE, NT_FPREGSET, NT_ORIGIN, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, OWNER, Origin,
     files, note,
 };
+use crate::format::process::{prpsinfo, prstatus};
 use crate::process::facts::{Facts, Thread};
 use crate::process::maps::{Mapping, PAGE};
 
@@ -63,61 +66,71 @@ pub fn notes(
     out
 }
 
-/// A structure written field by field.
-#[derive(Default)]
+/// A structure, written field by field to where the format has them.
 struct Fields(Vec<u8>);
 
 impl Fields {
-    fn i32s(&mut self, values: &[i32]) {
-        values.iter().for_each(|v| self.0.extend(v.to_le_bytes()));
+    fn new(len: usize) -> Fields {
+        Fields(vec![0; len])
     }
 
-    fn u64s(&mut self, values: &[u64]) {
-        values.iter().for_each(|v| self.0.extend(v.to_le_bytes()));
+    fn bytes(&mut self, at: usize, bytes: &[u8]) {
+        self.0[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// `bytes` and zeros, `room` in all, the last one a zero.
-    fn text(&mut self, bytes: &[u8], room: usize) {
-        let end = self.0.len() + room;
-        self.0.extend(&bytes[..bytes.len().min(room - 1)]);
-        self.0.resize(end, 0);
+    fn i32s(&mut self, at: usize, values: &[i32]) {
+        let each = values.iter().enumerate();
+        each.for_each(|(i, v)| self.bytes(at + i * 4, &v.to_le_bytes()));
+    }
+
+    fn u64s(&mut self, at: usize, values: &[u64]) {
+        let each = values.iter().enumerate();
+        each.for_each(|(i, v)| self.bytes(at + i * 8, &v.to_le_bytes()));
+    }
+
+    /// `text` and zeros, the last byte a zero.
+    fn text(&mut self, place: Range<usize>, text: &[u8]) {
+        self.bytes(place.start, &text[..text.len().min(place.len() - 1)]);
     }
 }
 
 /// `struct elf_prstatus`.
 fn prstatus(t: &ThreadState) -> Vec<u8> {
+    use prstatus::{CURSIG, PID, REGISTERS, SIGHOLD, SIGNO, SIGPEND, UTIME};
     let stat = &t.facts.stat;
     let signal = t.signal.as_ref().map_or(0, |s| s.0);
-    let mut f = Fields::default();
-    f.i32s(&[signal, 0, 0]);
-    // pr_cursig is 16 bits wide, then padding.
-    f.i32s(&[signal & 0xffff]);
-    f.u64s(&[t.facts.pending, t.facts.blocked]);
-    f.i32s(&[t.facts.inner, stat.ppid, stat.pgrp, stat.session]);
+    let behind = REGISTERS + t.general.len();
+    let mut f = Fields::new(behind + 8);
+    f.i32s(SIGNO, &[signal]);
+    f.i32s(CURSIG, &[signal & 0xffff]);
+    f.u64s(SIGPEND, &[t.facts.pending]);
+    f.u64s(SIGHOLD, &[t.facts.blocked]);
+    f.i32s(PID, &[t.facts.inner, stat.ppid, stat.pgrp, stat.session]);
     let children = [stat.cutime, stat.cstime].map(|t| u64::try_from(t).unwrap_or(0));
-    for ticks in [stat.utime, stat.stime, children[0], children[1]] {
-        f.u64s(&[ticks / TICKS, ticks % TICKS * (1_000_000 / TICKS)]);
-    }
-    f.0.extend(&t.general);
-    // pr_fpvalid, padded to the structure's alignment.
-    f.i32s(&[i32::from(!t.floating.is_empty()), 0]);
+    let times = [stat.utime, stat.stime, children[0], children[1]];
+    let times = times.map(|ticks| [ticks / TICKS, ticks % TICKS * (1_000_000 / TICKS)]);
+    f.u64s(UTIME, times.as_flattened());
+    f.bytes(REGISTERS, &t.general);
+    // pr_fpvalid.
+    f.i32s(behind, &[i32::from(!t.floating.is_empty())]);
     f.0
 }
 
 /// `struct elf_prpsinfo`.
 fn prpsinfo(process: &Facts) -> Vec<u8> {
+    use prpsinfo::{ARGUMENTS, FLAG, NAME, PID, STATE, UID};
     const STATES: &[u8] = b"RSDTZW";
     let stat = &process.stat;
     let letter = u8::try_from(stat.state).unwrap_or(b'.');
     let number = STATES.iter().position(|s| *s == letter);
-    let mut f = Fields::default();
-    f.0.extend([number.unwrap_or(6) as u8, letter, u8::from(letter == b'Z'), stat.nice as u8]);
-    f.i32s(&[0]);
-    f.u64s(&[stat.flags.into()]);
-    f.i32s(&[process.status.ruid as i32, process.status.rgid as i32]);
-    f.i32s(&[process.inner, stat.ppid, stat.pgrp, stat.session]);
-    f.text(stat.comm.as_bytes(), 16);
-    f.text(&process.command, 80);
+    let mut f = Fields::new(ARGUMENTS.end);
+    let state = [number.unwrap_or(6) as u8, letter, u8::from(letter == b'Z'), stat.nice as u8];
+    f.bytes(STATE, &state);
+    f.u64s(FLAG, &[stat.flags.into()]);
+    f.i32s(UID, &[process.status.ruid as i32, process.status.rgid as i32]);
+    f.i32s(PID, &[process.inner, stat.ppid, stat.pgrp, stat.session]);
+    f.text(NAME, stat.comm.as_bytes());
+    f.text(ARGUMENTS, &process.command);
     f.0
 }
 
@@ -125,4 +138,41 @@ fn prpsinfo(process: &Facts) -> Vec<u8> {
 fn mapped(maps: &[Mapping]) -> Vec<u8> {
     let listed = maps.iter().filter(|m| m.has_file());
     files(PAGE, listed.map(|m| (m.start, m.end, m.offset, &m.name[..])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// This process's own main thread, by offsets that were counted by hand in linux/elfcore.h.
+    #[test]
+    fn structures_are_the_kernels() {
+        let pid = std::process::id() as i32;
+        let facts = Thread::read(pid, pid).expect("a thread");
+        let (inner, stat) = (facts.inner, facts.stat.clone());
+        let general: Vec<u8> = (0..216).map(|i| i as u8).collect();
+        let signal = Some((0x1_000b, [0; 128]));
+        let t = ThreadState { facts, general, floating: vec![1], extended: Vec::new(), signal };
+        let d = prstatus(&t);
+        let i32_at = |d: &[u8], at: usize| i32::from_le_bytes(d[at..at + 4].try_into().unwrap());
+        let u64_at = |d: &[u8], at: usize| u64::from_le_bytes(d[at..at + 8].try_into().unwrap());
+        assert_eq!((d.len(), i32_at(&d, 0), i32_at(&d, 12)), (336, 0x1_000b, 11));
+        assert_eq!(
+            [32, 36, 40, 44].map(|at| i32_at(&d, at)),
+            [inner, stat.ppid, stat.pgrp, stat.session]
+        );
+        assert_eq!(
+            [48, 56].map(|at| u64_at(&d, at)),
+            [stat.utime / 100, stat.utime % 100 * 10_000]
+        );
+        assert_eq!((&d[112..328], i32_at(&d, 328), i32_at(&d, 332)), (&t.general[..], 1, 0));
+        let process = Facts::read(pid).expect("a process");
+        let d = prpsinfo(&process);
+        assert_eq!((d.len(), i32_at(&d, 24), i32_at(&d, 28)), (136, process.inner, stat.ppid));
+        assert_eq!(i32_at(&d, 16), process.status.ruid as i32);
+        let name = process.stat.comm.as_bytes();
+        assert_eq!((&d[40..40 + name.len()], d[55], d[135]), (name, 0, 0));
+        let start = process.command.len().min(79);
+        assert_eq!(d[56..56 + start], process.command[..start]);
+    }
 }

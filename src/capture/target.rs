@@ -11,8 +11,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::fork::{Child, flagged_in};
-use super::freeze::{self, Frozen, Patience, Stopped};
+use super::freeze::{self, Frozen, StopLimits, Stopped};
 use super::image::Image;
+use super::inject::CannotBorrow;
 use super::notes::ThreadState;
 use super::pages::PageMap;
 use super::plan::{Holder, Saved};
@@ -25,7 +26,7 @@ use crate::format::ranges::{Ranges, minus};
 use crate::process::cgroup::frozen;
 use crate::process::facts::{Facts, Thread};
 use crate::process::maps::{self, Mapping, libjvms};
-use crate::process::refusal::{self, Unfit};
+use crate::process::refusal::{self, NotAProcess};
 use crate::process::sys;
 
 /// Shared memory below this (HotSpot's counters, say) is copied within the stop of a fork.
@@ -40,8 +41,19 @@ const LOOK: Duration = Duration::from_micros(500);
 pub(super) enum Failure {
     /// It cannot be done this way; nothing was changed, another way may do.
     Refused(String),
+    /// rjcore does not know how to do it on this CPU, in words; another way may do.
+    UnknownCpu(String),
     /// It cannot be done at all.
     Failed(Error),
+}
+
+impl From<CannotBorrow> for Failure {
+    fn from(why: CannotBorrow) -> Failure {
+        match why {
+            CannotBorrow::Cpu => Failure::UnknownCpu(why.to_string()),
+            CannotBorrow::Process(why) => Failure::Refused(why),
+        }
+    }
 }
 
 impl From<Error> for Failure {
@@ -67,12 +79,12 @@ pub(super) struct Target<'a> {
     /// First addresses of the mappings that it does so for, where absent pages are not zero.
     handled: BTreeSet<u64>,
     /// Stops that were given up.
-    pub(super) given_up: Mutex<GivenUp>,
+    pub(super) given_up: Mutex<GivenUpStops>,
 }
 
 /// Stops that were ended before the memory was frozen.
 #[derive(Debug, Default, Clone)]
-pub(super) struct GivenUp {
+pub(super) struct GivenUpStops {
     /// How long each was.
     pub(super) pauses: Vec<Duration>,
     /// How many of them because a collection was under way.
@@ -119,9 +131,9 @@ impl<'a> Target<'a> {
             return Err(Error::capture(pid, what));
         }
         let facts = Facts::read(pid).map_err(denied)?;
-        if let Some(unfit) = Unfit::of(&facts) {
+        if let Some(unfit) = NotAProcess::of(&facts) {
             let what = match unfit {
-                Unfit::Thread(of) => format!("{unfit}; give that: rjcore capture {of}"),
+                NotAProcess::Thread(of) => format!("{unfit}; give that: rjcore capture {of}"),
                 _ => unfit.to_string(),
             };
             return Err(Error::capture(pid, what));
@@ -164,9 +176,9 @@ impl<'a> Target<'a> {
         })
     }
 
-    pub(super) fn patience(&self) -> Patience<'a> {
+    pub(super) fn patience(&self) -> StopLimits<'a> {
         let (timeout, limit) = (self.options.stop_timeout, self.options.stop_limit);
-        Patience { timeout, limit, cancelled: self.options.cancelled }
+        StopLimits { timeout, limit, cancelled: self.options.cancelled }
     }
 
     pub(super) fn error(&self, what: &str) -> Error {
@@ -240,7 +252,7 @@ impl<'a> Target<'a> {
         self.shared_bytes() <= SMALL_SHARED
     }
 
-    pub(super) fn given_up(&self) -> MutexGuard<'_, GivenUp> {
+    pub(super) fn given_up(&self) -> MutexGuard<'_, GivenUpStops> {
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -326,5 +338,24 @@ impl<'a> Target<'a> {
             Some(ThreadState { facts, general, floating, extended, signal })
         };
         stopped.iter().filter_map(&mut state).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inject::Injector;
+    use super::*;
+
+    /// A CPU whose table does not say how, and one that has no table: refused before anything is looked at.
+    #[test]
+    fn other_cpus_are_refused() {
+        let own = std::process::id() as i32;
+        for cpu in [None, Some(Cpu::Aarch64)] {
+            let refused = Injector::new(cpu, own, &[]).expect_err("no table");
+            assert_eq!(refused, CannotBorrow::Cpu);
+            assert!(matches!(refused.into(), Failure::UnknownCpu(_)));
+        }
+        let why = Injector::new(Some(Cpu::X86_64), own, &[]).expect_err("no code");
+        assert!(matches!(why, CannotBorrow::Process(_)));
     }
 }

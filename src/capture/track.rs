@@ -9,9 +9,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
-use super::freeze::{Frozen, Patience, tasks};
-use super::inject::Injector;
-use super::x86_64::nr;
+use super::freeze::{Frozen, StopLimits, tasks};
+use super::inject::{CannotBorrow, Injector};
+use crate::cpu::{Calls, Cpu};
 use crate::error::Error;
 use crate::format::ranges::{minus, union};
 use crate::process::maps::{Kind, Mapping};
@@ -34,9 +34,13 @@ pub struct Tracker {
 impl Tracker {
     /// Has a thread of the target make the descriptor, takes it over, and closes the target's.
     ///
-    /// Answers in words why that is not possible.
-    pub fn new(pid: i32, maps: &[Mapping], patience: &Patience<'_>) -> Result<Tracker, String> {
-        let injector = Injector::new(pid, maps)?;
+    /// Answers why that is not possible.
+    pub fn new(
+        pid: i32,
+        maps: &[Mapping],
+        patience: &StopLimits<'_>,
+    ) -> Result<Tracker, CannotBorrow> {
+        let injector = Injector::new(Cpu::HOST, pid, maps)?;
         let mut tids = tasks(pid).map_err(|e| e.to_string())?;
         tids.sort_by_key(|tid| (*tid != pid, *tid));
         let mut why = String::new();
@@ -47,7 +51,7 @@ impl Tracker {
                     why = what;
                     continue;
                 }
-                Err(e) => return Err(e.to_string()),
+                Err(e) => return Err(e.to_string().into()),
             };
             let mut thread = match injector.borrow_one(&frozen.threads, maps) {
                 Ok(thread) => thread,
@@ -57,11 +61,11 @@ impl Tracker {
                 }
             };
             if thread.is_filtered() {
-                return Err("it has a seccomp filter, which might end it for the call of \
-                            userfaultfd; rjcore could set it aside with CAP_SYS_ADMIN"
-                    .into());
+                let why = "it has a seccomp filter, which might end it for the call of \
+                            userfaultfd; rjcore could set it aside with CAP_SYS_ADMIN";
+                return Err(why.to_owned().into());
             }
-            let fd = fetch(pid, &mut |call, args| thread.call(call, args));
+            let fd = fetch(pid, injector.calls(), &mut |call, args| thread.call(call, args));
             let back = thread.give_back();
             frozen.release();
             back.map_err(|e| format!("a borrowed thread could not be given back: {e}"))?;
@@ -71,7 +75,7 @@ impl Tracker {
             })?;
             return Ok(Tracker { fd, registered: Vec::new(), watched: Vec::new() });
         }
-        Err(why)
+        Err(why.into())
     }
 
     /// Watches what can be written to of `maps`; what cannot be watched is copied in the stop.
@@ -130,9 +134,13 @@ impl Drop for Tracker {
     }
 }
 
-fn fetch(pid: i32, call: &mut dyn FnMut(u64, &[u64]) -> io::Result<i64>) -> io::Result<OwnedFd> {
+fn fetch(
+    pid: i32,
+    calls: &Calls,
+    call: &mut dyn FnMut(u64, &[u64]) -> io::Result<i64>,
+) -> io::Result<OwnedFd> {
     let flags = libc::O_CLOEXEC as u64 | libc::O_NONBLOCK as u64 | uffd::USER_MODE_ONLY;
-    let number = call(nr::USERFAULTFD, &[flags])?;
+    let number = call(calls.userfaultfd, &[flags])?;
     if number < 0 {
         return Err(io::Error::from_raw_os_error(-number as i32));
     }
@@ -143,6 +151,6 @@ fn fetch(pid: i32, call: &mut dyn FnMut(u64, &[u64]) -> io::Result<i64>) -> io::
     };
     let taken = taken();
     // From here on our death frees the target: the last descriptor is ours.
-    call(nr::CLOSE, &[number as u64])?;
+    call(calls.close, &[number as u64])?;
     taken
 }

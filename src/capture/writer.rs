@@ -6,15 +6,14 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::image::read_pages;
 use super::plan::{Holder, Layout, Piece};
 use crate::format::out::CoreOut;
 use crate::format::ranges::Ranges;
 use crate::process::maps::PAGE;
+use crate::turns::{Turns, caught};
 
 /// What a thread reads at a time: it stays in the CPU's cache.
 const READ: u64 = 1 << 20;
@@ -117,20 +116,28 @@ fn jobs(pieces: &[Piece], most: u64) -> Vec<Job> {
 }
 
 /// A job's bytes, ready to be written.
-enum Ready {
-    /// Parts of the thread's buffer: (start, end), as distances from the job's start.
+enum Encoded {
+    /// Parts of them: (start, end), as distances from the job's start.
     Parts(Vec<(usize, usize)>),
     /// A zstd frame of all of it.
     Frame(Vec<u8>),
+}
+
+/// What a thread made of a job.
+struct Made {
+    /// The job's bytes, all of them.
+    buf: Vec<u8>,
+    ready: Encoded,
+    /// Bytes of pages that are not zero.
+    data: u64,
+    /// Pages that could not be read.
+    bad: Ranges,
 }
 
 /// The output and how far it is.
 struct Out<'o> {
     out: &'o mut dyn CoreOut,
     at: u64,
-    /// The job whose turn it is.
-    turn: usize,
-    error: Option<io::Error>,
     /// zstd level and a frame of [`FRAME`] zeros.
     zstd: Option<(i32, Vec<u8>)>,
     written: Written,
@@ -155,19 +162,19 @@ impl Out<'_> {
         Ok(())
     }
 
-    fn put(&mut self, start: u64, end: u64, ready: &Ready, buf: &[u8]) -> io::Result<()> {
-        match ready {
-            Ready::Parts(parts) => {
+    fn put(&mut self, job: &Job, made: &Made) -> io::Result<()> {
+        match &made.ready {
+            Encoded::Parts(parts) => {
                 for &(from, to) in parts {
-                    self.zeros_to(start + from as u64)?;
-                    self.out.write_all(&buf[from..to])?;
-                    self.at = start + to as u64;
+                    self.zeros_to(job.start + from as u64)?;
+                    self.out.write_all(&made.buf[from..to])?;
+                    self.at = job.start + to as u64;
                 }
             }
-            Ready::Frame(frame) => {
-                self.zeros_to(start)?;
+            Encoded::Frame(frame) => {
+                self.zeros_to(job.start)?;
                 self.out.write_all(frame)?;
-                self.at = end;
+                self.at = job.end;
             }
         }
         Ok(())
@@ -200,59 +207,48 @@ pub fn write(
         None => out.write_all(&front)?,
     }
     let at = front.len() as u64;
-    let out = Out { out, at, turn: 0, error: None, zstd, written: Written::default() };
+    let out = Out { out, at, zstd, written: Written::default() };
     let jobs = jobs(&layout.pieces, if how.zstd.is_some() { FRAME } else { READ });
-    let shared = (Mutex::new(out), Condvar::new());
-    let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let lock = || shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let work = || {
-        let mut buf = Vec::new();
-        let mut packer = None;
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(job) = jobs.get(number).filter(|_| !stop.load(Ordering::Relaxed)) else {
-                return;
-            };
-            let made = catch_unwind(AssertUnwindSafe(|| {
-                make(job, &mut buf, &mut packer, pages.read, how.zstd)
-            }));
-            // Others wait for this one's turn to pass.
-            let made = made.unwrap_or_else(|_| Err(io::Error::other("a thread panicked")));
-            let mut out = lock();
-            while out.turn != number && out.error.is_none() {
-                out = shared.1.wait(out).unwrap_or_else(PoisonError::into_inner);
-            }
-            if out.error.is_some() {
-                return;
-            }
-            let result = made.and_then(|(ready, data, bad)| {
-                if !bad.is_empty() {
-                    is_there(pages)?;
-                }
-                out.written.data += data;
-                out.written.bad.extend(bad);
-                out.put(job.start, job.end, &ready, &buf)
-            });
-            out.turn += 1;
-            if let Err(e) = result {
-                out.error = Some(e);
-                stop.store(true, Ordering::Relaxed);
-            }
-            shared.1.notify_all();
-            drop(out);
-            (how.progress)(job.pieces.iter().map(|p| p.len).sum());
+    let threads = how.threads.clamp(1, jobs.len().max(1));
+    let turns = Turns::of(jobs.len(), threads);
+    let out = Mutex::new(out);
+    let spare = Mutex::new(Vec::new());
+    let spares = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+    let pass = |number: usize, made: io::Result<Made>| -> io::Result<()> {
+        let job: &Job = &jobs[number];
+        let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = made?;
+        if !made.bad.is_empty() {
+            is_there(pages)?;
         }
+        out.written.data += made.data;
+        out.written.bad.extend(&made.bad);
+        out.put(job, &made)?;
+        spares().push(made.buf);
+        (how.progress)(job.pieces.iter().map(|p| p.len).sum());
+        Ok(())
+    };
+    let part = || {
+        let mut packer = None;
+        let work = |number: usize| {
+            caught(|| {
+                let buf = spares().pop().unwrap_or_default();
+                make(&jobs[number], buf, &mut packer, pages.read, how.zstd)
+            })
+        };
+        turns.take_part(work, pass);
     };
     std::thread::scope(|s| {
-        for _ in 1..how.threads.min(jobs.len()) {
-            s.spawn(work);
+        for _ in 1..threads {
+            // Those that there are do it all if the system refuses one.
+            if std::thread::Builder::new().spawn_scoped(s, part).is_err() {
+                break;
+            }
         }
-        work();
+        part();
     });
-    let mut out = shared.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(e) = out.error {
-        return Err(e);
-    }
+    turns.finish()?;
+    let mut out = out.into_inner().unwrap_or_else(PoisonError::into_inner);
     out.zeros_to(layout.size)?;
     let mut written = out.written;
     // Asked again: one that was killed may not have known when the first read failed.
@@ -283,14 +279,14 @@ pub fn write(
     Ok(written)
 }
 
-/// Reads a job's pieces into `buf`, and compresses them; answers bytes of data and bad pages.
+/// Reads a job's pieces into `buf`, and compresses them.
 fn make(
     job: &Job,
-    buf: &mut Vec<u8>,
+    mut buf: Vec<u8>,
     packer: &mut Option<zstd::bulk::Compressor<'static>>,
     source: Source<'_>,
     level: Option<i32>,
-) -> io::Result<(Ready, u64, Ranges)> {
+) -> io::Result<Made> {
     let len = (job.end - job.start) as usize;
     if buf.len() < len {
         buf.resize(len, 0);
@@ -320,7 +316,7 @@ fn make(
         }
     }
     let ready = match level {
-        None => Ready::Parts(parts),
+        None => Encoded::Parts(parts),
         Some(level) => {
             let packer = match packer {
                 Some(packer) => packer,
@@ -330,10 +326,10 @@ fn make(
                     packer.insert(new)
                 }
             };
-            Ready::Frame(packer.compress(&buf[..len])?)
+            Encoded::Frame(packer.compress(&buf[..len])?)
         }
     };
-    Ok((ready, data, bad))
+    Ok(Made { buf, ready, data, bad })
 }
 
 fn is_zero(page: &[u8]) -> bool {
@@ -345,6 +341,7 @@ fn is_zero(page: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 

@@ -1,33 +1,12 @@
-//! x86-64: registers as ptrace shows them, and the stack that gives a borrowed thread back to
-//! itself.
+//! x86-64: the stack that gives a borrowed thread back to itself, and the extended state that lies on it.
 //!
 //! Knows the kernel's signal frame (arch/x86/include/asm/sigframe.h, uapi/asm/sigcontext.h);
 //! knows nothing of why a thread is borrowed.
 
-use crate::cpu::x86_64::{
-    CS, FLAGS, ORIG_RAX, R8, R9, R10, RAX, RDI, RDX, RIP, RSI, RSP, SIGCONTEXT, SS, USER_CS, WORDS,
-};
+use super::registers::Regs;
+use super::rescue::{ORPHAN_EXIT, Rescue};
+use crate::cpu::x86_64::{BORROWING, CS, FLAGS, SIGCONTEXT, SS};
 
-/// Where system calls take their arguments: rdi, rsi, rdx, r10, r8, r9.
-const ARGUMENTS: [usize; 6] = [RDI, RSI, RDX, R10, R8, R9];
-
-/// System calls by number.
-pub mod nr {
-    pub const CLOSE: u64 = 3;
-    pub const CLONE: u64 = 56;
-    pub const WAIT4: u64 = 61;
-    pub const RESTART_SYSCALL: u64 = 219;
-    pub const EXIT_GROUP: u64 = 231;
-    pub const USERFAULTFD: u64 = 323;
-    pub const CLOSE_RANGE: u64 = 436;
-}
-
-/// The exit code of a child that nobody took over. No other process without an exit signal ends
-/// with it, so its zombie is known by it.
-pub const ORPHAN_EXIT: u64 = 114;
-
-/// The red zone below the stack pointer, which belongs to the function that runs.
-const RED_ZONE: u64 = 128;
 /// `struct rt_sigframe` up to its siginfo, which sigreturn does not read: the return address
 /// and `struct ucontext`.
 const FRAME: usize = 8 + 304;
@@ -36,122 +15,24 @@ const FRAME_ROOM: u64 = 384;
 /// Largest XSAVE area that is looked at (AMX has 11 KB).
 pub const MAX_XSTATE: usize = 64 << 10;
 
-/// `user_regs_struct`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Regs(pub [u64; WORDS]);
-
-impl Regs {
-    /// From the bytes of NT_PRSTATUS.
-    pub fn parse(bytes: &[u8]) -> Option<Regs> {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let mut regs = [0; WORDS];
-        if words.len() != WORDS || !rest.is_empty() {
-            return None;
-        }
-        regs.iter_mut().zip(words).for_each(|(r, w)| *r = u64::from_le_bytes(*w));
-        Some(Regs(regs))
-    }
-
-    /// As NT_PRSTATUS has them.
-    pub fn bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|w| w.to_le_bytes()).collect()
-    }
-
-    /// The result of a system call that just ended: the value or a negative errno.
-    pub fn result(&self) -> i64 {
-        self.0[RAX] as i64
-    }
-
-    /// The stack pointer.
-    pub fn stack(&self) -> u64 {
-        self.0[RSP]
-    }
-
-    /// Whether the thread stands at the end of a system call of 64-bit code. Such a thread may
-    /// be borrowed: no restartable sequence of it is cut, and the kernel restarts its call.
-    pub fn in_syscall(&self) -> bool {
-        self.0[CS] == USER_CS && (0..1 << 20).contains(&(self.0[ORIG_RAX] as i64))
-    }
-
-    /// Whether its call waits for a restart block (ERESTART_RESTARTBLOCK), which a sigreturn
-    /// would void: the call would then return EINTR.
-    pub fn has_restart_block(&self) -> bool {
-        self.in_syscall() && self.result() == -516
-    }
-
-    /// What the kernel makes of the registers before it returns to user code with no signal to
-    /// handle (arch/x86/kernel/signal.c, `arch_do_signal_or_restart`).
-    fn restarted(&self) -> Regs {
-        let mut r = *self;
-        if self.in_syscall() {
-            // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND; ERESTART_RESTARTBLOCK.
-            let call = match self.result() {
-                -514..=-512 => Some(self.0[ORIG_RAX]),
-                -516 => Some(nr::RESTART_SYSCALL),
-                _ => None,
-            };
-            if let Some(call) = call {
-                r.0[RAX] = call;
-                r.0[RIP] = r.0[RIP].wrapping_sub(2);
-            }
-        }
-        r
-    }
-
-    /// The same thread about to make a system call by the gadget at `syscall`, with its stack
-    /// pointer at a rescue frame.
-    pub fn calling(&self, syscall: u64, frame: u64, call: u64, args: &[u64]) -> Regs {
-        let mut r = *self;
-        r.0[RAX] = call;
-        // No call to be restarted: the kernel must not touch what we set.
-        r.0[ORIG_RAX] = u64::MAX;
-        r.0[RIP] = syscall;
-        r.0[RSP] = frame;
-        for (i, place) in ARGUMENTS.into_iter().enumerate() {
-            r.0[place] = args.get(i).copied().unwrap_or(0);
-        }
-        r
-    }
-}
-
-/// What lies on a borrowed thread's stack, below all that is its own.
-///
-/// If rjcore dies while the thread is borrowed, the kernel lets the thread run. It then ends its
-/// system call, returns into the signal restorer, and that gives it back all its registers and
-/// its signal mask: as if a signal handler had run. A child that it made meanwhile finds a frame
-/// of its own, by which it exits.
-#[derive(Debug)]
-pub struct Rescue {
-    /// Where `bytes` are to be written.
-    pub at: u64,
-    /// The frames and the XSAVE area.
-    pub bytes: Vec<u8>,
-    /// The stack pointer for the borrowed thread's calls.
-    pub frame: u64,
-    /// The stack pointer for its child.
-    pub child_frame: u64,
-}
-
-impl Rescue {
-    /// For a thread with these registers, this signal mask, and this XSAVE area as ptrace
-    /// answers it; `syscall` and `restorer` are the addresses of the two gadgets.
-    pub fn new(regs: &Regs, mask: u64, xstate: &[u8], syscall: u64, restorer: u64) -> Rescue {
-        let state = signal_xstate(xstate);
-        let room = 2 * FRAME_ROOM + (state.len() as u64).next_multiple_of(64);
-        // The XSAVE area must be aligned to 64; what is below the red zone is nobody's.
-        let at = regs.stack().wrapping_sub(RED_ZONE + room) & !63;
-        let state_at = at.wrapping_add(2 * FRAME_ROOM);
-        let (frame, child_frame) = (at, at.wrapping_add(FRAME_ROOM));
-        let fpstate = if state.is_empty() { 0 } else { state_at };
-        let mut bytes = vec![0; room as usize];
-        let own = frame_bytes(&regs.restarted(), mask, fpstate, restorer);
-        bytes[..FRAME].copy_from_slice(&own);
-        let exit = regs.calling(syscall, child_frame, nr::EXIT_GROUP, &[ORPHAN_EXIT]);
-        let child = frame_bytes(&exit, u64::MAX, 0, restorer);
-        bytes[FRAME_ROOM as usize..][..FRAME].copy_from_slice(&child);
-        bytes[2 * FRAME_ROOM as usize..][..state.len()].copy_from_slice(&state);
-        Rescue { at, bytes, frame, child_frame }
-    }
+/// For a thread with these registers, this signal mask, and this XSAVE area as ptrace
+/// answers it; `syscall` and `restorer` are the addresses of the two gadgets.
+pub fn rescue(regs: &Regs, mask: u64, xstate: &[u8], syscall: u64, restorer: u64) -> Rescue {
+    let state = signal_xstate(xstate);
+    let room = 2 * FRAME_ROOM + (state.len() as u64).next_multiple_of(64);
+    // The XSAVE area must be aligned to 64; what is below the red zone is nobody's.
+    let at = regs.stack().wrapping_sub(BORROWING.red_zone + room) & !63;
+    let state_at = at.wrapping_add(2 * FRAME_ROOM);
+    let (frame, child_frame) = (at, at.wrapping_add(FRAME_ROOM));
+    let fpstate = if state.is_empty() { 0 } else { state_at };
+    let mut bytes = vec![0; room as usize];
+    let own = frame_bytes(&regs.restarted(), mask, fpstate, restorer);
+    bytes[..FRAME].copy_from_slice(&own);
+    let exit = regs.calling(syscall, child_frame, BORROWING.calls.exit_group, &[ORPHAN_EXIT]);
+    let child = frame_bytes(&exit, u64::MAX, 0, restorer);
+    bytes[FRAME_ROOM as usize..][..FRAME].copy_from_slice(&child);
+    bytes[2 * FRAME_ROOM as usize..][..state.len()].copy_from_slice(&state);
+    Rescue { at, bytes, frame, child_frame }
 }
 
 /// `struct rt_sigframe`: the return address and `struct ucontext`.
@@ -167,10 +48,10 @@ fn frame_bytes(regs: &Regs, mask: u64, fpstate: u64, restorer: u64) -> [u8; FRAM
     put(8 + 24, NO_ALTSTACK);
     let context = 8 + 40;
     for (i, word) in SIGCONTEXT.into_iter().chain([FLAGS]).enumerate() {
-        put(context + i * 8, regs.0[word]);
+        put(context + i * 8, regs.get(word));
     }
     // cs, gs, fs, ss, each 16 bits; gs and fs are ignored.
-    put(context + 144, regs.0[CS] & 0xffff | (regs.0[SS] & 0xffff) << 48);
+    put(context + 144, regs.get(CS) & 0xffff | (regs.get(SS) & 0xffff) << 48);
     put(context + 184, fpstate);
     put(context + 256, mask);
     out
@@ -235,36 +116,62 @@ fn xsave_size(_features: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::registers::Lender;
     use super::*;
+    use crate::cpu::Cpu;
+    use crate::cpu::x86_64::{ORIG_RAX, RAX, RIP, RSP, USER_CS};
 
-    fn regs() -> Regs {
-        let mut r = Regs(std::array::from_fn(|i| 100 + i as u64));
-        (r.0[CS], r.0[SS], r.0[RSP]) = (USER_CS, 0x2b, 0x7fff_0000_1238);
-        r
+    /// Registers that differ, but for those in `set`.
+    fn regs(set: &[(usize, u64)]) -> Regs {
+        let mut words: [u64; 27] = std::array::from_fn(|i| 100 + i as u64);
+        let own = [(CS, USER_CS), (SS, 0x2b), (RSP, 0x7fff_0000_1238)];
+        own.iter().chain(set).for_each(|(i, value)| words[*i] = *value);
+        let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let lender = Lender::of(Some(Cpu::X86_64)).expect("a table");
+        assert!(Regs::parse(&bytes[8..], lender).is_none(), "another size");
+        let regs = Regs::parse(&bytes, lender).expect("registers");
+        assert_eq!(regs.bytes(), bytes);
+        regs
     }
 
     #[test]
     fn interrupted_calls_are_made_again() {
-        let mut r = regs();
-        (r.0[ORIG_RAX], r.0[RAX], r.0[RIP]) = (202, -512i64 as u64, 0x1002);
-        assert!(r.in_syscall() && !r.has_restart_block());
-        assert_eq!((r.restarted().0[RAX], r.restarted().0[RIP]), (202, 0x1000));
-        r.0[RAX] = -516i64 as u64;
-        assert_eq!((r.restarted().0[RAX], r.restarted().0[RIP]), (219, 0x1000));
-        r.0[RAX] = -4i64 as u64;
-        assert_eq!(r.restarted(), r);
+        let in_call = |result: i64| regs(&[(ORIG_RAX, 202), (RAX, result as u64), (RIP, 0x1002)]);
+        let made_again = |r: Regs| (r.restarted().get(RAX), r.restarted().get(RIP));
+        for result in [-512, -513, -514] {
+            let r = in_call(result);
+            assert!(r.in_syscall() && !r.has_restart_block());
+            assert_eq!(made_again(r), (202, 0x1000));
+        }
+        let r = in_call(-516);
+        assert!(r.has_restart_block());
+        assert_eq!(made_again(r), (219, 0x1000));
+        for result in [-4, -511, -515, -517] {
+            let r = in_call(result);
+            assert_eq!(r.restarted().bytes(), r.bytes());
+        }
         // In user code there is no call.
-        (r.0[ORIG_RAX], r.0[RAX]) = (u64::MAX, -512i64 as u64);
+        let r = regs(&[(ORIG_RAX, u64::MAX), (RAX, -512i64 as u64)]);
         assert!(!r.in_syscall());
-        assert_eq!(r.restarted(), r);
+        assert_eq!(r.restarted().bytes(), r.bytes());
+    }
+
+    /// By the system calls' convention for x86-64: rdi, rsi, rdx, r10, r8, r9; the number in rax.
+    #[test]
+    fn calls_have_their_arguments() {
+        let r = regs(&[]).calling(0xaaa, 0xbbb, 56, &[1, 2, 3, 4, 5, 6]);
+        let user_regs_struct = [14, 13, 12, 7, 9, 8, 10, 16, 19].map(|i| r.get(i));
+        assert_eq!(user_regs_struct, [1, 2, 3, 4, 5, 6, 56, 0xaaa, 0xbbb]);
+        assert_eq!(r.get(15), u64::MAX, "in no call");
+        assert_eq!((r.get(0), r.get(4), r.get(18)), (100, 104, 118), "others stay");
     }
 
     #[test]
     fn the_rescue_lies_below_the_red_zone() {
-        let xstate = vec![0; 2696];
-        let rescue = Rescue::new(&regs(), 5, &xstate, 0xaaa, 0xbbb);
+        let (xstate, regs) = (vec![0; 2696], regs(&[]));
+        let rescue = rescue(&regs, 5, &xstate, 0xaaa, 0xbbb);
         let end = rescue.at + rescue.bytes.len() as u64;
-        assert!(end <= regs().stack() - RED_ZONE, "{end:#x}");
+        assert!(end <= regs.stack() - 128, "{end:#x}");
         assert_eq!((rescue.at % 64, rescue.child_frame - rescue.frame), (0, FRAME_ROOM));
         let word = |at: u64| {
             let i = (at - rescue.at) as usize;
@@ -272,10 +179,10 @@ mod tests {
         };
         // Offsets by hand from sigframe.h: pretcode, then ucontext with its mcontext at 40.
         assert_eq!(word(rescue.frame), 0xbbb);
-        assert_eq!(word(rescue.frame + 48 + 120), regs().stack());
+        assert_eq!(word(rescue.frame + 48 + 120), regs.stack());
         assert_eq!(word(rescue.frame + 48 + 256), 5);
         assert_eq!(word(rescue.child_frame + 48 + 128), 0xaaa);
-        assert_eq!(word(rescue.child_frame + 48 + 104), nr::EXIT_GROUP);
+        assert_eq!(word(rescue.child_frame + 48 + 104), 231);
         assert_eq!(word(rescue.child_frame + 48 + 64), ORPHAN_EXIT);
         let state = word(rescue.frame + 48 + 184);
         assert_eq!((state % 64, word(state + 464) as u32), (0, 0x4650_5853));

@@ -41,7 +41,7 @@ impl Args {
         }
         let check = match &missing {
             Ok(missing) => Check::of(&core, missing, self.source.threads()),
-            Err(e @ Error::NoJvm { .. }) => Check::unreadable(&core, e),
+            Err(e @ (Error::NoJvm { .. } | Error::CutOff(_))) => Check::unreadable(&core, e),
             // The user's own --jvm.
             Err(_) => return missing.map(|_| Outcome::Failed),
         };

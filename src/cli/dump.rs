@@ -166,10 +166,10 @@ impl Args {
         let summary = match self.gz {
             None => run(&mut sink)?,
             Some(level) => {
-                let gz = GzWriter::new(&mut sink, level, threads);
+                let gz = GzWriter::new(sink, level, threads);
                 let mut gz = gz.map_err(Error::from_write)?;
                 let summary = run(&mut gz)?;
-                gz.finish().map_err(Error::from_write)?;
+                sink = gz.finish().map_err(Error::from_write)?;
                 summary
             }
         };

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// Short runs show nothing.
 const DELAY: Duration = Duration::from_secs(1);
 const KNOWN: &str = "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
+const OBJECTS: &str = "{prefix} {bar:30} {human_pos}/{human_len} objects, {eta} left";
 const UNKNOWN: &str = "{prefix} {bytes} {bytes_per_sec}";
 
 /// A bar of bytes that shows itself after a second, on a terminal only.
@@ -35,6 +36,16 @@ impl Progress {
         bar.set_prefix(label.to_owned());
         let mut progress = Progress::none();
         progress.bar = Some(bar);
+        progress
+    }
+
+    /// A bar of objects instead.
+    pub fn of_objects(label: &str, total: u64) -> Progress {
+        let progress = Progress::new(label, total);
+        let style = ProgressStyle::with_template(OBJECTS);
+        if let (Some(bar), Ok(style)) = (&progress.bar, style) {
+            bar.set_style(style);
+        }
         progress
     }
 

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::ending::{Answer, end};
-use super::inside::look;
+use super::vm_memory::look;
 use super::{Outcome, advice};
+use crate::collector::Collector;
 use crate::error::Result;
 use crate::live::diagnosis::{Reason, Verdict};
 use crate::live::doctor::examine;
@@ -50,7 +51,7 @@ impl Args {
                 let examined = examine(pid, false, look);
                 let diagnosis = &examined.diagnosis;
                 Some(Row {
-                    jvm: examined.told?.jvm,
+                    jvm: examined.facts?.jvm,
                     attach: diagnosis.verdict == Verdict::Attach,
                     reasons: diagnosis.obstacles().map(|f| f.reason).collect(),
                     next: advice::command(&diagnosis.next, advice::DUMP),
@@ -88,7 +89,7 @@ fn table(rows: &[Row]) -> String {
             j.namespace_pid.to_string(),
             j.user.clone(),
             known(&j.version),
-            j.collector.unwrap_or("-").into(),
+            j.collector.map_or("-", Collector::name).into(),
             known(&j.heap_used.map(size)),
             known(&j.heap_limit.map(size)),
             known(&j.uptime_ms.map(duration)),

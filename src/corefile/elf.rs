@@ -13,11 +13,12 @@ use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::pod;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
-use super::unpack::Packing;
 use super::{CoreFile, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation};
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
+use crate::format::process::{prpsinfo, prstatus};
+use crate::unpack::Packing;
 
 type Header = FileHeader64<LE>;
 type Phdr = ProgramHeader64<LE>;
@@ -91,7 +92,8 @@ fn clip(offset: u64, len: u64, file_len: usize) -> Range<usize> {
 fn foreign(data: &[u8]) -> Option<String> {
     if !data.starts_with(b"\x7fELF") {
         let what = if data.starts_with(b"JAVA PROFILE") {
-            "this is an HPROF heap dump already; open it in a heap analyser"
+            "this is an HPROF heap dump already, which holds objects and no process: rjcore histo counts \
+             them, and heap analysers open it"
         } else if let Some(packing) = Packing::of(data) {
             return Some(format!(
                 "compressed more than once: a {} archive within another; unpack it first",
@@ -201,13 +203,13 @@ fn u64_at(d: &[u8], at: usize) -> Option<u64> {
 
 /// `struct elf_prstatus`, linux/elfcore.h.
 fn prstatus(d: &[u8], cpu: Cpu) -> Option<ThreadNote> {
-    // pr_utime and pr_stime: seconds and microseconds each.
+    use prstatus::{CURSIG, PID, REGISTERS, STIME, UTIME};
     let micros = |at| Some(u64_at(d, at)?.wrapping_mul(1_000_000).wrapping_add(u64_at(d, at + 8)?));
     Some(ThreadNote {
-        tid: i32_at(d, 32)?,
-        cpu_us: micros(48)?.wrapping_add(micros(64)?),
-        signal: i16::from_le_bytes(int(d, 12)?).into(),
-        regs: d.get(112..112 + cpu.facts().registers * 8)?.to_vec(),
+        tid: i32_at(d, PID)?,
+        cpu_us: micros(UTIME)?.wrapping_add(micros(STIME)?),
+        signal: i16::from_le_bytes(int(d, CURSIG)?).into(),
+        regs: d.get(REGISTERS..REGISTERS + cpu.facts().registers * 8)?.to_vec(),
         cpu,
     })
 }
@@ -219,7 +221,8 @@ fn psinfo(d: &[u8]) -> Option<PsInfo> {
         let text = String::from_utf8_lossy(all.split(|&b| b == 0).next().unwrap_or(&[]));
         Some(text.trim_end().to_owned())
     };
-    Some(PsInfo { pid: i32_at(d, 24)?, command: text(40..56)?, args: text(56..136)? })
+    use prpsinfo::{ARGUMENTS, NAME, PID};
+    Some(PsInfo { pid: i32_at(d, PID)?, command: text(NAME)?, args: text(ARGUMENTS)? })
 }
 
 /// `siginfo_t`, asm-generic/siginfo.h.

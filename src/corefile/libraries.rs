@@ -11,7 +11,7 @@ use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
-use super::backing::{Candidate, Sysroot, Why, absent, map};
+use super::backing::{Candidate, Sysroot, WhyMissing, absent, map};
 use super::linkmap::{Library, MAX_DYNAMIC, MAX_PROGRAM_HEADERS, PHDR, walk};
 use super::{CoreFile, FileMapping, Memory, Segment};
 use crate::error::{Advice, Error, Result};
@@ -60,26 +60,26 @@ impl CoreFile {
         loads.iter().filter(|l| l.flags & 2 != 0).map(place).collect()
     }
 
-    /// What the core lacks of libjvm's data, which no file has, in words; none where all is there.
-    pub fn lost_libjvm_data(&self) -> Option<String> {
+    /// What the core lacks of libjvm's data, which no file has; none where all is there.
+    pub fn lost_libjvm_data(&self) -> Option<Error> {
         let data = self.libjvm_data();
         let all: u64 = data.iter().map(|d| d.1 - d.0).sum();
         let lost: u64 = data.iter().map(|d| absent(&self.memory, d.0, d.1)).sum();
         let what = format!("{lost} of the {all} bytes of libjvm's data");
         let alike = "no file has them, libjvm.so holds what they were before the JVM started";
         (lost > 0).then(|| match self.truncation() {
-            Some(_) => format!(
+            Some(_) => Error::CutOff(format!(
                 "{what}, through which all of the VM is found, lie in the part of the core that \
                  is cut off, and {alike}; copy the core again if its source is whole, else take \
                  another one with room for all of it (ulimit -c unlimited; ProcessSizeMax and \
                  ExternalSizeMax in systemd's coredump.conf), or with rjcore capture, which puts \
                  them first"
-            ),
-            None => format!(
+            )),
+            None => Error::no_jvm(format!(
                 "{what}, through which all of the VM is found, were not saved, and {alike}; the \
                  kernel saves them where bits 0 and 1 of /proc/PID/coredump_filter are set, \
                  rjcore capture always does"
-            ),
+            )),
         })
     }
 
@@ -123,11 +123,11 @@ impl CoreFile {
             Err(Error::NoJvm { what: format!("{}: {what}", self.path.display()), advice })
         };
         if self.truncation().is_some_and(|t| t.notes_missing > 0) {
-            return no(
-                "the core is cut off within its notes, so libjvm.so cannot be found in it; take \
-                 the core with gcore or by the kernel, and copy it whole",
-                None,
-            );
+            return Err(Error::CutOff(format!(
+                "{}: the core is cut off within its notes, so libjvm.so cannot be found in it; \
+                 copy the core again if its source is whole, else take another one",
+                self.path.display()
+            )));
         }
         let Some(path) = given else {
             return no(
@@ -167,10 +167,10 @@ impl CoreFile {
         let rough = self.mappings.iter().filter(|m| rough.contains(m.path.as_str()));
         let rough: Vec<FileMapping> = rough.filter(|m| wanted(m)).cloned().collect();
         for mapping in rough {
-            let loads = match given.filter(|_| mapping.file_name() == "libjvm.so") {
+            let loads = match given.filter(|_| mapping.is_libjvm()) {
                 Some(c) => loads_in_file(&c.map),
                 None => self
-                    .search(&mapping, sysroot, &mut Vec::new(), &mut Why::default())
+                    .search(&mapping, sysroot, &mut Vec::new(), &mut WhyMissing::default())
                     .and_then(|c| loads_in_file(&c.map)),
             };
             if let Some(loads) = loads {

@@ -9,7 +9,7 @@ use memmap2::Mmap;
 
 use super::backing::map;
 use super::build_id::file_build_id;
-use super::{CoreFile, FileMapping, Sysroot, Why};
+use super::{CoreFile, FileMapping, Sysroot, WhyMissing};
 use crate::error::Remark;
 
 /// Where distributions keep files of symbols, by build-id.
@@ -28,7 +28,7 @@ impl CoreFile {
     /// The file of the library at `mapping`, looked for as [`CoreFile::lay_backing_files`] does,
     /// or why there is none.
     pub fn find_file(&self, mapping: &FileMapping, sysroot: &Sysroot) -> Result<FoundFile, Remark> {
-        if mapping.file_name() == "libjvm.so"
+        if mapping.is_libjvm()
             && let Some(given) = sysroot.jvm.as_deref().filter(|_| !sysroot.alone)
         {
             let found = self.given_jvm(given).map_err(|e| {
@@ -37,7 +37,7 @@ impl CoreFile {
             })?;
             return Ok(FoundFile { map: found.map, proven: found.proven });
         }
-        let mut why = Why::default();
+        let mut why = WhyMissing::default();
         match self.search(mapping, sysroot, &mut Vec::new(), &mut why) {
             Some(found) => Ok(FoundFile { map: found.map, proven: found.proven }),
             None => Err(Remark { advice: why.advice(), text: why.text }),

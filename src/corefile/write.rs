@@ -82,7 +82,7 @@ fn file_list(source: &CoreFile) -> Option<Vec<u8>> {
 fn need(source: &CoreFile, data: &[(u64, u64)], load: &Load) -> Need {
     let is_data = data.iter().any(|d| d.0 <= load.start && load.start < d.1);
     let mapping = source.mapping_at(load.start);
-    Need::of(is_data || mapping.is_some_and(|m| m.file_name() == "libjvm.so"), load.flags)
+    Need::of(is_data || mapping.is_some_and(|m| m.is_libjvm()), load.flags)
 }
 
 struct Counted<W> {

@@ -7,13 +7,29 @@
 mod aarch64;
 pub mod x86_64;
 
-/// A CPU that rjcore knows.
+use serde::{Serialize, Serializer};
+
+/// A CPU that rjcore knows; JSON has its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cpu {
     /// x86-64.
     X86_64,
     /// 64-bit Arm.
     Aarch64,
+}
+
+/// Asks the CPU that this runs on for bytes that will be read soon. It may do nothing.
+#[inline(always)]
+#[allow(unsafe_code, reason = "a hint to the CPU")]
+pub fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it reads nothing that a program could see, and faults nowhere.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 /// No CPU has more registers than these in NT_PRSTATUS, or among DWARF's numbers.
@@ -94,13 +110,48 @@ pub struct Waits {
     pub accept: [u64; 2],
 }
 
-/// Code that a borrowed thread needs, which every libc holds.
+/// How a thread is made to do a system call, and what it must find untouched.
 #[derive(Debug)]
 pub struct Borrowing {
-    /// A system call, and a return.
+    /// A system call, and a return; every libc holds it.
     pub syscall: &'static [u8],
-    /// The signal restorer: rt_sigreturn.
+    /// Bytes of the system call alone: the kernel steps back by them where it makes a call again.
+    pub syscall_bytes: u64,
+    /// The signal restorer: rt_sigreturn; every libc holds it.
     pub restorer: &'static [u8],
+    /// The register for a call's number.
+    pub number: usize,
+    /// The register with its answer: the value or a negative errno.
+    pub result: usize,
+    /// The registers for its arguments, in order.
+    pub arguments: [usize; 6],
+    /// Where the kernel says which call the thread is in; negative in none.
+    pub current: usize,
+    /// A register, and its value in 64-bit code.
+    pub user_code: (usize, u64),
+    /// Bytes below the stack pointer that belong to the function that runs.
+    pub red_zone: u64,
+    /// System calls by number.
+    pub calls: Calls,
+}
+
+/// The system calls that capture has a thread do, or that the kernel has it do.
+#[derive(Debug)]
+pub struct Calls {
+    /// close(2).
+    pub close: u64,
+    /// clone(2).
+    pub clone: u64,
+    /// close_range(2).
+    pub close_range: u64,
+    /// exit_group(2).
+    pub exit_group: u64,
+    /// restart_syscall(2).
+    pub restart_syscall: u64,
+    /// userfaultfd(2).
+    pub userfaultfd: u64,
+    /// wait4(2).
+    pub wait4: u64,
 }
 
 impl Cpu {
@@ -141,6 +192,12 @@ impl Cpu {
     }
 }
 
+impl Serialize for Cpu {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.facts().name)
+    }
+}
+
 impl Facts {
     /// The address of a code pointer that may be signed.
     pub fn strip(&self, pc: u64) -> u64 {
@@ -162,7 +219,12 @@ mod tests {
             assert_eq!(Cpu::of_machine(f.machine), Some(cpu));
             let frame = f.signal_frame.iter().flat_map(|s| s.registers);
             let named = [f.sp, f.fp, f.pc].into_iter().chain(f.link).chain(f.thread_pointer);
-            for index in named.chain(f.dwarf.iter().copied()).chain(frame.copied()) {
+            let borrowed = f.borrowing.iter().flat_map(|b| {
+                assert!(b.syscall_bytes <= b.syscall.len() as u64, "{}", f.name);
+                [b.number, b.result, b.current, b.user_code.0].into_iter().chain(b.arguments)
+            });
+            for index in named.chain(borrowed).chain(f.dwarf.iter().copied()).chain(frame.copied())
+            {
                 assert!(index < f.registers, "{}: {index}", f.name);
             }
             assert!(f.registers <= MAX_REGISTERS && f.dwarf.len() <= MAX_REGISTERS);

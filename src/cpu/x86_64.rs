@@ -1,6 +1,6 @@
 //! x86-64. Registers are those of `user_regs_struct` (asm/user_64.h).
 
-use super::{Borrowing, Facts, Relocations, SignalFrame, Waits};
+use super::{Borrowing, Calls, Facts, Relocations, SignalFrame, Waits};
 
 /// Words of `user_regs_struct`.
 pub const WORDS: usize = 27;
@@ -81,10 +81,29 @@ pub const FACTS: Facts = Facts {
         code_segment: USER_CS,
     }),
     waits: Waits { sleep: [35, 230], futex: 202, accept: [43, 288] },
-    borrowing: Some(Borrowing {
-        // `syscall; ret`
-        syscall: &[0x0f, 0x05, 0xc3],
-        // `mov $15, %rax; syscall`
-        restorer: &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05],
-    }),
+    borrowing: Some(BORROWING),
+};
+
+/// How a thread is made to do a system call (arch/x86/entry/entry_64.S; uapi/asm/unistd_64.h).
+pub const BORROWING: Borrowing = Borrowing {
+    // `syscall; ret`
+    syscall: &[0x0f, 0x05, 0xc3],
+    syscall_bytes: 2,
+    // `mov $15, %rax; syscall`
+    restorer: &[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05],
+    number: RAX,
+    result: RAX,
+    arguments: [RDI, RSI, RDX, R10, R8, R9],
+    current: ORIG_RAX,
+    user_code: (CS, USER_CS),
+    red_zone: 128,
+    calls: Calls {
+        close: 3,
+        clone: 56,
+        close_range: 436,
+        exit_group: 231,
+        restart_syscall: 219,
+        userfaultfd: 323,
+        wait4: 61,
+    },
 };

@@ -6,4 +6,5 @@ pub mod files;
 pub mod front;
 pub mod notes;
 pub mod out;
+pub mod process;
 pub mod ranges;

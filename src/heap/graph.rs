@@ -16,12 +16,13 @@ use super::marking::{Marking, drain};
 use super::marks::Marks;
 use super::report::WalkReport;
 use super::report::{Part, Unread};
-use super::roots::{Root, Stacks, global};
+use super::roots::{Call, Root, Stacks, global};
 use super::scan::{Item, Place as ScanPlace, Scanner};
 use super::virtual_threads;
 use super::walk::{Found, probe};
 use super::{Heap, NO_KLASS};
 use crate::error::{Error, Result};
+pub use crate::graph::ClassPart;
 
 /// Which objects are in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,23 +40,6 @@ pub enum View {
     Heap,
     /// Those that dumps have: no fields that the VM added, and of a class not its mirror's fields.
     Dumped,
-}
-
-/// What a class holds besides the fields of its mirror.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ClassPart {
-    /// Its super class.
-    Super,
-    /// Its loader.
-    Loader,
-    /// Those who signed it.
-    Signers,
-    /// Its protection domain.
-    ProtectionDomain,
-    /// What its constant pool refers to.
-    ResolvedReferences,
-    /// What is locked while it is initialized.
-    InitLock,
 }
 
 /// Where a reference stands.
@@ -93,12 +77,14 @@ pub struct GraphRoot<I> {
 /// [`Index::fits`].
 #[derive(Debug)]
 pub struct Graph<'h, I> {
-    heap: &'h Heap<'h>,
-    scanner: Scanner<'h>,
+    pub(super) heap: &'h Heap<'h>,
+    pub(super) scanner: Scanner<'h>,
     view: View,
-    index: Index,
+    pub(super) index: Index,
     classes: Vec<Box<[(ClassPart, u64)]>>,
     roots: Vec<GraphRoot<I>>,
+    /// The threads that roots name by number: the object, and the calls.
+    pub(super) threads: Threads,
     /// What the walk met that is no object.
     pub report: WalkReport,
     /// References of what can be reached that lead to no object; 0 in scope `All`.
@@ -123,7 +109,7 @@ impl<'h, I: Id> Graph<'h, I> {
         let scanner = Scanner::new(heap)?;
         let (index, report) = Index::of_all(heap, &scanner.places, threads, progress)?;
         let mut damaged = heap.all_damaged();
-        let roots = roots(heap, threads, &mut damaged)?;
+        let (roots, calls) = roots(heap, threads, &mut damaged)?;
         let classes = classes(heap, &mut damaged);
         let graph = Graph {
             heap,
@@ -132,6 +118,7 @@ impl<'h, I: Id> Graph<'h, I> {
             index,
             classes,
             roots: Vec::new(),
+            threads: calls,
             report,
             dangling: 0,
             lost_roots: 0,
@@ -241,7 +228,7 @@ impl<'h, I: Id> Graph<'h, I> {
 
     /// The number of the klass of the object at `addr`.
     #[inline]
-    fn klass(&self, addr: u64) -> Option<u32> {
+    pub(super) fn klass(&self, addr: u64) -> Option<u32> {
         let mark = self.scanner.places.locate(addr)?;
         let p = &self.heap.vm.pointers;
         let klass = match self.scanner.tail(mark.region, addr) {
@@ -266,7 +253,7 @@ impl<'h, I: Id> Graph<'h, I> {
 
     /// The references of an object, or of a part of it; answers what is left.
     #[inline]
-    fn part(
+    pub(super) fn part(
         &self,
         item: Item,
         scratch: &mut Vec<u8>,
@@ -342,22 +329,27 @@ impl<I: Id> Marking for Search<'_, '_, I> {
     }
 }
 
+/// Threads: each with its object, and its calls.
+type Threads = Vec<(u64, Vec<Call>)>;
+
 /// All that dumps name, in their order: running threads', unmounted virtual threads', then those of
-/// no thread.
-fn roots(heap: &Heap, workers: usize, damaged: &mut Vec<Unread>) -> Result<Vec<Root>> {
+/// no thread. And the threads.
+fn roots(heap: &Heap, workers: usize, damaged: &mut Vec<Unread>) -> Result<(Vec<Root>, Threads)> {
     let stacks = Stacks::new(heap, heap.traced(workers)?.map(|t| &t.marks))?;
-    let (threads, early) = stacks.running();
+    let (running, early) = stacks.running();
     damaged.extend(Part::Stacks.all(early.into_iter().map(|end| end.text)));
-    let mut all: Vec<Root> = Vec::new();
-    let running = threads.len();
-    threads.into_iter().for_each(|t| all.extend(t.roots));
-    for (number, object) in (running..).zip(virtual_threads::unmounted(heap, workers)?) {
-        all.extend(stacks.unmounted(object, number).roots);
+    let (mut all, mut threads): (Vec<Root>, _) = (Vec::new(), Vec::new());
+    let count = running.len();
+    let unmounted = virtual_threads::unmounted(heap, workers)?;
+    let unmounted = (count..).zip(unmounted).map(|(number, o)| stacks.unmounted(o, number));
+    for thread in running.into_iter().chain(unmounted) {
+        all.extend(thread.roots);
+        threads.push((thread.object, thread.calls));
     }
     let mut unread = Vec::new();
     all.extend(global(heap.vm, &mut unread)?);
     damaged.extend(Part::Roots.all(unread));
-    Ok(all)
+    Ok((all, threads))
 }
 
 /// What each class holds, by number of klass. Array classes that another stands for hold nothing.

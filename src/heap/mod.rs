@@ -11,6 +11,8 @@ mod klasses;
 pub mod layout;
 mod marking;
 mod marks;
+mod model;
+mod object_graph;
 pub mod places;
 mod report;
 pub mod roots;
@@ -18,12 +20,13 @@ pub mod scan;
 mod starts;
 mod trace;
 mod traced;
-mod turns;
 pub mod virtual_threads;
 mod walk;
 
 pub use klasses::{KlassTable, NO_KLASS};
 pub use marks::Marks;
+pub use model::frame as frame_text;
+pub use object_graph::HeapGraph;
 pub use report::{Caught, Damage, DamageKind, Part, SpaceCount, Unread, WalkReport};
 pub use traced::Traced;
 pub use walk::{Object, Visitor, walk};
@@ -37,7 +40,7 @@ use crate::hotspot::threads::{self, JavaThread};
 use layout::Layouts;
 
 /// Threads to work with.
-fn pool(threads: usize) -> Result<rayon::ThreadPool> {
+pub fn pool(threads: usize) -> Result<rayon::ThreadPool> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     pool.map_err(|e| Error::Threads { threads, why: e.to_string() })
 }
@@ -87,7 +90,7 @@ impl<'a> Heap<'a> {
             Moves::Never => false,
             // The old copies stay until all is moved and no reference leads to them any more.
             Moves::InHeaders => report.moving > 0 || report.damaged > 0,
-            Moves::Untold => true,
+            Moves::Silently => true,
         };
         self.collected.collecting.then_some(Caught { moving })
     }

@@ -5,6 +5,8 @@ use crate::hotspot::gc::Region;
 
 /// Entries of the table from address to region, before it is searched instead.
 const MAX_SLOTS: u64 = 1 << 26;
+/// Bytes from the first region to the last for each byte in them, up to which unused places cost less than a search.
+const MAX_SPREAD: u64 = 2;
 /// No region in a slot.
 const NONE: u32 = u32::MAX;
 
@@ -20,6 +22,8 @@ pub struct Places {
     words: usize,
     /// log2 of the bytes that a place has.
     shift: u32,
+    /// Places go from the base on without a gap: where regions lie close together, no region need be looked for.
+    even: bool,
 }
 
 /// A region, and the word that its first place's bit is in.
@@ -43,17 +47,23 @@ impl Places {
     /// `regions` are in order and disjoint; objects are aligned to `alignment`.
     pub fn new(regions: &[Region], alignment: u64) -> Places {
         let shift = alignment.trailing_zeros();
+        let base = regions.first().map_or(0, |r| r.start);
+        let end = regions.last().map_or(0, |r| r.end);
+        let used: u64 = regions.iter().map(|r| r.top - r.start).sum();
+        let even = end - base <= used.saturating_mul(MAX_SPREAD)
+            && regions.iter().all(|r| (r.start - base).is_multiple_of(64 << shift));
         let mut words = 0;
         let mut extents = Vec::with_capacity(regions.len());
         for r in regions {
+            if even {
+                words = ((r.start - base) >> shift) as usize / 64;
+            }
             extents.push(Extent { start: r.start, top: r.top, word: words });
             words += ((r.top - r.start) >> shift).div_ceil(64) as usize;
         }
         // Collectors' regions are aligned to their least size.
         let all = regions.iter().fold(0, |bits, r| bits | r.start);
         let slot_shift = all.trailing_zeros().clamp(12, 21);
-        let base = regions.first().map_or(0, |r| r.start);
-        let end = regions.last().map_or(0, |r| r.end);
         let count = (end - base).div_ceil(1 << slot_shift);
         let mut slots = Vec::new();
         if count <= MAX_SLOTS {
@@ -66,12 +76,23 @@ impl Places {
                 }
             }
         }
-        Places { regions: extents, slots, base, slot_shift, words, shift }
+        Places { regions: extents, slots, base, slot_shift, words, shift, even }
+    }
+
+    /// The number of the place at `addr`, though no region may have it: below 64 times [`Places::words`].
+    #[inline]
+    pub fn number(&self, addr: u64) -> Option<u64> {
+        if !self.even {
+            return self.locate(addr).map(|m| m.bit as u64);
+        }
+        let number = addr.wrapping_sub(self.base) >> self.shift;
+        let is_aligned = addr & ((1 << self.shift) - 1) == 0;
+        (is_aligned && number / 64 < self.words as u64).then_some(number)
     }
 
     /// The region that has this address.
     #[inline]
-    fn region(&self, addr: u64) -> Option<usize> {
+    pub fn region(&self, addr: u64) -> Option<usize> {
         let mut i = if self.slots.is_empty() {
             self.regions.partition_point(|p| p.top <= addr)
         } else {
@@ -105,7 +126,12 @@ impl Places {
     }
 
     /// The address of a place, by its number; none behind a region's last.
+    #[inline]
     pub fn address(&self, bit: usize) -> Option<u64> {
+        if self.even {
+            let addr = self.base + ((bit as u64) << self.shift);
+            return self.region(addr).map(|_| addr);
+        }
         let i = self.regions.partition_point(|p| p.word <= bit / 64).checked_sub(1)?;
         let p = &self.regions[i];
         let addr = p.start + (((bit - p.word * 64) as u64) << self.shift);
@@ -123,7 +149,7 @@ impl Places {
 
     /// The address of a place in the region of `at`.
     #[inline]
-    pub fn near(&self, at: u64, from: usize, bit: usize) -> u64 {
+    pub fn window(&self, at: u64, from: usize, bit: usize) -> u64 {
         (at >> self.shift << self.shift) + (((bit - from) as u64) << self.shift)
     }
 

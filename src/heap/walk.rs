@@ -8,10 +8,10 @@ use super::chunks::{CHUNK, Chunk, cut, cut_marked};
 use super::klasses::NO_KLASS;
 use super::marks::Marks;
 use super::report::{Damage, DamageKind, WalkReport};
-use super::turns::Turns;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hotspot::barrier::is_marked;
 use crate::hotspot::gc::{MarkBitmap, Space};
+use crate::turns::Turns;
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
 const PROOF: usize = 24;
@@ -98,21 +98,21 @@ pub fn walk<V: Visitor>(
         };
         Done { visitor, report, start, end }
     };
-    let emitted = Mutex::new(Emitted { emit, report, next: 0, failed: None });
+    let emitted = Mutex::new(Emitted { emit, report, next: 0 });
     let pass = |i: usize, mut done: Done<V>| {
         let mut emitted = emitted.lock().unwrap_or_else(|e| e.into_inner());
-        let go_on = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done);
+        let passed = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done);
         spares().push(done.visitor);
-        go_on
+        passed
     };
-    let turns = Turns::new(chunks.len(), threads);
+    let turns = Turns::of(chunks.len(), 2 * threads);
     pool.in_place_scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|_| turns.take_part(work, pass));
         }
     });
-    let emitted = emitted.into_inner().unwrap_or_else(|e| e.into_inner());
-    emitted.failed.map_or(Ok(emitted.report), Err)
+    turns.finish()?;
+    Ok(emitted.into_inner().unwrap_or_else(|e| e.into_inner()).report)
 }
 
 /// A chunk that was walked.
@@ -131,11 +131,10 @@ struct Emitted<E> {
     report: WalkReport,
     /// Where the next chunk's first object is.
     next: u64,
-    failed: Option<Error>,
 }
 
 impl<E> Emitted<E> {
-    /// Takes the next chunk. Whether to go on.
+    /// Takes the next chunk.
     fn pass<V: Visitor>(
         &mut self,
         heap: &Heap,
@@ -143,7 +142,7 @@ impl<E> Emitted<E> {
         chunk: &Chunk,
         end: &AtomicU64,
         done: &mut Done<V>,
-    ) -> bool
+    ) -> Result<()>
     where
         E: FnMut(&mut V, u64) -> Result<()>,
     {
@@ -155,9 +154,9 @@ impl<E> Emitted<E> {
         }
         self.next = done.end;
         self.report.merge(&done.report);
-        self.failed = (self.emit)(&mut done.visitor, chunk.limit - chunk.start).err();
+        let emitted = (self.emit)(&mut done.visitor, chunk.limit - chunk.start);
         done.visitor.clear();
-        self.failed.is_none()
+        emitted
     }
 }
 
@@ -312,7 +311,7 @@ fn walk_chunk<V: Visitor>(
     let mut report = WalkReport::default();
     let space = chunk.space;
     let near = match alive {
-        Alive::InCore(bitmap) => Some(bitmap.near(mem, start, chunk.limit)),
+        Alive::InCore(bitmap) => Some(bitmap.window(mem, start, chunk.limit)),
         Alive::None | Alive::Traced(_) => None,
     };
     let mut straddling = Vec::new();

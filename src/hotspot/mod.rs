@@ -14,6 +14,7 @@ pub mod java;
 pub mod lost_data;
 pub mod pointers;
 pub mod running;
+pub mod states;
 pub mod threads;
 mod unexported;
 pub mod vm_info;
@@ -153,7 +154,7 @@ impl<'a> Vm<'a> {
                 first = Some(read);
             }
         }
-        first.ok_or_else(none)?.map_err(|e| core.lost_libjvm_data().map_or(e, Error::no_jvm))
+        first.ok_or_else(none)?.map_err(|e| core.lost_libjvm_data().unwrap_or(e))
     }
 
     /// Finds libjvm in the core and reads the VM's metadata.

@@ -232,6 +232,8 @@ pub mod g1_marking {
 
 /// What ZGC's part of vmStructs leaves out (17 to 28; read off their DWARF and headers).
 pub mod z {
+    use crate::hotspot::states::PageKind;
+
     /// `zGlobals.hpp`, `ZGranuleSizeShift`, where the tables lack it.
     pub const GRANULE_SHIFT: u32 = 21;
     /// `zPage.hpp` where the tables lack `ZPage::_top` (11): behind `_virtual`, which has two words.
@@ -245,8 +247,6 @@ pub mod z {
     /// `zGlobals.hpp` (11): log2 of the alignment of objects in medium and in large pages; in small
     /// ones it is that of all objects.
     pub const OLD_ALIGNMENT_SHIFT: [u64; 2] = [12, 21];
-    /// `zPageType.hpp`, `ZPageType::large`; `ZPageTypeLarge` until 20.
-    pub const PAGE_LARGE: u8 = 2;
     /// `zPage.hpp` (generational): `ZPageType _type; ZGenerationId _generation_id; ...`, a byte
     /// each.
     pub const PAGE_GENERATION_ID: u64 = 1;
@@ -256,8 +256,8 @@ pub mod z {
     pub const PAGE_AGE: u64 = 2;
     /// `zPageAge.hpp`: eden.
     pub const EDEN: u8 = 0;
-    /// `zPageType.hpp`, in its order.
-    pub const PAGE_KINDS: [&str; 3] = ["small", "medium", "large"];
+    /// `zPageType.hpp`, in its order; `ZPageTypeLarge` and the like until 20.
+    pub const PAGE_KINDS: [PageKind; 3] = [PageKind::Small, PageKind::Medium, PageKind::Large];
     /// `zAddress.hpp` (generational): the four remapped bits of a reference.
     pub const REMAPPED_SHIFT: u32 = 12;
     /// The same: both set where an old object refers to an old one.
@@ -288,21 +288,18 @@ pub mod memory_managers {
     /// The heaps that have theirs inside.
     pub const HEAPS: [&str; 4] =
         ["ZCollectedHeap", "XCollectedHeap", "ShenandoahHeap", "ShenandoahGenerationalHeap"];
-    /// The names of all.
-    pub const NAMES: [&str; 9] = [
-        "ZGC",
-        "ZGC Cycles",
-        "ZGC Pauses",
-        "ZGC Minor Cycles",
-        "ZGC Minor Pauses",
-        "ZGC Major Cycles",
-        "ZGC Major Pauses",
-        "Shenandoah Cycles",
-        "Shenandoah Pauses",
+    /// The names of all, each with whether it counts whole collections.
+    pub const NAMES: [(&str, bool); 9] = [
+        ("ZGC", true),
+        ("ZGC Cycles", true),
+        ("ZGC Pauses", false),
+        ("ZGC Minor Cycles", true),
+        ("ZGC Minor Pauses", false),
+        ("ZGC Major Cycles", true),
+        ("ZGC Major Pauses", false),
+        ("Shenandoah Cycles", true),
+        ("Shenandoah Pauses", false),
     ];
-    /// Those that count whole collections.
-    pub const CYCLES: [&str; 5] =
-        ["ZGC", "ZGC Cycles", "ZGC Minor Cycles", "ZGC Major Cycles", "Shenandoah Cycles"];
     /// Bytes of the longest name, and more.
     pub const MAX_NAME: u64 = 64;
     /// `max_num_pools`.
@@ -320,6 +317,8 @@ pub mod memory_managers {
 /// What Shenandoah's part of vmStructs leaves out in 11, `shenandoahHeap.hpp` and
 /// `shenandoahHeapRegion.hpp`; that regions lie side by side proves it.
 pub mod shenandoah {
+    use crate::hotspot::states::RegionState;
+
     /// `_regions` follows `_num_regions`.
     pub const REGIONS_AFTER_NUM: u64 = 8;
     /// `ShenandoahHeapRegion::_bottom`.
@@ -340,17 +339,17 @@ pub mod shenandoah {
     /// OLD_GENERATION.
     pub const OLD: u8 = 2;
     /// `ShenandoahHeapRegion::RegionState`, in its order.
-    pub const STATES: [&str; 10] = [
-        "empty_uncommitted",
-        "empty_committed",
-        "regular",
-        "humongous_start",
-        "humongous_cont",
-        "pinned_humongous_start",
-        "cset",
-        "pinned",
-        "pinned_cset",
-        "trash",
+    pub const STATES: [RegionState; 10] = [
+        RegionState::EmptyUncommitted,
+        RegionState::EmptyCommitted,
+        RegionState::Regular,
+        RegionState::HumongousStart,
+        RegionState::HumongousCont,
+        RegionState::PinnedHumongousStart,
+        RegionState::Cset,
+        RegionState::Pinned,
+        RegionState::PinnedCset,
+        RegionState::Trash,
     ];
 }
 
@@ -368,35 +367,38 @@ pub const BLOCK_OWNER: u64 = 520;
 
 /// Threads and locks.
 pub mod threads {
+    use crate::hotspot::states::{JavaState, OsState};
+
     /// `osThread.hpp` of 8: `_state` stands before `_interrupted`.
     pub const STATE_BEFORE_INTERRUPTED: u64 = 4;
-    /// `osThread.cpp`, `OSThread::print_on`: how a thread dump words `enum ThreadState`.
-    pub const STATES: [&str; 9] = [
-        "allocated",
-        "initialized",
-        "runnable",
-        "waiting for monitor entry",
-        "waiting on condition",
-        "in Object.wait()",
-        "at breakpoint",
-        "sleeping",
-        "zombie",
+    /// `osThread.hpp`: `enum ThreadState`, in its order.
+    pub const OS_STATES: [OsState; 9] = [
+        OsState::Allocated,
+        OsState::Initialized,
+        OsState::Runnable,
+        OsState::MonitorWait,
+        OsState::CondvarWait,
+        OsState::ObjectWait,
+        OsState::Breakpointed,
+        OsState::Sleeping,
+        OsState::Zombie,
     ];
     /// `instanceKlass.hpp`: the number of `being_initialized`, which comes right before
     /// `fully_initialized`; and how a thread waits for a class in that state (`enum ThreadState`):
     /// OBJECT_WAIT, but CONDVAR_WAIT in those of 21 that have `being_linked` (JDK-8288064).
-    pub const CLASS_WAITS: [(u8, u32); 2] = [(3, 5), (4, 4)];
-    /// `javaThreadStatus.hpp`, and how `java_lang_Thread::thread_status_name` words it.
-    pub const STATUS: [(i32, &str); 9] = [
-        (0, "NEW"),
-        (5, "RUNNABLE"),
-        (225, "TIMED_WAITING (sleeping)"),
-        (401, "WAITING (on object monitor)"),
-        (417, "TIMED_WAITING (on object monitor)"),
-        (657, "WAITING (parking)"),
-        (673, "TIMED_WAITING (parking)"),
-        (1025, "BLOCKED (on object monitor)"),
-        (2, "TERMINATED"),
+    pub const CLASS_WAITS: [(u8, OsState); 2] =
+        [(3, OsState::ObjectWait), (4, OsState::CondvarWait)];
+    /// `javaThreadStatus.hpp`: JavaThreadStatus.
+    pub const STATUS: [(i64, JavaState); 9] = [
+        (0, JavaState::New),
+        (5, JavaState::Runnable),
+        (225, JavaState::Sleeping),
+        (401, JavaState::InObjectWait),
+        (417, JavaState::InObjectWaitTimed),
+        (657, JavaState::Parked),
+        (673, JavaState::ParkedTimed),
+        (1025, JavaState::BlockedOnMonitorEnter),
+        (2, JavaState::Terminated),
     ];
     /// `WatcherThread::name`.
     pub const TIMER: &str = "VM Periodic Task Thread";

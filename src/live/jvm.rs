@@ -10,8 +10,9 @@ use memchr::memmem;
 use procfs::Current;
 use serde::Serialize;
 
-use super::options::{self, Options, Shown};
+use super::options::{self, OptionSources, Options};
 use super::target::{Hotspot, Target};
+use crate::collector::Collector;
 use crate::perfdata::{self, Counter};
 use crate::process::facts::ids;
 
@@ -27,7 +28,7 @@ pub struct Jvm {
     /// The JDK's version, such as `17.0.15+6-Debian-1deb12u1`.
     pub version: Option<String>,
     /// The collector.
-    pub collector: Option<&'static str>,
+    pub collector: Option<Collector>,
     /// Bytes in use after the last collection, as the counters say.
     pub heap_used: Option<u64>,
     /// Bytes that the heap may grow to.
@@ -40,7 +41,7 @@ pub struct Jvm {
 
 /// A JVM with what its options and counters say.
 #[derive(Debug)]
-pub struct Told {
+pub struct JvmFacts {
     /// For people.
     pub jvm: Jvm,
     /// Its options.
@@ -67,15 +68,15 @@ fn is_jvm(pid: i32) -> bool {
 
 /// What the JVM `pid` runs.
 pub fn main(pid: i32) -> Option<String> {
-    Told::of(&Target::read(pid).ok()?).jvm.main
+    JvmFacts::read(&Target::read(pid).ok()?).jvm.main
 }
 
-impl Told {
+impl JvmFacts {
     /// Asks.
-    pub fn of(target: &Target) -> Told {
+    pub fn read(target: &Target) -> JvmFacts {
         let counters = target.counters().map(|c| perfdata::parse(&c)).unwrap_or_default();
         let environment = target.environment();
-        let options = Options::of(&Shown {
+        let options = Options::of(&OptionSources {
             arguments: &target.arguments,
             environment: environment.as_deref(),
             counters: &counters,
@@ -100,7 +101,7 @@ impl Told {
             uptime_ms: uptime(target),
             main: options.main.clone(),
         };
-        Told { jvm, options }
+        JvmFacts { jvm, options }
     }
 }
 
@@ -121,12 +122,12 @@ fn used(counters: &BTreeMap<String, Counter>) -> Option<u64> {
 }
 
 /// Generations of a fixed share add up; where they share the whole heap, each may have all of it.
-fn most(counters: &BTreeMap<String, Counter>, collector: Option<&str>) -> Option<u64> {
+fn most(counters: &BTreeMap<String, Counter>, collector: Option<Collector>) -> Option<u64> {
     let of = |g: u32| number(counters, &format!("sun.gc.generation.{g}.maxCapacity"));
     let (young, old) = (of(0).unwrap_or(0), of(1).unwrap_or(0));
     let most = match collector? {
-        "Serial" | "Parallel" | "CMS" => young.saturating_add(old),
-        _ => young.max(old),
+        Collector::Serial | Collector::Parallel | Collector::Cms => young.saturating_add(old),
+        Collector::Epsilon | Collector::G1 | Collector::Z | Collector::Shenandoah => young.max(old),
     };
     (most > 0).then_some(most)
 }
@@ -136,35 +137,29 @@ fn collector(
     target: &Target,
     counters: &BTreeMap<String, Counter>,
     options: &Options,
-) -> Option<&'static str> {
-    const THREADS: [(&str, &str); 8] = [
-        ("G1 ", "G1"),
-        ("ZDirector", "ZGC"),
-        ("ZDriver", "ZGC"),
-        ("Shenandoah", "Shenandoah"),
-        ("Concurrent Mark", "CMS"),
-        ("CMS ", "CMS"),
-        ("ParGC", "Parallel"),
-        ("GC task thread", "Parallel"),
+) -> Option<Collector> {
+    const THREADS: [(&str, Collector); 8] = [
+        ("G1 ", Collector::G1),
+        ("ZDirector", Collector::Z),
+        ("ZDriver", Collector::Z),
+        ("Shenandoah", Collector::Shenandoah),
+        ("Concurrent Mark", Collector::Cms),
+        ("CMS ", Collector::Cms),
+        ("ParGC", Collector::Parallel),
+        ("GC task thread", Collector::Parallel),
     ];
-    const POLICIES: [(&str, &str); 3] =
-        [("Copy:MSC", "Serial"), ("ParScav:MSC", "Parallel"), ("ParNew:CMS", "CMS")];
-    const FLAGS: [(&str, &str); 7] = [
-        ("UseSerialGC", "Serial"),
-        ("UseParallelGC", "Parallel"),
-        ("UseG1GC", "G1"),
-        ("UseEpsilonGC", "Epsilon"),
-        ("UseConcMarkSweepGC", "CMS"),
-        ("UseZGC", "ZGC"),
-        ("UseShenandoahGC", "Shenandoah"),
+    const POLICIES: [(&str, Collector); 3] = [
+        ("Copy:MSC", Collector::Serial),
+        ("ParScav:MSC", Collector::Parallel),
+        ("ParNew:CMS", Collector::Cms),
     ];
     let thread = |start: &str| target.threads.iter().any(|t| t.name.starts_with(start));
     let policy = text(counters, "sun.gc.policy.name");
     let is_on = |flag: &str| options.switch(flag).is_some_and(|s| s.0);
     let by_thread = THREADS.iter().find(|(start, _)| thread(start));
     let by_policy = || POLICIES.iter().find(|(name, _)| policy.as_deref() == Some(name));
-    let by_flag = || FLAGS.iter().find(|(flag, _)| is_on(flag));
-    by_thread.or_else(by_policy).or_else(by_flag).map(|(_, name)| *name)
+    let by_flag = || Collector::ALL.into_iter().find(|c| is_on(c.flag()));
+    by_thread.or_else(by_policy).map(|(_, collector)| *collector).or_else(by_flag)
 }
 
 /// The version that is written in libjvm itself (Abstract_VM_Version::internal_vm_info_string),
@@ -249,7 +244,10 @@ mod tests {
             ("sun.gc.generation.1.space.0.used", 4),
             ("sun.gc.generation.2.space.0.used", 1000),
         ]);
-        assert_eq!((most(&of, Some("Serial")), most(&of, Some("G1"))), (Some(30), Some(20)));
+        assert_eq!(
+            (most(&of, Some(Collector::Serial)), most(&of, Some(Collector::G1))),
+            (Some(30), Some(20))
+        );
         assert_eq!((used(&of), used(&counters(&[]))), (Some(7), None));
         assert_eq!(most(&of, None), None);
     }

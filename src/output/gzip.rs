@@ -5,14 +5,13 @@
 //! `GZipCompressor::compress`): readers such as Eclipse MAT and VisualVM take it as leave to seek.
 //! HotSpot's members may be shorter than the block size; ours are exact except for the last.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use libdeflater::{CompressionLvl, Compressor, crc32};
+
+use crate::turns::{Turns, caught};
 
 /// Uncompressed bytes of each member except the last.
 pub const BLOCK: usize = 1 << 20;
@@ -27,17 +26,15 @@ const FCOMMENT: u8 = 1 << 4;
 const UNIX: u8 = 3;
 
 /// A block on its way: filled by the writer, packed by a worker, then used again.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Block {
-    index: u64,
     data: Vec<u8>,
     packed: Vec<u8>,
     /// How much of `packed` is the member; the vector keeps its length to spare clearing it.
     packed_len: usize,
 }
 
-type Answer = io::Result<Block>;
-type Pack = fn(&mut Packer, &mut Block) -> io::Result<()>;
+type Pack = fn(&mut Packer, u64, &mut Block) -> io::Result<()>;
 
 /// A block's sample: so many pieces of so many bytes. To search random bytes for repeats takes
 /// 8 ns each and gains nothing.
@@ -78,25 +75,61 @@ impl Packer {
 
 /// Compresses what is written, in order, on worker threads; the bytes do not depend on how many.
 ///
-/// Holds at most `2 * threads + 2` blocks. Without [`GzWriter::finish`] the output is incomplete.
-pub struct GzWriter<W: Write> {
-    inner: W,
-    jobs: Option<Sender<Block>>,
-    answers: Receiver<Answer>,
+/// Holds at most `2 * threads + 1` blocks. Without [`GzWriter::finish`] the output is incomplete. Dropped, it leaves no
+/// thread.
+#[derive(Debug)]
+pub struct GzWriter<W: Write + Send + 'static> {
+    shared: Arc<Shared<W>>,
     workers: Vec<JoinHandle<()>>,
     /// The block being filled.
     current: Block,
-    /// Packed blocks that wait for an earlier one.
-    ready: BTreeMap<u64, Block>,
-    /// Blocks to use again.
-    spare: Vec<Block>,
-    submitted: u64,
-    written: u64,
-    window: u64,
+    given: u64,
     failed: bool,
 }
 
-impl<W: Write> GzWriter<W> {
+/// What the workers share: whichever packed the block whose turn it is writes it.
+#[derive(Debug)]
+struct Shared<W> {
+    turns: Turns<io::Result<()>, io::Error>,
+    /// Those under way, by number modulo the window.
+    blocks: Vec<Mutex<Block>>,
+    inner: Mutex<W>,
+}
+
+impl<W: Write> Shared<W> {
+    fn block(&self, number: usize) -> MutexGuard<'_, Block> {
+        let block = &self.blocks[number % self.blocks.len()];
+        block.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, W> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What one worker does.
+    fn work(&self, level: u8, pack: Pack) {
+        let mut packer = None;
+        let work = |number: usize| {
+            caught(|| {
+                let packer = match &mut packer {
+                    Some(packer) => packer,
+                    None => packer.insert(Packer::new(level)?),
+                };
+                pack(packer, number as u64, &mut self.block(number))
+            })
+        };
+        let pass = |number: usize, packed: io::Result<()>| {
+            packed?;
+            let mut block = self.block(number);
+            self.inner().write_all(&block.packed[..block.packed_len])?;
+            block.data.clear();
+            Ok(())
+        };
+        self.turns.take_part(work, pass);
+    }
+}
+
+impl<W: Write + Send + 'static> GzWriter<W> {
     /// A writer of `level` 1 to 9 on `threads` workers (at least one).
     ///
     /// Errors: another level, or a thread that the system refuses.
@@ -110,29 +143,20 @@ impl<W: Write> GzWriter<W> {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let threads = threads.max(1);
-        let (jobs, queue) = channel();
-        let queue = Arc::new(Mutex::new(queue));
-        let (done, answers) = channel();
-        let workers = (0..threads)
-            .map(|i| {
-                let (queue, done) = (queue.clone(), done.clone());
-                let name = Builder::new().name(format!("gzip-{i}"));
-                name.spawn(move || work(level, pack, &queue, &done))
-            })
-            .collect::<io::Result<_>>()?;
-        Ok(GzWriter {
-            inner,
-            jobs: Some(jobs),
-            answers,
-            workers,
-            current: Block::default(),
-            ready: BTreeMap::new(),
-            spare: Vec::new(),
-            submitted: 0,
-            written: 0,
-            window: 2 * threads as u64 + 2,
-            failed: false,
-        })
+        let window = 2 * threads;
+        let shared = Arc::new(Shared {
+            turns: Turns::open(window),
+            blocks: (0..window).map(|_| Mutex::default()).collect(),
+            inner: Mutex::new(inner),
+        });
+        let current = Block::default();
+        let mut out = GzWriter { shared, workers: Vec::new(), current, given: 0, failed: false };
+        for i in 0..threads {
+            let shared = out.shared.clone();
+            let worker = Builder::new().name(format!("gzip-{i}"));
+            out.workers.push(worker.spawn(move || shared.work(level, pack))?);
+        }
+        Ok(out)
     }
 
     /// Compress and write what is left; answers the inner writer, not flushed.
@@ -140,41 +164,26 @@ impl<W: Write> GzWriter<W> {
     /// An empty stream becomes one empty member, so that it is valid gzip.
     pub fn finish(mut self) -> io::Result<W> {
         self.refuse_after_failure()?;
-        if !self.current.data.is_empty() || self.submitted == 0 {
+        if !self.current.data.is_empty() || self.given == 0 {
             self.submit()?;
         }
-        while self.written < self.submitted {
-            self.receive()?;
-        }
-        self.jobs = None;
-        for worker in self.workers {
-            worker.join().map_err(|_| io::Error::other("a compression thread panicked"))?;
-        }
-        Ok(self.inner)
+        self.shared.turns.close();
+        let panicked = || io::Error::other("a compression thread panicked");
+        let left = self.workers.drain(..).map(JoinHandle::join).all(|left| left.is_ok());
+        let (shared, whole) = (self.shared.clone(), left.then_some(()).ok_or_else(panicked));
+        drop(self);
+        let Shared { turns, inner, .. } = Arc::into_inner(shared).ok_or_else(gone)?;
+        turns.finish().and(whole)?;
+        inner.into_inner().map_err(|_| panicked())
     }
 
-    /// Send the current block to the workers, after making room in the window.
+    /// Hand the current block to the workers, as soon as there is room.
     fn submit(&mut self) -> io::Result<()> {
-        while self.submitted + 1 - self.written >= self.window {
-            self.receive()?;
+        let (shared, current) = (&self.shared, &mut self.current);
+        if !shared.turns.give(|number| std::mem::swap(current, &mut *shared.block(number))) {
+            return Err(shared.turns.take_error().unwrap_or_else(gone));
         }
-        let mut block = std::mem::replace(&mut self.current, self.spare.pop().unwrap_or_default());
-        block.index = self.submitted;
-        self.submitted += 1;
-        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(block).is_ok());
-        if sent { Ok(()) } else { Err(gone()) }
-    }
-
-    /// Wait for one packed block and write every block whose turn it is.
-    fn receive(&mut self) -> io::Result<()> {
-        let block = self.answers.recv().map_err(|_| gone())??;
-        self.ready.insert(block.index, block);
-        while let Some(mut block) = self.ready.remove(&self.written) {
-            self.inner.write_all(&block.packed[..block.packed_len])?;
-            self.written += 1;
-            block.data.clear();
-            self.spare.push(block);
-        }
+        self.given += 1;
         Ok(())
     }
 
@@ -200,7 +209,17 @@ impl<W: Write> GzWriter<W> {
     }
 }
 
-impl<W: Write> Write for GzWriter<W> {
+impl<W: Write + Send + 'static> Drop for GzWriter<W> {
+    fn drop(&mut self) {
+        self.shared.turns.stop();
+        for worker in self.workers.drain(..) {
+            // What it panicked of is no matter of who gives up.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl<W: Write + Send + 'static> Write for GzWriter<W> {
     /// Takes all of `buf` or fails; after a failure every later call fails too.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.refuse_after_failure()?;
@@ -212,7 +231,7 @@ impl<W: Write> Write for GzWriter<W> {
 
     /// Flushes the inner writer only: blocks keep their exact size.
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        self.shared.inner().flush()
     }
 }
 
@@ -220,31 +239,9 @@ fn gone() -> io::Error {
     io::Error::other("the compression threads ended early")
 }
 
-fn work(level: u8, pack: Pack, queue: &Mutex<Receiver<Block>>, done: &Sender<Answer>) {
-    let mut packer = None;
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(mut block) = job else { return };
-        // A panic must become an answer: the writer waits for one per block.
-        let packed = catch_unwind(AssertUnwindSafe(|| {
-            let packer = match &mut packer {
-                Some(packer) => packer,
-                None => packer.insert(Packer::new(level)?),
-            };
-            pack(packer, &mut block)
-        }));
-        let packed = packed.unwrap_or_else(|_| {
-            Err(io::Error::other("a compression thread panicked; the output is incomplete"))
-        });
-        if done.send(packed.map(|()| block)).is_err() {
-            return;
-        }
-    }
-}
-
 /// Turn `data` into one gzip member in `packed` (RFC 1952).
-fn pack(packer: &mut Packer, block: &mut Block) -> io::Result<()> {
-    let comment = if block.index == 0 { COMMENT } else { &[] };
+fn pack(packer: &mut Packer, number: u64, block: &mut Block) -> io::Result<()> {
+    let comment = if number == 0 { COMMENT } else { &[] };
     let flags = if comment.is_empty() { 0 } else { FCOMMENT };
     // XFL: 2 for the slowest level, 4 for the fastest. No time, so equal input is equal output.
     let xfl = match packer.level {
@@ -274,9 +271,9 @@ fn pack(packer: &mut Packer, block: &mut Block) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn panics_at_three(packer: &mut Packer, block: &mut Block) -> io::Result<()> {
-        assert!(block.index != 3, "made to fail");
-        pack(packer, block)
+    fn panics_at_three(packer: &mut Packer, number: u64, block: &mut Block) -> io::Result<()> {
+        assert!(number != 3, "made to fail");
+        pack(packer, number, block)
     }
 
     #[test]
@@ -318,17 +315,28 @@ mod tests {
         assert!(gz.finish().unwrap_err().to_string().contains("panicked"));
     }
 
-    #[test]
-    fn the_window_bounds_the_blocks_that_exist() {
-        let mut gz = GzWriter::new(io::sink(), 1, 2).unwrap();
-        for _ in 0..50 {
-            gz.write_all(&vec![1; BLOCK]).unwrap();
-            let out = gz.submitted - gz.written;
-            assert!(out < 6, "{out} blocks under way");
-            // The one being filled is the sixth.
-            assert!(gz.spare.len() + out as usize <= 5);
+    /// An inner writer whose thread can be counted.
+    struct Counted(Arc<()>);
+
+    impl Write for Counted {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            assert!(Arc::strong_count(&self.0) > 1, "nobody counts");
+            Ok(buf.len())
         }
-        gz.finish().unwrap();
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_writer_that_is_given_up_leaves_no_thread() {
+        let alive = Arc::new(());
+        let mut gz = GzWriter::new(Counted(alive.clone()), 1, 5).unwrap();
+        gz.write_all(&vec![7; 20 * BLOCK]).unwrap();
+        drop(gz);
+        // The workers share what writes.
+        assert_eq!(Arc::strong_count(&alive), 1);
     }
 
     #[test]

@@ -10,5 +10,6 @@ pub mod interrupt;
 pub mod reader;
 pub mod readers;
 pub mod report;
+pub mod retained;
 pub mod sink;
 pub mod stack;

@@ -227,7 +227,7 @@ fn cut_off_headers_and_notes() {
     assert!(t.to_string().contains(&format!("{} of them notes", t.notes_missing)));
     let error = core.lay_backing_files(&Sysroot::default()).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, Error::NoJvm { .. }) && text.contains("within its notes"), "{text}");
+    assert!(matches!(error, Error::CutOff(_)) && text.contains("within its notes"), "{text}");
 }
 
 #[test]

@@ -19,10 +19,10 @@ fn printed(program: &Path, arguments: &[&str]) -> String {
     String::from_utf8(out.stdout).expect("text")
 }
 
-fn example(name: &str) -> String {
+fn example(name: &str, arguments: &[&str]) -> String {
     let built = Path::new(env!("CARGO_BIN_EXE_rjcore")).with_file_name("examples").join(name);
     assert!(built.exists(), "{}: build it by `cargo build --examples`", built.display());
-    printed(&built, &[CORE])
+    printed(&built, &[&[CORE], arguments].concat())
 }
 
 fn rjcore(arguments: &[&str]) -> serde_json::Value {
@@ -37,7 +37,7 @@ fn words(line: &str) -> Vec<&str> {
 
 #[test]
 fn histogram() {
-    let text = example("histogram");
+    let text = example("histogram", &[]);
     let histo = rjcore(&["histo", "--json", "--top", "10", CORE]);
     let classes = histo["classes"].as_array().expect("classes");
     assert_eq!((text.lines().count(), classes.len()), (10, 10));
@@ -49,7 +49,7 @@ fn histogram() {
 
 #[test]
 fn objects() {
-    let text = example("objects");
+    let text = example("objects", &[]);
     let number = |line| words(line)[0].parse::<u64>().expect("bytes");
     let sum: u64 = text.lines().map(number).sum();
     let histo = rjcore(&["histo", "--json", CORE]);
@@ -60,7 +60,7 @@ fn objects() {
 
 #[test]
 fn threads() {
-    let text = example("threads");
+    let text = example("threads", &[]);
     let stack = rjcore(&["stack", "--json", CORE]);
     let threads = stack["threads"].as_array().expect("threads");
     assert_eq!(text.lines().count(), threads.len());
@@ -72,4 +72,33 @@ fn threads() {
         };
         assert!(line.starts_with(name) && line.ends_with(&top), "{line}: {name}, {top}");
     }
+}
+
+/// tests/java/Sample.java: orders are held by the map in a static field, and weakly by another.
+#[test]
+fn paths() {
+    let text = example("paths", &["Sample$Order"]);
+    let steps: Vec<(&str, &str)> = text
+        .lines()
+        .map(|line| {
+            let (how, what) = line.split_once(": ").expect("how, and what");
+            (how, what.split(" at ").next().expect("a class"))
+        })
+        .collect();
+    let shop = steps.iter().position(|s| s.0 == "static ORDERS").expect("the map");
+    assert!(steps[0].0.starts_with("root "), "{text}");
+    assert_eq!(steps[shop - 1].1, "java.lang.Class", "{text}");
+    assert_eq!(
+        [&steps[shop..=shop + 1], &steps[shop + 3..]].concat(),
+        [
+            ("static ORDERS", "java.util.HashMap"),
+            (".table", "[Ljava.util.HashMap$Node;"),
+            (".value", "Sample$Order"),
+        ]
+    );
+    let (how, what) = steps[shop + 2];
+    assert!(how.starts_with('[') && what == "java.util.HashMap$Node", "{text}");
+    // Only a weak reference would lead from there.
+    assert!(!text.contains("latest"), "{text}");
+    assert_eq!(example("paths", &["no.Such"]), "no object of no.Such is held\n");
 }

@@ -9,20 +9,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 22] = [
     "address",
+    "turns",
     "cpu",
+    "collector",
     "error",
     "format",
     "process",
     "perfdata",
     "capture",
     "live",
+    "unpack",
     "corefile",
     "symbols",
     "native",
     "vmstructs",
     "hotspot",
+    "graph",
+    "hprof",
     "heap",
     "jvm",
     "output",
@@ -31,6 +36,27 @@ const LAYERS: [&str; 17] = [
 /// Those that meet running processes: siblings that do not use each other, and only `cli` uses them.
 const APART: [&str; 2] = ["capture", "live"];
 const TOP: &str = "cli";
+/// The rooms of a large layer: each may use itself and those before it.
+const ROOMS: [(&str, &[&str]); 1] = [(
+    "hotspot",
+    &[
+        "states",
+        "unexported",
+        "eras",
+        "vm_info",
+        "pointers",
+        "barrier",
+        "classes",
+        "java",
+        "threads",
+        "gc",
+        "handles",
+        "code",
+        "frames",
+        "lost_data",
+        "running",
+    ],
+)];
 /// The roots of the library and of the binary may use all.
 const ROOTS: [&str; 2] = ["lib.rs", "main.rs"];
 

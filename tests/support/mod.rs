@@ -9,6 +9,7 @@ pub mod counts;
 pub mod epoch;
 pub mod graph;
 pub mod hprof;
+pub mod hprof_file;
 pub mod jdks;
 pub mod proc;
 pub mod schema;

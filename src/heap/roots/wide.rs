@@ -19,7 +19,7 @@ use crate::heap::Heap;
 use crate::hotspot::Vm;
 use crate::hotspot::frames::Walker;
 use crate::hotspot::handles::{
-    Handle, loader_handles, read_monitors, read_storage, storages, tell,
+    Handle, loader_handles, note, read_monitors, read_storage, storages,
 };
 use crate::hotspot::threads::JavaThread;
 
@@ -58,7 +58,7 @@ impl WideRoots {
         out.words.extend(constants(&walker, &out.broken));
         // Until 15 a monitor keeps its object; later it is weakly held, in an OopStorage.
         if vm.fields.monitor_blocks.opt().is_some() {
-            tell(read_monitors(vm, &mut out.words), damaged)?;
+            note(read_monitors(vm, &mut out.words), damaged)?;
         }
         out.roots.retain(|r| r.object != 0);
         Ok(out)

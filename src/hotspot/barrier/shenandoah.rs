@@ -5,6 +5,7 @@
 
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
+use crate::hotspot::states::RegionState;
 use crate::hotspot::unexported::shenandoah as facts;
 use crate::vmstructs::{Fields, Tables};
 
@@ -19,19 +20,33 @@ pub struct Descriptor {
     pub top: u64,
     /// End of the region.
     pub end: u64,
-    /// One of [`state`]'s.
-    pub state: i64,
+    /// What the region is.
+    pub state: RegionState,
 }
 
-/// What ShenandoahHeapRegion::_`name` is as a state in this VM (shenandoahHeapRegion.hpp).
-pub fn state(tables: &Tables, name: &str) -> Result<i64> {
-    let what = format!("ShenandoahHeapRegion::_{name}");
-    let known = facts::STATES.iter().position(|s| *s == name).map(|i| i as i64);
-    tables.constant(&what).or(known).ok_or(Error::MissingField { what })
+/// The states of regions by number: what the tables say, else their order (shenandoahHeapRegion.hpp).
+struct States([(i64, RegionState); facts::STATES.len()]);
+
+impl States {
+    fn of(tables: &Tables) -> States {
+        let mut place = 0;
+        States(facts::STATES.map(|state| {
+            let number = tables.constant(&format!("ShenandoahHeapRegion::_{state}"));
+            let known = (number.unwrap_or(place), state);
+            place += 1;
+            known
+        }))
+    }
+
+    fn get(&self, number: i64) -> RegionState {
+        let known = self.0.iter().find(|(n, _)| *n == number);
+        known.map_or(RegionState::Unknown(number), |(_, state)| *state)
+    }
 }
 
 /// All regions, free ones included.
-pub fn descriptors(mem: &Memory, f: &Fields) -> Result<Vec<Descriptor>> {
+pub fn descriptors(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Vec<Descriptor>> {
+    let states = States::of(tables);
     let what = || Error::unreadable("Shenandoah's regions");
     let word = |at: u64| mem.u64(at).map_err(what());
     let heap = word(f.collected_heap.get()?)?;
@@ -57,7 +72,8 @@ pub fn descriptors(mem: &Memory, f: &Fields) -> Result<Vec<Descriptor>> {
                 "Shenandoah's region {i} is at {bottom:#x} to {end:#x}"
             )));
         }
-        let state = i64::from(mem.i32(at.wrapping_add(state)).map_err(what())?);
+        let state = mem.i32(at.wrapping_add(state)).map_err(what())?;
+        let state = states.get(state.into());
         out.push(Descriptor { bottom, top, end, state });
     }
     Ok(out)
@@ -65,7 +81,7 @@ pub fn descriptors(mem: &Memory, f: &Fields) -> Result<Vec<Descriptor>> {
 
 /// The regions that objects are being moved out of, in order.
 pub fn collection_set(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Vec<(u64, u64)>> {
-    let states = [state(tables, "cset")?, state(tables, "pinned_cset")?];
-    let all = descriptors(mem, f)?;
-    Ok(all.iter().filter(|d| states.contains(&d.state)).map(|d| (d.bottom, d.end)).collect())
+    let all = descriptors(mem, tables, f)?;
+    let moved = |d: &&Descriptor| matches!(d.state, RegionState::Cset | RegionState::PinnedCset);
+    Ok(all.iter().filter(moved).map(|d| (d.bottom, d.end)).collect())
 }

@@ -4,11 +4,13 @@ mod external_name;
 mod facts;
 mod field_layout;
 mod klass;
+mod loaded;
 mod values;
 
 pub use facts::ClassReader;
 pub use field_layout::{FieldInfo, FieldReader, is_reference};
-pub use klass::{Classes, Kind, Klass, Size, shape};
+pub use klass::{Kind, Klass, Size, shape};
+pub use loaded::Classes;
 pub use values::{FlatElements, FlatField, ValueLayout};
 
-pub(super) use klass::Links;
+pub(super) use loaded::Links;

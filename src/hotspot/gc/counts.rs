@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::super::unexported::memory_managers as managers;
-use super::{CollectedHeap, RegionKind, shenandoah, z};
+use super::{CollectedHeap, RegionCount, shenandoah, z};
 use crate::hotspot::Vm;
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::vm_info::perfdata;
@@ -40,18 +40,17 @@ pub fn collections(vm: &Vm, heap: &CollectedHeap) -> Counted {
     if !heap.reachable_only {
         return Counted { all: total, by_name: counters(vm) };
     }
-    let by_name = by_managers(vm).unwrap_or_default();
-    let is_cycle = |c: &&Collections| managers::CYCLES.contains(&c.name.as_str());
-    let cycles = by_name.iter().filter(is_cycle).map(|c| c.count).sum();
-    let all = match by_name.is_empty() {
+    let managers = by_managers(vm).unwrap_or_default();
+    let cycles = managers.iter().filter(|m| m.whole).map(|m| m.collections.count).sum();
+    let all = match managers.is_empty() {
         true => total.filter(|n| *n > 0),
         false => Some(cycles),
     };
-    Counted { all, by_name }
+    Counted { all, by_name: managers.into_iter().map(|m| m.collections).collect() }
 }
 
 /// The regions that ZGC and Shenandoah have, by kind; nothing of other collectors.
-pub fn region_kinds(vm: &Vm) -> Vec<RegionKind> {
+pub fn region_kinds(vm: &Vm) -> Vec<RegionCount> {
     match &vm.barrier {
         Barrier::Z(heap) => z::page_kinds(heap, vm.mem),
         Barrier::Shenandoah(..) => shenandoah::region_kinds(vm).unwrap_or_default(),
@@ -72,23 +71,30 @@ fn counters(vm: &Vm) -> Vec<Collections> {
     (0..MAX_COLLECTORS).filter_map(one).collect()
 }
 
+/// What a GCMemoryManager counts.
+struct Manager {
+    collections: Collections,
+    /// Whether these are whole collections, not their pauses.
+    whole: bool,
+}
+
 /// The GCMemoryManagers that lie in the heap's own structure, in its order: a name that only they
 /// have, behind a few MemoryPools.
-fn by_managers(vm: &Vm) -> Option<Vec<Collections>> {
+fn by_managers(vm: &Vm) -> Option<Vec<Manager>> {
     let word = |at: u64| vm.mem.u64(at).ok();
     let heap = word(vm.fields.collected_heap.opt()?)?;
     let sizes = managers::HEAPS.iter().filter_map(|heap| vm.tables.size_of(heap));
     let size = sizes.max()?.min(MAX_HEAP);
-    let one = |i: u64| -> Option<Collections> {
+    let one = |i: u64| -> Option<Manager> {
         let at = heap + i * 8;
         let name = vm.mem.cstr(word(at)?, managers::MAX_NAME).ok()?;
-        let name = managers::NAMES.iter().find(|n| n.as_bytes() == name)?;
+        let (name, whole) = managers::NAMES.into_iter().find(|(n, _)| n.as_bytes() == name)?;
         let pools = vm.mem.u32(at - managers::NUM_POOLS_BEFORE_NAME).ok()?;
         (1..=managers::MAX_POOLS).contains(&pools).then_some(())?;
         // A flag or a timer's, then a pointer.
         let newer = word(at + managers::LAST_STAT_AFTER_NAME)? <= 1;
         let count = word(at + if newer { managers::NEWER_COUNT } else { managers::COUNT })?;
-        Some(Collections { name: (*name).to_owned(), count })
+        Some(Manager { collections: Collections { name: name.to_owned(), count }, whole })
     };
     Some((2..size / 8).filter_map(one).collect())
 }

@@ -1,6 +1,6 @@
 //! Collectors: which one ran, and where its objects are.
 //!
-//! A collector is one file that lists regions and one line in `KINDS`. The walk over regions
+//! A collector is one file that lists regions and one line in `kind`. The walk over regions
 //! knows none of them.
 
 mod cms;
@@ -10,13 +10,17 @@ mod g1;
 mod shenandoah;
 mod z;
 
+use std::fmt;
+
 use serde::Serialize;
 
 pub use cms::FreeChunks;
 pub use counts::{Collections, Counted, collections, region_kinds};
 
 use super::Vm;
+use super::states::{Generation, PageKind, RegionState};
 use super::vm_info::flags::Flags;
+use crate::collector::Collector;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 use crate::vmstructs::Fields;
@@ -82,14 +86,34 @@ pub struct Region {
     pub marked_below: u64,
 }
 
+/// What ZGC and Shenandoah tell of a region, in HotSpot's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub enum RegionKind {
+    /// Of a page of ZGC's.
+    Page(PageKind),
+    /// Of a region of Shenandoah's.
+    Region(RegionState),
+}
+
+impl fmt::Display for RegionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RegionKind::Page(kind) => kind.fmt(f),
+            RegionKind::Region(state) => state.fmt(f),
+        }
+    }
+}
+
 /// Regions of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RegionKind {
-    /// HotSpot's name for it: `humongous_start`, `small`.
-    pub name: &'static str,
-    /// `young` or `old`, of ZGC's pages where it has generations.
+pub struct RegionCount {
+    /// Which.
+    #[serde(rename = "name")]
+    pub kind: RegionKind,
+    /// Of ZGC's pages where it has generations.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub generation: Option<&'static str>,
+    pub generation: Option<Generation>,
     /// How many there are.
     pub regions: u64,
 }
@@ -107,18 +131,18 @@ pub struct MarkBitmap {
 
 impl MarkBitmap {
     /// The words for the addresses `start..end`, to be looked at again and again.
-    pub fn near<'m>(&self, mem: &'m Memory, start: u64, end: u64) -> Near<'m> {
+    pub fn window<'m>(&self, mem: &'m Memory, start: u64, end: u64) -> MarkWindow<'m> {
         let word = |addr: u64| (addr.saturating_sub(self.start) >> self.shift) / 64;
         let (first, last) = (word(start), word(end));
         let at = self.map.wrapping_add(first * 8);
         let words = mem.slice(at, last.saturating_sub(first) * 8).unwrap_or(&[]);
-        Near { bitmap: *self, mem, first, words: words.as_chunks().0 }
+        MarkWindow { bitmap: *self, mem, first, words: words.as_chunks().0 }
     }
 }
 
 /// A stretch of a [`MarkBitmap`].
 #[derive(Debug, Clone, Copy)]
-pub struct Near<'m> {
+pub struct MarkWindow<'m> {
     bitmap: MarkBitmap,
     mem: &'m Memory,
     first: u64,
@@ -126,7 +150,7 @@ pub struct Near<'m> {
     words: &'m [[u8; 8]],
 }
 
-impl Near<'_> {
+impl MarkWindow<'_> {
     /// The first marked address from `at` on, or `limit`. Where the bitmap itself is not
     /// saved, everything counts as marked.
     #[inline(always)]
@@ -158,8 +182,8 @@ impl Near<'_> {
 /// A heap's regions, lowest address first.
 #[derive(Debug)]
 pub struct CollectedHeap {
-    /// The collector's name.
-    pub name: &'static str,
+    /// Which collector it is.
+    pub collector: Collector,
     /// Where objects are, empty regions included.
     pub regions: Vec<Region>,
     /// Which objects below `Region::marked_below` are alive.
@@ -197,48 +221,53 @@ pub enum Moves {
     /// It moves some, and as long as that is not finished there are headers that say so.
     InHeaders,
     /// It moves some, and nothing in their headers says so (Parallel's full collection).
-    Untold,
+    Silently,
 }
 
-/// The flag that chooses it, its name, how its regions are found, what HotSpot dumps of them, and
-/// what its pauses do.
-type Kind = (&'static str, &'static str, Regions, Dumps, Moves);
-const KINDS: [Kind; 7] = [
-    ("UseSerialGC", "Serial", contiguous::serial, Dumps::All, Moves::InHeaders),
-    ("UseConcMarkSweepGC", "CMS", cms::regions, Dumps::All, Moves::InHeaders),
-    ("UseEpsilonGC", "Epsilon", contiguous::epsilon, Dumps::All, Moves::Never),
-    ("UseParallelGC", "Parallel", contiguous::parallel, Dumps::All, Moves::Untold),
-    ("UseG1GC", "G1", g1::regions, Dumps::All, Moves::InHeaders),
-    ("UseZGC", "ZGC", z::regions, Dumps::Reachable, Moves::Never),
-    ("UseShenandoahGC", "Shenandoah", shenandoah::regions, Dumps::Reachable, Moves::InHeaders),
-];
+/// How a collector's regions are found, what HotSpot dumps of them, and what its pauses do.
+fn kind(collector: Collector) -> (Regions, Dumps, Moves) {
+    match collector {
+        Collector::Serial => (contiguous::serial, Dumps::All, Moves::InHeaders),
+        Collector::Cms => (cms::regions, Dumps::All, Moves::InHeaders),
+        Collector::Epsilon => (contiguous::epsilon, Dumps::All, Moves::Never),
+        Collector::Parallel => (contiguous::parallel, Dumps::All, Moves::Silently),
+        Collector::G1 => (g1::regions, Dumps::All, Moves::InHeaders),
+        Collector::Z => (z::regions, Dumps::Reachable, Moves::Never),
+        Collector::Shenandoah => (shenandoah::regions, Dumps::Reachable, Moves::InHeaders),
+    }
+}
+
+/// The collector that a flag chooses.
+fn chosen(flags: &Flags) -> Option<Collector> {
+    Collector::ALL.into_iter().find(|c| flags.bool(c.flag()))
+}
 
 /// Whether a flag chooses a collector.
 pub fn is_chosen(flags: &Flags) -> bool {
-    KINDS.iter().any(|(flag, ..)| flags.bool(flag))
+    chosen(flags).is_some()
 }
 
 /// 8 chooses Serial by no flag at all: on a machine of one CPU, in the Zero VM, with UseParNewGC
 /// alone. Its GenCollectedHeap, which counts its generations, is what is left then.
-fn kind(flags: &Flags, fields: &Fields) -> Result<&'static Kind> {
-    let chosen = KINDS.iter().find(|(flag, ..)| flags.bool(flag));
-    let found = chosen.or_else(|| fields.gen_heap_count.opt().and(KINDS.first()));
-    found.ok_or_else(|| {
+fn find(flags: &Flags, fields: &Fields) -> Result<Collector> {
+    let serial = || fields.gen_heap_count.opt().map(|_| Collector::Serial);
+    chosen(flags).or_else(serial).ok_or_else(|| {
         Error::Unsupported(format!(
             "its collector is unknown to rjcore, which reads {}",
-            KINDS.map(|k| k.1).join(", ")
+            Collector::ALL.map(Collector::name).join(", ")
         ))
     })
 }
 
 /// Refuses a collector that cannot be read, before anything else is.
 pub fn check(flags: &Flags, fields: &Fields) -> Result<()> {
-    kind(flags, fields).map(|_| ())
+    find(flags, fields).map(drop)
 }
 
 /// Finds the heap.
 pub fn open(vm: &Vm) -> Result<CollectedHeap> {
-    let &(_, name, regions, dumps, moves) = kind(&vm.flags, &vm.fields)?;
+    let collector = find(&vm.flags, &vm.fields)?;
+    let (regions, dumps, moves) = kind(collector);
     let f = &vm.fields;
     let what = || Error::unreadable("Universe::_collectedHeap");
     let heap = vm.mem.u64(f.collected_heap.get()?).map_err(what())?;
@@ -254,7 +283,7 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
     }
     let at = |field: crate::vmstructs::Field| Some(heap.wrapping_add(field.opt()?));
     Ok(CollectedHeap {
-        name,
+        collector,
         free_chunks: FreeChunks::of(vm, &regions),
         regions,
         marks,

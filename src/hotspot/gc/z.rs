@@ -2,10 +2,13 @@
 //!
 //! What a page says, and where its objects went, is in `barrier::z`, which references need too.
 
+use std::collections::BTreeMap;
+
 use super::super::Vm;
 use super::super::barrier::{Barrier, Z};
+use super::super::states::{Generation, PageKind};
 use super::super::unexported::z as facts;
-use super::{MarkBitmap, Region, RegionKind, Space, region};
+use super::{MarkBitmap, Region, RegionCount, RegionKind, Space, region};
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 
@@ -38,14 +41,14 @@ pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)>
         }
         let age = || z.age(vm.mem, addr);
         let space = match page.kind {
-            facts::PAGE_LARGE => Space::Humongous,
+            PageKind::Large => Space::Humongous,
             _ if !z.is_generational() => Space::Regular,
             _ if !z.is_young(vm.mem, addr) => Space::Old,
             _ if age() == Some(facts::EDEN) => Space::Eden,
             _ => Space::Survivor,
         };
         let base = z.base();
-        if page.kind == facts::PAGE_LARGE {
+        if page.kind == PageKind::Large {
             let bytes = only_object(vm, base | page.start).unwrap_or(u64::MAX);
             page.top = page.top.min(page.start.saturating_add(bytes));
         }
@@ -66,27 +69,25 @@ fn only_object(vm: &Vm, addr: u64) -> Option<u64> {
     }
 }
 
-/// Pages by their size.
-pub fn page_kinds(z: &Z, mem: &Memory) -> Vec<RegionKind> {
-    let generations: &[_] =
-        if z.is_generational() { &[Some("young"), Some("old")] } else { &[None] };
-    let kinds = generations.iter().flat_map(|generation| {
-        let kind = |name| RegionKind { name, generation: *generation, regions: 0 };
-        facts::PAGE_KINDS.map(kind)
-    });
-    let mut all: Vec<RegionKind> = kinds.collect();
+/// Pages by their generation and size.
+pub fn page_kinds(z: &Z, mem: &Memory) -> Vec<RegionCount> {
+    let mut counts: BTreeMap<(Option<Generation>, PageKind), u64> = BTreeMap::new();
     let mut last = 0;
     for (_, addr) in z.pages(mem).filter(|p| !z.is_given_back(mem, p.1)) {
         // A page of many granules stands in the table as often.
-        let page = z.page(mem, addr).ok().filter(|_| addr != last);
-        let kind = page.map(|p| usize::from(p.kind)).filter(|k| *k < facts::PAGE_KINDS.len());
-        let is_old = z.is_generational() && !z.is_young(mem, addr);
-        let first = if is_old { facts::PAGE_KINDS.len() } else { 0 };
-        if let Some(kind) = kind.and_then(|kind| all.get_mut(first + kind)) {
-            kind.regions += 1;
+        if let Some(page) = z.page(mem, addr).ok().filter(|_| addr != last) {
+            let generation = z.is_generational().then(|| match z.is_young(mem, addr) {
+                true => Generation::Young,
+                false => Generation::Old,
+            });
+            *counts.entry((generation, page.kind)).or_default() += 1;
         }
         last = addr;
     }
-    all.retain(|k| k.regions > 0);
-    all
+    let count = |((generation, kind), regions)| RegionCount {
+        kind: RegionKind::Page(kind),
+        generation,
+        regions,
+    };
+    counts.into_iter().map(count).collect()
 }

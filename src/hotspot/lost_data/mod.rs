@@ -30,7 +30,7 @@ const MAX_CANDIDATES: usize = 1000;
 /// and the answer says why in words; none where nothing is lost.
 pub fn restore(core: &mut CoreFile) -> Option<String> {
     let lost = core.lost_libjvm_data()?;
-    let why = rebuild(core, lost).err()?;
+    let why = rebuild(core, lost.to_string()).err()?;
     core.drop_rebuilt();
     Some(why)
 }
@@ -53,7 +53,7 @@ fn rebuild(core: &mut CoreFile, lost: String) -> Result<(), String> {
 }
 
 /// Bytes for the statics, what else they led to, and how it was found in words.
-struct Found {
+struct FoundStatics {
     pieces: Vec<Piece>,
     pointers: Vec<u64>,
     words: String,
@@ -65,7 +65,7 @@ fn statics(
     rebuilt: &Rebuilt,
     tables: &Tables,
     fields: &Fields,
-) -> Result<Found, String> {
+) -> Result<FoundStatics, String> {
     let f = fields;
     let mut search = Search::new(core, rebuilt, tables, fields);
     let mut out = Statics { rebuilt, tables, fields, search: &search, pieces: Vec::new() };
@@ -128,7 +128,7 @@ fn statics(
         },
     );
     let pointers = storages.into_iter().map(|s| s.0).collect();
-    Ok(Found { pieces, pointers, words })
+    Ok(FoundStatics { pieces, pointers, words })
 }
 
 /// Collects the statics' bytes.

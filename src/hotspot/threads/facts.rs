@@ -6,9 +6,10 @@ use super::JavaThread;
 use crate::corefile::ThreadNote;
 use crate::hotspot::Vm;
 use crate::hotspot::classes::{Kind, Klass};
+use crate::hotspot::states::{JavaState, OsState, VmState};
 use crate::hotspot::unexported::threads::{
-    BEING_BEFORE_FULLY_INITIALIZED, CLASS_WAITS, STATE_BEFORE_INTERRUPTED, STATES, STATUS, TIMER,
-    UNNAMED,
+    BEING_BEFORE_FULLY_INITIALIZED, CLASS_WAITS, OS_STATES, STATE_BEFORE_INTERRUPTED, STATUS,
+    TIMER, UNNAMED,
 };
 
 /// JavaThread has about 2 KB.
@@ -27,18 +28,6 @@ fn shortened(name: &str, kernel: &str) -> bool {
     }
 }
 
-/// JavaThreadState's constants.
-const VM_STATES: [&str; 8] = [
-    "_thread_uninitialized",
-    "_thread_new",
-    "_thread_in_native",
-    "_thread_in_native_trans",
-    "_thread_in_vm",
-    "_thread_in_Java",
-    "_thread_blocked",
-    "_thread_in_Java_trans",
-];
-
 /// The java.lang.Thread's side of a thread.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadFacts {
@@ -48,18 +37,15 @@ pub struct ThreadFacts {
     pub daemon: bool,
     /// `getPriority()`.
     pub priority: Option<i32>,
-    /// JavaThreadStatus.
-    pub status: Option<i32>,
+    /// `java.lang.Thread.State`; none where it could not be read.
+    pub state: Option<JavaState>,
     /// `LockSupport.getBlocker`, 0 if there is none.
     pub park_blocker: u64,
 }
 
-impl ThreadFacts {
-    /// `java.lang.Thread.State` as HotSpot words it.
-    pub fn state(&self) -> &'static str {
-        let status = self.status.unwrap_or(-1);
-        STATUS.iter().find(|s| s.0 == status).map_or("UNKNOWN", |s| s.1)
-    }
+/// The state that a JavaThreadStatus stands for.
+fn java_state(status: i64) -> JavaState {
+    STATUS.iter().find(|s| s.0 == status).map_or(JavaState::Unknown(status), |s| s.1)
 }
 
 /// A thread of the VM's own: collector, compiler control, timer.
@@ -71,8 +57,8 @@ pub struct VmThread {
     pub name: String,
     /// The kernel's id.
     pub tid: i32,
-    /// OSThread::_state, in words.
-    pub state: Option<&'static str>,
+    /// OSThread::_state.
+    pub state: Option<OsState>,
     /// HotSpot's own thread dumps list it.
     pub listed: bool,
 }
@@ -98,21 +84,20 @@ impl Vm<'_> {
             number: self.primitive(object, "tid"),
             daemon: either("daemon") == Some(1),
             priority: either("priority").map(|p| p as i32),
-            status: either("threadStatus").map(|s| s as i32),
+            state: either("threadStatus").map(java_state),
             park_blocker: self.oop_field(object, "parkBlocker").unwrap_or(0),
         }
     }
 
-    /// The name of a JavaThreadState.
-    pub fn tables_state(&self, state: i32) -> Option<String> {
-        VM_STATES
-            .iter()
-            .find(|name| self.tables.constant(name) == Some(i64::from(state)))
-            .map(|name| name.trim_start_matches('_').to_owned())
+    /// JavaThread::_thread_state; none where it could not be read.
+    pub fn vm_state(&self, t: &JavaThread) -> Option<VmState> {
+        let number = i64::from(t.state?);
+        let is_it = |s: &VmState| self.tables.constant(&format!("_{s}")) == Some(number);
+        Some(VmState::ALL.iter().copied().find(is_it).unwrap_or(VmState::Unknown(number)))
     }
 
     /// OSThread::_state of the Thread at `thread`.
-    pub fn os_state(&self, thread: u64) -> Option<u32> {
+    pub fn os_state(&self, thread: u64) -> Option<OsState> {
         let f = &self.fields;
         let os = self.mem.u64(thread.wrapping_add(f.thread_osthread.opt()?)).ok()?;
         let state = match (f.osthread_state.opt(), f.osthread_interrupted.opt()) {
@@ -120,12 +105,9 @@ impl Vm<'_> {
             (None, Some(interrupted)) => interrupted.checked_sub(STATE_BEFORE_INTERRUPTED)?,
             (None, None) => return None,
         };
-        self.mem.u32(os.wrapping_add(state)).ok()
-    }
-
-    /// How thread dumps word that state.
-    pub fn os_state_text(&self, thread: u64) -> Option<&'static str> {
-        STATES.get(self.os_state(thread)? as usize).copied()
+        let number = self.mem.i32(os.wrapping_add(state)).ok()?;
+        let known = usize::try_from(number).ok().and_then(|n| OS_STATES.get(n));
+        Some(known.copied().unwrap_or(OsState::Unknown(number.into())))
     }
 
     /// `Thread::cooked_allocated_bytes`: what was counted, and what is used of the TLAB.
@@ -229,7 +211,7 @@ impl Vm<'_> {
             (None, None, None) if addr.is_some() => (String::new(), true),
             (None, None, None) => return None,
         };
-        let state = addr.and_then(|a| self.os_state_text(a));
+        let state = addr.and_then(|a| self.os_state(a));
         Some(VmThread { addr: addr.unwrap_or(0), name, tid: note.tid, state, listed })
     }
 

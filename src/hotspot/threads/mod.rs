@@ -8,7 +8,7 @@ mod locks;
 mod notes;
 
 pub use facts::{ThreadFacts, VmThread};
-pub use locks::{Locks, ObjectMonitor, Waiter, Wanted, deadlocks};
+pub use locks::{AwaitedLock, Locks, ObjectMonitor, Waiter, deadlocks};
 pub use notes::{CpuTime, ThreadNotes};
 
 use crate::corefile::ThreadNote;
@@ -37,8 +37,8 @@ pub struct JavaThread {
     pub mounted: u64,
     /// The kernel's thread id, 0 if unknown.
     pub tid: u32,
-    /// JavaThread::_thread_state.
-    pub state: i32,
+    /// JavaThread::_thread_state; none where it could not be read.
+    pub state: Option<i32>,
     /// The object's name.
     pub name: String,
     /// It is about to end (JavaThread::is_exiting).
@@ -161,7 +161,7 @@ impl ThreadReader<'_> {
             }
             None => note_of(vm, addr).map(|n| n.tid as u32),
         };
-        let state = f.thread_state.opt().and_then(|o| vm.mem.i32(at(o)).ok()).unwrap_or(-1);
+        let state = f.thread_state.opt().and_then(|o| vm.mem.i32(at(o)).ok());
         Ok(JavaThread {
             addr,
             object,

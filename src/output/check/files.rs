@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::corefile::{Backing, CoreFile, FileMapping, Lack, Missing, Why, backing};
+use crate::corefile::{
+    Backing, CoreFile, FileMapping, Missing, MissingReason, WhyMissing, backing,
+};
 use crate::error::Advice;
 
 /// One mapped file that rjcore reads.
@@ -12,6 +14,9 @@ use crate::error::Advice;
 pub struct FileCheck {
     /// Where the process had it.
     pub path: String,
+    /// Whether it is libjvm.so; the others are CDS archives.
+    #[serde(skip)]
+    pub is_libjvm: bool,
     /// Bytes that were mapped.
     pub mapped: u64,
     /// Those that the core itself holds.
@@ -45,15 +50,15 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileWhy {
     /// Which reason.
-    pub code: Lack,
+    pub code: MissingReason,
     /// The same for people, with what was seen.
     pub text: String,
     /// What may be done.
     pub advice: Option<Advice>,
 }
 
-impl From<&Why> for FileWhy {
-    fn from(why: &Why) -> FileWhy {
+impl From<&WhyMissing> for FileWhy {
+    fn from(why: &WhyMissing) -> FileWhy {
         FileWhy { code: why.code, text: why.text.clone(), advice: why.advice() }
     }
 }
@@ -70,6 +75,7 @@ pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<
         let at = *places.entry(&m.path).or_insert_with(|| {
             out.push(FileCheck {
                 path: m.path.clone(),
+                is_libjvm: m.is_libjvm(),
                 mapped: 0,
                 in_core: 0,
                 source: None,

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use crate::address::hex;
+use crate::collector::Collector;
 use crate::corefile::{CoreFile, Memory};
 use crate::error::Result;
 use crate::heap::{Caught, DamageKind, Heap, Unread, walk};
@@ -37,8 +38,8 @@ pub struct Absent {
 /// The heap's bytes: how many there are, and which of them are nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeapCheck {
-    /// The collector's name.
-    pub collector: &'static str,
+    /// The collector.
+    pub collector: Collector,
     /// The spaces that the heap has.
     pub spaces: Vec<SpaceInfo>,
     /// Bytes below the regions' tops.
@@ -150,7 +151,7 @@ fn bytes(core: &CoreFile, heap: &Heap) -> HeapCheck {
     unused.sort_unstable();
     let regions = &heap.collected.regions;
     let mut out = HeapCheck {
-        collector: heap.collected.name,
+        collector: heap.collected.collector,
         spaces: Vec::new(),
         used: heap.used(),
         absent: 0,

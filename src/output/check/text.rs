@@ -160,8 +160,8 @@ impl Check {
             }
             _ => {
                 let mut out = format!("cannot be dumped: {why}");
-                // The error may have said so itself.
-                if self.truncated.is_some() && !out.contains("cut off") {
+                // That error says so itself.
+                if self.truncated.is_some() && !matches!(why, Error::CutOff(_)) {
                     out += "; the core is cut off: copy it again, or take a new one";
                 }
                 if let Some(file) = self.lacking() {
@@ -182,7 +182,7 @@ impl Check {
     /// The first file of which something is nowhere that it would bring; libjvm.so before archives.
     fn lacking(&self) -> Option<&FileCheck> {
         let lacking = || self.files.iter().filter(|f| f.missing > 0 && !f.changed);
-        lacking().find(|f| f.path.contains("libjvm.so")).or_else(|| lacking().next())
+        lacking().find(|f| f.is_libjvm).or_else(|| lacking().next())
     }
 }
 

@@ -16,12 +16,14 @@ use super::collection::{Collection, Task};
 use super::reader::{Facts, Reader, Source};
 use super::report::{Cut, MissingFile};
 use crate::address::{Address, Range};
+use crate::collector::Collector;
 use crate::corefile::{CoreFile, Missing};
+use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::Origin;
 use crate::heap::roots::is_shown;
 use crate::heap::{Caught, Heap, Object, Part, Unread, Visitor, walk};
-use crate::hotspot::gc::{self, Collections, Region, RegionKind, Space};
+use crate::hotspot::gc::{self, Collections, Region, RegionCount, Space};
 use crate::hotspot::java::system_properties;
 use crate::hotspot::pointers::{KlassForm, Pointers};
 use crate::hotspot::vm_info::arguments::Arguments;
@@ -71,8 +73,8 @@ pub struct CoreInfo {
     pub path: String,
     /// Bytes of the file as it lies on the disk.
     pub bytes: u64,
-    /// The CPU: `x86-64`, `aarch64`.
-    pub machine: &'static str,
+    /// The CPU.
+    pub machine: Cpu,
     /// PT_LOADs.
     pub segments: usize,
     /// Process id.
@@ -151,8 +153,8 @@ pub struct CrashedThread {
 /// What the collector's structures say.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeapInfo {
-    /// The collector's name.
-    pub collector: &'static str,
+    /// The collector.
+    pub collector: Collector,
     /// Collections so far; none where the VM does not tell.
     pub collections: Option<u64>,
     /// The same by the names that the VM gives them; a cycle may have several pauses.
@@ -164,7 +166,7 @@ pub struct HeapInfo {
     /// The spaces that the heap has.
     pub spaces: Vec<SpaceInfo>,
     /// Regions or pages by the names that ZGC and Shenandoah give their kinds.
-    pub region_kinds: Vec<RegionKind>,
+    pub region_kinds: Vec<RegionCount>,
 }
 
 /// One space.
@@ -189,7 +191,7 @@ impl Info {
             core: CoreInfo {
                 path: core.path().display().to_string(),
                 bytes,
-                machine: core.cpu().facts().name,
+                machine: core.cpu(),
                 segments: core.segments().len(),
                 pid: core.psinfo().map(|p| p.pid),
                 process: core.psinfo().map(|p| p.command.clone()),
@@ -277,7 +279,7 @@ impl Info {
         let counted = gc::collections(heap.vm, &heap.collected);
         let reserved = heap.collected.reserved;
         self.heap = Some(HeapInfo {
-            collector: heap.collected.name,
+            collector: heap.collected.collector,
             collections: counted.all,
             collections_by_name: counted.by_name,
             collecting: heap.collected.collecting,

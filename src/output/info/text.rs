@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Encoding, Info, OutOfMemory, Sender, SpaceInfo};
+use crate::collector::Collector;
 use crate::error::{Advice, Wording, with_advice};
 use crate::hotspot::vm_info::version;
 use crate::output::collection::Collection;
@@ -27,7 +28,7 @@ impl Info {
         };
         line("core", c.path.clone());
         let segments = count(c.segments as u64, "segment", "segments");
-        line("", format!("{}, {}, {segments}", size_exact(c.bytes), c.machine));
+        line("", format!("{}, {}, {segments}", size_exact(c.bytes), c.machine.facts().name));
         let name = c.process.as_deref().unwrap_or("(unknown)");
         let pid = c.pid.map_or(String::new(), |p| format!(", pid {p}"));
         line("process", format!("{name}{pid}, {}", count(c.threads as u64, "thread", "threads")));
@@ -97,11 +98,11 @@ impl Info {
             let kinds = heap.region_kinds.iter();
             let kinds = kinds.map(|k| {
                 let generation = k.generation.map_or(String::new(), |g| format!("{g} "));
-                format!("{} {generation}{}", number(k.regions), k.name)
+                format!("{} {generation}{}", number(k.regions), k.kind)
             });
             listed(
                 &mut line,
-                if heap.collector == "ZGC" { "pages" } else { "regions" },
+                if heap.collector == Collector::Z { "pages" } else { "regions" },
                 kinds.collect(),
             );
             out.push('\n');
@@ -151,8 +152,7 @@ impl Info {
 
     /// What it costs that the file is missing, and what may be done.
     fn cost(&self, missing: &MissingFile) -> (&'static str, Option<Advice>) {
-        let jvm = missing.path.contains("libjvm.so");
-        match (&self.vm, jvm) {
+        match (&self.vm, missing.is_libjvm) {
             (None, true) if missing.changed => (
                 "nothing of the VM can be read without it, and no file has it: copy the core \
                  again, or take a new one",

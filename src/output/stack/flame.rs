@@ -12,10 +12,8 @@ use inferno::flamegraph::{self, Options};
 use super::folded::{Folded, line, threads};
 use super::{Role, ThreadDump};
 use crate::error::{Error, Result};
+use crate::hotspot::states::JavaState;
 use crate::output::report::count;
-
-/// What a waiting thread's state starts with. Virtual threads without carriers wait, too.
-const IDLE: [&str; 2] = ["WAITING", "TIMED_WAITING"];
 
 /// Writes the SVG. The same core gives the same picture. `all` draws each waiting thread.
 pub fn write(d: &ThreadDump, all: bool, out: &mut dyn Write) -> Result<()> {
@@ -48,8 +46,8 @@ fn lines(threads: impl Iterator<Item = Folded>, all: bool) -> (Vec<String>, u64)
     let mut out: Vec<String> = groups
         .into_iter()
         .map(|((role, pool, frames), (name, n))| {
-            let state = role.text();
-            let idle = role == Role::Virtual || IDLE.iter().any(|i| state.starts_with(i));
+            // Virtual threads without carriers wait, too.
+            let idle = role == Role::Virtual || role.state().is_some_and(JavaState::waits);
             let (name, width) = match n {
                 1 => (name, 1),
                 _ if idle && !all => {
@@ -58,7 +56,7 @@ fn lines(threads: impl Iterator<Item = Folded>, all: bool) -> (Vec<String>, u64)
                 }
                 _ => (pool, n),
             };
-            format!("{} {width}", line([&state.to_owned(), &name], &frames))
+            format!("{} {width}", line([&role.to_string(), &name], &frames))
         })
         .collect();
     out.sort();
@@ -86,20 +84,21 @@ fn pool(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn thread(name: &str, state: &'static str, frames: &[&str]) -> Folded {
+    fn thread(name: &str, state: JavaState, frames: &[&str]) -> Folded {
         let frames = frames.iter().map(|f| (*f).to_owned()).collect();
-        Folded { name: name.into(), role: Role::Platform(state), frames }
+        Folded { name: name.into(), role: Role::Platform(Some(state)), frames }
     }
 
     #[test]
     fn idle_pools_are_as_wide_as_one() {
         let all = || {
             let idle = (1..=16).map(|i| {
-                thread(&format!("pool-1-thread-{i}"), "WAITING (parking)", &["run", "park"])
+                thread(&format!("pool-1-thread-{i}"), JavaState::Parked, &["run", "park"])
             });
-            let busy = (17..=18)
-                .map(|i| thread(&format!("pool-1-thread-{i}"), "RUNNABLE", &["run", "a;b"]));
-            let last = thread("main", "WAITING (parking)", &["main", "park"]);
+            let busy = (17..=18).map(|i| {
+                thread(&format!("pool-1-thread-{i}"), JavaState::Runnable, &["run", "a;b"])
+            });
+            let last = thread("main", JavaState::Parked, &["main", "park"]);
             idle.chain(busy).chain([last])
         };
         let (drawn, hidden) = lines(all(), false);

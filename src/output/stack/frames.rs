@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use super::{Address, Frame, Lock, LockKind, Place, Slot, SlotPlace};
 use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, Value, Walker};
+use crate::hotspot::states::JavaState;
 use crate::hotspot::threads::{JavaThread, Locks, ThreadFacts};
-
-/// JavaThreadStatus BLOCKED_ON_MONITOR_ENTER, in HotSpot's words.
-const BLOCKED: &str = "BLOCKED (on object monitor)";
 
 /// Makes frames of what the walk found.
 #[derive(Debug)]
@@ -139,7 +137,7 @@ impl<'w> FrameReader<'w> {
                     class: None,
                 });
             };
-            let kind = match owner.facts.state() == BLOCKED {
+            let kind = match owner.facts.state == Some(JavaState::BlockedOnMonitorEnter) {
                 true => LockKind::WaitingToRelockInWait,
                 false => LockKind::WaitingOn,
             };

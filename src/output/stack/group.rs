@@ -31,13 +31,7 @@ pub struct Group<'d> {
 fn kind_and_state<S: Serializer>(role: &Role, s: S) -> Result<S::Ok, S::Error> {
     let mut map = s.serialize_map(Some(2))?;
     map.serialize_entry("kind", role.code())?;
-    map.serialize_entry(
-        "state",
-        &match role {
-            Role::Platform(state) => Some(*state),
-            _ => None,
-        },
-    )?;
+    map.serialize_entry("state", &role.state())?;
     map.end()
 }
 
@@ -97,7 +91,7 @@ pub fn group_text(vm: &str, groups: &[Group]) -> String {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let count = crate::output::report::count(g.count as u64, "thread", "threads");
         let _ = writeln!(out, "{count}: {}{more}", names.join(", "));
-        let _ = writeln!(out, "   java.lang.Thread.State: {}", g.role.text());
+        let _ = writeln!(out, "   java.lang.Thread.State: {}", g.role);
         for f in &g.frames {
             text::frame(f, &mut out);
         }
@@ -107,4 +101,26 @@ pub fn group_text(vm: &str, groups: &[Group]) -> String {
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::stack::JavaState;
+
+    #[test]
+    fn kinds_and_states() {
+        let json = |role| {
+            let (threads, frames) = (Vec::new(), Vec::new());
+            let group = Group { count: 0, role, threads, frames, broken: None };
+            let json = serde_json::to_value(&group).expect("JSON");
+            (json["kind"].clone(), json["state"].clone())
+        };
+        let null = serde_json::Value::Null;
+        let parked = Role::Platform(Some(JavaState::Parked));
+        assert_eq!(json(parked), ("platform".into(), "WAITING (parking)".into()));
+        // Attached, and without a java.lang.Thread yet.
+        assert_eq!(json(Role::Platform(None)), ("platform".into(), null.clone()));
+        assert_eq!(json(Role::Carrier), ("carrier".into(), null));
+    }
 }

@@ -15,6 +15,7 @@ mod values;
 pub use collect::{Options, collect};
 pub use values::{Number, Slot, SlotKind, SlotPlace};
 
+use std::fmt;
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -25,6 +26,7 @@ use crate::error::{Error, Remark, Result};
 use crate::heap::{self, Unread};
 use crate::hotspot::eras::Eras;
 use crate::hotspot::frames::{FrameKind, Trust};
+pub use crate::hotspot::states::{JavaState, OsState, VmState};
 use crate::hotspot::threads::CpuTime;
 
 /// What `stack` reads: threads, their frames with values, and locks. Of objects those that hold
@@ -104,13 +106,13 @@ pub struct Thread {
     /// The kernel's id.
     pub nid: u32,
     /// What it does, as the VM told the system.
-    pub os_state: Option<&'static str>,
+    pub os_state: Option<OsState>,
     /// Stack pointer of its last Java frame, 0 if none.
     pub sp: Address,
-    /// `java.lang.Thread.State`, as HotSpot words it.
-    pub state: Option<&'static str>,
+    /// `java.lang.Thread.State`, as HotSpot words it; none of one that carries a virtual thread.
+    pub state: Option<JavaState>,
     /// The VM's own state of it.
-    pub vm_state: Option<String>,
+    pub vm_state: Option<VmState>,
     /// Its Java frames.
     pub stack: Stack,
     /// The virtual thread that it carries.
@@ -157,7 +159,7 @@ pub struct VmThread {
     /// The kernel's id.
     pub nid: u32,
     /// What it does.
-    pub os_state: Option<&'static str>,
+    pub os_state: Option<OsState>,
     /// Its native frames, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stack: Option<Stack>,
@@ -339,8 +341,8 @@ impl LockKind {
 /// What a thread is, and of a Java thread what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// A Java thread in this state: `java.lang.Thread.State`, as HotSpot words it.
-    Platform(&'static str),
+    /// A Java thread in this state, where it has one: it may have no java.lang.Thread yet.
+    Platform(Option<JavaState>),
     /// A Java thread that runs a virtual one just now.
     Carrier,
     /// A virtual thread that a carrier runs.
@@ -354,18 +356,12 @@ pub enum Role {
 impl Role {
     /// The role of a thread that the VM lists.
     pub fn of(t: &Thread) -> Role {
-        t.state.map_or(Role::Carrier, Role::Platform)
+        if t.carries.is_some() { Role::Carrier } else { Role::Platform(t.state) }
     }
 
-    /// In words.
-    pub fn text(self) -> &'static str {
-        match self {
-            Role::Platform(state) => state,
-            Role::Carrier => "carrier",
-            Role::MountedVirtual => "virtual, mounted",
-            Role::Virtual => "virtual",
-            Role::Native => "no Java thread",
-        }
+    /// Its state, of a Java thread.
+    pub fn state(self) -> Option<JavaState> {
+        if let Role::Platform(state) = self { state } else { None }
     }
 
     /// Its name in JSON.
@@ -377,6 +373,20 @@ impl Role {
             Role::Virtual => "virtual",
             Role::Native => "native",
         }
+    }
+}
+
+/// In words: of a Java thread its state.
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Role::Platform(Some(state)) => return state.fmt(f),
+            Role::Platform(None) => "not known",
+            Role::Carrier => "carrier",
+            Role::MountedVirtual => "virtual, mounted",
+            Role::Virtual => "virtual",
+            Role::Native => "no Java thread",
+        })
     }
 }
 

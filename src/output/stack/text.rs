@@ -105,7 +105,8 @@ fn thread(t: &Thread, d: &ThreadDump, wording: Wording, out: &mut String) {
     let _ = write!(out, "tid={:#018x} ", t.tid.0);
     if t.carries.is_none() {
         let _ = write!(out, "nid={} ", nid(t.nid, d));
-        let _ = write!(out, "{} ", t.os_state.unwrap_or("unknown state"));
+        let state = t.os_state.map_or("unknown state".into(), |s| s.to_string());
+        let _ = write!(out, "{state} ");
     }
     let space = if d.eras.has_plain_thread_dumps() { "" } else { " " };
     let _ = writeln!(out, "{space}[{:#018x}]", t.sp.0 & !0xfff);

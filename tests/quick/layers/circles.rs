@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{all_sources, code, module};
+use super::{ROOMS, all_sources, code, module};
 
 /// A module's names, outermost first: `hotspot`, `gc`, `z`.
 type Module = Vec<String>;
@@ -186,6 +186,57 @@ fn no_circle_within_a_layer() {
     let found = circles(&uses);
     let lines: Vec<String> = found.iter().map(|(who, whom)| format!("{who} uses {whom}")).collect();
     assert!(found.is_empty(), "in a circle:\n{}", lines.join("\n"));
+}
+
+/// What rooms use against their layer's order, and rooms that it does not name.
+fn out_of_order(uses: &Uses, layer: &str, order: &[&str]) -> Vec<String> {
+    let rank = |room: &str| order.iter().position(|o| *o == room);
+    let pairs = uses.get([layer.to_owned()].as_slice()).into_iter().flatten();
+    let pairs = pairs.flat_map(|(who, all)| all.iter().map(move |whom| (who, whom)));
+    pairs
+        .filter_map(|(who, whom)| match (rank(who), rank(whom)) {
+            (Some(own), Some(other)) if other < own => None,
+            (Some(_), Some(_)) => Some(format!("{layer}::{who} uses {whom}, which comes later")),
+            _ => Some(format!("{layer}::{who} uses {whom}: give both a place")),
+        })
+        .collect()
+}
+
+/// Rooms have an order, as layers have; docs/design.md says it.
+#[test]
+fn rooms_use_only_those_before() {
+    let sources = sources();
+    let found = uses(&sources);
+    let design = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/design.md");
+    let design = std::fs::read_to_string(&design).expect("docs/design.md");
+    for (layer, order) in ROOMS {
+        assert_eq!(out_of_order(&found, layer, order), Vec::<String>::new());
+        let mut rooms: Vec<&str> = sources
+            .keys()
+            .filter(|m| m.len() > 1 && m[0] == layer)
+            .map(|m| m[1].as_str())
+            .collect();
+        rooms.dedup();
+        let mut named = order.to_vec();
+        named.sort_unstable();
+        assert_eq!(rooms, named, "the rooms of {layer}");
+        let told = design.split_once(&format!("### The rooms of `{layer}`")).expect("a table").1;
+        let told = told.split("\n#").next().expect("a section");
+        let places: Vec<Option<usize>> =
+            order.iter().map(|room| told.find(&format!("`{room}`"))).collect();
+        let told = places.iter().all(Option::is_some) && places.is_sorted();
+        assert!(told, "docs/design.md has other rooms of {layer}, or another order: {places:?}");
+    }
+    // What would be wrong is seen.
+    let of = |texts: &[(&str, &str)]| {
+        let all = texts.iter().map(|(path, text)| (module(Path::new(path)), code(text)));
+        out_of_order(&uses(&all.collect()), "l", &["a", "b"])
+    };
+    assert_eq!(of(&[("l/a.rs", ""), ("l/b/c.rs", "use super::super::a::X;\n")]), [""; 0]);
+    let later = [("l/a.rs", "use crate::l::b::X;\n"), ("l/b.rs", "")];
+    assert_eq!(of(&later), ["l::a uses b, which comes later"]);
+    let unknown = [("l/c.rs", "use super::a;\n"), ("l/a.rs", "")];
+    assert_eq!(of(&unknown), ["l::c uses a: give both a place"]);
 }
 
 /// The check sees every way to name a module.

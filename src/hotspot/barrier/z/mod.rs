@@ -8,6 +8,7 @@ mod forwarding;
 
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
+use crate::hotspot::states::PageKind;
 use crate::hotspot::unexported::z as facts;
 use crate::hotspot::vm_info::flags::Flags;
 use crate::vmstructs::{Field, Fields, Tables};
@@ -51,7 +52,7 @@ impl Extent {
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
     /// ZPage::_type.
-    pub kind: u8,
+    pub kind: PageKind,
     /// First offset.
     pub start: u64,
     /// End of its objects.
@@ -178,6 +179,8 @@ impl Z {
             }
         };
         let kind = mem.u8(at(self.page.kind)).map_err(what())?;
+        let known = facts::PAGE_KINDS.get(usize::from(kind)).copied();
+        let kind = known.unwrap_or(PageKind::Unknown(kind.into()));
         Ok(Page { kind, start, top: word(self.page.top)?, end })
     }
 

@@ -1,0 +1,179 @@
+//! What the commands have in common that answer who holds the memory: from a core to its dominator tree, with the
+//! progress of each step, and the arguments that choose among objects.
+
+use std::str::FromStr;
+use std::sync::Mutex;
+
+use super::progress::Progress;
+use super::source::Source;
+use crate::error::Result;
+use crate::graph::dominators::{Dominators, Rule, Watch, fits};
+use crate::graph::{Id, ObjectGraph};
+use crate::heap::graph::View;
+use crate::heap::{HeapGraph, pool};
+use crate::output::collection::Task;
+use crate::output::report::Gaps;
+
+/// What a command makes of a dominator tree.
+pub trait Job {
+    type Answer;
+
+    fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, gaps: Gaps) -> Self::Answer;
+}
+
+/// Whose rule says what holds.
+#[derive(Debug, clap::Args)]
+pub struct Like {
+    /// Count as this tool does: mat lets every reference hold, also weak ones
+    #[arg(long = "like", value_name = "TOOL", value_enum)]
+    like: Option<Tool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Tool {
+    /// Eclipse Memory Analyzer
+    Mat,
+}
+
+impl Like {
+    pub fn rule(&self) -> Rule {
+        match self.like {
+            None => Rule::Strong,
+            Some(Tool::Mat) => Rule::Mat,
+        }
+    }
+
+    /// As JSON has it.
+    pub fn name(&self) -> &'static str {
+        match self.like {
+            None => "strong",
+            Some(Tool::Mat) => "mat",
+        }
+    }
+}
+
+/// Names in which `*` stands for any characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern(String);
+
+impl FromStr for Pattern {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Pattern, Self::Err> {
+        Ok(Pattern(text.to_owned()))
+    }
+}
+
+impl Pattern {
+    /// Whether the whole name is one of them.
+    pub fn fits(&self, name: &str) -> bool {
+        let mut pieces = self.0.split('*');
+        let first = pieces.next().unwrap_or("");
+        let Some(mut rest) = name.strip_prefix(first) else { return false };
+        let Some(last) = pieces.next_back() else { return rest.is_empty() };
+        for piece in pieces {
+            match rest.find(piece) {
+                Some(at) => rest = &rest[at + piece.len()..],
+                None => return false,
+            }
+        }
+        rest.ends_with(last)
+    }
+}
+
+/// `4096`, `64K`, `1.5M`, `2G`.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" => 10,
+        "M" | "MB" => 20,
+        "G" | "GB" => 30,
+        unit => return Err(format!("{unit} is none of K, M, G")),
+    };
+    let number: f64 = digits.parse().map_err(|_| format!("{digits:?} is no number"))?;
+    let bytes = number * (1u64 << shift) as f64;
+    match bytes >= 0.0 && bytes < u64::MAX as f64 {
+        true => Ok(bytes as u64),
+        false => Err("out of range".into()),
+    }
+}
+
+/// Opens a core, finds its dominator tree by the rule and hands it to the job.
+pub fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
+    let opened = source.open()?.restored();
+    opened.with_heap(|heap| {
+        let view = match rule {
+            Rule::Strong => View::Heap,
+            Rule::Mat => View::Dumped,
+        };
+        let threads = source.threads();
+        let progress = Progress::new("walking", heap.used());
+        let graph = HeapGraph::open(heap, view, threads, &|n| progress.add(n))?;
+        progress.finish();
+        let caught = heap.caught(graph.report());
+        let gaps =
+            Gaps::new(graph.report(), graph.damaged(), opened.core.truncation(), &opened.missing)
+                .caught(caught, Task::Objects);
+        let pool = pool(threads)?;
+        // Numbers of 4 bytes where they do.
+        match fits::<u32>(&graph) {
+            true => find::<u32, J>(&graph, rule, &pool, job, gaps),
+            false => find::<u64, J>(&graph, rule, &pool, job, gaps),
+        }
+    })
+}
+
+fn find<I: Id, J: Job>(
+    graph: &HeapGraph,
+    rule: Rule,
+    pool: &rayon::ThreadPool,
+    job: J,
+    gaps: Gaps,
+) -> Result<J::Answer> {
+    let bar = Mutex::new(Progress::none());
+    let shown =
+        |work: &dyn Fn(&mut Progress)| work(&mut bar.lock().unwrap_or_else(|e| e.into_inner()));
+    let watch = Watch {
+        step: &|name, objects| shown(&|bar| *bar = Progress::of_objects(name, objects)),
+        add: &|objects| shown(&|bar| bar.add(objects)),
+    };
+    let tree = Dominators::<HeapGraph, I>::find(graph, rule, pool, watch)?;
+    shown(&|bar| *bar = Progress::none());
+    Ok(job.work(&tree, gaps))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_fits_the_whole_name() {
+        let fits = |pattern: &str, name: &str| Pattern(pattern.into()).fits(name);
+        for (pattern, name) in [
+            ("a.B", "a.B"),
+            ("a.*", "a.b.C"),
+            ("*Map*", "java.util.HashMap$Node"),
+            ("*.List", "x.List"),
+            ("*", ""),
+            ("a*b*c", "a-b-b-c"),
+            ("*[]", "byte[]"),
+        ] {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in
+            [("a.B", "a.BC"), ("a.*", "b.a.C"), ("*Map", "Map$Node"), ("ab*ba", "aba"), ("", "x")]
+        {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn bytes_with_and_without_a_unit() {
+        assert_eq!(bytes("4096"), Ok(4096));
+        assert_eq!(bytes("64K"), Ok(65_536));
+        assert_eq!(bytes("1.5mb"), Ok(3 << 19));
+        assert!(bytes("1X").is_err() && bytes("").is_err() && bytes("-1").is_err());
+        assert!(bytes("nan").is_err());
+    }
+}

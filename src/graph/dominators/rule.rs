@@ -1,0 +1,123 @@
+//! Which references hold, and from where: the strong rule's and Eclipse MAT's.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::{NO_CLASS, ObjectGraph, RootKind, Strength};
+
+/// What it means that an object holds another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// What a garbage collection would free if the holder went: a reference that is weaker than strong holds only what
+    /// nothing holds more strongly.
+    Strong,
+    /// Eclipse MAT's: every reference holds, weak ones too.
+    Mat,
+}
+
+/// A graph under a rule: what it adds to the references of objects, and its roots.
+pub struct Ruled<'g, G> {
+    pub graph: &'g G,
+    pub rule: Rule,
+    /// Of each class, what its objects hold besides their own references.
+    classes: Vec<OfClass>,
+    /// What threads hold by their frames, by the place of the thread's object.
+    locals: HashMap<u64, Vec<u64>>,
+    /// The places that are held from outside, in order.
+    pub roots: Vec<u64>,
+}
+
+/// What objects of a class hold besides what they refer to.
+#[derive(Debug, Clone, Copy, Default)]
+struct OfClass {
+    /// The class object, where it does not live for ever.
+    object: Option<u64>,
+    /// Some of its objects are threads that hold what is in their frames.
+    has_locals: bool,
+    /// Its objects hold nothing at all.
+    is_leaf: bool,
+}
+
+impl<'g, G: ObjectGraph> Ruled<'g, G> {
+    pub fn new(graph: &'g G, rule: Rule) -> Ruled<'g, G> {
+        let (roots, locals) = roots(graph, rule);
+        let held: HashSet<u64> = roots.iter().copied().collect();
+        let mut classes: Vec<OfClass> = (0..)
+            .zip(graph.classes())
+            .map(|(number, _)| {
+                let object = graph.class_object(number).filter(|o| !held.contains(o));
+                let is_leaf = object.is_none() && !graph.can_refer(number);
+                OfClass { object, has_locals: false, is_leaf }
+            })
+            .collect();
+        for &thread in locals.keys() {
+            if let Some(of) = classes.get_mut(graph.class_of(thread) as usize) {
+                (of.has_locals, of.is_leaf) = (true, false);
+            }
+        }
+        Ruled { graph, rule, classes, locals, roots }
+    }
+
+    /// Whether an object holds nothing, by its class.
+    #[inline]
+    pub fn is_leaf(&self, class: u32) -> bool {
+        self.classes.get(class as usize).is_none_or(|c| c.is_leaf)
+    }
+
+    /// Calls `each` with what an object holds, by all that the rule counts.
+    #[inline]
+    pub fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
+        let mat = self.rule == Rule::Mat;
+        let class = self.graph.references(place, |target, strength| {
+            each(target, if mat { Strength::Strong } else { strength });
+        });
+        if class != NO_CLASS {
+            let of = &self.classes[class as usize];
+            if let Some(object) = of.object {
+                each(object, Strength::Strong);
+            }
+            if of.has_locals {
+                let locals = self.locals.get(&place);
+                locals.into_iter().flatten().for_each(|local| each(*local, Strength::Strong));
+            }
+        }
+        class
+    }
+
+    /// An object's own bytes.
+    #[inline]
+    pub fn size(&self, place: u64) -> u64 {
+        match self.rule {
+            Rule::Strong => self.graph.size(place),
+            Rule::Mat => self.graph.mat_size(place),
+        }
+    }
+}
+
+/// The places that are held from outside, and what threads hold by their frames.
+fn roots<G: ObjectGraph>(graph: &G, rule: Rule) -> (Vec<u64>, HashMap<u64, Vec<u64>>) {
+    let mut places = Vec::new();
+    let mut locals: HashMap<u64, Vec<u64>> = HashMap::new();
+    for root in graph.roots() {
+        let thread = root.thread.and_then(|t| graph.threads().get(t as usize)?.object);
+        match (root.kind, thread) {
+            // Who refers to such a thread holds it.
+            (RootKind::UnmountedThread, _) if rule == Rule::Strong => {}
+            (RootKind::Thread | RootKind::UnmountedThread, _) | (_, None) => {
+                places.push(root.place)
+            }
+            (_, Some(thread)) if thread == root.place => {}
+            (_, Some(thread)) => locals.entry(thread).or_default().push(root.place),
+        }
+    }
+    let permanent = graph.classes().iter().filter(|c| c.is_permanent);
+    if rule == Rule::Strong {
+        places.extend(permanent.filter_map(|c| c.object));
+    }
+    places.sort_unstable();
+    places.dedup();
+    for of in locals.values_mut() {
+        of.sort_unstable();
+        of.dedup();
+    }
+    (places, locals)
+}

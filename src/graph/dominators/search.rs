@@ -1,0 +1,206 @@
+//! The depth-first search that numbers the nodes, strength by strength, and their dominators.
+//!
+//! All that is strongly held comes first; then what only a soft reference leads to, and so on. What is held more
+//! weakly changes nothing for what is held more strongly. So for each strength the graph that is searched has, instead
+//! of all nodes before, those that dominate the holders of its first objects, as the tree that they are: which nodes
+//! are common to all paths to a holder, that tree says as the whole graph does.
+
+use super::super::{Bits, Id, ObjectGraph, Strength};
+use super::fold::Folded;
+use super::rule::Ruled;
+use super::semi_nca::Forest;
+
+/// What the search makes.
+pub struct Found<I> {
+    /// The number of each node, by its rank among the nodes; 0 where nothing leads to it.
+    pub order: Vec<I>,
+    /// The immediate dominator of each, by number. 0 is the root.
+    pub idom: Vec<I>,
+    /// The first number of each strength, and the one behind the last.
+    pub first: [u64; Strength::ALL.len() + 1],
+}
+
+/// A reference to be followed with a weaker strength: the number of who holds it, and where it leads.
+type Deferred<I> = Vec<(I, I)>;
+
+/// The nodes of the strengths before, as far as they hold what is to be searched: in the order of their numbers.
+struct Scaffold<I> {
+    numbers: Vec<I>,
+    /// By number's index here: the indexes of those that it dominates, and the places that it refers to.
+    below: Vec<Vec<usize>>,
+    places: Vec<Vec<I>>,
+}
+
+struct Search<'a, 'g, G, I> {
+    ruled: &'a Ruled<'g, G>,
+    folded: &'a Folded,
+    /// The nodes that the root holds, by rank.
+    held: Bits,
+    order: Vec<I>,
+    deferred: [Deferred<I>; Strength::ALL.len()],
+    stack: Vec<(I, I)>,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// Numbers of one strength's search. `I` must do for all places, and as many numbers behind them.
+struct Numbering<I> {
+    forest: Forest<I>,
+    /// The first number that is not of a strength before.
+    base: u64,
+    /// Of the numbers of this strength, from the base on, the ones in the forest; none where they are the same.
+    local: Option<Vec<I>>,
+}
+
+impl<I: Id> Numbering<I> {
+    /// The number in the forest of a node of this strength; none for one of a strength before.
+    #[inline]
+    fn local(&self, number: I) -> Option<I> {
+        let index = number.number().checked_sub(self.base)?;
+        Some(self.local.as_ref().map_or(number, |local| local[index as usize]))
+    }
+}
+
+/// How many nodes are done before progress is told.
+const STEP: u64 = 1 << 16;
+
+/// Numbers all nodes that can be reached, and finds their dominators.
+pub fn search<G: ObjectGraph, I: Id>(
+    ruled: &Ruled<'_, G>,
+    folded: &Folded,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Found<I> {
+    let nodes = &folded.nodes;
+    let held = Bits::new(nodes.len());
+    ruled.roots.iter().filter(|r| nodes.has(**r)).for_each(|r| {
+        held.set(nodes.rank(*r));
+    });
+    let mut search = Search {
+        ruled,
+        folded,
+        held,
+        order: vec![I::default(); nodes.len() as usize],
+        deferred: Default::default(),
+        stack: Vec::new(),
+        progress,
+    };
+    let roots = ruled.roots.iter().filter(|r| nodes.has(**r)).map(|r| I::of(*r)).collect();
+    let whole =
+        Scaffold { numbers: vec![I::default()], below: vec![Vec::new()], places: vec![roots] };
+    let numbering = Numbering { forest: Forest::new(), base: 1, local: None };
+    let (numbering, _) = search.follow(Strength::Strong, &whole, numbering);
+    let mut idom = numbering.forest.dominators();
+    let mut first = [1; Strength::ALL.len() + 1];
+    for strength in Strength::ALL.into_iter().skip(1) {
+        let base = idom.len() as u64;
+        first[strength as usize] = base;
+        let deferred = std::mem::take(&mut search.deferred[strength as usize]);
+        let Some(scaffold) = search.scaffold(&deferred, &idom) else { continue };
+        let numbering = Numbering { forest: Forest::new(), base, local: Some(Vec::new()) };
+        let (numbering, whole) = search.follow(strength, &scaffold, numbering);
+        let below = numbering.forest.dominators();
+        let local = numbering.local.unwrap_or_default();
+        idom.extend(local.iter().map(|l| whole[below[l.index()].index()]));
+    }
+    first[Strength::ALL.len()] = idom.len() as u64;
+    Found { order: search.order, idom, first }
+}
+
+impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
+    /// Numbers what can be reached from the scaffold by references that are at least as strong as `strength`. Puts
+    /// weaker ones off. Answers also the numbers of the forest's nodes.
+    fn follow(
+        &mut self,
+        strength: Strength,
+        scaffold: &Scaffold<I>,
+        mut numbering: Numbering<I>,
+    ) -> (Numbering<I>, Vec<I>) {
+        let nodes = &self.folded.nodes;
+        // Behind the last place stand the scaffold's nodes.
+        let limit = nodes.places();
+        let mut whole = Vec::new();
+        let mut stack = std::mem::take(&mut self.stack);
+        stack.push((I::of(limit), I::default()));
+        let mut next = numbering.base;
+        while let Some((at, from)) = stack.pop() {
+            if let Some(index) = at.number().checked_sub(limit) {
+                let index = index as usize;
+                let own = numbering.forest.add(from, false);
+                if numbering.local.is_some() {
+                    whole.push(scaffold.numbers[index]);
+                }
+                let below = scaffold.below[index].iter().map(|b| I::of(limit + *b as u64));
+                let all = scaffold.places[index].iter().copied().chain(below);
+                stack.extend(all.map(|to| (to, own)));
+                continue;
+            }
+            let rank = nodes.rank(at.number()) as usize;
+            if self.order[rank] != I::default() {
+                if let Some(to) = numbering.local(self.order[rank]) {
+                    numbering.forest.edge(from, to);
+                }
+                continue;
+            }
+            let number = I::of(next);
+            next += 1;
+            self.order[rank] = number;
+            let own = numbering.forest.add(from, self.held.has(rank as u64));
+            if let Some(local) = &mut numbering.local {
+                local.push(own);
+                whole.push(number);
+            }
+            if next.is_multiple_of(STEP) {
+                (self.progress)(STEP);
+            }
+            let (order, deferred) = (&self.order, &mut self.deferred);
+            self.ruled.references(at.number(), |target, by| {
+                if !nodes.has(target) {
+                    return;
+                }
+                let met = order[nodes.rank(target) as usize];
+                if by > strength {
+                    if met == I::default() {
+                        deferred[by as usize].push((number, I::of(target)));
+                    }
+                } else if met == I::default() {
+                    stack.push((I::of(target), own));
+                    self.ruled.graph.prefetch(target);
+                } else if let Some(to) = numbering.local(met) {
+                    numbering.forest.edge(own, to);
+                }
+            });
+        }
+        self.stack = stack;
+        (numbering, whole)
+    }
+
+    /// Who holds what is referred to by `deferred` and was not reached yet; none where there is no such.
+    fn scaffold(&self, deferred: &Deferred<I>, idom: &[I]) -> Option<Scaffold<I>> {
+        let nodes = &self.folded.nodes;
+        let is_new = |to: I| self.order[nodes.rank(to.number()) as usize] == I::default();
+        let entries: Vec<(I, I)> = deferred.iter().copied().filter(|(_, to)| is_new(*to)).collect();
+        if entries.is_empty() {
+            return None;
+        }
+        let mut numbers: Vec<I> = vec![I::default()];
+        let met = Bits::new(idom.len() as u64);
+        met.set(0);
+        for (from, _) in &entries {
+            let mut at = *from;
+            while !met.set(at.number()) {
+                numbers.push(at);
+                at = idom[at.index()];
+            }
+        }
+        numbers.sort_unstable();
+        let index = |number: I| numbers.partition_point(|n| *n < number);
+        let mut below = vec![Vec::new(); numbers.len()];
+        for (i, number) in numbers.iter().enumerate().skip(1) {
+            below[index(idom[number.index()])].push(i);
+        }
+        let mut places = vec![Vec::new(); numbers.len()];
+        for (from, to) in entries {
+            places[index(from)].push(to);
+        }
+        Some(Scaffold { numbers, below, places })
+    }
+}

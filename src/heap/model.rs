@@ -1,0 +1,184 @@
+//! What the object graph tells of a core's classes, roots and threads, in the words that all inputs share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Heap;
+use super::graph::Graph;
+use super::roots::{Call, RootKind};
+use crate::graph::{self, Class, ClassKind, Root, Thread, Unread};
+use crate::hotspot::Vm;
+use crate::hotspot::classes::{Kind, Klass};
+
+/// The loaders that live as long as the JVM (ClassLoaderData::is_builtin_class_loader_data), in 9 and later, and
+/// until 8.
+const BUILTIN_LOADERS: [&str; 4] = [
+    "jdk/internal/loader/ClassLoaders$AppClassLoader",
+    "jdk/internal/loader/ClassLoaders$PlatformClassLoader",
+    "sun/misc/Launcher$AppClassLoader",
+    "sun/misc/Launcher$ExtClassLoader",
+];
+
+/// `byte[][]` of `[[B`, `java.lang.String[]` of `[Ljava.lang.String;`; any other name as it is.
+pub fn java_name(name: &str) -> String {
+    let element = name.trim_start_matches('[');
+    let depth = name.len() - element.len();
+    if depth == 0 {
+        return name.to_owned();
+    }
+    let element = match element {
+        "Z" => "boolean",
+        "B" => "byte",
+        "C" => "char",
+        "S" => "short",
+        "I" => "int",
+        "J" => "long",
+        "F" => "float",
+        "D" => "double",
+        _ => element.strip_prefix('L').and_then(|e| e.strip_suffix(';')).unwrap_or(element),
+    };
+    format!("{element}{}", "[]".repeat(depth))
+}
+
+/// All classes, by number of klass.
+pub fn classes(graph: &Graph<'_, u64>) -> Vec<Class> {
+    let vm = graph.heap.vm;
+    let object = vm.classes.named("java/lang/Object").and_then(|k| vm.classes.number(k.addr));
+    let place = |addr: u64| graph.index.place(addr);
+    let is_builtin = |loader: u64| {
+        let klass = vm.klass_of(loader);
+        klass.is_some_and(|k| k.is_boot && BUILTIN_LOADERS.contains(&k.name.as_str()))
+    };
+    let mut builtin: HashMap<u64, bool> = HashMap::new();
+    let all = vm.classes.all().iter().map(|k| {
+        let lives =
+            k.loader == 0 || *builtin.entry(k.loader).or_insert_with(|| is_builtin(k.loader));
+        Class {
+            name: java_name(&vm.external_name(k)),
+            kind: match k.kind {
+                Kind::Instance => ClassKind::Instance,
+                Kind::ObjArray | Kind::FlatArray => ClassKind::Objects,
+                Kind::TypeArray(_) => ClassKind::Primitives,
+            },
+            super_class: match k.kind {
+                Kind::Instance => k.super_klass.and_then(|s| vm.classes.number(s)),
+                _ => object,
+            },
+            object: place(k.mirror),
+            loader: place(k.loader),
+            is_permanent: lives && !has_own_life(vm, k),
+        }
+    });
+    all.collect()
+}
+
+/// Whether it or what it is an array of can be unloaded before its loader.
+fn has_own_life(vm: &Vm, k: &Klass) -> bool {
+    let bottom = k.bottom.and_then(|b| vm.classes.get(b));
+    k.has_own_loader_data || bottom.is_some_and(|b| b.has_own_loader_data)
+}
+
+/// All roots whose objects are in the graph.
+pub fn roots(graph: &Graph<'_, u64>) -> Vec<Root> {
+    let roots = graph.roots().iter().filter_map(|r| {
+        let kind = match r.root.kind {
+            RootKind::Thread => graph::RootKind::Thread,
+            RootKind::UnmountedThread => graph::RootKind::UnmountedThread,
+            RootKind::Frame => graph::RootKind::Frame,
+            RootKind::JniLocal => graph::RootKind::JniLocal,
+            RootKind::JniGlobal => graph::RootKind::JniGlobal,
+            RootKind::Monitor => graph::RootKind::Monitor,
+            RootKind::BootClass => graph::RootKind::StickyClass,
+            // Of the wider list, which no graph has.
+            RootKind::Class | RootKind::LoaderHandle | RootKind::VmHandle => {
+                graph::RootKind::Other(0xff)
+            }
+        };
+        let place = graph.index.place(r.root.object)?;
+        Some(Root { kind, place, thread: r.root.thread, frame: r.root.frame })
+    });
+    roots.collect()
+}
+
+/// All threads that roots name.
+pub fn threads(graph: &Graph<'_, u64>) -> Vec<Thread> {
+    let vm = graph.heap.vm;
+    let names: HashMap<u64, &str> =
+        graph.heap.threads.iter().map(|t| (t.object, t.name.as_str())).collect();
+    let mut texts: HashMap<(u64, i32), Arc<str>> = HashMap::new();
+    let all = graph.threads.iter().map(|(object, calls)| {
+        let own = names.get(object).map(|n| (*n).to_owned());
+        let read = || vm.oop_field(*object, "name").and_then(|name| vm.text(name));
+        let frame = |call: &Call| {
+            let key = (call.method.addr, call.bci);
+            texts.entry(key).or_insert_with(|| frame(vm, call).into()).clone()
+        };
+        Thread {
+            name: own.or_else(read).unwrap_or_default(),
+            object: graph.index.place(*object),
+            frames: calls.iter().map(frame).collect(),
+        }
+    });
+    all.collect()
+}
+
+/// A call as stack traces have it: `java.lang.Object.wait(Object.java:338)`.
+pub fn frame(vm: &Vm, call: &Call) -> String {
+    let m = &call.method;
+    let symbol = |at: u64| vm.reader().symbol(at).unwrap_or_else(|| "?".into());
+    let class = vm.classes.get(m.holder).map_or_else(|| "?".into(), |k| vm.external_name(k));
+    let file = (m.source_file != 0).then(|| symbol(m.source_file));
+    let place = match (m.is_native, file, m.line(vm, call.bci)) {
+        (true, ..) => "Native Method".into(),
+        (_, Some(file), Some(line)) => format!("{file}:{line}"),
+        (_, Some(file), None) => file,
+        (_, None, _) => "Unknown Source".into(),
+    };
+    format!("{class}.{}({place})", symbol(m.name))
+}
+
+/// What of the core could not be read.
+pub fn unread(graph: &Graph<'_, u64>) -> Unread {
+    Unread {
+        bytes: graph.report.damaged_bytes,
+        dangling: graph.dangling,
+        lost_roots: graph.lost_roots,
+        notes: graph.damaged.iter().map(|u| u.text.clone()).collect(),
+    }
+}
+
+/// The bytes that MAT gives each class object: of its static fields' values, as dumps have them.
+pub fn mat_sizes(heap: &Heap) -> Vec<u64> {
+    let reader = super::class_objects::ClassObjects::new(heap);
+    let p = &heap.vm.pointers;
+    let all = (0..).zip(heap.vm.classes.all()).map(|(number, k)| {
+        let statics = &heap.layouts().of[number as usize].statics;
+        let values: u64 = statics.iter().map(|s| p.value_size(s.kind)).sum();
+        let extra = match k.is_refined {
+            true => 0,
+            false => reader
+                .read(number)
+                .map_or(0, |of| of.resolved_references.len() as u64 + u64::from(of.init_lock != 0)),
+        };
+        (values + extra * p.oop_size()).next_multiple_of(8)
+    });
+    all.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::java_name;
+
+    #[test]
+    fn array_classes_as_java_has_them() {
+        for (name, java) in [
+            ("[B", "byte[]"),
+            ("[[J", "long[][]"),
+            ("[Ljava.lang.String;", "java.lang.String[]"),
+            ("java.util.HashMap$Node", "java.util.HashMap$Node"),
+            ("[LZ;", "Z[]"),
+        ] {
+            assert_eq!(java_name(name), java);
+        }
+    }
+}

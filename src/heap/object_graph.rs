@@ -1,0 +1,307 @@
+//! A core's heap as an [`ObjectGraph`].
+
+use std::borrow::Cow;
+
+use super::graph::{Graph, Place, Scope, View};
+use super::layout::{self, Layout, Shape, Slot};
+use super::report::WalkReport;
+use super::scan::{self, Item};
+use super::{Heap, NO_KLASS, model};
+use crate::error::Result;
+use crate::graph::{
+    self, Class, Field, NO_CLASS, Numbers, ObjectGraph, Reference, Root, Strength, Thread, Unread,
+};
+use crate::hotspot::barrier::Barrier;
+
+/// All objects that a walk of a core's heap meets. A place is an address at which an object can start.
+#[derive(Debug)]
+pub struct HeapGraph<'h> {
+    graph: Graph<'h, u64>,
+    plans: Vec<Plan<'h>>,
+    /// References are addresses, and nothing need be asked of them.
+    plain: bool,
+    classes: Vec<Class>,
+    roots: Vec<Root>,
+    threads: Vec<Thread>,
+    unread: Unread,
+    mat_sizes: Vec<u64>,
+}
+
+/// How the references of a class's objects are read.
+#[derive(Debug)]
+enum Plan<'h> {
+    /// There are none.
+    None,
+    /// Fields.
+    Fields(&'h [layout::Reference]),
+    /// Elements behind a header of so many bytes.
+    Elements(u32),
+    /// By all that the scanner knows: class objects, flat arrays, stack chunks.
+    Scan,
+}
+
+impl From<layout::Strength> for Strength {
+    fn from(strength: layout::Strength) -> Strength {
+        match strength {
+            layout::Strength::Strong | layout::Strength::Injected => Strength::Strong,
+            layout::Strength::Soft => Strength::Soft,
+            layout::Strength::Weak => Strength::Weak,
+            layout::Strength::Final => Strength::Final,
+            layout::Strength::Phantom => Strength::Phantom,
+        }
+    }
+}
+
+impl<'h> HeapGraph<'h> {
+    /// Walks the heap with `threads` threads. `progress` gets the bytes of heap as they are walked. An error where a
+    /// walk would fail.
+    pub fn open(
+        heap: &'h Heap<'h>,
+        view: View,
+        threads: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<HeapGraph<'h>> {
+        let graph = Graph::open(heap, Scope::All, view, threads, progress)?;
+        let plan = |layout: &'h Layout| match layout.shape {
+            Shape::Instance if layout.references.is_empty() => Plan::None,
+            Shape::Instance if view == View::Heap || !has_injected(layout) => {
+                Plan::Fields(&layout.references)
+            }
+            Shape::Elements { kind: b'L', header } => Plan::Elements(header),
+            Shape::Elements { .. } => Plan::None,
+            _ => Plan::Scan,
+        };
+        Ok(HeapGraph {
+            plans: heap.layouts().of.iter().map(plan).collect(),
+            plain: matches!(heap.vm.barrier, Barrier::None),
+            classes: model::classes(&graph),
+            roots: model::roots(&graph),
+            threads: model::threads(&graph),
+            unread: model::unread(&graph),
+            mat_sizes: model::mat_sizes(heap),
+            graph,
+        })
+    }
+
+    /// What the walk met that is no object.
+    pub fn report(&self) -> &WalkReport {
+        &self.graph.report
+    }
+
+    /// What besides objects could not be read.
+    pub fn damaged(&self) -> &[super::Unread] {
+        &self.graph.damaged
+    }
+
+    /// An object's bytes from its header to its region's end, where they lie in one piece.
+    #[inline]
+    fn bytes(&self, place: u64) -> Option<(u64, &'h [u8])> {
+        let places = &self.graph.scanner.places;
+        let addr = places.address(place as usize)?;
+        Some((addr, self.graph.scanner.tail(places.region(addr)?, addr)?))
+    }
+
+    /// The class of the object whose bytes are given.
+    #[inline]
+    fn klass(&self, bytes: &[u8]) -> u32 {
+        let heap = self.graph.heap;
+        heap.vm.pointers.klass_of(bytes).map_or(NO_KLASS, |k| heap.klasses.number(k))
+    }
+
+    /// The place that a reference leads to.
+    #[inline]
+    fn target(&self, bits: u64) -> Option<u64> {
+        let vm = self.graph.heap.vm;
+        let addr = if self.plain { bits } else { vm.barrier.resolve(vm.mem, bits) };
+        if addr == 0 { None } else { self.graph.scanner.places.number(addr) }
+    }
+
+    /// Calls `each` with all references of an object, by all that the scanner knows.
+    fn scan(&self, place: u64, mut each: impl FnMut(Place, layout::Strength, u64)) -> u32 {
+        let addr = self.address(place);
+        let Some(klass) = self.graph.klass(addr) else { return NO_CLASS };
+        let (mut item, mut scratch) = (Some(Item { addr, klass, from: 0 }), Vec::new());
+        while let Some(part) = item {
+            item = self.graph.part(part, &mut scratch, |place, strength, addr| {
+                if let Some(target) = self.graph.scanner.places.number(addr) {
+                    each(place, strength, target);
+                }
+            });
+        }
+        klass
+    }
+
+    fn field(&self, slots: &[Slot], number: u32) -> Field<'h> {
+        let slot = slots.get(number as usize);
+        let name = slot.and_then(|s| self.graph.heap.vm.reader().symbol_bytes(s.name));
+        Field {
+            name: name.map_or(Cow::Borrowed("?"), String::from_utf8_lossy),
+            class: slot.map_or(NO_CLASS, |s| s.declared_by),
+        }
+    }
+
+    /// Where a reference of an object of `klass` stands; of a class object that of the class `mirrored`.
+    fn describe_place(&self, klass: u32, mirrored: Option<u32>, place: Place) -> graph::Place<'h> {
+        let layouts = &self.graph.heap.layouts().of;
+        let layout = &layouts[klass as usize];
+        match place {
+            Place::Class(part) => graph::Place::Class(part),
+            Place::Object(scan::Place::Element(i) | scan::Place::FlatElement(i, _)) => {
+                graph::Place::Element(i.into())
+            }
+            Place::Object(scan::Place::Field(i)) => {
+                graph::Place::Field(self.field(&layout.slots, layout.references[i as usize].slot))
+            }
+            Place::Object(scan::Place::Static(i)) => {
+                let of = mirrored.map_or(layout, |m| &layouts[m as usize]);
+                let slot = of.static_references.get(i as usize).map_or(u32::MAX, |r| r.slot);
+                graph::Place::Static(self.field(&of.statics, slot))
+            }
+        }
+    }
+}
+
+/// Whether the VM added references to its objects.
+fn has_injected(layout: &Layout) -> bool {
+    layout.references.iter().any(|r| r.strength == layout::Strength::Injected)
+}
+
+impl ObjectGraph for HeapGraph<'_> {
+    fn numbers(&self) -> &Numbers {
+        self.graph.index.numbers()
+    }
+
+    #[inline]
+    fn address(&self, place: u64) -> u64 {
+        self.graph.scanner.places.address(place as usize).unwrap_or(0)
+    }
+
+    fn place(&self, address: u64) -> Option<u64> {
+        self.graph.index.place(address)
+    }
+
+    #[inline]
+    fn class_of(&self, place: u64) -> u32 {
+        match self.bytes(place) {
+            Some((_, bytes)) => self.klass(bytes),
+            None => self.graph.klass(self.address(place)).unwrap_or(NO_CLASS),
+        }
+    }
+
+    #[inline]
+    fn size(&self, place: u64) -> u64 {
+        let heap = self.graph.heap;
+        let of = |bytes: &[u8]| {
+            let klass = Some(self.klass(bytes)).filter(|k| *k != NO_KLASS)?;
+            heap.klasses.size(klass).bytes(&heap.vm.pointers, bytes)
+        };
+        let size = self.bytes(place).and_then(|(_, bytes)| of(bytes));
+        let slow = || self.graph.klass_and_size(self.address(place)).map_or(0, |k| k.1);
+        size.unwrap_or_else(slow)
+    }
+
+    fn mat_size(&self, place: u64) -> u64 {
+        match self.mirrored(place) {
+            Some(class) => self.mat_sizes[class as usize],
+            None => self.size(place),
+        }
+    }
+
+    fn total_size(&self) -> u64 {
+        self.graph.report.bytes()
+    }
+
+    #[inline]
+    fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
+        let p = &self.graph.heap.vm.pointers;
+        let oop = p.oop_size() as usize;
+        let Some((_, bytes)) = self.bytes(place) else {
+            return self.scan(place, |_, strength, target| each(target, strength.into()));
+        };
+        let klass = self.klass(bytes);
+        if klass == NO_KLASS {
+            return NO_CLASS;
+        }
+        match self.plans[klass as usize] {
+            Plan::None => {}
+            Plan::Fields(references) => {
+                for r in references {
+                    let at = r.offset as usize;
+                    let target = bytes.get(at..at + oop).and_then(|b| self.target(p.decode(b)));
+                    if let Some(target) = target {
+                        each(target, r.strength.into());
+                    }
+                }
+            }
+            Plan::Elements(header) => {
+                let at = p.array_length as usize;
+                let length = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
+                let length = length.map_or(0, u32::from_le_bytes) as usize;
+                let end = (header as usize).saturating_add(length.saturating_mul(oop));
+                let elements = bytes.get(header as usize..end.min(bytes.len())).unwrap_or(&[]);
+                for bits in elements.chunks_exact(oop) {
+                    if let Some(target) = self.target(p.decode(bits)) {
+                        each(target, Strength::Strong);
+                    }
+                }
+            }
+            Plan::Scan => {
+                return self.scan(place, |_, strength, target| each(target, strength.into()));
+            }
+        }
+        klass
+    }
+
+    fn can_refer(&self, class: u32) -> bool {
+        !matches!(self.plans[class as usize], Plan::None)
+    }
+
+    fn describe(&self, place: u64, mut each: impl FnMut(Reference<'_>)) {
+        let klass = self.class_of(place);
+        if klass == NO_CLASS {
+            return;
+        }
+        let mirrored = self.mirrored(place);
+        self.scan(place, |at, strength, target| {
+            let place = self.describe_place(klass, mirrored, at);
+            each(Reference { target, strength: strength.into(), place });
+        });
+    }
+
+    #[inline]
+    fn prefetch(&self, place: u64) {
+        if let Some((_, bytes)) = self.bytes(place) {
+            crate::cpu::prefetch(bytes);
+        }
+    }
+
+    fn mirrored(&self, place: u64) -> Option<u32> {
+        let class = self.class_of(place);
+        let layouts = &self.graph.heap.layouts().of;
+        match layouts.get(class as usize)?.shape {
+            Shape::Mirror { .. } => self.graph.class_at(self.address(place)),
+            _ => None,
+        }
+    }
+
+    fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+
+    fn roots(&self) -> &[Root] {
+        &self.roots
+    }
+
+    fn threads(&self) -> &[Thread] {
+        &self.threads
+    }
+
+    fn text(&self, place: u64, limit: usize) -> Option<String> {
+        let text = self.graph.heap.vm.string(self.address(place))?;
+        Some(text.chars().take(limit).collect())
+    }
+
+    fn unread(&self) -> &Unread {
+        &self.unread
+    }
+}

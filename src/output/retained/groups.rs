@@ -1,0 +1,275 @@
+//! What objects retain together: those of a class, a package or a loader; what threads and kinds of roots hold.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::objects::class_name;
+use super::share;
+use crate::graph::dominators::Dominators;
+use crate::graph::{ClassKind, Id, ObjectGraph, Root, RootKind, Strength};
+
+/// What objects have in common that are counted as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Their class.
+    Class,
+    /// Their class's package; of arrays that of their elements.
+    Package,
+    /// Their class's loader.
+    Loader,
+}
+
+/// A group of objects.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// What they have in common.
+    pub name: String,
+    /// How many can be reached.
+    pub objects: u64,
+    /// Their own bytes.
+    pub shallow: u64,
+    /// Bytes that would be freed if all of them went: of those that are within others of the group, once.
+    pub retained: u64,
+    /// Of all that is strongly held, in percent.
+    pub share: f64,
+    /// Bytes that only weaker references hold, of the group and below it.
+    pub weaker: u64,
+}
+
+impl Group {
+    fn new(name: String) -> Group {
+        Group { name, objects: 0, shallow: 0, retained: 0, share: 0.0, weaker: 0 }
+    }
+}
+
+/// The groups that objects fall into, those that retain the most first.
+pub fn groups<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, by: By) -> Vec<Group> {
+    let (names, of_class) = names(tree.graph(), by);
+    let mut sums = Sums {
+        tree,
+        of_class,
+        groups: names.into_iter().map(Group::new).collect(),
+        above: Vec::new(),
+    };
+    sums.above.resize(sums.groups.len(), 0);
+    walk(tree, &mut sums);
+    finish(sums.groups, tree)
+}
+
+/// In order, without empty ones.
+fn finish<G: ObjectGraph, I: Id>(
+    mut groups: Vec<Group>,
+    tree: &Dominators<'_, G, I>,
+) -> Vec<Group> {
+    groups.retain(|g| g.objects > 0);
+    groups.iter_mut().for_each(|g| g.share = share(g.retained, tree.held(Strength::Strong)));
+    groups.sort_by(|a, b| {
+        let key = |g: &Group| (Reverse(g.retained), Reverse(g.weaker), Reverse(g.shallow));
+        (key(a), &a.name).cmp(&(key(b), &b.name))
+    });
+    groups
+}
+
+/// The names of the groups, and each class's; objects without a class are in the last.
+fn names(graph: &impl ObjectGraph, by: By) -> (Vec<String>, Vec<u32>) {
+    let mut numbers: HashMap<String, u32> = HashMap::new();
+    let mut names = Vec::new();
+    let mut loaders: HashMap<Option<u64>, String> = HashMap::new();
+    let mut number = |name: String| {
+        *numbers.entry(name).or_insert_with_key(|name| {
+            names.push(name.clone());
+            names.len() as u32 - 1
+        })
+    };
+    let mut of_class: Vec<u32> = Vec::new();
+    for class in graph.classes() {
+        let name = match by {
+            By::Class => class.name.clone(),
+            By::Package => package(&class.name, class.kind),
+            By::Loader => {
+                let name = loaders.entry(class.loader).or_insert_with(|| match class.loader {
+                    None => "the boot loader".into(),
+                    Some(place) => {
+                        let class = class_name(graph, graph.class_of(place));
+                        format!("{class} @ {:#x}", graph.address(place))
+                    }
+                });
+                name.clone()
+            }
+        };
+        of_class.push(number(name));
+    }
+    of_class.push(number("?".into()));
+    (names, of_class)
+}
+
+/// `java.util` of `java.util.HashMap$Node[]`.
+fn package(class: &str, kind: ClassKind) -> String {
+    let element = class.trim_end_matches("[]");
+    match element.rsplit_once('.') {
+        // What follows a slash sets a hidden class apart.
+        Some((package, _)) => package.to_owned(),
+        None if kind == ClassKind::Primitives => "(arrays of primitives)".into(),
+        None => "(no package)".into(),
+    }
+}
+
+/// What a walk of the tree adds up.
+struct Sums<'t, 'g, G, I> {
+    tree: &'t Dominators<'g, G, I>,
+    of_class: Vec<u32>,
+    groups: Vec<Group>,
+    /// How many of each group are above the node at hand.
+    above: Vec<u32>,
+}
+
+impl<G: ObjectGraph, I: Id> Sums<'_, '_, G, I> {
+    fn group(&self, place: u64) -> usize {
+        let class = self.tree.graph().class_of(place) as usize;
+        let last = self.of_class.len() - 1;
+        self.of_class[class.min(last)] as usize
+    }
+
+    /// An object: what it retains counts where none of its group is above it.
+    fn count(&mut self, place: u64, retained: u64, weaker: u64, strength: Strength) -> usize {
+        let group = self.group(place);
+        let of = &mut self.groups[group];
+        of.objects += 1;
+        of.shallow += self.tree.size(place);
+        if self.above[group] == 0 {
+            match strength {
+                Strength::Strong => {
+                    of.retained += retained;
+                    of.weaker += weaker;
+                }
+                _ => of.weaker += retained + weaker,
+            }
+        }
+        group
+    }
+
+    fn enter(&mut self, place: u64, number: I) {
+        let strength = self.tree.strength(number);
+        let (retained, weaker) = (self.tree.retained(number), self.tree.weaker(number));
+        let group = self.count(place, retained, weaker, strength);
+        self.above[group] += 1;
+        self.parts(place, strength);
+    }
+
+    fn parts(&mut self, place: u64, strength: Strength) {
+        let mut parts = Vec::new();
+        self.tree.direct_parts(place, |part| parts.push(part));
+        for part in parts {
+            let group = self.count(part, self.tree.part_retained(part), 0, strength);
+            self.above[group] += 1;
+            self.parts(part, strength);
+            self.above[group] -= 1;
+        }
+    }
+
+    fn leave(&mut self, place: u64) {
+        let group = self.group(place);
+        self.above[group] -= 1;
+    }
+}
+
+/// Walks the dominator tree from the top down. 12 bytes a node with numbers of 4.
+fn walk<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, sums: &mut Sums<'_, '_, G, I>) {
+    let places = tree.places();
+    let count = tree.count() as usize;
+    // Of each node the first that it dominates, and the next with the same dominator.
+    let (mut first, mut next) = (vec![I::default(); count], vec![I::default(); count]);
+    for i in (1..count).rev() {
+        let dominator = tree.dominator(I::of(i as u64)).index();
+        next[i] = first[dominator];
+        first[dominator] = I::of(i as u64);
+    }
+    let mut at = first[0];
+    while at != I::default() {
+        sums.enter(places[at.index()].number(), at);
+        let below = first[at.index()];
+        if below != I::default() {
+            at = below;
+            continue;
+        }
+        while at != I::default() {
+            sums.leave(places[at.index()].number());
+            let beside = next[at.index()];
+            if beside != I::default() {
+                at = beside;
+                break;
+            }
+            at = tree.dominator(at);
+        }
+    }
+}
+
+/// What each thread holds by its object: its locals, its thread locals, and the rest of it.
+pub fn threads<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>) -> Vec<Group> {
+    let graph = tree.graph();
+    let all = graph.threads().iter().filter_map(|thread| {
+        let place = thread.object?;
+        let number = tree.number(place)?;
+        let strong = tree.strength(number) == Strength::Strong;
+        let (retained, weaker) = (tree.retained(number), tree.weaker(number));
+        Some(Group {
+            objects: 1,
+            shallow: tree.size(place),
+            retained: if strong { retained } else { 0 },
+            weaker: if strong { weaker } else { retained + weaker },
+            ..Group::new(format!("\"{}\" @ {:#x}", thread.name, graph.address(place)))
+        })
+    });
+    finish(all.collect(), tree)
+}
+
+/// What roots hold, by their kind. What several roots hold together, and none of them alone, is a group of its own.
+pub fn roots<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>) -> Vec<Group> {
+    let graph = tree.graph();
+    let mut kinds: HashMap<u64, &str> = HashMap::new();
+    // What threads hold by their frames hangs on the threads.
+    let own = |r: &&Root| r.thread.is_none() || r.kind == RootKind::Thread;
+    for root in graph.roots().iter().filter(own) {
+        kinds.entry(root.place).or_insert(kind(root.kind));
+    }
+    for class in graph.classes().iter().filter(|c| c.is_permanent) {
+        class.object.map(|place| kinds.entry(place).or_insert("classes that are never unloaded"));
+    }
+    let shared = "several roots together";
+    let mut groups: HashMap<&str, Group> = HashMap::new();
+    let places = tree.places();
+    for i in 1..tree.count() {
+        let number = I::of(i);
+        if tree.dominator(number) != I::default() {
+            continue;
+        }
+        let place = places[number.index()].number();
+        let name = kinds.get(&place).copied().unwrap_or(shared);
+        let of = groups.entry(name).or_insert_with(|| Group::new(name.into()));
+        of.objects += 1;
+        of.shallow += tree.size(place);
+        match tree.strength(number) {
+            Strength::Strong => of.retained += tree.retained(number),
+            _ => of.weaker += tree.retained(number),
+        }
+        of.weaker += tree.weaker(number);
+    }
+    finish(groups.into_values().collect(), tree)
+}
+
+fn kind(kind: RootKind) -> &'static str {
+    match kind {
+        RootKind::Thread => "threads",
+        RootKind::UnmountedThread => "virtual threads without carriers",
+        RootKind::Frame => "locals of Java frames",
+        RootKind::JniLocal => "local JNI handles",
+        RootKind::JniGlobal => "global JNI handles",
+        RootKind::Monitor => "monitors in use",
+        RootKind::StickyClass => "classes that are never unloaded",
+        RootKind::NativeStack => "native stacks",
+        RootKind::ThreadBlock => "thread blocks",
+        RootKind::Other(_) => "other roots",
+    }
+}

@@ -1,0 +1,155 @@
+//! The single objects that retain the most.
+
+use std::cmp::Reverse;
+
+use serde::Serialize;
+
+use super::share;
+use crate::address::hex;
+use crate::graph::dominators::Dominators;
+use crate::graph::{Id, NO_CLASS, ObjectGraph, Strength};
+
+/// Characters of a String that are shown of it.
+const TEXT: usize = 60;
+
+/// An object and what it retains.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Held {
+    /// Its address.
+    #[serde(serialize_with = "hex")]
+    pub object: u64,
+    /// Its class; of a class object `java.lang.Class`.
+    pub class: String,
+    /// Of a class object the class that it stands for, of a thread its name, of a String its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Its own bytes.
+    pub shallow: u64,
+    /// Bytes that would be freed if it went.
+    pub retained: u64,
+    /// Of all that is held as strongly, in percent.
+    pub share: f64,
+    /// Bytes below it that only weaker references hold.
+    pub weaker: u64,
+    /// How it is held itself.
+    #[serde(serialize_with = "name")]
+    pub strength: Strength,
+}
+
+fn name<S: serde::Serializer>(strength: &Strength, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_str(strength.name())
+}
+
+/// Describes the object at `place`.
+pub fn held<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    place: u64,
+    retained: u64,
+    weaker: u64,
+    strength: Strength,
+) -> Held {
+    let graph = tree.graph();
+    Held {
+        object: graph.address(place),
+        class: class_name(graph, graph.class_of(place)),
+        label: label(graph, place),
+        shallow: tree.size(place),
+        retained,
+        share: share(retained, tree.held(strength)),
+        weaker,
+        strength,
+    }
+}
+
+/// A class's name, `?` where it is not known.
+pub fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
+    let known = graph.classes().get(class as usize).filter(|_| class != NO_CLASS);
+    known.map_or_else(|| "?".into(), |c| c.name.clone())
+}
+
+/// What tells an object from others of its class.
+fn label(graph: &impl ObjectGraph, place: u64) -> Option<String> {
+    if let Some(class) = graph.mirrored(place) {
+        return Some(class_name(graph, class));
+    }
+    let thread = graph.threads().iter().find(|t| t.object == Some(place));
+    let named = thread.map(|t| t.name.clone()).filter(|n| !n.is_empty());
+    named.or_else(|| graph.text(place, TEXT))
+}
+
+/// The `top` objects that are held with just that strength and retain the most, the most first, then by address. Those
+/// of which `wanted` says so, by number of class, and of at least `least` bytes.
+pub fn objects<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    strength: Strength,
+    top: usize,
+    least: u64,
+    wanted: &[bool],
+) -> Vec<Held> {
+    let is_wanted = |place| {
+        let class = tree.graph().class_of(place);
+        wanted.get(class as usize).copied().unwrap_or(false)
+    };
+    let mut best: Vec<(u64, u64, Option<I>)> = Vec::new();
+    let mut floor = least;
+    // A part retains less than who holds it, so only large holders are looked into.
+    let consider = |all: &mut Vec<(u64, u64, Option<I>)>, place: u64, number: I, floor: u64| {
+        let retained = tree.retained(number);
+        if tree.strength(number) != strength || retained < floor {
+            return;
+        }
+        if is_wanted(place) {
+            all.push((retained, place, Some(number)));
+        }
+        tree.parts(place, &mut |part| {
+            let retained = tree.part_retained(part);
+            if retained >= floor && is_wanted(part) {
+                all.push((retained, part, None));
+            }
+        });
+    };
+    // First the bytes that the last of them has at least, by nodes alone.
+    let mut counts: Vec<u64> = Vec::new();
+    tree.each_node(
+        Vec::new,
+        |room: &mut Vec<u64>, place, number| {
+            let retained = tree.retained(number);
+            if retained >= least && tree.strength(number) == strength && is_wanted(place) {
+                room.push(retained);
+                cut(room, top, |r| Reverse(*r));
+            }
+        },
+        |room| counts.extend(room),
+    );
+    counts.sort_unstable_by_key(|r| Reverse(*r));
+    if let Some(last) = top.checked_sub(1).and_then(|i| counts.get(i)) {
+        floor = floor.max(*last);
+    }
+    tree.each_node(
+        Vec::new,
+        |room, place, number| {
+            consider(room, place, number, floor);
+            cut(room, top, order);
+        },
+        |room| best.extend(room),
+    );
+    best.sort_unstable_by_key(order);
+    best.truncate(top);
+    let of = |(retained, place, number): (u64, u64, Option<I>)| {
+        let weaker = number.map_or(0, |n| tree.weaker(n));
+        held(tree, place, retained, weaker, strength)
+    };
+    best.into_iter().map(of).collect()
+}
+
+fn order<I>(of: &(u64, u64, Option<I>)) -> (Reverse<u64>, u64) {
+    (Reverse(of.0), of.1)
+}
+
+/// Leaves the `top` first once there are many more.
+fn cut<T, K: Ord>(all: &mut Vec<T>, top: usize, key: impl FnMut(&T) -> K) {
+    if all.len() > 2 * top + 1024 {
+        all.select_nth_unstable_by_key(top, key);
+        all.truncate(top);
+    }
+}
