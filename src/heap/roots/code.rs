@@ -12,7 +12,8 @@ use crate::hotspot::frames::Walker;
 pub(super) fn constants(walker: &Walker, broken: &[(u64, u64)]) -> Vec<u64> {
     let vm = walker.vm;
     if visits_all(vm) {
-        return walker.code.nmethods().flat_map(|nm| nm.constants(vm)).collect();
+        let all = walker.code.compiled().filter_map(|blob| Nmethod::read(vm, &blob).ok());
+        return all.flat_map(|nm| nm.constants(vm)).collect();
     }
     let mut out: Vec<u64> = walker.nmethods_met().iter().flat_map(|nm| nm.constants(vm)).collect();
     let mut found = BTreeMap::new();

@@ -1,7 +1,6 @@
 //! The code cache: from an address to the blob of code around it.
 
 use super::super::Vm;
-use super::nmethod::Nmethod;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
 use crate::vmstructs::{Field, Fields};
@@ -142,11 +141,10 @@ impl<'v> CodeCache<'v> {
     }
 
     /// The compiled methods and native wrappers, by address.
-    pub fn nmethods(&self) -> impl Iterator<Item = Nmethod> {
+    pub fn compiled(&self) -> impl Iterator<Item = Blob> {
         let all = self.heaps.iter().flat_map(|heap| self.blocks(heap));
         let blobs = all.filter_map(|block| self.blob(block.wrapping_add(self.block_header)));
-        let compiled = blobs.filter(|b| b.kind == BlobKind::Nmethod);
-        compiled.filter_map(|b| Nmethod::read(self.vm, &b).ok())
+        blobs.filter(|b| b.kind == BlobKind::Nmethod)
     }
 
     /// The blocks in use of a heap. Behind the last one is nothing, or what no block can be.
