@@ -5,6 +5,7 @@
 
 mod continuation;
 mod cpu;
+mod debugger;
 mod mixed;
 mod oop_map;
 mod oop_mask;
