@@ -100,7 +100,7 @@ impl Args {
         if let Some(target) = &flame {
             check_output(Some(&self.source.core), target)?;
         }
-        let opened = self.source.open()?;
+        let opened = self.source.open()?.restored();
         let unwinder = self.mixed.then(|| Unwinder::new(&opened.core, self.source.files.sysroot()));
         let (dump, walk, metadata, caught) = opened.with_heap(|heap| {
             let used = if self.no_heap { 0 } else { heap.used() };

@@ -5,6 +5,7 @@
 
 mod continuation;
 mod cpu;
+mod debugger;
 mod mixed;
 mod oop_map;
 mod oop_mask;
@@ -25,8 +26,9 @@ use serde::Serialize;
 
 use super::Vm;
 use super::code::{CodeCache, Method, Nmethod, Scope};
-use crate::cpu::Facts;
+use crate::cpu::{Cpu, Facts};
 use crate::error::Result;
+use crate::vmstructs::Tables;
 use cpu::Layout;
 
 /// Java frames of one thread: a 1 GB stack of the smallest frames has fewer.
@@ -214,13 +216,17 @@ pub struct Walker<'v> {
     continuations: OnceCell<Option<continuation::Entries>>,
 }
 
+/// Where the frame of the stub that enters Java has its JavaCallWrapper: words from its frame pointer.
+pub fn call_wrapper_offset(cpu: Cpu, tables: &Tables) -> i64 {
+    let told = tables.constant("frame::entry_frame_call_wrapper_offset");
+    told.map_or(Layout::of(cpu, false).call_wrapper, |offset| offset.clamp(-64, 64))
+}
+
 impl<'v> Walker<'v> {
     /// Reads what all stacks need.
     pub fn new(vm: &'v Vm<'v>) -> Result<Walker<'v>> {
         let mut layout = Layout::of(vm.cpu, vm.eras.frames_keep_no_class());
-        if let Some(offset) = vm.tables.constant("frame::entry_frame_call_wrapper_offset") {
-            layout.call_wrapper = offset.clamp(-64, 64);
-        }
+        layout.call_wrapper = call_wrapper_offset(vm.cpu, &vm.tables);
         Ok(Walker {
             vm,
             code: CodeCache::read(vm)?,

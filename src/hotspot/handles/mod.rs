@@ -2,7 +2,6 @@
 //! JNIHandleBlocks and statics. Which of them are roots is up to the reader.
 
 mod blocks;
-mod debugger;
 mod loaders;
 mod storage;
 mod words;

@@ -6,6 +6,7 @@
 //! rest of the code reads it as if it had been saved. What is not found stays absent.
 
 mod classes;
+mod code;
 mod encoding;
 mod heap;
 mod search;
@@ -102,6 +103,10 @@ fn statics(
     out.flag("UseCompressedClassPointers", u64::from(encoding.narrow_klass));
     out.flag("UseCompactObjectHeaders", u64::from(encoding.compact));
     out.flag("ObjectAlignmentInBytes", encoding.alignment);
+    let code = code::find(&search, &threads.all);
+    for (at, value) in code.as_deref().unwrap_or_default() {
+        out.word(Some(*at), *value);
+    }
     let storages = storages::find(&search);
     if let Some(globals) = storages.iter().find(|s| s.1.starts_with(b"JNI Global")) {
         out.word(f.jni_globals.opt(), globals.0);
@@ -110,13 +115,17 @@ fn statics(
     let words = format!(
         "the VM's tables were rebuilt of libjvm.so, and what libjvm's data led to was searched for \
          and proven: {}'s heap at {:#x}, {} classes by their mirrors, {} threads by their objects, \
-         {} stores of handles by their blocks; all else that libjvm's data led to is not known, \
-         flags and compiled code, with the roots that only they tell",
+         {} stores of handles by their blocks; {}; all else that libjvm's data led to is not \
+         known, flags with it, and the roots that only they tell",
         heap.name,
         heap.reserved.0,
         classes.mirrors.len(),
-        threads.count,
+        threads.all.len(),
         storages.len(),
+        match &code {
+            Ok(_) => "compiled code by its blobs and what stacks have of it".to_owned(),
+            Err(why) => format!("compiled code is not known ({why})"),
+        },
     );
     let pointers = storages.into_iter().map(|s| s.0).collect();
     Ok(FoundStatics { pieces, pointers, words })

@@ -21,7 +21,8 @@ pub struct FoundThreads {
     /// The static, and what it holds.
     pub at: Option<u64>,
     pub value: u64,
-    pub count: usize,
+    /// The JavaThreads.
+    pub all: Set,
     /// Words behind a TLAB's end that hold no object: ThreadLocalAllocBuffer's
     /// _reserve_for_allocation_prefetch.
     pub tlab_reserve: Option<u64>,
@@ -46,7 +47,7 @@ pub fn find(
     };
     let is_object = |at: u64| encoding.klass(s, at).is_some_and(|k| classes.is_klass(s, k));
     let tlab_reserve = tlab_reserve(s, &threads, tops, is_object);
-    Ok(FoundThreads { at, value, count: threads.len(), tlab_reserve })
+    Ok(FoundThreads { at, value, all: threads, tlab_reserve })
 }
 
 /// Behind the end of each TLAB comes the next object, after so many words. What comes most often

@@ -1,6 +1,5 @@
 //! What a debugger (JVMTI) left with a thread, to take effect when it runs on: on the C heap, and not in the tables.
 
-use super::words::MAX_STACK;
 use crate::hotspot::Vm;
 use crate::hotspot::code::Method;
 use crate::hotspot::threads::JavaThread;
@@ -9,6 +8,8 @@ use crate::hotspot::unexported::jvmti::{
     THREAD_STATE_SIZE,
 };
 
+/// A stack of 1 GB is a mistake.
+const MAX_STACK: u64 = 1 << 30;
 /// More frames and locals than any debugger has set.
 const MAX_DEFERRED: u32 = 10_000;
 
