@@ -123,6 +123,14 @@ pub enum Error {
         /// What it is instead, and what to do.
         what: String,
     },
+    /// The file is not something that rjcore can read as an HPROF, or asks of one what it does not hold.
+    #[error("{path}: {what}")]
+    NotAnHprof {
+        /// The file as the user named it.
+        path: PathBuf,
+        /// What it is instead, and what to do.
+        what: String,
+    },
     /// The core is of a process without a JVM, or its libjvm cannot be had.
     #[error("{what}")]
     NoJvm {
@@ -153,7 +161,9 @@ pub enum Error {
         what: String,
     },
     /// A fact that this JVM's tables do not carry.
-    #[error("this JVM has no {what} in its vmStructs; rjcore cannot read it without")]
+    #[error(
+        "this JVM's own tables (vmStructs) lack {what}, without which rjcore cannot read it: another JDK than those it knows, or a damaged core"
+    )]
     MissingField {
         /// `Type::_field` or the constant's name.
         what: String,
@@ -185,6 +195,9 @@ pub enum Error {
     /// No JVM runs what was named.
     #[error("no JVM here runs {0:?}; rjcore ps lists them")]
     NoSuchJvm(String),
+    /// What was named is neither a file nor what a JVM runs.
+    #[error("{0}: there is no such file, and no JVM here runs that; rjcore ps lists the JVMs")]
+    NoSuchInput(String),
     /// A live JVM does not let rjcore in, or does not answer.
     #[error("attach to process {pid}: {what}")]
     Attach {

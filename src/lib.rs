@@ -28,6 +28,7 @@ pub mod format;
 pub mod graph;
 pub mod heap;
 pub mod hotspot;
+pub mod hprof;
 mod jvm;
 pub mod live;
 mod native;
@@ -36,6 +37,7 @@ mod perfdata;
 pub mod process;
 mod symbols;
 mod turns;
+mod unpack;
 pub mod vmstructs;
 
 pub use error::Error;

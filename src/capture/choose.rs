@@ -3,7 +3,7 @@
 use super::copy;
 use super::report::{Method, Refused, WhyNot};
 use super::target::{Failure, SMALL_SHARED, Snapshot, Target};
-use super::watch::Least;
+use super::watch::MemoryNeeded;
 use crate::error::{Advice, Error, Result};
 use crate::process::room::Room;
 
@@ -16,7 +16,7 @@ impl Target<'_> {
         refused: &mut Vec<Refused>,
     ) -> Result<(Method, String, Snapshot)> {
         let shared = self.shared_bytes();
-        let least = Least::for_fork(anonymous, room.all_die);
+        let least = MemoryNeeded::for_fork(anonymous, room.all_die);
         let fork_why = "a fork stops it for the copy of its page tables only";
         let precopy_why = "copied while it ran, and again what it wrote to meanwhile";
         let stop_why = "copied while it stood still";

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::freeze::{Frozen, Patience, tasks};
+use super::freeze::{Frozen, StopLimits, tasks};
 use super::inject::{Injector, suspend_filter};
 use super::pages::{PageMap, Run};
 use super::rescue::ORPHAN_EXIT;
-use super::watch::{Least, Watch};
+use super::watch::{MemoryNeeded, MemoryWatch};
 use crate::cpu::Cpu;
 use crate::error::Result;
 use crate::format::ranges::{Ranges, minus, union};
@@ -46,7 +46,7 @@ pub struct Child {
     /// The pages of its own that it held when it was made, by mapping.
     held: Vec<(Mapping, Ranges)>,
     /// Ends it when memory gets short. `None` while it is being ended: its id may be another's.
-    watch: Option<Watch>,
+    watch: Option<MemoryWatch>,
 }
 
 /// Mappings of a child by the flags of proc_pid_smaps(5): their first addresses.
@@ -64,16 +64,16 @@ pub const POOL: &str = "its memory lies in huge pages of the pool (hugetlbfs, \
                         process writes to them and the pool is empty";
 
 impl Child {
-    /// Takes over a child that [`super::inject::Borrowed::fork`] made. From here on it dies with
+    /// Takes over a child that [`super::inject::BorrowedThread::fork`] made. From here on it dies with
     /// us, and ends when less than half of `least` is free; it gives up all descriptors.
     pub fn adopt(
         parent: i32,
         (pid, inner): (i32, i32),
         injector: &Injector,
-        least: Least,
+        least: MemoryNeeded,
     ) -> io::Result<Child> {
-        let opened = || -> io::Result<(File, PageMap, Watch)> {
-            let watch = Watch::start(parent, pid, least)?;
+        let opened = || -> io::Result<(File, PageMap, MemoryWatch)> {
+            let watch = MemoryWatch::start(parent, pid, least)?;
             sys::wait(pid, true)?;
             // Marked first: if we die in between, its end must still be seen as a snapshot's.
             let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), EXPENDABLE);
@@ -142,7 +142,7 @@ impl Child {
         if !is_ending(self.pid) {
             return None;
         }
-        let short = self.watch.as_ref().and_then(Watch::short);
+        let short = self.watch.as_ref().and_then(MemoryWatch::short);
         Some(match short {
             Some(what) => format!("the snapshot was given up: {what}"),
             None => "the snapshot was killed before its memory was read".into(),
@@ -244,7 +244,7 @@ fn reap_by(
     dead: &[i32],
 ) -> Result<bool> {
     let patience =
-        Patience { timeout: Duration::from_millis(200), limit: None, cancelled: &|| false };
+        StopLimits { timeout: Duration::from_millis(200), limit: None, cancelled: &|| false };
     let frozen = Frozen::one(parent, tid, &patience)?;
     let Ok(mut thread) = injector.borrow_one(&frozen.threads, maps) else { return Ok(false) };
     let wait = injector.calls().wait4;

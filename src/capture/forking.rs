@@ -12,7 +12,7 @@ use super::inject::Injector;
 use super::plan::{self, Saved};
 use super::shared::{self, objects};
 use super::target::{Failure, Snapshot, Target};
-use super::watch::Least;
+use super::watch::MemoryNeeded;
 use super::writer::Failed;
 use crate::format::ranges::Ranges;
 use crate::process::maps::{self, Kind, Mapping};
@@ -28,7 +28,7 @@ impl Target<'_> {
     }
 
     /// A snapshot by a fork, which is given up when less than half of `least` is free.
-    pub(super) fn fork(&self, least: Least) -> Result<Snapshot, Failure> {
+    pub(super) fn fork(&self, least: MemoryNeeded) -> Result<Snapshot, Failure> {
         self.fork_can_hold()?;
         let injector = Injector::new(Some(self.cpu), self.pid, &self.maps)?;
         let mut objects = objects(self.pid, &self.maps);

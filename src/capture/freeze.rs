@@ -39,7 +39,7 @@ impl Stopped {
 
 /// What bounds a stop.
 #[derive(Clone, Copy)]
-pub struct Patience<'a> {
+pub struct StopLimits<'a> {
     /// How long the threads may take to stop, once before they are asked and once after.
     pub timeout: Duration,
     /// How long they may stand still in all.
@@ -61,27 +61,27 @@ pub struct Frozen {
     /// When the first was asked to stop.
     began: Instant,
     limit: Option<Duration>,
-    hurry: Option<Hurry>,
+    hurry: Option<HighPriority>,
 }
 
 /// Our thread before all others, as long as it lives: the threads that are let go one after the
 /// other would take the CPU from the one that lets go of the rest. Only root may.
 #[derive(Debug)]
-pub(super) struct Hurry {
+pub(super) struct HighPriority {
     /// The nice value before.
     before: i32,
 }
 
-impl Hurry {
+impl HighPriority {
     /// None where it may not be.
-    pub fn new() -> Option<Hurry> {
+    pub fn new() -> Option<HighPriority> {
         let before = getpriority_process(None).ok()?;
         setpriority_process(None, -20).ok()?;
-        Some(Hurry { before })
+        Some(HighPriority { before })
     }
 }
 
-impl Drop for Hurry {
+impl Drop for HighPriority {
     fn drop(&mut self) {
         let _ = setpriority_process(None, self.before);
     }
@@ -92,7 +92,7 @@ impl Frozen {
     ///
     /// Errors: [`Error::Capture`] if it may not be traced or has ended, or if a thread is in
     /// uninterruptible sleep for longer than `patience` has: it could not be stopped.
-    pub fn seized(pid: i32, patience: &Patience<'_>) -> Result<Frozen> {
+    pub fn seized(pid: i32, patience: &StopLimits<'_>) -> Result<Frozen> {
         await_sleepers(pid, patience)?;
         let mut frozen = Frozen::none(pid);
         frozen.limit = patience.limit;
@@ -107,8 +107,8 @@ impl Frozen {
     /// Stops every thread, those too that are made meanwhile.
     ///
     /// Errors: [`Error::Capture`] if they do not stop in time or have ended; then all run on.
-    pub fn stop(&mut self, patience: &Patience<'_>) -> Result<()> {
-        self.hurry = Hurry::new();
+    pub fn stop(&mut self, patience: &StopLimits<'_>) -> Result<()> {
+        self.hurry = HighPriority::new();
         self.began = Instant::now();
         self.interrupt_and_wait(patience)?;
         // A thread that was being made when its maker was asked is in the list by now.
@@ -134,7 +134,7 @@ impl Frozen {
     }
 
     /// Stops one thread only; the others run on.
-    pub fn one(pid: i32, tid: i32, patience: &Patience<'_>) -> Result<Frozen> {
+    pub fn one(pid: i32, tid: i32, patience: &StopLimits<'_>) -> Result<Frozen> {
         let mut frozen = Frozen::none(pid);
         sys::seize(tid).map_err(|e| refusal::explain(pid, tid, &e))?;
         frozen.waiting.insert(tid);
@@ -170,7 +170,7 @@ impl Frozen {
         Ok(new)
     }
 
-    fn interrupt_and_wait(&mut self, patience: &Patience<'_>) -> Result<()> {
+    fn interrupt_and_wait(&mut self, patience: &StopLimits<'_>) -> Result<()> {
         let pid = self.pid;
         self.waiting.retain(|&tid| sys::interrupt(tid).is_ok() || !is_dead(pid, tid));
         let allowed = patience.limit.map_or(patience.timeout, |l| l.min(patience.timeout));
@@ -258,7 +258,7 @@ pub fn is_dead(pid: i32, tid: i32) -> bool {
 
 /// Waits until no thread has been in uninterruptible sleep (state D) all the time: such a one
 /// cannot be stopped, and all others would stand still until it could.
-fn await_sleepers(pid: i32, patience: &Patience<'_>) -> Result<()> {
+fn await_sleepers(pid: i32, patience: &StopLimits<'_>) -> Result<()> {
     let asleep = |tid: &i32| state(pid, *tid) == Some('D');
     let deadline = Instant::now() + patience.timeout;
     let all = tasks(pid).map_err(|_| gone(pid))?;

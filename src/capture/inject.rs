@@ -118,21 +118,21 @@ impl Injector {
         &self,
         threads: &[Stopped],
         maps: &[Mapping],
-    ) -> Result<Borrowed<'_>, String> {
+    ) -> Result<BorrowedThread<'_>, String> {
         let mut second = None;
         for t in threads {
             // One with a signal in hand must have it first.
             if !matches!(t.status, Status::Interrupted | Status::GroupStop(_)) {
                 continue;
             }
-            match Borrowed::new(self, t.tid, maps) {
+            match BorrowedThread::new(self, t.tid, maps) {
                 Some(b) if !b.regs.has_restart_block() => return Ok(b.unfiltered()),
                 Some(b) => second = second.or(Some(b)),
                 None => {}
             }
         }
         second
-            .map(Borrowed::unfiltered)
+            .map(BorrowedThread::unfiltered)
             .ok_or_else(|| "no thread of it waits in a system call and could be borrowed".into())
     }
 
@@ -190,7 +190,7 @@ fn general(tid: i32, lender: Lender) -> io::Result<Regs> {
 
 /// A thread of the target that makes calls for us; dropped, it is itself again.
 #[derive(Debug)]
-pub struct Borrowed<'i> {
+pub struct BorrowedThread<'i> {
     injector: &'i Injector,
     tid: i32,
     regs: Regs,
@@ -205,14 +205,14 @@ pub struct Borrowed<'i> {
     away: bool,
 }
 
-struct Done {
+struct CallResult {
     result: i64,
     /// What it made, if it made a process.
     child: Option<i32>,
 }
 
-impl<'i> Borrowed<'i> {
-    fn new(injector: &'i Injector, tid: i32, maps: &[Mapping]) -> Option<Borrowed<'i>> {
+impl<'i> BorrowedThread<'i> {
+    fn new(injector: &'i Injector, tid: i32, maps: &[Mapping]) -> Option<BorrowedThread<'i>> {
         let regs = general(tid, injector.lender).ok()?;
         if !regs.in_syscall() {
             return None;
@@ -230,10 +230,10 @@ impl<'i> Borrowed<'i> {
         let mut under = vec![0; rescue.bytes.len()];
         injector.memory.read_exact_at(&mut under, rescue.at).ok()?;
         let (options, filtered, away) = (sys::TRACESYSGOOD, false, false);
-        Some(Borrowed { injector, tid, regs, mask, options, filtered, rescue, under, away })
+        Some(BorrowedThread { injector, tid, regs, mask, options, filtered, rescue, under, away })
     }
 
-    fn unfiltered(mut self) -> Borrowed<'i> {
+    fn unfiltered(mut self) -> BorrowedThread<'i> {
         self.options = suspend_filter(self.tid);
         self.filtered = self.options & sys::SUSPEND_SECCOMP == 0 && is_filtered(self.tid);
         self
@@ -257,13 +257,15 @@ impl<'i> Borrowed<'i> {
         let done = self.run(self.injector.calls().clone, &[SNAPSHOT, self.rescue.child_frame]);
         let _ = sys::set_options(self.tid, self.options);
         match done? {
-            Done { result, child: Some(child) } if result > 0 => Ok((child, result as i32)),
-            Done { result, .. } if result < 0 => Err(io::Error::from_raw_os_error(-result as i32)),
+            CallResult { result, child: Some(child) } if result > 0 => Ok((child, result as i32)),
+            CallResult { result, .. } if result < 0 => {
+                Err(io::Error::from_raw_os_error(-result as i32))
+            }
             _ => Err(io::Error::other("clone made no process that is traced")),
         }
     }
 
-    fn run(&mut self, call: u64, args: &[u64]) -> io::Result<Done> {
+    fn run(&mut self, call: u64, args: &[u64]) -> io::Result<CallResult> {
         let (memory, rescue) = (&self.injector.memory, &self.rescue);
         if !self.away {
             memory.write_all_at(&rescue.bytes, rescue.at)?;
@@ -276,7 +278,7 @@ impl<'i> Borrowed<'i> {
             self.away = true;
             sys::set_signal_mask(self.tid, BLOCKED)?;
             match run_call(self.tid, self.injector.lender, self.filtered)? {
-                Done { result: RESTART, child: None } => {}
+                CallResult { result: RESTART, child: None } => {}
                 done => return Ok(done),
             }
         }
@@ -299,7 +301,7 @@ impl<'i> Borrowed<'i> {
     }
 }
 
-impl Drop for Borrowed<'_> {
+impl Drop for BorrowedThread<'_> {
     fn drop(&mut self) {
         let _ = self.restore();
     }
@@ -307,7 +309,7 @@ impl Drop for Borrowed<'_> {
 
 /// Runs a thread through the system call that its registers are set for; `filtered` if a seccomp
 /// filter looks at it.
-fn run_call(tid: i32, lender: Lender, filtered: bool) -> io::Result<Done> {
+fn run_call(tid: i32, lender: Lender, filtered: bool) -> io::Result<CallResult> {
     let mut child = None;
     let mut entered = false;
     loop {
@@ -322,14 +324,14 @@ fn run_call(tid: i32, lender: Lender, filtered: bool) -> io::Result<Done> {
                 child = i32::try_from(sys::event_message(tid)?).ok();
             }
             Status::Signal(libc::SIGSYS) => {
-                return Ok(Done { result: -i64::from(libc::ENOSYS), child: None });
+                return Ok(CallResult { result: -i64::from(libc::ENOSYS), child: None });
             }
             Status::Interrupted | Status::GroupStop(_) => {}
             Status::Gone => return Err(io::Error::other("the process has ended")),
             other => return Err(io::Error::other(format!("an unexpected stop: {other:?}"))),
         }
     }
-    Ok(Done { result: general(tid, lender)?.result(), child })
+    Ok(CallResult { result: general(tid, lender)?.result(), child })
 }
 
 /// Waits for what happens next to the thread.

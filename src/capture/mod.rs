@@ -90,8 +90,8 @@ pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result
     loop {
         match attempt(pid, options, &mut refused, out) {
             Ok(report) => return Ok(Report { refused, ..report }),
-            Err(Lost::Failed(e)) => return Err(e),
-            Err(Lost::Snapshot(method, why)) => {
+            Err(AttemptError::Failed(e)) => return Err(e),
+            Err(AttemptError::Snapshot(method, why)) => {
                 let again = options.method.is_none() && out.restart().map_err(Error::from_write)?;
                 if !again {
                     let advice = Some(Advice::AnyMethodToFile);
@@ -104,7 +104,7 @@ pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result
 }
 
 /// Why there is no core.
-enum Lost {
+enum AttemptError {
     /// The snapshot ended or proved not to be one before it was read: another way may do.
     Snapshot(Method, String),
     /// There will be none.
@@ -117,8 +117,8 @@ fn attempt(
     options: &Options<'_>,
     refused: &mut Vec<Refused>,
     out: &mut dyn CoreOut,
-) -> Result<Report, Lost> {
-    let mut target = Target::open(pid, options).map_err(Lost::Failed)?;
+) -> Result<Report, AttemptError> {
+    let mut target = Target::open(pid, options).map_err(AttemptError::Failed)?;
     let room = Room::read(pid);
     let anonymous = target.facts.status.rssanon.unwrap_or(0) << 10;
     let shared = target.facts.status.rssshmem.unwrap_or(0) << 10;
@@ -127,7 +127,7 @@ fn attempt(
     }
     let target = target;
     let huge = huge::stretches(&target.maps, &target.pages);
-    let taken = target.take(&room, anonymous, refused).map_err(Lost::Failed);
+    let taken = target.take(&room, anonymous, refused).map_err(AttemptError::Failed);
     let written = taken.and_then(|(method, why, taken)| target.write(method, why, taken, out));
     // The snapshot is gone by now: pages are no longer shared with it. Also after an error.
     let collapsed = huge::collapse(pid, &huge, &target.pages);

@@ -107,8 +107,8 @@ impl PageMap {
     /// protects them again if `protect`.
     ///
     /// Where no asynchronous userfaultfd is registered, because something else is mapped there
-    /// by now: if `strict`, an error, and then what was protected may not have been told. If
-    /// not, such parts are left out where `protect`, else told as written to.
+    /// by now: if `strict`, an error, and then what was protected may not have been reported. If
+    /// not, such parts are left out where `protect`, else reported as written to.
     pub fn written(&self, m: &Mapping, protect: bool, strict: bool) -> io::Result<Vec<(u64, u64)>> {
         let ask = ScanArg {
             flags: if protect { sys::SCAN_WP_MATCHING } else { 0 }
@@ -137,18 +137,18 @@ impl PageMap {
             let n = sys::pagemap_scan(self.file.as_fd(), &mut arg, &mut regions)?;
             // Where its own buffer of 512 regions is full, the kernel (6.18) may tell a region
             // twice.
-            let mut told = at;
+            let mut reported = at;
             for r in regions.iter().take(n) {
-                let r = PageRegion { start: r.start.max(told), ..*r };
+                let r = PageRegion { start: r.start.max(reported), ..*r };
                 if r.start < r.end {
-                    told = r.end;
+                    reported = r.end;
                     each(&r);
                 }
             }
             if arg.walk_end <= at {
                 return Err(io::Error::other("PAGEMAP_SCAN came no further"));
             }
-            at = arg.walk_end.max(told);
+            at = arg.walk_end.max(reported);
         }
         Ok(())
     }
@@ -193,7 +193,7 @@ impl PageMap {
 mod tests {
     use super::*;
 
-    /// More regions than the kernel's buffer holds, each told once.
+    /// More regions than the kernel's buffer holds, each reported once.
     #[test]
     fn many_runs() {
         const RUNS: usize = 3000;

@@ -8,7 +8,7 @@ use super::plan::{self, SharedPlan};
 use super::report::{Method, Reason, Report};
 use super::shared::Object;
 use super::target::{Snapshot, Target};
-use super::{Lost, Progress, writer};
+use super::{AttemptError, Progress, writer};
 use crate::error::{Advice, Error};
 use crate::format::notes::{Origin, ThreadName};
 use crate::format::out::CoreOut;
@@ -22,7 +22,7 @@ impl Target<'_> {
         reason_text: String,
         snapshot: Snapshot,
         out: &mut dyn CoreOut,
-    ) -> Result<Report, Lost> {
+    ) -> Result<Report, AttemptError> {
         let at = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let named = |t: &ThreadState| ThreadName { tid: t.facts.inner, name: t.facts.name.clone() };
         let origin = Origin {
@@ -60,13 +60,13 @@ impl Target<'_> {
         // Now, not later: until then the process pays for each page that it writes to.
         drop(child);
         let written = written.map_err(|e| match e.downcast::<writer::Failed>() {
-            Ok(writer::Failed::SourceLost(why)) => Lost::Snapshot(method, why),
-            Ok(writer::Failed::CannotCorrect(what)) => Lost::Failed(Error::Capture {
+            Ok(writer::Failed::SourceLost(why)) => AttemptError::Snapshot(method, why),
+            Ok(writer::Failed::CannotCorrect(what)) => AttemptError::Failed(Error::Capture {
                 pid: self.pid,
                 what,
                 advice: Some(Advice::UncompressedFile),
             }),
-            Err(e) => Lost::Failed(Error::from_write(e)),
+            Err(e) => AttemptError::Failed(Error::from_write(e)),
         })?;
         let given_up = self.given_up().clone();
         let status = &self.facts.status;

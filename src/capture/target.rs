@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::fork::{Child, flagged_in};
-use super::freeze::{self, Frozen, Patience, Stopped};
+use super::freeze::{self, Frozen, StopLimits, Stopped};
 use super::image::Image;
 use super::inject::CannotBorrow;
 use super::notes::ThreadState;
@@ -26,7 +26,7 @@ use crate::format::ranges::{Ranges, minus};
 use crate::process::cgroup::frozen;
 use crate::process::facts::{Facts, Thread};
 use crate::process::maps::{self, Mapping, libjvms};
-use crate::process::refusal::{self, Unfit};
+use crate::process::refusal::{self, NotAProcess};
 use crate::process::sys;
 
 /// Shared memory below this (HotSpot's counters, say) is copied within the stop of a fork.
@@ -79,12 +79,12 @@ pub(super) struct Target<'a> {
     /// First addresses of the mappings that it does so for, where absent pages are not zero.
     handled: BTreeSet<u64>,
     /// Stops that were given up.
-    pub(super) given_up: Mutex<GivenUp>,
+    pub(super) given_up: Mutex<GivenUpStops>,
 }
 
 /// Stops that were ended before the memory was frozen.
 #[derive(Debug, Default, Clone)]
-pub(super) struct GivenUp {
+pub(super) struct GivenUpStops {
     /// How long each was.
     pub(super) pauses: Vec<Duration>,
     /// How many of them because a collection was under way.
@@ -131,9 +131,9 @@ impl<'a> Target<'a> {
             return Err(Error::capture(pid, what));
         }
         let facts = Facts::read(pid).map_err(denied)?;
-        if let Some(unfit) = Unfit::of(&facts) {
+        if let Some(unfit) = NotAProcess::of(&facts) {
             let what = match unfit {
-                Unfit::Thread(of) => format!("{unfit}; give that: rjcore capture {of}"),
+                NotAProcess::Thread(of) => format!("{unfit}; give that: rjcore capture {of}"),
                 _ => unfit.to_string(),
             };
             return Err(Error::capture(pid, what));
@@ -176,9 +176,9 @@ impl<'a> Target<'a> {
         })
     }
 
-    pub(super) fn patience(&self) -> Patience<'a> {
+    pub(super) fn patience(&self) -> StopLimits<'a> {
         let (timeout, limit) = (self.options.stop_timeout, self.options.stop_limit);
-        Patience { timeout, limit, cancelled: self.options.cancelled }
+        StopLimits { timeout, limit, cancelled: self.options.cancelled }
     }
 
     pub(super) fn error(&self, what: &str) -> Error {
@@ -252,7 +252,7 @@ impl<'a> Target<'a> {
         self.shared_bytes() <= SMALL_SHARED
     }
 
-    pub(super) fn given_up(&self) -> MutexGuard<'_, GivenUp> {
+    pub(super) fn given_up(&self) -> MutexGuard<'_, GivenUpStops> {
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

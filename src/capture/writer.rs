@@ -116,7 +116,7 @@ fn jobs(pieces: &[Piece], most: u64) -> Vec<Job> {
 }
 
 /// A job's bytes, ready to be written.
-enum Ready {
+enum Encoded {
     /// Parts of them: (start, end), as distances from the job's start.
     Parts(Vec<(usize, usize)>),
     /// A zstd frame of all of it.
@@ -127,7 +127,7 @@ enum Ready {
 struct Made {
     /// The job's bytes, all of them.
     buf: Vec<u8>,
-    ready: Ready,
+    ready: Encoded,
     /// Bytes of pages that are not zero.
     data: u64,
     /// Pages that could not be read.
@@ -164,14 +164,14 @@ impl Out<'_> {
 
     fn put(&mut self, job: &Job, made: &Made) -> io::Result<()> {
         match &made.ready {
-            Ready::Parts(parts) => {
+            Encoded::Parts(parts) => {
                 for &(from, to) in parts {
                     self.zeros_to(job.start + from as u64)?;
                     self.out.write_all(&made.buf[from..to])?;
                     self.at = job.start + to as u64;
                 }
             }
-            Ready::Frame(frame) => {
+            Encoded::Frame(frame) => {
                 self.zeros_to(job.start)?;
                 self.out.write_all(frame)?;
                 self.at = job.end;
@@ -316,7 +316,7 @@ fn make(
         }
     }
     let ready = match level {
-        None => Ready::Parts(parts),
+        None => Encoded::Parts(parts),
         Some(level) => {
             let packer = match packer {
                 Some(packer) => packer,
@@ -326,7 +326,7 @@ fn make(
                     packer.insert(new)
                 }
             };
-            Ready::Frame(packer.compress(&buf[..len])?)
+            Encoded::Frame(packer.compress(&buf[..len])?)
         }
     };
     Ok(Made { buf, ready, data, bad })

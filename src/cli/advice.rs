@@ -1,7 +1,7 @@
 //! What the layers below advise, in the command line's own words: the one place that names flags.
 
 use crate::error::Advice;
-use crate::live::diagnosis::{Next, Step};
+use crate::live::diagnosis::{NextStep, Step};
 use crate::process::refusal::ELSEWHERE;
 
 /// What a dump is called where a step is worded and nobody asked for anything else.
@@ -37,7 +37,7 @@ pub fn words(advice: Advice) -> &'static str {
 }
 
 /// The command that takes a step; one that attaches has `what` behind the process id.
-pub fn command(next: &Next, what: &str) -> String {
+pub fn command(next: &NextStep, what: &str) -> String {
     let pid = next.pid;
     let fetch = if next.fetch { "--fetch " } else { "" };
     let attach = format!("rjcore attach {fetch}{pid} {what}");

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::ending::{Answer, end};
-use super::inside::look;
 use super::snapshot::How;
 use super::source::Opened;
+use super::vm_memory::look;
 use super::who::Who;
 use super::{Outcome, advice};
 use crate::error::{Error, Result};

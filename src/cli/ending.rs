@@ -19,7 +19,7 @@ Exit codes:
   0  all of it was read and written
   1  it failed; no file was written
   2  wrong usage
-  3  written, but parts of the core could not be read (they are listed)
+  3  there is an answer or a file, but parts of the core could not be read (they are listed)
   128 + signal  interrupted (130: Ctrl-C)";
 
 /// How a command that came to its end ended.

@@ -13,7 +13,6 @@ mod ending;
 mod histo;
 mod holders;
 mod info;
-mod inside;
 pub mod progress;
 mod ps;
 mod retained;
@@ -21,19 +20,20 @@ mod snapshot;
 mod source;
 mod stack;
 mod trim;
+mod vm_memory;
 mod who;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use ending::{EXIT, Outcome, print, tell};
 
 /// Heap dumps, histograms and facts from the ELF core of a HotSpot JVM, with no JDK.
 #[derive(Debug, Parser)]
-#[command(name = "rjcore", version, max_term_width = 100, after_help = EXIT)]
+#[command(name = "rjcore", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -63,9 +63,26 @@ enum Command {
     },
 }
 
+const START: &str = "\
+Where to start:
+  a JVM that runs, or hangs  rjcore ps, and rjcore doctor PID: its last line is the command to run
+  a core                     rjcore check CORE, and rjcore dump CORE";
+
+/// The commands with their arguments; each says its exit codes, if not its own then those of all.
+fn definition() -> clap::Command {
+    let all = Cli::command().after_help(format!("{START}\n\n{EXIT}"));
+    all.mut_subcommands(|command| {
+        let own = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let has_codes = own.is_empty() || own.contains("Exit codes:");
+        if has_codes { command } else { command.after_help(format!("{own}\n\n{EXIT}")) }
+    })
+}
+
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let arguments = definition().get_matches();
+    let arguments = Cli::from_arg_matches(&arguments).unwrap_or_else(|e| e.exit());
+    let result = match arguments.command {
         Command::Ps(args) => args.run(),
         Command::Doctor(args) => args.run(),
         Command::Attach(args) => args.run(),
@@ -86,7 +103,7 @@ pub fn main() -> ExitCode {
 /// The roff pages of the command and its subcommands, one behind the other.
 fn man() -> Result<Outcome> {
     let mut out = Vec::new();
-    let mut all = Cli::command();
+    let mut all = definition();
     all.build();
     let commands = all.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help");
     let pages = std::iter::once(all.clone()).chain(commands.cloned());
@@ -100,7 +117,7 @@ fn man() -> Result<Outcome> {
 
 fn completions(shell: clap_complete::Shell) -> Result<Outcome> {
     let mut out = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "rjcore", &mut out);
+    clap_complete::generate(shell, &mut definition(), "rjcore", &mut out);
     print(&out).map(|()| Outcome::Whole)
 }
 
@@ -110,6 +127,6 @@ mod tests {
 
     #[test]
     fn the_definition_holds() {
-        Cli::command().debug_assert();
+        definition().debug_assert();
     }
 }

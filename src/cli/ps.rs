@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::ending::{Answer, end};
-use super::inside::look;
+use super::vm_memory::look;
 use super::{Outcome, advice};
 use crate::collector::Collector;
 use crate::error::Result;
@@ -51,7 +51,7 @@ impl Args {
                 let examined = examine(pid, false, look);
                 let diagnosis = &examined.diagnosis;
                 Some(Row {
-                    jvm: examined.told?.jvm,
+                    jvm: examined.facts?.jvm,
                     attach: diagnosis.verdict == Verdict::Attach,
                     reasons: diagnosis.obstacles().map(|f| f.reason).collect(),
                     next: advice::command(&diagnosis.next, advice::DUMP),

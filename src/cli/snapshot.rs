@@ -47,23 +47,24 @@ pub struct How {
     /// How to take the snapshot
     #[arg(long, value_enum, default_value_t = Snapshot::Auto, help_heading = "Capture")]
     snapshot: Snapshot,
-    /// Let the JVM stand still for no longer than so many ms, and take no core where that does not
-    /// do [default: 1000 for its threads to stop, and then as long as it takes]
+    /// Longest time in ms that the JVM may stand still; where that is too short, no core is taken
+    /// [default: 1000 for its threads to stop, and then as long as it takes]
     #[arg(long, value_name = "MS", help_heading = "Capture")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
     stop_timeout: Option<u64>,
-    /// How often to give a stop up that falls into a garbage collection, and try again
+    /// Where a stop falls into a garbage collection, let the JVM run on and stop it again, at most N
+    /// times
     #[arg(long, value_name = "N", default_value_t = RETRIES, help_heading = "Capture")]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=1000))]
     retries: u32,
     /// Save the pages of all mapped files, also those that no reader needs
     #[arg(long, help_heading = "Capture")]
     full: bool,
-    /// Most rounds of copying before the stop, for precopy
+    /// For precopy: at most N rounds of copying before the stop
     #[arg(long, value_name = "N", default_value_t = ROUNDS, help_heading = "Capture")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Refuse precopy where a fork would do if the JVM writes to more MB than this in a round
+    /// Take a fork rather than precopy if the JVM writes to more MB than this in a round of copying
     #[arg(long, value_name = "MB", default_value_t = DIRTY_LIMIT, help_heading = "Capture")]
     dirty_limit: u64,
 }

@@ -32,17 +32,21 @@ impl Who {
     }
 }
 
-/// The JVM that an argument means where there is no file of that name.
+/// The JVM that an argument means where there is no file of that name; an error where it is neither.
 pub fn live(argument: &Path) -> Result<Option<i32>> {
     if argument.symlink_metadata().is_ok() {
         return Ok(None);
     }
-    let Some(text) = argument.to_str().filter(|t| !t.is_empty() && !t.contains('/')) else {
+    let Some(text) = argument.to_str().filter(|t| !matches!(*t, "" | "-") && !t.contains('/'))
+    else {
         return Ok(None);
     };
     match text.parse::<i32>() {
         Ok(pid) => Ok((pid > 0).then_some(pid)),
-        Err(_) => named(text),
+        Err(_) => match named(text)? {
+            None => Err(Error::NoSuchInput(text.into())),
+            found => Ok(found),
+        },
     }
 }
 
@@ -94,6 +98,8 @@ mod tests {
         assert!("99999999999".parse::<Who>().is_err() && "Main".parse::<Who>().is_ok());
         assert!(live(Path::new("a/b")).is_ok_and(|l| l.is_none()));
         assert!(live(Path::new("/etc")).is_ok_and(|l| l.is_none()));
+        assert!(live(Path::new("-")).is_ok_and(|l| l.is_none()));
+        assert!(matches!(live(Path::new("no.such.Main")), Err(Error::NoSuchInput(_))));
         assert!(live(Path::new("123")).is_ok_and(|l| l == Some(123)));
     }
 }

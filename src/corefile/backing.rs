@@ -59,7 +59,7 @@ pub struct Missing {
     /// The files that were looked at.
     pub tried: Vec<PathBuf>,
     /// Why none of them did.
-    pub why: Why,
+    pub why: WhyMissing,
     /// The right file was found, but the process had perhaps changed what is missing: no file has
     /// that.
     pub changed: bool,
@@ -67,21 +67,21 @@ pub struct Missing {
 
 /// Why bytes of a mapped file are nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Why {
+pub struct WhyMissing {
     /// Which of the reasons it is.
-    pub code: Lack,
+    pub code: MissingReason,
     /// The reason with its evidence, for people.
     pub text: String,
 }
 
-impl Why {
-    fn new(code: Lack, text: impl Into<String>) -> Why {
-        Why { code, text: text.into() }
+impl WhyMissing {
+    fn new(code: MissingReason, text: impl Into<String>) -> WhyMissing {
+        WhyMissing { code, text: text.into() }
     }
 
     /// What may be done about it.
     pub fn advice(&self) -> Option<Advice> {
-        (self.code == Lack::NoFile).then_some(Advice::GiveRoot)
+        (self.code == MissingReason::NoFile).then_some(Advice::GiveRoot)
     }
 }
 
@@ -89,7 +89,7 @@ impl Why {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Lack {
+pub enum MissingReason {
     /// There is no such file.
     #[default]
     NoFile,
@@ -156,7 +156,7 @@ impl CoreFile {
         self.complete_libraries(sysroot, given.as_ref(), &wanted);
         let mut out = Vec::new();
         // One search for all mappings of one file: they lie next to each other.
-        let mut last: Option<(String, Option<Candidate>, Vec<PathBuf>, Why)> = None;
+        let mut last: Option<(String, Option<Candidate>, Vec<PathBuf>, WhyMissing)> = None;
         for mapping in self.mappings.clone().into_iter().filter(wanted) {
             let is_jvm = mapping.is_libjvm();
             let lacking = absent(&self.memory, mapping.start, mapping.end);
@@ -165,7 +165,7 @@ impl CoreFile {
             }
             if last.as_ref().is_none_or(|l| l.0 != mapping.path) {
                 let mut tried = Vec::new();
-                let mut why = Why::default();
+                let mut why = WhyMissing::default();
                 let found = match &given {
                     // Of several, it is one.
                     Some(c) if is_jvm && self.judge(&mapping, &c.map, || None).is_ok() => {
@@ -208,16 +208,17 @@ impl CoreFile {
                         false => "the core, which was trimmed or not saved whole,",
                     };
                     why = match changed {
-                        true => Why::new(
-                            Lack::Changed,
+                        true => WhyMissing::new(
+                            MissingReason::Changed,
                             format!(
                                 "the process may have changed it, so {path} is of no use for it, \
                                  and {loser} has lost it"
                             ),
                         ),
-                        false => {
-                            Why::new(Lack::TooShort, format!("{path} does not reach that far"))
-                        }
+                        false => WhyMissing::new(
+                            MissingReason::TooShort,
+                            format!("{path} does not reach that far"),
+                        ),
                     };
                 }
             }
@@ -310,7 +311,7 @@ impl CoreFile {
         mapping: &FileMapping,
         sysroot: &Sysroot,
         tried: &mut Vec<PathBuf>,
-        why: &mut Why,
+        why: &mut WhyMissing,
     ) -> Option<Candidate> {
         let recorded = Path::new(mapping.clean_path());
         let inner = recorded.strip_prefix("/").unwrap_or(recorded);
@@ -320,14 +321,14 @@ impl CoreFile {
         if sysroot.alone {
             if tried.is_empty() {
                 let text = "not in the core's own file, and no other was to be looked at";
-                *why = Why::new(Lack::NotLookedFor, text);
+                *why = WhyMissing::new(MissingReason::NotLookedFor, text);
             }
             return None;
         }
         let in_roots =
             sysroot.roots.iter().flat_map(|r| [r.join(inner), r.join(mapping.file_name())]);
         if tried.is_empty() {
-            *why = Why::new(Lack::NoFile, "no such file");
+            *why = WhyMissing::new(MissingReason::NoFile, "no such file");
         }
         for path in in_roots.chain([recorded.to_owned()]) {
             let is_recorded = path == recorded;
@@ -336,20 +337,29 @@ impl CoreFile {
                 Ok(file) => file,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(e) => {
-                    *why = Why::new(Lack::Unreadable, format!("{}: {e}", path.display()));
+                    *why = WhyMissing::new(
+                        MissingReason::Unreadable,
+                        format!("{}: {e}", path.display()),
+                    );
                     continue;
                 }
             };
             match self.judge(mapping, &file, || map(&path.with_file_name("libjvm.so")).ok()) {
                 Ok(false) if is_recorded && mapping.path != mapping.clean_path() => {
                     let text = "the process's file was deleted, and nothing proves this one equal";
-                    *why = Why::new(Lack::NotTheOne, format!("{}: {text}", path.display()));
+                    *why = WhyMissing::new(
+                        MissingReason::NotTheOne,
+                        format!("{}: {text}", path.display()),
+                    );
                 }
                 Ok(proven) => {
                     return Some(Candidate { path, map: file, proven, bundled: false });
                 }
                 Err(e) => {
-                    *why = Why::new(Lack::NotTheOne, format!("{}: {e}", path.display()));
+                    *why = WhyMissing::new(
+                        MissingReason::NotTheOne,
+                        format!("{}: {e}", path.display()),
+                    );
                 }
             }
         }
@@ -362,7 +372,7 @@ impl CoreFile {
         mapping: &FileMapping,
         inner: &Path,
         tried: &mut Vec<PathBuf>,
-        why: &mut Why,
+        why: &mut WhyMissing,
     ) -> Option<Candidate> {
         // Two archives of one bare name may lie in one bundle: each is its own path's first.
         let others = |m: &&Member| {
@@ -381,7 +391,7 @@ impl CoreFile {
                     let map = member.map.clone();
                     return Some(Candidate { path: label.into(), map, proven, bundled: true });
                 }
-                Err(e) => *why = Why::new(Lack::NotTheOne, format!("{label}: {e}")),
+                Err(e) => *why = WhyMissing::new(MissingReason::NotTheOne, format!("{label}: {e}")),
             }
         }
         None

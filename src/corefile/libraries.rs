@@ -11,7 +11,7 @@ use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
-use super::backing::{Candidate, Sysroot, Why, absent, map};
+use super::backing::{Candidate, Sysroot, WhyMissing, absent, map};
 use super::linkmap::{Library, MAX_DYNAMIC, MAX_PROGRAM_HEADERS, PHDR, walk};
 use super::{CoreFile, FileMapping, Memory, Segment};
 use crate::error::{Advice, Error, Result};
@@ -170,7 +170,7 @@ impl CoreFile {
             let loads = match given.filter(|_| mapping.is_libjvm()) {
                 Some(c) => loads_in_file(&c.map),
                 None => self
-                    .search(&mapping, sysroot, &mut Vec::new(), &mut Why::default())
+                    .search(&mapping, sysroot, &mut Vec::new(), &mut WhyMissing::default())
                     .and_then(|c| loads_in_file(&c.map)),
             };
             if let Some(loads) = loads {

@@ -9,7 +9,7 @@ use memmap2::Mmap;
 
 use super::backing::map;
 use super::build_id::file_build_id;
-use super::{CoreFile, FileMapping, Sysroot, Why};
+use super::{CoreFile, FileMapping, Sysroot, WhyMissing};
 use crate::error::Remark;
 
 /// Where distributions keep files of symbols, by build-id.
@@ -37,7 +37,7 @@ impl CoreFile {
             })?;
             return Ok(FoundFile { map: found.map, proven: found.proven });
         }
-        let mut why = Why::default();
+        let mut why = WhyMissing::default();
         match self.search(mapping, sysroot, &mut Vec::new(), &mut why) {
             Some(found) => Ok(FoundFile { map: found.map, proven: found.proven }),
             None => Err(Remark { advice: why.advice(), text: why.text }),

@@ -58,7 +58,7 @@ impl Marks {
                 0 => bit = (bit / 64 + 1) * 64,
                 rest => {
                     bit += rest.trailing_zeros() as usize;
-                    return self.places.near(at, first, bit).min(limit);
+                    return self.places.window(at, first, bit).min(limit);
                 }
             }
         }

@@ -90,7 +90,7 @@ impl<'a> Heap<'a> {
             Moves::Never => false,
             // The old copies stay until all is moved and no reference leads to them any more.
             Moves::InHeaders => report.moving > 0 || report.damaged > 0,
-            Moves::Untold => true,
+            Moves::Silently => true,
         };
         self.collected.collecting.then_some(Caught { moving })
     }

@@ -137,7 +137,7 @@ impl Places {
 
     /// The address of a place in the region of `at`.
     #[inline]
-    pub fn near(&self, at: u64, from: usize, bit: usize) -> u64 {
+    pub fn window(&self, at: u64, from: usize, bit: usize) -> u64 {
         (at >> self.shift << self.shift) + (((bit - from) as u64) << self.shift)
     }
 

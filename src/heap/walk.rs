@@ -311,7 +311,7 @@ fn walk_chunk<V: Visitor>(
     let mut report = WalkReport::default();
     let space = chunk.space;
     let near = match alive {
-        Alive::InCore(bitmap) => Some(bitmap.near(mem, start, chunk.limit)),
+        Alive::InCore(bitmap) => Some(bitmap.window(mem, start, chunk.limit)),
         Alive::None | Alive::Traced(_) => None,
     };
     let mut straddling = Vec::new();

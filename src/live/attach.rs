@@ -7,13 +7,13 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::diagnosis::{Next, Reason, Verdict};
+use super::diagnosis::{NextStep, Reason, Verdict};
 use super::doctor::{Examined, examine};
-use super::door::{Closed, Door};
+use super::door::{Door, NoConnection};
 use super::files;
-use super::inside::Look;
 use super::protocol::{Answer, Request};
-use super::target::{Reached, Target};
+use super::target::{ReachedDirectory, Target};
+use super::vm_memory::ReadVmMemory;
 use crate::error::{Advice, Error, Result};
 
 /// How long a read waits before it looks whether the user has enough.
@@ -37,24 +37,24 @@ pub struct Options<'a> {
 /// A JVM that has been examined and may be attached to.
 pub struct Attached {
     examined: Examined,
-    look: Look,
-    asked: Asked,
+    look: ReadVmMemory,
+    asked: RequestText,
 }
 
 /// What the user asked for, in an error's words.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct RequestText {
     /// The command as it was given.
     pub words: String,
     /// What does the like without the JVM's help.
     pub instead: Option<String>,
     /// Words a next step as a command; where that attaches, with these words.
-    pub command: fn(&Next, &str) -> String,
+    pub command: fn(&NextStep, &str) -> String,
 }
 
 impl Attached {
     /// Examines it; an obstacle is an error that names it, and nothing was done to the JVM.
-    pub fn examine(pid: i32, look: Look, asked: Asked) -> Result<Attached> {
+    pub fn examine(pid: i32, look: ReadVmMemory, asked: RequestText) -> Result<Attached> {
         let examined = examine(pid, false, look);
         match examined.diagnosis.why() {
             None if examined.target.is_some() => Ok(Attached { examined, look, asked }),
@@ -87,7 +87,7 @@ impl Attached {
             return Err(Error::usage(what));
         }
         let timeout = if options.timeout.is_zero() { DAY } else { options.timeout };
-        let closed = |c: Closed| self.closed(c);
+        let closed = |c: NoConnection| self.closed(c);
         let door = Door::find(self.target()?, &self.examined.tmp, timeout).map_err(closed)?;
         // A JVM that listens already would print a thread dump to its standard output.
         let may_signal = self.examined.may_signal && !self.examined.diagnosis.open;
@@ -139,7 +139,7 @@ impl Attached {
         let mut heard = Instant::now();
         loop {
             if (options.cancelled)() {
-                return Err(self.closed(Closed::Cancelled));
+                return Err(self.closed(NoConnection::Cancelled));
             }
             match stream.read(&mut buffer) {
                 Ok(0) => break,
@@ -201,21 +201,21 @@ impl Attached {
         }
     }
 
-    fn closed(&self, closed: Closed) -> Error {
+    fn closed(&self, closed: NoConnection) -> Error {
         let pid = self.examined.diagnosis.pid;
         match closed {
-            Closed::Cancelled => {
+            NoConnection::Cancelled => {
                 Error::attach(pid, "interrupted; a command that the JVM took already it still does")
             }
-            Closed::Ended => Error::attach(pid, "it has ended"),
-            Closed::Foreign(who) => {
+            NoConnection::Ended => Error::attach(pid, "it has ended"),
+            NoConnection::Foreign(who) => {
                 self.failed(&format!("{who} listens at its socket: two containers share this /tmp"))
             }
-            Closed::Busy => self.failed(
+            NoConnection::Busy => self.failed(
                 "it takes no more connections: its Attach Listener has been busy with others'",
             ),
-            Closed::System(what, e) => self.failed(&format!("{what}: {e}")),
-            Closed::Timeout(after) => {
+            NoConnection::System(what, e) => self.failed(&format!("{what}: {e}")),
+            NoConnection::Timeout(after) => {
                 let now = examine(pid, true, self.look);
                 let why = now.diagnosis.suspects().unwrap_or_else(|| {
                     "no reason is to be seen, so a thread of the VM may hang".into()
@@ -234,14 +234,14 @@ impl Attached {
 
     /// Of the JVM's temporary and its working directory the one with the most room in which its
     /// user may make files.
-    pub fn writable_directory(&self) -> Option<Reached> {
+    pub fn writable_directory(&self) -> Option<ReachedDirectory> {
         let target = self.examined.target.as_ref()?;
         let link = format!("/proc/{}/cwd", target.pid());
         let cwd = target.look(|| std::fs::read_link(&link)).ok();
         let all = [Some(PathBuf::from(&self.examined.tmp)), cwd];
         let reached = all.into_iter().flatten().filter_map(|d| target.reach(&d).ok());
         let usable = reached.filter(|d| files::may_write(target, &d.directory) != Some(false));
-        let room = |d: &Reached| {
+        let room = |d: &ReachedDirectory| {
             rustix::fs::fstatvfs(&d.directory).map_or(0, |s| s.f_bavail.saturating_mul(s.f_frsize))
         };
         usable.max_by_key(room)
@@ -249,11 +249,11 @@ impl Attached {
 }
 
 /// The error, with what to run instead.
-fn failed(examined: &Examined, asked: &Asked, what: &str) -> Error {
+fn failed(examined: &Examined, asked: &RequestText, what: &str) -> Error {
     let diagnosis = &examined.diagnosis;
     let pid = diagnosis.pid;
     // Whether a file has to be brought depends on the command, which may write none.
-    let next = Next { fetch: false, ..diagnosis.next.clone() };
+    let next = NextStep { fetch: false, ..diagnosis.next.clone() };
     let next = (asked.command)(&next, &asked.words);
     let core = match &asked.instead {
         Some(instead) => format!("{instead}, or take a core: rjcore capture {pid}"),

@@ -117,7 +117,7 @@ pub enum Verdict {
 
 /// What to do next, as data: the command line words it as a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Next {
+pub struct NextStep {
     /// The process that it is about.
     pub pid: i32,
     /// What to do.
@@ -154,10 +154,10 @@ pub enum Step {
     ListJvms,
 }
 
-impl Next {
+impl NextStep {
     /// A step about a process.
-    pub fn new(pid: i32, step: Step) -> Next {
-        Next { pid, step, fetch: false }
+    pub fn new(pid: i32, step: Step) -> NextStep {
+        NextStep { pid, step, fetch: false }
     }
 }
 
@@ -185,7 +185,7 @@ pub struct Diagnosis {
     pub no_capture: Option<String>,
     /// What to do next.
     #[serde(skip)]
-    pub next: Next,
+    pub next: NextStep,
 }
 
 impl Diagnosis {

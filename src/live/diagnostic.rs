@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Where a command's file stands among its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum FileArgument {
     /// The first that is no option.
     First,
     /// The second: behind what it should do.
@@ -20,13 +20,13 @@ enum Place {
     None,
 }
 
-/// How the answer tells.
+/// How the answer shows that the command was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Words {
+enum Success {
     /// One of these is in it.
-    Done(&'static [&'static str]),
+    Says(&'static [&'static str]),
     /// None of these is in it.
-    Not(&'static [&'static str]),
+    SaysNone(&'static [&'static str]),
     /// It says nothing.
     Silent,
 }
@@ -35,35 +35,43 @@ enum Words {
 #[derive(Debug, PartialEq, Eq)]
 struct Command {
     name: &'static str,
-    place: Place,
-    words: Words,
+    place: FileArgument,
+    success: Success,
     /// Whether the file is whole once the command is done.
     is_whole: bool,
 }
 
-const fn command(name: &'static str, place: Place, words: Words) -> Command {
-    Command { name, place, words, is_whole: true }
+const fn command(name: &'static str, place: FileArgument, success: Success) -> Command {
+    Command { name, place, success, is_whole: true }
 }
 
 const NOT_DONE: &[&str] =
     &["Failed", "failed", "Could not", "Cannot", "Error", "Exception", "unsupported"];
 
 static COMMANDS: [Command; 14] = [
-    command("GC.heap_dump", Place::First, Words::Done(&["Heap dump file created"])),
-    command("Thread.dump_to_file", Place::First, Words::Done(&["Created "])),
-    command("JFR.dump", Place::Behind("filename="), Words::Done(&["written to:"])),
-    command("JFR.stop", Place::Behind("filename="), Words::Done(&["Stopped recording"])),
+    command("GC.heap_dump", FileArgument::First, Success::Says(&["Heap dump file created"])),
+    command("Thread.dump_to_file", FileArgument::First, Success::Says(&["Created "])),
+    command("JFR.dump", FileArgument::Behind("filename="), Success::Says(&["written to:"])),
+    command("JFR.stop", FileArgument::Behind("filename="), Success::Says(&["Stopped recording"])),
     Command {
         is_whole: false,
-        ..command("JFR.start", Place::Behind("filename="), Words::Done(&["Started recording"]))
+        ..command(
+            "JFR.start",
+            FileArgument::Behind("filename="),
+            Success::Says(&["Started recording"]),
+        )
     },
-    command("JFR.configure", Place::None, Words::Not(NOT_DONE)),
-    command("Compiler.perfmap", Place::First, Words::Not(NOT_DONE)),
-    command("System.dump_map", Place::Behind("-F="), Words::Done(&["Memory map dumped to"])),
+    command("JFR.configure", FileArgument::None, Success::SaysNone(NOT_DONE)),
+    command("Compiler.perfmap", FileArgument::First, Success::SaysNone(NOT_DONE)),
+    command(
+        "System.dump_map",
+        FileArgument::Behind("-F="),
+        Success::Says(&["Memory map dumped to"]),
+    ),
     command(
         "VM.cds",
-        Place::Second,
-        Words::Not(&[
+        FileArgument::Second,
+        Success::SaysNone(&[
             "Exception",
             "should run",
             "Error",
@@ -74,14 +82,14 @@ static COMMANDS: [Command; 14] = [
             "upported",
         ]),
     ),
-    command("AOT.end_recording", Place::None, Words::Not(NOT_DONE)),
+    command("AOT.end_recording", FileArgument::None, Success::SaysNone(NOT_DONE)),
     Command {
         is_whole: false,
-        ..command("VM.log", Place::Behind("output="), Words::Not(NOT_DONE))
+        ..command("VM.log", FileArgument::Behind("output="), Success::SaysNone(NOT_DONE))
     },
-    command("VM.set_flag", Place::None, Words::Silent),
-    command("Compiler.directives_add", Place::None, Words::Not(NOT_DONE)),
-    command("JVMTI.agent_load", Place::None, Words::Done(&["return code: 0"])),
+    command("VM.set_flag", FileArgument::None, Success::Silent),
+    command("Compiler.directives_add", FileArgument::None, Success::SaysNone(NOT_DONE)),
+    command("JVMTI.agent_load", FileArgument::None, Success::Says(&["return code: 0"])),
 ];
 
 /// A request for a diagnostic command, cut into its words.
@@ -110,9 +118,9 @@ impl Diagnostic {
         let plain = |w: &&(usize, &Vec<u8>)| !w.1.starts_with(b"-");
         let all: Vec<(usize, &Vec<u8>)> = self.words.iter().enumerate().skip(1).collect();
         match self.command.place {
-            Place::First => all.iter().find(plain).map(|w| (w.0, 0)),
-            Place::Second => all.iter().filter(plain).nth(1).map(|w| (w.0, 0)),
-            Place::Behind(start) => {
+            FileArgument::First => all.iter().find(plain).map(|w| (w.0, 0)),
+            FileArgument::Second => all.iter().filter(plain).nth(1).map(|w| (w.0, 0)),
+            FileArgument::Behind(start) => {
                 let (i, word) = all.iter().find(|w| w.1.starts_with(start.as_bytes()))?;
                 // VM.log's streams are no files, and its files may say that they are.
                 let name = &word[start.len()..];
@@ -120,7 +128,7 @@ impl Diagnostic {
                 let start = start.len() + if name.starts_with(b"file=") { 5 } else { 0 };
                 (!stream && start < word.len()).then_some((*i, start))
             }
-            Place::None => None,
+            FileArgument::None => None,
         }
     }
 
@@ -151,10 +159,10 @@ impl Diagnostic {
 
     /// Whether the answer `said` (its end, if it is long) tells that it was done.
     pub fn is_done(&self, said: &str) -> bool {
-        match self.command.words {
-            Words::Done(all) => all.iter().any(|w| said.contains(w)),
+        match self.command.success {
+            Success::Says(all) => all.iter().any(|w| said.contains(w)),
             // Names that the user gave may hold any word.
-            Words::Not(all) => {
+            Success::SaysNone(all) => {
                 let mut rest = said.to_owned();
                 for word in &self.words[1..] {
                     let word = String::from_utf8_lossy(word);
@@ -165,7 +173,7 @@ impl Diagnostic {
                 }
                 !all.iter().any(|w| rest.contains(w))
             }
-            Words::Silent => said.trim().is_empty(),
+            Success::Silent => said.trim().is_empty(),
         }
     }
 }

@@ -6,18 +6,18 @@
 use std::fs;
 use std::path::Path;
 
-use super::diagnosis::{Diagnosis, Finding, Findings, Next, Reason, Step, Verdict, Weight};
-use super::files::Place;
+use super::diagnosis::{Diagnosis, Finding, Findings, NextStep, Reason, Step, Verdict, Weight};
+use super::files::FilePlace;
 use super::identity::Identity;
-use super::inside::{Inside, Look};
-use super::jvm::Told;
+use super::jvm::JvmFacts;
 use super::obstacles;
 use super::safepoint::{self, Holder};
 use super::socket::{Socket, listening_directory};
 use super::surroundings::{places, room};
 use super::target::{Hotspot, Target};
+use super::vm_memory::{ReadVmMemory, VmMemory};
 use crate::process::cgroup::frozen;
-use crate::process::refusal::{self, Unfit};
+use crate::process::refusal::{self, NotAProcess};
 
 /// Where HotSpot has its temporary files, unless -XX:AltTempDir says otherwise.
 const TMP: &str = "/tmp";
@@ -29,7 +29,7 @@ pub struct Examined {
     /// The process, unless there is none.
     pub target: Option<Target>,
     /// What it tells of itself, if it is a JVM.
-    pub told: Option<Told>,
+    pub facts: Option<JvmFacts>,
     /// Whether SIGQUIT would be handled, and nothing else.
     pub may_signal: bool,
     /// Where the JVM has its temporary files, as it names it.
@@ -38,12 +38,12 @@ pub struct Examined {
 
 /// Examines a process. `watch` says whether to watch its threads for a moment, too; `look` reads
 /// what the VM's memory says.
-pub fn examine(pid: i32, watch: bool, look: Look) -> Examined {
+pub fn examine(pid: i32, watch: bool, look: ReadVmMemory) -> Examined {
     let mut target = match Target::read(pid) {
         Ok(target) => target,
         Err(e) => return absent(pid, &e),
     };
-    if let Some(unfit) = Unfit::of(&target.facts) {
+    if let Some(unfit) = NotAProcess::of(&target.facts) {
         return unfit_for(pid, &unfit);
     }
     let mut f = Findings::default();
@@ -55,34 +55,34 @@ pub fn examine(pid: i32, watch: bool, look: Look) -> Examined {
     if let Some(inside) = &inside {
         target.choose(inside.libjvm);
     }
-    let told = Told::of(&target);
+    let facts = JvmFacts::read(&target);
     obstacles::vm(&target, inside.as_ref(), &mut f);
     obstacles::user(&target, &mut f);
-    let tmp = temp(&target, &told, inside.as_ref());
+    let tmp = temp(&target, &facts, inside.as_ref());
     let socket = Socket::of(&target, &tmp);
     let open = socket.is_open(&target);
-    obstacles::options(&told, inside.as_ref(), open, &mut f);
+    obstacles::options(&facts, inside.as_ref(), open, &mut f);
     let mut may_signal = false;
     if !f.has(Reason::NoVm) {
-        may_signal = obstacles::signals(&target, &told, open, &mut f);
+        may_signal = obstacles::signals(&target, &facts, open, &mut f);
         obstacles::socket(&target, &socket, may_signal, &mut f);
     }
     states(&target, &mut f);
     let still = f.has(Reason::Stopped) || f.has(Reason::Traced) || f.has(Reason::Frozen);
     let holders = if watch && !still { threads(&target, &mut f) } else { Vec::new() };
     places(&target, &tmp, &mut f);
-    room(&target, &told, &mut f);
-    let mut examined = conclude(target, f, Some(told));
+    room(&target, &facts, &mut f);
+    let mut examined = conclude(target, f, Some(facts));
     examined.diagnosis.holders = holders;
     examined.diagnosis.open = open;
     Examined { may_signal, tmp, ..examined }
 }
 
 /// The directory of the JVM's temporary files: where it listens, as its memory or its options say.
-fn temp(target: &Target, told: &Told, inside: Option<&Inside>) -> String {
+fn temp(target: &Target, facts: &JvmFacts, inside: Option<&VmMemory>) -> String {
     let asked = || match inside {
         Some(inside) => inside.temp.clone(),
-        None => told.options.value(&["-XX:AltTempDir="]).map(str::to_owned),
+        None => facts.options.value(&["-XX:AltTempDir="]).map(str::to_owned),
     };
     let found = listening_directory(target).or_else(asked).filter(|d| !d.is_empty());
     let Some(found) = found else { return TMP.into() };
@@ -97,7 +97,7 @@ fn temp(target: &Target, told: &Told, inside: Option<&Inside>) -> String {
 }
 
 /// Nothing of it can be had.
-fn nothing(pid: i32, reason: Reason, what: String, evidence: &str, next: Next) -> Examined {
+fn nothing(pid: i32, reason: Reason, what: String, evidence: &str, next: NextStep) -> Examined {
     let mut f = Findings::default();
     f.obstacle(reason, what, evidence.into(), String::new());
     let diagnosis = Diagnosis {
@@ -112,11 +112,11 @@ fn nothing(pid: i32, reason: Reason, what: String, evidence: &str, next: Next) -
         no_capture: None,
         next,
     };
-    Examined { diagnosis, target: None, told: None, may_signal: false, tmp: TMP.into() }
+    Examined { diagnosis, target: None, facts: None, may_signal: false, tmp: TMP.into() }
 }
 
 fn absent(pid: i32, e: &std::io::Error) -> Examined {
-    let next = Next::new(pid, Step::ListJvms);
+    let next = NextStep::new(pid, Step::ListJvms);
     match (Path::new(&format!("/proc/{pid}")).exists(), refusal::is_hidden(pid)) {
         (true, _) => {
             nothing(pid, Reason::Hidden, format!("it may not be looked at: {e}"), "", next)
@@ -126,7 +126,7 @@ fn absent(pid: i32, e: &std::io::Error) -> Examined {
             Reason::Hidden,
             refusal::HIDDEN.into(),
             &format!("no /proc/{pid}, and kill(2) knows it"),
-            Next::new(pid, Step::DoctorAsRoot),
+            NextStep::new(pid, Step::DoctorAsRoot),
         ),
         (false, _) => nothing(
             pid,
@@ -138,11 +138,13 @@ fn absent(pid: i32, e: &std::io::Error) -> Examined {
     }
 }
 
-fn unfit_for(pid: i32, unfit: &Unfit) -> Examined {
+fn unfit_for(pid: i32, unfit: &NotAProcess) -> Examined {
     let (reason, next) = match unfit {
-        Unfit::Thread(of) => (Reason::Thread, Next::new(*of, Step::Doctor)),
-        Unfit::Zombie | Unfit::Ending => (Reason::Zombie, Next::new(pid, Step::ListJvms)),
-        Unfit::Kernel(_) => (Reason::KernelThread, Next::new(pid, Step::ListJvms)),
+        NotAProcess::Thread(of) => (Reason::Thread, NextStep::new(*of, Step::Doctor)),
+        NotAProcess::Zombie | NotAProcess::Ending => {
+            (Reason::Zombie, NextStep::new(pid, Step::ListJvms))
+        }
+        NotAProcess::Kernel(_) => (Reason::KernelThread, NextStep::new(pid, Step::ListJvms)),
     };
     nothing(pid, reason, unfit.to_string(), &format!("/proc/{pid}/status"), next)
 }
@@ -267,14 +269,14 @@ fn threads(target: &Target, f: &mut Findings) -> Vec<Holder> {
     if seen.waiting { seen.holders } else { Vec::new() }
 }
 
-fn conclude(target: Target, mut f: Findings, told: Option<Told>) -> Examined {
+fn conclude(target: Target, mut f: Findings, facts: Option<JvmFacts>) -> Examined {
     let pid = target.pid();
     f.0.sort_by_key(|f| f.weight);
     let obstacles: Vec<&Finding> = f.0.iter().filter(|f| f.weight == Weight::Obstacle).collect();
-    let no_capture = told.as_ref().and_then(|_| refusal::foreseen(pid));
+    let no_capture = facts.as_ref().and_then(|_| refusal::foreseen(pid));
     let has = |reason| obstacles.iter().any(|f| f.reason == reason);
     // Where its user may not write here, the dump has to be brought.
-    let place = Place::of(&target, Path::new("heap.hprof")).ok().filter(|_| told.is_some());
+    let place = FilePlace::of(&target, Path::new("heap.hprof")).ok().filter(|_| facts.is_some());
     let fetch = place.and_then(|p| p.may_be_made(&target)) == Some(false);
     let (verdict, step) = if obstacles.is_empty() {
         (Verdict::Attach, Step::Attach)
@@ -305,14 +307,14 @@ fn conclude(target: Target, mut f: Findings, told: Option<Told>) -> Examined {
     let diagnosis = Diagnosis {
         pid,
         namespace_pid: Some(target.facts.inner),
-        main: told.as_ref().and_then(|t| t.jvm.main.clone()),
-        version: told.as_ref().and_then(|t| t.jvm.version.clone()).map(|v| format!("JDK {v}")),
+        main: facts.as_ref().and_then(|t| t.jvm.main.clone()),
+        version: facts.as_ref().and_then(|t| t.jvm.version.clone()).map(|v| format!("JDK {v}")),
         verdict,
         open: false,
         holders: Vec::new(),
         no_capture,
-        next: Next { pid, step, fetch },
+        next: NextStep { pid, step, fetch },
         findings: f.0,
     };
-    Examined { diagnosis, target: Some(target), told, may_signal: false, tmp: TMP.into() }
+    Examined { diagnosis, target: Some(target), facts, may_signal: false, tmp: TMP.into() }
 }

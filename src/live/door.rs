@@ -18,7 +18,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::identity::Rights;
 use super::socket;
-use super::target::{Reached, Target};
+use super::target::{ReachedDirectory, Target};
 use crate::process::sys;
 
 /// How often the door is tried.
@@ -26,7 +26,7 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub enum Closed {
+pub enum NoConnection {
     /// The JVM did not open the door in time.
     Timeout(Duration),
     /// It listens, but takes no connections: its backlog is full.
@@ -46,7 +46,7 @@ pub enum Closed {
 pub struct Door<'t> {
     target: &'t Target,
     process: OwnedFd,
-    tmp: Reached,
+    tmp: ReachedDirectory,
     cwd: Option<OwnedFd>,
     socket: String,
     signal: String,
@@ -54,22 +54,26 @@ pub struct Door<'t> {
     pub timeout: Duration,
 }
 
-fn system(what: &str) -> impl FnOnce(Errno) -> Closed + '_ {
-    move |e| Closed::System(what.into(), e.into())
+fn system(what: &str) -> impl FnOnce(Errno) -> NoConnection + '_ {
+    move |e| NoConnection::System(what.into(), e.into())
 }
 
 impl<'t> Door<'t> {
     /// Finds the places; changes nothing yet.
-    pub fn find(target: &'t Target, tmp: &str, timeout: Duration) -> Result<Door<'t>, Closed> {
+    pub fn find(
+        target: &'t Target,
+        tmp: &str,
+        timeout: Duration,
+    ) -> Result<Door<'t>, NoConnection> {
         let pid = target.pid();
-        let id = Pid::from_raw(pid).ok_or(Closed::Ended)?;
-        let process = pidfd_open(id, PidfdFlags::empty()).map_err(|_| Closed::Ended)?;
+        let id = Pid::from_raw(pid).ok_or(NoConnection::Ended)?;
+        let process = pidfd_open(id, PidfdFlags::empty()).map_err(|_| NoConnection::Ended)?;
         // From here on the descriptors name the process that was looked at, or none.
         if !target.is_same() {
-            return Err(Closed::Ended);
+            return Err(NoConnection::Ended);
         }
         let reached = target.reach(tmp.as_ref());
-        let tmp = reached.map_err(|e| Closed::System(format!("the JVM's {tmp}"), e))?;
+        let tmp = reached.map_err(|e| NoConnection::System(format!("the JVM's {tmp}"), e))?;
         let cwd = target.working_directory().ok();
         let (socket, signal) = (socket::name(target), format!(".attach_pid{}", target.facts.inner));
         Ok(Door { target, process, tmp, cwd, socket, signal, timeout })
@@ -81,7 +85,7 @@ impl<'t> Door<'t> {
         &self,
         may_signal: bool,
         cancelled: &dyn Fn() -> bool,
-    ) -> Result<UnixStream, Closed> {
+    ) -> Result<UnixStream, NoConnection> {
         if let Some(stream) = self.try_connect()? {
             return Ok(stream);
         }
@@ -96,18 +100,22 @@ impl<'t> Door<'t> {
             // A sleep, not a wait for a signal: Ctrl-C is seen within a step.
             thread::sleep(STEP);
             if cancelled() {
-                return Err(Closed::Cancelled);
+                return Err(NoConnection::Cancelled);
             }
             if let Some(stream) = self.try_connect()? {
                 drop(knocked.take());
                 return Ok(stream);
             }
             if self.has_ended() {
-                return Err(Closed::Ended);
+                return Err(NoConnection::Ended);
             }
             if Instant::now() >= deadline {
                 let busy = matches!(self.connect_once(), Err(Errno::AGAIN));
-                return Err(if busy { Closed::Busy } else { Closed::Timeout(self.timeout) });
+                return Err(if busy {
+                    NoConnection::Busy
+                } else {
+                    NoConnection::Timeout(self.timeout)
+                });
             }
             if !again && knocked.is_some() && Instant::now() >= half {
                 // As the JDK's own tools do: a second chance.
@@ -122,12 +130,12 @@ impl<'t> Door<'t> {
     }
 
     /// A connection, or `None` if nobody listens yet.
-    fn try_connect(&self) -> Result<Option<UnixStream>, Closed> {
+    fn try_connect(&self) -> Result<Option<UnixStream>, NoConnection> {
         match self.connect_once() {
             Ok(stream) => self.check_peer(stream).map(Some),
             // A file without a listener is left over from another JVM; the backlog is full.
             Err(Errno::NOENT | Errno::CONNREFUSED | Errno::AGAIN) => Ok(None),
-            Err(e) => Err(Closed::System(format!("the socket {}", self.socket), e.into())),
+            Err(e) => Err(NoConnection::System(format!("the socket {}", self.socket), e.into())),
         }
     }
 
@@ -154,25 +162,25 @@ impl<'t> Door<'t> {
     }
 
     /// The listener is the JVM itself: another container's may have the same id and share /tmp.
-    fn check_peer(&self, stream: UnixStream) -> Result<UnixStream, Closed> {
+    fn check_peer(&self, stream: UnixStream) -> Result<UnixStream, NoConnection> {
         let peer = sys::peer_pid(stream.as_fd());
-        match peer.map_err(|e| Closed::System("SO_PEERCRED".into(), e))? {
+        match peer.map_err(|e| NoConnection::System("SO_PEERCRED".into(), e))? {
             pid if pid == self.target.pid() => Ok(stream),
-            0 => Err(Closed::Foreign("a process that is not to be seen from here".into())),
-            pid => Err(Closed::Foreign(format!("process {pid}"))),
+            0 => Err(NoConnection::Foreign("a process that is not to be seen from here".into())),
+            pid => Err(NoConnection::Foreign(format!("process {pid}"))),
         }
     }
 
-    fn signal(&self) -> Result<(), Closed> {
+    fn signal(&self) -> Result<(), NoConnection> {
         match pidfd_send_signal(&self.process, Signal::QUIT) {
-            Err(Errno::SRCH) => Err(Closed::Ended),
+            Err(Errno::SRCH) => Err(NoConnection::Ended),
             other => other.map_err(system("SIGQUIT")),
         }
     }
 
     /// Leaves the file that the JVM looks for, and sends SIGQUIT. The file goes where the socket
     /// will be: what is in its way is in the socket's, too.
-    fn knock(&self) -> Result<AttachFile<'_>, Closed> {
+    fn knock(&self) -> Result<AttachFile<'_>, NoConnection> {
         let error = match self.leave(self.tmp.directory.as_fd()) {
             Ok(file) => return self.signal().map(|()| file),
             Err(e) => e,
@@ -181,7 +189,7 @@ impl<'t> Door<'t> {
         let may_do = matches!(error, Errno::ACCESS | Errno::PERM | Errno::EXIST);
         match self.cwd.as_ref().filter(|_| may_do).map(|cwd| self.leave(cwd.as_fd())) {
             Some(Ok(file)) => self.signal().map(|()| file),
-            _ => Err(Closed::System(
+            _ => Err(NoConnection::System(
                 format!("{} in the JVM's {}, as the JVM's user", self.signal, self.tmp.inside),
                 error.into(),
             )),

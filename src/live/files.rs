@@ -15,7 +15,7 @@ use super::target::Target;
 
 /// A file's place, as the JVM and as this process name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct FilePlace {
     /// As the user gave it.
     pub given: PathBuf,
     /// What the JVM is told.
@@ -26,34 +26,34 @@ pub struct Place {
     pub shared: bool,
 }
 
-impl Place {
+impl FilePlace {
     /// The place of `file`. A relative name is meant from the working directory of this process,
     /// where the JVM has that directory under the same name; else from the JVM's own.
-    pub fn of(target: &Target, file: &Path) -> io::Result<Place> {
+    pub fn of(target: &Target, file: &Path) -> io::Result<FilePlace> {
         let absolute = std::path::absolute(file)?;
         if is_shared(target, absolute.parent().unwrap_or(Path::new("/"))) {
             let given = file.to_owned();
-            return Ok(Place { given, inside: absolute.clone(), here: absolute, shared: true });
+            return Ok(FilePlace { given, inside: absolute.clone(), here: absolute, shared: true });
         }
-        Ok(Place::inside(target, file))
+        Ok(FilePlace::inside(target, file))
     }
 
     /// The place of what the JVM takes for `file`: a relative name is meant from its own working
     /// directory.
-    pub fn inside(target: &Target, file: &Path) -> Place {
+    pub fn inside(target: &Target, file: &Path) -> FilePlace {
         let (given, inside, pid) = (file.to_owned(), file.to_owned(), target.pid());
         if file.is_absolute() {
             let shared = is_shared(target, file.parent().unwrap_or(Path::new("/")));
             let root = PathBuf::from(format!("/proc/{pid}/root"));
             let through = root.join(file.strip_prefix("/").unwrap_or(file));
             let here = if shared { file.to_owned() } else { through };
-            return Place { given, inside, here, shared };
+            return FilePlace { given, inside, here, shared };
         }
         let link = format!("/proc/{pid}/cwd");
         let cwd = target.look(|| fs::read_link(&link)).unwrap_or_default();
         let shared = cwd.is_absolute() && is_shared(target, &cwd);
         let here = if shared { cwd } else { link.into() };
-        Place { given, inside, here: here.join(file), shared }
+        FilePlace { given, inside, here: here.join(file), shared }
     }
 
     /// Its bytes, if it is there.
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn our_own_places() {
         let own = Target::read(std::process::id() as i32).expect("ourselves");
-        let place = Place::of(&own, Path::new("x.hprof")).expect("a place");
+        let place = FilePlace::of(&own, Path::new("x.hprof")).expect("a place");
         let cwd = std::env::current_dir().expect("a directory");
         assert_eq!((place.shared, &place.here), (true, &cwd.join("x.hprof")));
         assert_eq!(place.inside, place.here);

@@ -10,7 +10,7 @@ use memchr::memmem;
 use procfs::Current;
 use serde::Serialize;
 
-use super::options::{self, Options, Shown};
+use super::options::{self, OptionSources, Options};
 use super::target::{Hotspot, Target};
 use crate::collector::Collector;
 use crate::perfdata::{self, Counter};
@@ -41,7 +41,7 @@ pub struct Jvm {
 
 /// A JVM with what its options and counters say.
 #[derive(Debug)]
-pub struct Told {
+pub struct JvmFacts {
     /// For people.
     pub jvm: Jvm,
     /// Its options.
@@ -68,15 +68,15 @@ fn is_jvm(pid: i32) -> bool {
 
 /// What the JVM `pid` runs.
 pub fn main(pid: i32) -> Option<String> {
-    Told::of(&Target::read(pid).ok()?).jvm.main
+    JvmFacts::read(&Target::read(pid).ok()?).jvm.main
 }
 
-impl Told {
+impl JvmFacts {
     /// Asks.
-    pub fn of(target: &Target) -> Told {
+    pub fn read(target: &Target) -> JvmFacts {
         let counters = target.counters().map(|c| perfdata::parse(&c)).unwrap_or_default();
         let environment = target.environment();
-        let options = Options::of(&Shown {
+        let options = Options::of(&OptionSources {
             arguments: &target.arguments,
             environment: environment.as_deref(),
             counters: &counters,
@@ -101,7 +101,7 @@ impl Told {
             uptime_ms: uptime(target),
             main: options.main.clone(),
         };
-        Told { jvm, options }
+        JvmFacts { jvm, options }
     }
 }
 

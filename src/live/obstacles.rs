@@ -9,10 +9,10 @@ use rustix::fs::{Access, AtFlags, accessat, fstatfs, fstatvfs};
 
 use super::diagnosis::{Findings, Reason, Weight};
 use super::identity::Identity;
-use super::inside::Inside;
-use super::jvm::Told;
+use super::jvm::JvmFacts;
 use super::socket::Socket;
-use super::target::{Hotspot, Reached, Target, VM_THREAD};
+use super::target::{Hotspot, ReachedDirectory, Target, VM_THREAD};
+use super::vm_memory::VmMemory;
 
 /// SIGQUIT in the masks of proc_pid_status(5).
 const QUIT: u64 = 1 << 2;
@@ -22,7 +22,7 @@ const TMPFS: u64 = 0x0102_1994;
 const SYS_RESOURCE: u64 = 1 << 24;
 
 /// Whether a VM runs in the process at all.
-pub(super) fn vm(target: &Target, inside: Option<&Inside>, f: &mut Findings) {
+pub(super) fn vm(target: &Target, inside: Option<&VmMemory>, f: &mut Findings) {
     if !matches!(target.hotspot, Hotspot::Mapped(_)) || target.thread(VM_THREAD).is_some() {
         return;
     }
@@ -76,16 +76,16 @@ pub(super) fn user(target: &Target, f: &mut Findings) {
 
 /// Whether SIGQUIT would make the JVM look for an attach file, and nothing worse: without a
 /// handler it would end the process.
-pub(super) fn signals(target: &Target, told: &Told, open: bool, f: &mut Findings) -> bool {
+pub(super) fn signals(target: &Target, facts: &JvmFacts, open: bool, f: &mut Findings) -> bool {
     let status = &target.facts.status;
     let pid = target.pid();
     let weight = if open { Weight::Note } else { Weight::Obstacle };
     if status.sigcgt & QUIT == 0 {
         let seen = format!("SigCgt {:016x} in /proc/{pid}/status", status.sigcgt);
-        if let Some(reduced) = told
+        if let Some(reduced) = facts
             .options
             .plain("-Xrs")
-            .or_else(|| told.options.switch("ReduceSignalUsage").filter(|s| s.0).map(|s| s.1))
+            .or_else(|| facts.options.switch("ReduceSignalUsage").filter(|s| s.0).map(|s| s.1))
         {
             f.add(
                 weight,
@@ -131,8 +131,8 @@ pub(super) fn signals(target: &Target, told: &Told, open: bool, f: &mut Findings
 }
 
 /// Whether the VM lets nobody in: by its own memory, else by what options can be seen.
-pub(super) fn options(told: &Told, inside: Option<&Inside>, open: bool, f: &mut Findings) {
-    let seen = told.options.switch("DisableAttachMechanism");
+pub(super) fn options(facts: &JvmFacts, inside: Option<&VmMemory>, open: bool, f: &mut Findings) {
+    let seen = facts.options.switch("DisableAttachMechanism");
     let is_disabled = inside.map_or(seen.as_ref().is_some_and(|s| s.0), |i| i.is_disabled);
     if open {
         return;
@@ -145,14 +145,14 @@ pub(super) fn options(told: &Told, inside: Option<&Inside>, open: bool, f: &mut 
             seen.filter(|s| s.0).map_or_else(own, |s| s.1),
             "a core needs no help of the JVM".into(),
         );
-    } else if inside.is_none() && !told.options.unread.is_empty() {
+    } else if inside.is_none() && !facts.options.unread.is_empty() {
         f.add(
             Weight::Warning,
             Reason::UnseenOptions,
             "whether it was started with -XX:+DisableAttachMechanism could not be seen; if so, it \
              prints a thread dump when it is asked to listen, and does not"
                 .into(),
-            format!("{}; its memory could not be read", told.options.unread.join("; ")),
+            format!("{}; its memory could not be read", facts.options.unread.join("; ")),
             "run rjcore with the right to ptrace it (as root), which reads the flag itself".into(),
         );
     }
@@ -263,7 +263,7 @@ fn no_directory(socket: &Socket, e: &io::Error, f: &mut Findings) {
 }
 
 /// Whether the JVM can make its socket, and rjcore the file that it looks for, in `directory`.
-fn place(target: &Target, socket: &Socket, directory: &Reached, f: &mut Findings) {
+fn place(target: &Target, socket: &Socket, directory: &ReachedDirectory, f: &mut Findings) {
     let name = &directory.inside;
     let shown = directory.path.display();
     let may_write = || {
@@ -291,7 +291,7 @@ fn place(target: &Target, socket: &Socket, directory: &Reached, f: &mut Findings
 }
 
 /// On a full file system a name goes where its directory has room by chance.
-fn room(target: &Target, socket: &Socket, directory: &Reached, f: &mut Findings) {
+fn room(target: &Target, socket: &Socket, directory: &ReachedDirectory, f: &mut Findings) {
     let Ok(fs) = fstatvfs(&directory.directory) else { return };
     let has_reserve = target.rights.capabilities & SYS_RESOURCE != 0;
     let free = if has_reserve { fs.f_bfree } else { fs.f_bavail };

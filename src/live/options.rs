@@ -44,7 +44,7 @@ pub struct Options {
 }
 
 /// What a process shows of itself.
-pub struct Shown<'a> {
+pub struct OptionSources<'a> {
     /// Its arguments.
     pub arguments: &'a [String],
     /// Its environment; `None` if that may not be looked at.
@@ -57,7 +57,7 @@ pub struct Shown<'a> {
 
 impl Options {
     /// Collects them.
-    pub fn of(shown: &Shown) -> Options {
+    pub fn of(shown: &OptionSources) -> Options {
         let mut out = Options::default();
         let text = |name: &str| shown.counters.get(name).and_then(Counter::text).unwrap_or("");
         let variable = |name: &str| {
@@ -304,7 +304,7 @@ mod tests {
             "/options" => Some("-Xrs '-Dq=a b'".into()),
             _ => None,
         };
-        Options::of(&Shown {
+        Options::of(&OptionSources {
             arguments: &arguments,
             environment: Some(environment),
             counters,

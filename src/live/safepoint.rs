@@ -44,7 +44,7 @@ pub struct Holder {
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Seen {
+pub struct Observed {
     /// How often the VM Thread slept and looked again, and in how many ms.
     pub polls: u64,
     /// For how long, in ms.
@@ -114,10 +114,10 @@ fn is_computing(t: &Thread) -> bool {
 }
 
 /// Watches the threads for 0.4 s.
-pub fn watch(target: &Target) -> Seen {
+pub fn watch(target: &Target) -> Observed {
     let pid = target.pid();
     let (Some(vm), started) = (target.thread(VM_THREAD), Instant::now()) else {
-        return Seen::default();
+        return Observed::default();
     };
     let before = threads(pid);
     let listener = target.thread(ATTACH_LISTENER);
@@ -163,7 +163,7 @@ pub fn watch(target: &Target) -> Seen {
         })
         .collect();
     holders.sort_by_key(|h| std::cmp::Reverse(h.cpu_percent));
-    Seen {
+    Observed {
         polls,
         watched_ms: elapsed.as_millis() as u64,
         waiting: polls >= POLLS && sleeps,

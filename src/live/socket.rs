@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::sockets;
-use super::target::{Reached, Target};
+use super::target::{ReachedDirectory, Target};
 
 /// What stands under the socket's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Socket {
     /// Where it is from here.
     pub here: PathBuf,
     /// Its directory, or why that cannot be reached.
-    pub directory: io::Result<Reached>,
+    pub directory: io::Result<ReachedDirectory>,
     /// What is there; `None` without a file, or where it could not be looked for.
     pub file: Option<Entry>,
     /// Whether the JVM itself listens at a socket of that name; `None` if that is not to be seen.
@@ -57,7 +57,7 @@ impl Socket {
             Ok(reached) => reached.path.join(&name),
             Err(_) => format!("/proc/{}/root{path}", target.pid()).into(),
         };
-        let stat = |d: &Reached| {
+        let stat = |d: &ReachedDirectory| {
             let stat = || Ok(statat(&d.directory, &name, AtFlags::SYMLINK_NOFOLLOW)?);
             let stat = target.look(stat).ok()?;
             let is_socket = FileType::from_raw_mode(stat.st_mode) == FileType::Socket;
@@ -116,7 +116,7 @@ fn listens(target: &Target, path: &str) -> Option<bool> {
 
 /// Asks for a connection of a type that no attach listener has: the kernel says whether anybody
 /// has the file's socket (EPROTOTYPE) or nobody (ECONNREFUSED), and tells the other side nothing.
-fn alive(target: &Target, directory: &Reached, name: &str) -> Option<bool> {
+fn alive(target: &Target, directory: &ReachedDirectory, name: &str) -> Option<bool> {
     let path = format!("/proc/self/fd/{}/{name}", directory.directory.as_raw_fd());
     let ask = || -> io::Result<bool> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::fstat;
 
 use super::diagnosis::{Findings, Reason, Weight};
-use super::files::Place;
-use super::jvm::Told;
+use super::files::FilePlace;
+use super::jvm::JvmFacts;
 use super::mounts;
 use super::target::Target;
 use crate::process::room::Room;
@@ -74,7 +74,7 @@ pub(super) fn places(target: &Target, directory: &str, f: &mut Findings) {
 }
 
 /// Whether a dump has room, in memory and on the disk.
-pub(super) fn room(target: &Target, told: &Told, f: &mut Findings) {
+pub(super) fn room(target: &Target, facts: &JvmFacts, f: &mut Findings) {
     let pid = target.pid();
     let room = Room::read(pid);
     let least = room.target.min(room.machine);
@@ -90,9 +90,9 @@ pub(super) fn room(target: &Target, told: &Told, f: &mut Findings) {
             "free some first".into(),
         );
     }
-    let place = Place::of(target, Path::new("heap.hprof"));
+    let place = FilePlace::of(target, Path::new("heap.hprof"));
     let free = place.as_ref().ok().and_then(|p| Some((p.here.parent()?.to_owned(), p.free()?)));
-    if let (Some((directory, free)), Some(used)) = (free, told.jvm.heap_used)
+    if let (Some((directory, free)), Some(used)) = (free, facts.jvm.heap_used)
         && free < used
     {
         f.add(

@@ -49,7 +49,7 @@ pub struct Target {
 
 /// A directory of a process's, as it is reached from here.
 #[derive(Debug)]
-pub struct Reached {
+pub struct ReachedDirectory {
     /// Opened for its path only (O_PATH).
     pub directory: OwnedFd,
     /// Its name from here.
@@ -110,7 +110,7 @@ impl Target {
 
     /// Opens a directory that the process names `inside`: through its root, else, where the
     /// kernel does not show that, under the same name here if it is the same directory.
-    pub fn reach(&self, inside: &Path) -> io::Result<Reached> {
+    pub fn reach(&self, inside: &Path) -> io::Result<ReachedDirectory> {
         let pid = self.pid();
         let name = inside.to_string_lossy().into_owned();
         let below = inside.strip_prefix("/").unwrap_or(inside);
@@ -131,14 +131,14 @@ impl Target {
                 let own = fs::metadata(inside).ok().map(|m| (m.dev(), m.ino()));
                 let there = fstat(&directory).ok().map(|s| (s.st_dev, s.st_ino));
                 let path = if own.is_some() && own == there { inside.to_owned() } else { path };
-                Ok(Reached { directory, path, inside: name })
+                Ok(ReachedDirectory { directory, path, inside: name })
             }
             Err(e)
                 if e.kind() == io::ErrorKind::PermissionDenied
                     && mounts::same(pid, inside) == Some(true) =>
             {
                 let directory = openat(CWD, inside, DIRECTORY, Mode::empty()).map_err(|_| e)?;
-                Ok(Reached { directory, path: inside.to_owned(), inside: name })
+                Ok(ReachedDirectory { directory, path: inside.to_owned(), inside: name })
             }
             Err(e) => Err(e),
         }

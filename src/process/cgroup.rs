@@ -39,20 +39,20 @@ pub struct Frozen {
 /// Whether the group of `pid`, or one above, is frozen.
 pub fn frozen(pid: i32) -> Option<Frozen> {
     groups(pid, "freezer").into_iter().find_map(|g| {
-        let (state, words, told, file, word) = match g.unified {
+        let (state, frozen, asked, file, thawed) = match g.unified {
             true => ("cgroup.events", "frozen 1", "cgroup.freeze", "cgroup.freeze", "0"),
             false => {
                 ("freezer.state", "FROZEN", "freezer.self_freezing", "freezer.state", "THAWED")
             }
         };
         let read = |dir: &Path, file: &str| fs::read_to_string(dir.join(file)).unwrap_or_default();
-        if !read(&g.dir, state).lines().any(|l| l == words) {
+        if !read(&g.dir, state).lines().any(|l| l == frozen) {
             return None;
         }
-        // Perhaps a group above is the one that was told to freeze.
+        // Perhaps a group above is the one that was asked to freeze.
         let mut all = g.dir.ancestors().take_while(|d| d.starts_with(&g.root));
-        let group = all.find(|d| read(d, told).trim() == "1").unwrap_or(&g.dir);
-        let thaw = format!("echo {word} > {}", group.join(file).display());
+        let group = all.find(|d| read(d, asked).trim() == "1").unwrap_or(&g.dir);
+        let thaw = format!("echo {thawed} > {}", group.join(file).display());
         Some(Frozen { file: g.dir.join(state), thaw })
     })
 }

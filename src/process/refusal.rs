@@ -31,7 +31,7 @@ pub fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
     let what = match e.raw_os_error() {
         Some(libc::ESRCH) => match is_hidden(pid) {
             true => HIDDEN.into(),
-            false => "there is no such process".into(),
+            false => "there is no such process; rjcore ps lists the JVMs".into(),
         },
         Some(libc::EPERM | libc::EACCES) => reason(pid, tid),
         _ => format!("thread {tid} cannot be traced: {e}"),
@@ -54,7 +54,7 @@ const KERNEL_THREAD: u32 = 0x20_0000;
 
 /// What has an id and is no running process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfit {
+pub enum NotAProcess {
     /// A thread of the process with this id.
     Thread(i32),
     /// It has ended and was not waited for.
@@ -65,30 +65,30 @@ pub enum Unfit {
     Kernel(String),
 }
 
-impl Unfit {
+impl NotAProcess {
     /// Which of them it is, if any.
-    pub fn of(facts: &Process) -> Option<Unfit> {
+    pub fn of(facts: &Process) -> Option<NotAProcess> {
         if facts.status.tgid != facts.pid {
-            Some(Unfit::Thread(facts.status.tgid))
+            Some(NotAProcess::Thread(facts.status.tgid))
         } else if matches!(facts.stat.state, 'Z' | 'X') {
-            Some(Unfit::Zombie)
+            Some(NotAProcess::Zombie)
         } else if facts.stat.flags & KERNEL_THREAD != 0 {
-            Some(Unfit::Kernel(facts.stat.comm.clone()))
+            Some(NotAProcess::Kernel(facts.stat.comm.clone()))
         } else if facts.stat.flags & EXITING != 0 || facts.status.vmsize.is_none() {
-            Some(Unfit::Ending)
+            Some(NotAProcess::Ending)
         } else {
             None
         }
     }
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for NotAProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unfit::Thread(of) => write!(f, "it is a thread of process {of}"),
-            Unfit::Zombie => f.write_str("it has ended and is a zombie: its memory is gone"),
-            Unfit::Ending => f.write_str("it is ending: its memory is gone already"),
-            Unfit::Kernel(name) => write!(f, "\"{name}\" is a kernel thread, not a process"),
+            NotAProcess::Thread(of) => write!(f, "it is a thread of process {of}"),
+            NotAProcess::Zombie => f.write_str("it has ended and is a zombie: its memory is gone"),
+            NotAProcess::Ending => f.write_str("it is ending: its memory is gone already"),
+            NotAProcess::Kernel(name) => write!(f, "\"{name}\" is a kernel thread, not a process"),
         }
     }
 }

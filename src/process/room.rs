@@ -29,8 +29,9 @@ impl Room {
     /// Reads it for the target `pid`.
     pub fn read(pid: i32) -> Room {
         let own = std::process::id() as i32;
-        let target = Gauge::of(pid);
-        let (machine, target, own) = (target.machine(), target.group(), Gauge::of(own).group());
+        let target = MemoryGauge::of(pid);
+        let (machine, target, own) =
+            (target.machine(), target.group(), MemoryGauge::of(own).group());
         Room { machine, target, own, all_die: all_die(pid) }
     }
 
@@ -43,17 +44,17 @@ impl Room {
 /// The memory of the machine, and of the memory cgroup of a process and those above it. Its files stay open, to be looked
 /// at again and again.
 #[derive(Debug)]
-pub struct Gauge {
+pub struct MemoryGauge {
     meminfo: Option<File>,
     groups: Vec<Group>,
 }
 
-impl Gauge {
+impl MemoryGauge {
     /// Finds the groups of `pid`.
-    pub fn of(pid: i32) -> Gauge {
+    pub fn of(pid: i32) -> MemoryGauge {
         let groups = groups(pid, "memory").into_iter();
         let groups = groups.flat_map(|g| up(&g.root, &g.dir, if g.unified { V2 } else { V1 }));
-        Gauge { meminfo: File::open("/proc/meminfo").ok(), groups: groups.collect() }
+        MemoryGauge { meminfo: File::open("/proc/meminfo").ok(), groups: groups.collect() }
     }
 
     /// MemAvailable of the machine, in bytes.
@@ -144,7 +145,7 @@ mod tests {
         write("a/b/memory.current", "10\n");
         let left = |files| {
             let groups = up(dir.path(), &dir.path().join("a/b"), files);
-            Gauge { meminfo: None, groups }.group()
+            MemoryGauge { meminfo: None, groups }.group()
         };
         assert_eq!(left(V2), 400);
         write("memory.limit_in_bytes", "300\n");

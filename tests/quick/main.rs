@@ -15,6 +15,7 @@ mod goldens;
 mod graph;
 mod gzip;
 mod hostile;
+mod hprof_input;
 mod interrupt;
 mod json;
 mod layers;

@@ -15,9 +15,9 @@ use super::super::source::check_output;
 use super::task::Task;
 use crate::error::{Error, Result};
 use crate::live::attach::Attached;
-use crate::live::files::Place;
+use crate::live::files::FilePlace;
 use crate::live::identity::Rights;
-use crate::live::target::Reached;
+use crate::live::target::ReachedDirectory;
 use crate::output::interrupt;
 use crate::output::report::size_exact;
 use crate::output::sink::{Sink, Target};
@@ -31,7 +31,7 @@ pub struct Fetched {
 
 /// The JVM's copy; removed when dropped.
 struct There {
-    directory: Reached,
+    directory: ReachedDirectory,
     name: String,
     rights: Rights,
 }
@@ -54,7 +54,7 @@ impl Fetched {
         let name = format!(".rjcore-{}-{stamp}.{}", std::process::id(), end.to_string_lossy());
         // As the user gave it: a dump's name may have been made the JVM's.
         let given = task.file.as_ref().map(|f| f.given.clone());
-        let place = Place {
+        let place = FilePlace {
             given: PathBuf::new(),
             inside: Path::new(&directory.inside).join(&name),
             here: directory.path.join(&name),

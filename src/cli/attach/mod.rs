@@ -12,13 +12,13 @@ use std::time::Duration;
 use fetch::Fetched;
 use task::{Task, asked, task};
 
-use super::inside::look;
+use super::vm_memory::look;
 use super::who::Who;
 use super::{Outcome, print, tell};
 use crate::error::{Error, Result};
 use crate::live::attach::{Attached, Options};
 use crate::live::diagnostic;
-use crate::live::files::Place;
+use crate::live::files::FilePlace;
 use crate::output::interrupt;
 use crate::output::report::{size, size_exact};
 
@@ -155,7 +155,7 @@ impl Args {
 }
 
 /// What to say and to do before the JVM writes `file`.
-fn before(file: &Place, task: &Task, attached: &Attached, words: &[&OsStr]) -> Result<()> {
+fn before(file: &FilePlace, task: &Task, attached: &Attached, words: &[&OsStr]) -> Result<()> {
     let target = attached.target()?;
     let here = file.here.display();
     if task.is_dump() && file.size(target).is_some() && !task.replaces() {
@@ -187,7 +187,7 @@ fn before(file: &Place, task: &Task, attached: &Attached, words: &[&OsStr]) -> R
     Ok(())
 }
 
-fn after(file: &Place, pid: i32) -> String {
+fn after(file: &FilePlace, pid: i32) -> String {
     match std::fs::metadata(&file.here) {
         Ok(m) => format!("{}: {}\n", file.here.display(), size_exact(m.len())),
         Err(_) => format!(

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::super::advice;
 use super::split;
 use crate::error::{Error, Result};
-use crate::live::attach::{Asked, Attached};
+use crate::live::attach::{Attached, RequestText};
 use crate::live::diagnostic::Diagnostic;
-use crate::live::files::Place;
+use crate::live::files::FilePlace;
 use crate::live::protocol::Request;
 
 /// What to ask, and how to judge the answer.
@@ -17,7 +17,7 @@ pub struct Task {
     pub request: Request,
     kind: Kind,
     /// The file that the JVM writes.
-    pub file: Option<Place>,
+    pub file: Option<FilePlace>,
 }
 
 /// How the answer tells whether it was done.
@@ -63,7 +63,7 @@ impl Task {
     }
 
     /// Has the JVM write another file; answers the one that was asked for.
-    pub fn move_file(&mut self, to: Place) -> Option<OsString> {
+    pub fn move_file(&mut self, to: FilePlace) -> Option<OsString> {
         let name = to.inside.as_os_str();
         let asked = match &self.kind {
             Kind::Dump => {
@@ -90,7 +90,7 @@ fn is_loaded(said: &str) -> bool {
 }
 
 /// The command in words, and what rjcore itself can do in its place.
-pub fn asked(words: &[&OsStr], pid: i32) -> Asked {
+pub fn asked(words: &[&OsStr], pid: i32) -> RequestText {
     let all: Vec<_> = words.iter().map(|w| w.to_string_lossy()).collect();
     let name = all.iter().find(|w| *w != "jcmd").map_or("", |w| w.as_ref());
     let instead = match name {
@@ -105,7 +105,7 @@ pub fn asked(words: &[&OsStr], pid: i32) -> Asked {
         name if name.starts_with("VM.") => Some(format!("rjcore info {pid}")),
         _ => None,
     };
-    Asked { words: all.join(" "), instead, command: advice::command }
+    RequestText { words: all.join(" "), instead, command: advice::command }
 }
 
 pub fn task(words: &[&OsStr], attached: &Attached) -> Result<Task> {
@@ -114,7 +114,7 @@ pub fn task(words: &[&OsStr], attached: &Attached) -> Result<Task> {
     let plain = |request| Ok(Task { request, kind: Kind::Plain, file: None });
     let dump = |file: &OsStr, option: &[u8]| -> Result<Task> {
         let file = Path::new(file);
-        let place = Place::of(attached.target()?, file).map_err(Error::io(file))?;
+        let place = FilePlace::of(attached.target()?, file).map_err(Error::io(file))?;
         let inside = place.inside.as_os_str().as_bytes();
         let request = Request::new("dumpheap", &[inside, option]);
         Ok(Task { request, kind: Kind::Dump, file: Some(place) })
@@ -145,7 +145,7 @@ pub fn task(words: &[&OsStr], attached: &Attached) -> Result<Task> {
             match Diagnostic::of(&line) {
                 Some(command) => {
                     let target = attached.target()?;
-                    let file = command.file().map(|f| Place::inside(target, Path::new(f)));
+                    let file = command.file().map(|f| FilePlace::inside(target, Path::new(f)));
                     Ok(Task { request, kind: Kind::Diagnostic(command), file })
                 }
                 None => plain(request),
@@ -169,7 +169,7 @@ fn load(rest: &[&OsStr], attached: &Attached) -> Result<Task> {
     let options = rest.get(1).map_or(&b""[..], |w| w.as_bytes());
     let path = || -> Result<PathBuf> {
         let file = Path::new(agent);
-        Ok(Place::of(attached.target()?, file).map_err(Error::io(file))?.inside)
+        Ok(FilePlace::of(attached.target()?, file).map_err(Error::io(file))?.inside)
     };
     let request = if agent.as_bytes().ends_with(b".jar") {
         let mut text = path()?.into_os_string().into_encoded_bytes();

@@ -1,6 +1,7 @@
 //! Compiled code: the code cache, and what the VM wrote down of each method that it compiled.
 
 pub mod cache;
+mod constants;
 pub mod debug_info;
 pub mod method;
 pub mod nmethod;

@@ -4,7 +4,7 @@
 //! A thread that wakes gets back its innermost frames only. The last of them returns into a stub,
 //! the return barrier, in place of the frame that entered the continuation.
 
-use super::walk::{Bounds, Next, Raw};
+use super::walk::{Bounds, Caller, CpuFrame};
 use super::{Packed, Registers, Stack, Trust, Walker};
 use crate::hotspot::classes::Size;
 use crate::hotspot::code::{Blob, BlobKind};
@@ -36,10 +36,10 @@ impl Walker<'_> {
     /// the frame that entered it, and that one's code.
     pub(super) fn return_barrier(
         &self,
-        raw: &Raw,
+        raw: &CpuFrame,
         bounds: Bounds,
         out: &mut Stack,
-    ) -> Result<(Raw, Blob), String> {
+    ) -> Result<(CpuFrame, Blob), String> {
         let found = || {
             let entries = self.continuations.get_or_init(|| self.entries()).as_ref()?;
             let (entry, cont) = self.cont_entry(entries, raw.sp, bounds)?;
@@ -49,7 +49,7 @@ impl Walker<'_> {
         let (pc, sp, cont, blob) =
             found().ok_or_else(|| format!("{:#x} is in a stub that was not called", raw.pc))?;
         out.barriers.push((out.frames.len(), cont));
-        Ok((Raw { sp, fp: 0, pc, trust: Trust::Exact, registers: Registers::default() }, blob))
+        Ok((CpuFrame { sp, fp: 0, pc, trust: Trust::Exact, registers: Registers::default() }, blob))
     }
 
     fn entries(&self) -> Option<Entries> {
@@ -173,7 +173,7 @@ impl Walker<'_> {
         let word = |index: i64| start.wrapping_add_signed(index * 8);
         let pc = field("pc").and_then(|f| self.word(chunk.wrapping_add(u64::from(f.offset))));
         let at = word(sp);
-        let Next::Frame(mut raw) = self.above(at, Trust::Exact) else { return Err(what()) };
+        let Caller::Frame(mut raw) = self.above(at, Trust::Exact) else { return Err(what()) };
         raw.pc = pc.filter(|pc| *pc != 0).map_or(raw.pc, |pc| self.cpu.strip(pc));
         let mut more = self.walk(raw, Bounds { low: start, high: word(bottom), thread: 0 }, false);
         let flags = field("flags").map(|f| vm.mem.u8(chunk.wrapping_add(u64::from(f.offset))));

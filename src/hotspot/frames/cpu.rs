@@ -33,7 +33,7 @@ pub struct Layout {
     /// The general registers by their number in VMReg, halved.
     pub general: &'static [usize],
     /// What the code at a pc says of the frame around it; nothing can be told where that is none.
-    pub around: Option<fn(&[u8]) -> Around>,
+    pub around: Option<fn(&[u8]) -> PartialFrame>,
     /// Whether the bytes before a return address are a call; any may be where that is none.
     pub follows_call: Option<fn(&[u8; 8]) -> bool>,
 }
@@ -90,7 +90,7 @@ impl Layout {
 
 /// What an instruction of x86-64 says of the frame around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Around {
+pub enum PartialFrame {
     /// Nothing.
     Unknown,
     /// The return address is on top of the stack.
@@ -100,20 +100,22 @@ pub enum Around {
 }
 
 /// Looks at the bytes from the pc on: a method's end is `add rsp; pop rbp; [poll]; ret`.
-fn around(code: &[u8]) -> Around {
+fn around(code: &[u8]) -> PartialFrame {
     match *code {
-        [0xc3, ..] | [0xc2, ..] => Around::ReturnOnTop,
-        [0x5d, ..] => Around::FramePointerOnTop,
+        [0xc3, ..] | [0xc2, ..] => PartialFrame::ReturnOnTop,
+        [0x5d, ..] => PartialFrame::FramePointerOnTop,
         // The poll before a return: `cmp rsp, [r15 + x]; ja`, or until 15 `test eax, [r10]` or
         // `test eax, [rip + x]`, then `ret`.
         [0x49, 0x3b, 0x67, _, 0x0f, 0x87, ..] | [0x49, 0x3b, 0xa7, _, _, _, _, 0x0f, 0x87, ..] => {
-            Around::ReturnOnTop
+            PartialFrame::ReturnOnTop
         }
-        [0x0f, 0x87, _, _, _, _, 0xc3, ..] => Around::ReturnOnTop,
-        [0x41, 0x85, 0x02, 0xc3, ..] | [0x85, 0x05, _, _, _, _, 0xc3, ..] => Around::ReturnOnTop,
-        [0x4d, 0x8b, 0x57, _, 0x41, 0x85, 0x02, 0xc3, ..] => Around::ReturnOnTop,
+        [0x0f, 0x87, _, _, _, _, 0xc3, ..] => PartialFrame::ReturnOnTop,
+        [0x41, 0x85, 0x02, 0xc3, ..] | [0x85, 0x05, _, _, _, _, 0xc3, ..] => {
+            PartialFrame::ReturnOnTop
+        }
+        [0x4d, 0x8b, 0x57, _, 0x41, 0x85, 0x02, 0xc3, ..] => PartialFrame::ReturnOnTop,
         // C2 pops by `add rsp`, then nothing else comes: still a whole frame.
-        _ => Around::Unknown,
+        _ => PartialFrame::Unknown,
     }
 }
 
@@ -135,10 +137,10 @@ mod tests {
 
     #[test]
     fn a_methods_end_is_told_from_its_middle() {
-        assert_eq!(around(&[0xc3]), Around::ReturnOnTop);
-        assert_eq!(around(&[0x5d, 0xc3]), Around::FramePointerOnTop);
-        assert_eq!(around(&[0x90, 0x90]), Around::Unknown);
-        assert_eq!(around(&[]), Around::Unknown);
+        assert_eq!(around(&[0xc3]), PartialFrame::ReturnOnTop);
+        assert_eq!(around(&[0x5d, 0xc3]), PartialFrame::FramePointerOnTop);
+        assert_eq!(around(&[0x90, 0x90]), PartialFrame::Unknown);
+        assert_eq!(around(&[]), PartialFrame::Unknown);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Java frames and the native ones above, between and below them.
 
-use super::walk::Raw;
+use super::walk::CpuFrame;
 use super::{Entry, Registers, Saved, Stack, Trust, Walker};
 use crate::error::Remark;
 use crate::hotspot::threads::JavaThread;
@@ -74,7 +74,7 @@ impl Walker<'_> {
     }
 
     /// A frame of the VM's code to which native code returns.
-    fn returned(&self, unwinder: &Unwinder, at: &native::Registers) -> Raw {
+    fn returned(&self, unwinder: &Unwinder, at: &native::Registers) -> CpuFrame {
         let mut registers = Registers::default();
         for (note, value) in unwinder.known(at) {
             let general = self.layout.general.iter().position(|g| *g == note);
@@ -84,6 +84,6 @@ impl Walker<'_> {
             }
         }
         let (sp, fp) = (at.sp, at.fp.unwrap_or(0));
-        Raw { sp, fp, pc: at.pc, trust: Trust::Near, registers }
+        CpuFrame { sp, fp, pc: at.pc, trust: Trust::Near, registers }
     }
 }

@@ -1,6 +1,6 @@
 //! Where a stub saved its caller's registers: the oop map of its frame.
 
-use super::walk::Raw;
+use super::walk::CpuFrame;
 use super::{Saved, Walker};
 use crate::hotspot::code::{Blob, Stream};
 
@@ -14,11 +14,11 @@ const MAX_VALUES: u32 = 1 << 16;
 impl Walker<'_> {
     /// `OopMapSet::update_register_map`: makes the registers that the frame saved those of its
     /// caller. Nothing is done where there is no map.
-    pub(super) fn update_registers(&self, raw: &mut Raw, blob: &Blob) {
+    pub(super) fn update_registers(&self, raw: &mut CpuFrame, blob: &Blob) {
         let _ = self.read_saved(raw, blob);
     }
 
-    fn read_saved(&self, raw: &mut Raw, blob: &Blob) -> Option<()> {
+    fn read_saved(&self, raw: &mut CpuFrame, blob: &Blob) -> Option<()> {
         let (mem, f, t) = (self.vm.mem, &self.vm.fields, &self.vm.tables);
         let set = self.word(blob.addr.wrapping_add(f.blob_oop_maps.opt()?)).filter(|s| *s != 0)?;
         let count = u64::from(mem.u32(set.wrapping_add(f.oop_maps_count.opt()?)).ok()?);

@@ -1,7 +1,14 @@
 //! Where the walk of a thread starts, and how it gets out of code that was caught in between.
+//!
+//! A thread that left Java code (into the VM, native code, a wait) wrote down its last Java frame before: its
+//! *anchor* (`JavaThread::_anchor`), and the walk starts there. A thread that was running Java code when the core was
+//! taken has an empty anchor, and the walk starts at its registers. These may stand anywhere: in a method's prologue or
+//! epilogue, where its frame is half made, or in a stub of the VM that has no frame of its own. So the innermost frame
+//! is recognized by the instructions around the pc (`cpu::PartialFrame`), else the stack is searched for a return
+//! address behind a call; a frame that was found by a search is `Trust::Guessed`.
 
-use super::cpu::Around;
-use super::walk::{Bounds, Next, Raw};
+use super::cpu::PartialFrame;
+use super::walk::{Bounds, Caller, CpuFrame};
 use super::{Place, Registers, Saved, Stack, Trust, Walker};
 use crate::corefile::ThreadNote;
 use crate::hotspot::code::{Blob, BlobKind};
@@ -32,7 +39,7 @@ impl Walker<'_> {
 
     /// The Java frames of a thread. `returned` is the frame in the VM's code to which the native
     /// ones that it was caught in return, where they were walked.
-    pub(super) fn thread_from(&self, t: &JavaThread, returned: Option<Raw>) -> Stack {
+    pub(super) fn thread_from(&self, t: &JavaThread, returned: Option<CpuFrame>) -> Stack {
         let f = &self.vm.fields;
         let bounds = self.bounds(t);
         let broken = |why: String| Stack { broken: Some(why), ..Stack::default() };
@@ -40,15 +47,15 @@ impl Walker<'_> {
             return broken("this VM has no JavaThread::_anchor".into());
         };
         let mut stack = match self.anchor(t.addr.wrapping_add(anchor)) {
-            Next::Frame(raw) => self.walk(raw, bounds, false),
-            Next::Broken(why) => broken(why),
-            Next::Bottom if !self.runs_java(t) => Stack::default(),
-            Next::Bottom if self.is_zero() => match self.zero_caught(bounds) {
-                Next::Frame(raw) => self.walk(raw, bounds, true),
-                Next::Broken(why) => broken(why),
-                Next::Bottom => Stack::default(),
+            Caller::Frame(raw) => self.walk(raw, bounds, false),
+            Caller::Broken(why) => broken(why),
+            Caller::Bottom if !self.runs_java(t) => Stack::default(),
+            Caller::Bottom if self.is_zero() => match self.zero_caught(bounds) {
+                Caller::Frame(raw) => self.walk(raw, bounds, true),
+                Caller::Broken(why) => broken(why),
+                Caller::Bottom => Stack::default(),
             },
-            Next::Bottom => match (self.note(t, bounds), returned) {
+            Caller::Bottom => match (self.note(t, bounds), returned) {
                 (Some(note), None) => self.caught(note, bounds),
                 (Some(note), Some(raw)) => {
                     let stack = self.walk(raw, bounds, true);
@@ -99,7 +106,7 @@ impl Walker<'_> {
         }
         // A leaf of the VM or of libc: it returns to Java code somewhere above.
         match self.search(&raw, bounds) {
-            Next::Frame(found) => self.walk(found, bounds, false),
+            Caller::Frame(found) => self.walk(found, bounds, false),
             _ => Stack {
                 broken: Some(format!("no Java frame was found above {:#x}", raw.pc)),
                 ..Stack::default()
@@ -108,14 +115,14 @@ impl Walker<'_> {
     }
 
     /// A frame by registers in the order of NT_PRSTATUS.
-    fn raw(&self, words: &[u64]) -> Raw {
+    fn raw(&self, words: &[u64]) -> CpuFrame {
         let reg = |i: usize| words.get(i).copied().unwrap_or(0);
         let mut registers = Registers::default();
         for (i, index) in self.layout.general.iter().enumerate() {
             registers.set(i, Saved::Value(reg(*index)));
         }
         let (sp, fp, pc) = (reg(self.cpu.sp), reg(self.cpu.fp), reg(self.cpu.pc));
-        Raw { sp, fp, pc, trust: Trust::Near, registers }
+        CpuFrame { sp, fp, pc, trust: Trust::Near, registers }
     }
 
     /// Whether a frame may return to `pc`, whose stack pointer is then `sp`.
@@ -146,11 +153,11 @@ impl Walker<'_> {
             return false;
         };
         let end = sp.wrapping_add(blob.frame_words.wrapping_mul(8));
-        matches!(self.above(end, Trust::Exact), Next::Frame(next) if self.returns_to(next.pc, next.sp))
+        matches!(self.above(end, Trust::Exact), Caller::Frame(next) if self.returns_to(next.pc, next.sp))
     }
 
     /// The ways in which the caller of code without a complete frame may be found.
-    fn on_top(&self, raw: &Raw, leaf: bool) -> Option<Raw> {
+    fn on_top(&self, raw: &CpuFrame, leaf: bool) -> Option<CpuFrame> {
         let (sp, pc) = match self.cpu.link {
             // The link register still has it.
             Some(link) => match raw.registers.get(link) {
@@ -159,14 +166,14 @@ impl Walker<'_> {
             },
             None => (raw.sp.wrapping_add(8), self.word(raw.sp)?),
         };
-        let raw = Raw { sp, pc: self.cpu.strip(pc), trust: Trust::Exact, ..raw.clone() };
+        let raw = CpuFrame { sp, pc: self.cpu.strip(pc), trust: Trust::Exact, ..raw.clone() };
         let returns = self.returns_to(raw.pc, raw.sp) && self.fits(&raw);
         (returns || leaf && self.leaf_returns_to(raw.pc, raw.sp)).then_some(raw)
     }
 
-    fn behind_frame_pointer(&self, raw: &Raw, at: u64, leaf: bool) -> Option<Raw> {
+    fn behind_frame_pointer(&self, raw: &CpuFrame, at: u64, leaf: bool) -> Option<CpuFrame> {
         match self.above(at.wrapping_add(16), Trust::Exact) {
-            Next::Frame(next) if next.sp > raw.sp => {
+            Caller::Frame(next) if next.sp > raw.sp => {
                 let returns = self.returns_to(next.pc, next.sp) && self.fits(&next);
                 (returns || leaf && self.leaf_returns_to(next.pc, next.sp)).then_some(next)
             }
@@ -175,7 +182,7 @@ impl Walker<'_> {
     }
 
     /// The caller of a compiled frame that was caught anywhere in its code.
-    pub(super) fn caller_of_caught(&self, raw: &Raw, blob: &Blob, bounds: Bounds) -> Next {
+    pub(super) fn caller_of_caught(&self, raw: &CpuFrame, blob: &Blob, bounds: Bounds) -> Caller {
         let whole = || {
             self.behind_frame_pointer(
                 raw,
@@ -185,15 +192,15 @@ impl Walker<'_> {
         };
         let early = raw.pc.wrapping_sub(blob.code_begin) < blob.frame_complete;
         let found = match (self.around(raw.pc), early) {
-            (Around::ReturnOnTop, _) | (Around::Unknown, true) => self
+            (PartialFrame::ReturnOnTop, _) | (PartialFrame::Unknown, true) => self
                 .on_top(raw, false)
                 .or_else(|| self.behind_frame_pointer(raw, raw.sp, false))
                 .or_else(whole),
-            (Around::FramePointerOnTop, _) => self
+            (PartialFrame::FramePointerOnTop, _) => self
                 .behind_frame_pointer(raw, raw.sp, false)
                 .or_else(|| self.on_top(raw, false))
                 .or_else(whole),
-            (Around::Unknown, false) => whole()
+            (PartialFrame::Unknown, false) => whole()
                 .or_else(|| self.on_top(raw, false))
                 .or_else(|| self.behind_frame_pointer(raw, raw.sp, false)),
         };
@@ -202,33 +209,33 @@ impl Walker<'_> {
             let last = blob.frame_words.saturating_add(MAX_PUSHED);
             (0..last).find_map(|i| {
                 self.behind_frame_pointer(raw, raw.sp.wrapping_add(i * 8), false)
-                    .map(|next| Raw { trust: Trust::Guessed, ..next })
+                    .map(|next| CpuFrame { trust: Trust::Guessed, ..next })
             })
         });
         match found {
-            Some(next) => Next::Frame(next),
+            Some(next) => Caller::Frame(next),
             None => match self.search(raw, bounds) {
-                Next::Frame(next) => Next::Frame(next),
+                Caller::Frame(next) => Caller::Frame(next),
                 _ => self.caller(raw, blob.frame_words),
             },
         }
     }
 
-    fn around(&self, pc: u64) -> Around {
-        let Some(around) = self.layout.around else { return Around::Unknown };
+    fn around(&self, pc: u64) -> PartialFrame {
+        let Some(around) = self.layout.around else { return PartialFrame::Unknown };
         let n = self.vm.mem.contiguous(pc).min(16);
-        self.vm.mem.slice(pc, n).map_or(Around::Unknown, around)
+        self.vm.mem.slice(pc, n).map_or(PartialFrame::Unknown, around)
     }
 
     /// The caller of a stub that was caught anywhere in its code: most have a frame pointer or
     /// nothing on the stack.
-    pub(super) fn out_of_stub(&self, raw: &Raw, blob: &Blob, bounds: Bounds) -> Next {
-        let own = |raw: &Raw| {
+    pub(super) fn out_of_stub(&self, raw: &CpuFrame, blob: &Blob, bounds: Bounds) -> Caller {
+        let own = |raw: &CpuFrame| {
             let words = blob.frame_words;
             let at = raw.sp.wrapping_add(words.wrapping_mul(8)).wrapping_sub(16);
             (words > 1).then(|| self.behind_frame_pointer(raw, at, true)).flatten()
         };
-        let by_pointer = |raw: &Raw| {
+        let by_pointer = |raw: &CpuFrame| {
             (bounds.low..bounds.high)
                 .contains(&raw.fp)
                 .then(|| self.behind_frame_pointer(raw, raw.fp, true))
@@ -240,14 +247,14 @@ impl Walker<'_> {
             .or_else(|| self.behind_frame_pointer(raw, raw.sp, true))
             .or_else(|| by_pointer(raw));
         match found {
-            Some(next) => Next::Frame(next),
+            Some(next) => Caller::Frame(next),
             None => self.search(raw, bounds),
         }
     }
 
     /// The first word on the stack that is a return address into Java code, whose own frame ends in
     /// another one.
-    fn search(&self, raw: &Raw, bounds: Bounds) -> Next {
+    fn search(&self, raw: &CpuFrame, bounds: Bounds) -> Caller {
         let start = raw.sp.next_multiple_of(8);
         for i in 0..MAX_SEARCH {
             let at = start.wrapping_add(i * 8);
@@ -266,20 +273,32 @@ impl Walker<'_> {
                     .find(|fp| *fp > sp && self.has_method(*fp));
                 if let Some(fp) = fp {
                     let registers = Registers::default();
-                    return Next::Frame(Raw { sp, fp, pc, trust: Trust::Guessed, registers });
+                    return Caller::Frame(CpuFrame {
+                        sp,
+                        fp,
+                        pc,
+                        trust: Trust::Guessed,
+                        registers,
+                    });
                 }
                 continue;
             }
             if self.leaf_returns_to(pc, sp) {
                 let registers = Registers::default();
-                return Next::Frame(Raw { sp, fp: raw.fp, pc, trust: Trust::Guessed, registers });
+                return Caller::Frame(CpuFrame {
+                    sp,
+                    fp: raw.fp,
+                    pc,
+                    trust: Trust::Guessed,
+                    registers,
+                });
             }
         }
-        Next::Broken(format!("no Java frame was found above {:#x}", raw.pc))
+        Caller::Broken(format!("no Java frame was found above {:#x}", raw.pc))
     }
 
     /// Interpreted code has a frame pointer that leads to its method.
-    fn fits(&self, raw: &Raw) -> bool {
+    fn fits(&self, raw: &CpuFrame) -> bool {
         !self.code.is_interpreter(raw.pc) || self.has_method(raw.fp)
     }
 

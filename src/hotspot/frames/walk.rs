@@ -10,7 +10,7 @@ use crate::hotspot::unexported::ZERO_FP_AFTER_PC;
 
 /// A frame as the CPU has it.
 #[derive(Debug, Clone)]
-pub(super) struct Raw {
+pub(super) struct CpuFrame {
     /// The stack pointer that its code counts from (`unextended_sp`).
     pub sp: u64,
     /// The frame pointer.
@@ -42,15 +42,15 @@ pub(super) struct Bounds {
 }
 
 /// What comes below a frame.
-pub(super) enum Next {
-    Frame(Raw),
+pub(super) enum Caller {
+    Frame(CpuFrame),
     Bottom,
     Broken(String),
 }
 
 impl Walker<'_> {
     /// Walks from `raw` on. `top` says that it is where the thread was caught.
-    pub(super) fn walk(&self, mut raw: Raw, stack: Bounds, mut top: bool) -> Stack {
+    pub(super) fn walk(&self, mut raw: CpuFrame, stack: Bounds, mut top: bool) -> Stack {
         let mut out = Stack::default();
         let mut called_by_vm = false;
         loop {
@@ -66,18 +66,18 @@ impl Walker<'_> {
             }
             called_by_vm |= out.wrappers.last().is_some_and(|w| w.0 == out.frames.len());
             match next {
-                Next::Bottom => return out,
-                Next::Broken(why) => {
+                Caller::Bottom => return out,
+                Caller::Broken(why) => {
                     out.broken = Some(why);
                     return out;
                 }
                 // The last frame of a chunk ends with it.
-                Next::Frame(next)
+                Caller::Frame(next)
                     if stack.thread == 0 && next.sp.saturating_add(16) >= stack.high =>
                 {
                     return out;
                 }
-                Next::Frame(next) => {
+                Caller::Frame(next) => {
                     if next.sp <= raw.sp || !(stack.low..=stack.high).contains(&next.sp) {
                         let sp = next.sp;
                         out.broken = Some(format!("the caller's stack pointer is {sp:#x}"));
@@ -91,7 +91,7 @@ impl Walker<'_> {
     }
 
     /// Adds the Java frames that `raw` stands for, and finds its caller.
-    fn step(&self, raw: &mut Raw, top: bool, stack: Bounds, out: &mut Stack) -> Next {
+    fn step(&self, raw: &mut CpuFrame, top: bool, stack: Bounds, out: &mut Stack) -> Caller {
         if self.is_zero() {
             return self.zero_step(raw, top, stack, out);
         }
@@ -102,7 +102,7 @@ impl Walker<'_> {
             return self.entry(raw, out);
         }
         let Some(blob) = self.code.find(raw.pc) else {
-            return Next::Broken(format!("{:#x} is in no code of the VM", raw.pc));
+            return Caller::Broken(format!("{:#x} is in no code of the VM", raw.pc));
         };
         match blob.kind {
             BlobKind::Nmethod => self.compiled(raw, &blob, top, stack, out),
@@ -111,8 +111,8 @@ impl Walker<'_> {
                 // What it saved are its caller's registers.
                 self.update_registers(raw, &blob);
                 match self.caller(raw, blob.frame_words) {
-                    Next::Frame(next) => {
-                        Next::Frame(Raw { registers: raw.registers.clone(), ..next })
+                    Caller::Frame(next) => {
+                        Caller::Frame(CpuFrame { registers: raw.registers.clone(), ..next })
                     }
                     other => other,
                 }
@@ -123,23 +123,26 @@ impl Walker<'_> {
                     *raw = entry;
                     self.compiled(raw, &blob, false, stack, out)
                 }
-                Err(why) => Next::Broken(why),
+                Err(why) => Caller::Broken(why),
             },
         }
     }
 
     /// `frame::sender_for_interpreter_frame`.
-    fn interpreted(&self, raw: &Raw, top: bool, out: &mut Stack) -> Next {
+    fn interpreted(&self, raw: &CpuFrame, top: bool, out: &mut Stack) -> Caller {
         let word = self.slot(raw.fp, self.layout.method);
         if word == Some(0) && self.slot(raw.fp, 1) == Some(0) {
-            return Next::Broken(format!(
+            return Caller::Broken(format!(
                 "its stack is zero at {:#x} (gdb's gcore loses what lies beside guard pages; rjcore \
                  capture does not)",
                 raw.fp
             ));
         }
         let Some(method) = word.and_then(|m| self.method(m)) else {
-            return Next::Broken(format!("the interpreter's frame at {:#x} has no method", raw.fp));
+            return Caller::Broken(format!(
+                "the interpreter's frame at {:#x} has no method",
+                raw.fp
+            ));
         };
         let bci = self.interpreted_bci(raw, &method, top);
         // What the VM called for it has other parameters.
@@ -159,19 +162,19 @@ impl Walker<'_> {
         });
         let words = (self.slot(raw.fp, self.layout.sender_sp), self.slot(raw.fp, 0));
         let (Some(sp), Some(fp)) = words else {
-            return Next::Broken(format!("the frame at {:#x} is not in the core", raw.fp));
+            return Caller::Broken(format!("the frame at {:#x} is not in the core", raw.fp));
         };
         let Some(pc) = self.slot(raw.fp, 1) else {
-            return Next::Broken(format!("the frame at {:#x} is not in the core", raw.fp));
+            return Caller::Broken(format!("the frame at {:#x} is not in the core", raw.fp));
         };
         let mut registers = Registers::default();
         self.save(&mut registers, raw.fp);
         let (sp, fp) = (relative(raw.fp, sp), relative(raw.fp, fp));
-        Next::Frame(Raw { sp, fp, pc: self.cpu.strip(pc), trust: Trust::Exact, registers })
+        Caller::Frame(CpuFrame { sp, fp, pc: self.cpu.strip(pc), trust: Trust::Exact, registers })
     }
 
     /// The bytecode that runs: in a register where the thread was caught in the interpreter.
-    fn interpreted_bci(&self, raw: &Raw, method: &Method, top: bool) -> Option<i32> {
+    fn interpreted_bci(&self, raw: &CpuFrame, method: &Method, top: bool) -> Option<i32> {
         if method.is_native {
             return Some(0);
         }
@@ -184,30 +187,30 @@ impl Walker<'_> {
         method.bci(self.slot(raw.fp, self.layout.bcp)?)
     }
 
-    fn register_of(&self, raw: &Raw, note_index: usize) -> Option<Saved> {
+    fn register_of(&self, raw: &CpuFrame, note_index: usize) -> Option<Saved> {
         let i = self.layout.general.iter().position(|g| *g == note_index)?;
         Some(raw.registers.get(i))
     }
 
     fn compiled(
         &self,
-        raw: &mut Raw,
+        raw: &mut CpuFrame,
         blob: &Blob,
         top: bool,
         stack: Bounds,
         out: &mut Stack,
-    ) -> Next {
+    ) -> Caller {
         let Some(nm) = self.nmethod(blob) else {
-            return Next::Broken(format!("the nmethod at {:#x} cannot be read", blob.addr));
+            return Caller::Broken(format!("the nmethod at {:#x} cannot be read", blob.addr));
         };
         raw.pc = nm.original_pc(self.vm, raw.pc, raw.sp);
         let Some(method) = self.method(nm.method) else {
-            return Next::Broken(format!("the nmethod at {:#x} has no method", nm.addr));
+            return Caller::Broken(format!("the nmethod at {:#x} has no method", nm.addr));
         };
         if method.is_native {
             out.frames.push(self.native(raw, method));
         } else if let Err(why) = self.scopes(raw, &nm, method, top, out) {
-            return Next::Broken(why);
+            return Caller::Broken(why);
         }
         match top {
             true => self.caller_of_caught(raw, blob, stack),
@@ -215,7 +218,7 @@ impl Walker<'_> {
         }
     }
 
-    fn native(&self, raw: &Raw, method: Arc<Method>) -> Frame {
+    fn native(&self, raw: &CpuFrame, method: Arc<Method>) -> Frame {
         let vm = self.vm;
         let holder = vm.classes.get(method.holder).map_or("", |k| k.name.as_str());
         let enters_continuation = holder == "jdk/internal/vm/Continuation"
@@ -236,7 +239,7 @@ impl Walker<'_> {
     /// The Java frames of a compiled one, the inlined ones first.
     fn scopes(
         &self,
-        raw: &Raw,
+        raw: &CpuFrame,
         nm: &Arc<Nmethod>,
         method: Arc<Method>,
         top: bool,
@@ -296,23 +299,23 @@ impl Walker<'_> {
     }
 
     /// `frame::sender_for_compiled_frame`: the caller of a frame of so many words.
-    pub(super) fn caller(&self, raw: &Raw, words: u64) -> Next {
+    pub(super) fn caller(&self, raw: &CpuFrame, words: u64) -> Caller {
         if words < 1 {
-            return Next::Broken(format!("the code at {:#x} has no frame", raw.pc));
+            return Caller::Broken(format!("the code at {:#x} has no frame", raw.pc));
         }
         self.above(raw.sp.wrapping_add(words * 8), Trust::Exact)
     }
 
     /// The frame whose stack pointer, once its callee has returned, is `sp`.
-    pub(super) fn above(&self, sp: u64, trust: Trust) -> Next {
+    pub(super) fn above(&self, sp: u64, trust: Trust) -> Caller {
         let words = (self.word(sp.wrapping_sub(8)), self.word(sp.wrapping_sub(16)));
         let (Some(pc), Some(fp)) = words else {
-            return Next::Broken(format!("the stack at {sp:#x} is not in the core"));
+            return Caller::Broken(format!("the stack at {sp:#x} is not in the core"));
         };
         let fp = relative(sp.wrapping_sub(16), fp);
         let mut registers = Registers::default();
         self.save(&mut registers, sp.wrapping_sub(16));
-        Next::Frame(Raw { sp, fp, pc: self.cpu.strip(pc), trust, registers })
+        Caller::Frame(CpuFrame { sp, fp, pc: self.cpu.strip(pc), trust, registers })
     }
 
     /// Notes where a frame pointer was saved, which may hold a value of a compiled caller.
@@ -325,9 +328,9 @@ impl Walker<'_> {
 
     /// `frame::sender_for_entry_frame`: the VM called Java; who called the VM is in the
     /// JavaCallWrapper.
-    fn entry(&self, raw: &Raw, out: &mut Stack) -> Next {
+    fn entry(&self, raw: &CpuFrame, out: &mut Stack) -> Caller {
         let Some(wrapper) = self.slot(raw.fp, self.layout.call_wrapper) else {
-            return Next::Broken(format!("the call stub's frame at {:#x} is not there", raw.fp));
+            return Caller::Broken(format!("the call stub's frame at {:#x} is not there", raw.fp));
         };
         out.wrappers.push((out.frames.len(), wrapper));
         out.callers_handles.extend(self.vm.wrapper_handles(wrapper));
@@ -340,21 +343,21 @@ impl Walker<'_> {
         }
         match self.vm.fields.call_wrapper_anchor.opt() {
             Some(anchor) => self.anchor(wrapper.wrapping_add(anchor)),
-            None => Next::Broken("this VM has no JavaCallWrapper::_anchor".into()),
+            None => Caller::Broken("this VM has no JavaCallWrapper::_anchor".into()),
         }
     }
 
     /// Native code called Java through a stub of its own (Panama).
-    fn upcall(&self, raw: &Raw, blob: &Blob, out: &mut Stack) -> Next {
+    fn upcall(&self, raw: &CpuFrame, blob: &Blob, out: &mut Stack) -> Caller {
         let f = &self.vm.fields;
         let offset = f.upcall_frame_data.opt().and_then(|o| self.vm.mem.i32(blob.addr + o).ok());
         let (Some(offset), Some(anchor)) = (offset, f.upcall_anchor.opt()) else {
-            return Next::Broken("native code called Java through an upcall stub".into());
+            return Caller::Broken("native code called Java through an upcall stub".into());
         };
         let data = raw.sp.wrapping_add_signed(i64::from(offset));
         out.wrappers.push((out.frames.len(), 0));
         out.callers_handles.extend(self.vm.upcall_handles(data));
-        if let Next::Frame(Raw { sp, fp, pc, .. }) = self.caller(raw, blob.frame_words) {
+        if let Caller::Frame(CpuFrame { sp, fp, pc, .. }) = self.caller(raw, blob.frame_words) {
             let (before, saved) = (out.frames.len(), Vec::new());
             out.entries.push(Entry { before, pc, sp, fp, saved });
         }
@@ -362,14 +365,14 @@ impl Walker<'_> {
     }
 
     /// The frame that a JavaFrameAnchor names: the bottom where it names none.
-    pub(super) fn anchor(&self, anchor: u64) -> Next {
+    pub(super) fn anchor(&self, anchor: u64) -> Caller {
         let f = &self.vm.fields;
         let field = |o: Option<u64>| o.and_then(|o| self.word(anchor.wrapping_add(o)));
         let (Some(sp), Some(pc)) = (field(f.anchor_sp.opt()), field(f.anchor_pc.opt())) else {
-            return Next::Broken(format!("the anchor at {anchor:#x} is not in the core"));
+            return Caller::Broken(format!("the anchor at {anchor:#x} is not in the core"));
         };
         if sp == 0 {
-            return Next::Bottom;
+            return Caller::Bottom;
         }
         if self.is_zero() {
             let fp = field(f.anchor_pc.opt().map(|pc| pc.wrapping_add(ZERO_FP_AFTER_PC)));
@@ -379,6 +382,6 @@ impl Walker<'_> {
         // The pc is what the last call pushed, where nobody noted it.
         let pc = if pc == 0 { self.word(sp.wrapping_sub(8)).unwrap_or(0) } else { pc };
         let registers = Registers::default();
-        Next::Frame(Raw { sp, fp, pc: self.cpu.strip(pc), trust: Trust::Exact, registers })
+        Caller::Frame(CpuFrame { sp, fp, pc: self.cpu.strip(pc), trust: Trust::Exact, registers })
     }
 }

@@ -2,7 +2,7 @@
 //! as objects in a stack within the thread's own. A frame is known by the address of its last word,
 //! which leads to the next one.
 
-use super::walk::{Bounds, Next, Raw};
+use super::walk::{Bounds, Caller, CpuFrame};
 use super::{Frame, FrameKind, Place, Registers, Stack, Trust, Walker};
 use crate::hotspot::unexported::zero;
 
@@ -23,8 +23,8 @@ impl Walker<'_> {
     }
 
     /// The frame at `fp`.
-    pub(super) fn zero_frame(&self, fp: u64, trust: Trust) -> Next {
-        Next::Frame(Raw { sp: fp, fp, pc: 0, trust, registers: Registers::default() })
+    pub(super) fn zero_frame(&self, fp: u64, trust: Trust) -> Caller {
+        Caller::Frame(CpuFrame { sp: fp, fp, pc: 0, trust, registers: Registers::default() })
     }
 
     /// The state of the interpreter's frame at `fp`. It ends with its own address.
@@ -60,14 +60,14 @@ impl Walker<'_> {
 
     /// The innermost frame of a thread that runs Java: the word of its JavaThread that leads to the
     /// innermost of its frames.
-    pub(super) fn zero_caught(&self, bounds: Bounds) -> Next {
+    pub(super) fn zero_caught(&self, bounds: Bounds) -> Caller {
         let size = self.vm.tables.size_of("JavaThread").unwrap_or(0).min(MAX_THREAD);
         let words = (0..size / 8).filter_map(|i| self.word(bounds.thread.wrapping_add(i * 8)));
         let frames = words
             .filter(|fp| (bounds.low..bounds.high).contains(fp) && self.is_zero_frame(*fp, bounds));
         match frames.min() {
             Some(fp) => self.zero_frame(fp, Trust::Near),
-            None => Next::Broken("no frame of the interpreter was found".into()),
+            None => Caller::Broken("no frame of the interpreter was found".into()),
         }
     }
 
@@ -92,23 +92,29 @@ impl Walker<'_> {
     }
 
     /// Adds the Java frame that `raw` is, if it is one, and finds its caller.
-    pub(super) fn zero_step(&self, raw: &Raw, top: bool, bounds: Bounds, out: &mut Stack) -> Next {
+    pub(super) fn zero_step(
+        &self,
+        raw: &CpuFrame,
+        top: bool,
+        bounds: Bounds,
+        out: &mut Stack,
+    ) -> Caller {
         let fp = raw.fp;
         match self.slot(fp, zero::FRAME_TYPE) {
             Some(zero::ENTRY_FRAME) => {
                 let Some(wrapper) = self.slot(fp, zero::CALL_WRAPPER) else {
-                    return Next::Broken(format!("the entry frame at {fp:#x} is not there"));
+                    return Caller::Broken(format!("the entry frame at {fp:#x} is not there"));
                 };
                 out.wrappers.push((out.frames.len(), wrapper));
                 return match self.vm.fields.call_wrapper_anchor.opt() {
                     Some(anchor) => self.anchor(wrapper.wrapping_add(anchor)),
-                    None => Next::Broken("this VM has no JavaCallWrapper::_anchor".into()),
+                    None => Caller::Broken("this VM has no JavaCallWrapper::_anchor".into()),
                 };
             }
             Some(zero::INTERPRETER_FRAME) => {
                 let method = self.zero_method(fp, bounds).and_then(|m| self.method(m));
                 let (Some(method), Some(state)) = (method, self.zero_state(fp)) else {
-                    return Next::Broken(format!(
+                    return Caller::Broken(format!(
                         "the interpreter's frame at {fp:#x} has no method"
                     ));
                 };
@@ -131,13 +137,13 @@ impl Walker<'_> {
                 });
             }
             Some(kind) if zero::STUB_FRAMES.contains(&kind) => {}
-            _ => return Next::Broken(format!("{fp:#x} is no frame of the interpreter's")),
+            _ => return Caller::Broken(format!("{fp:#x} is no frame of the interpreter's")),
         }
         match self.slot(fp, 0) {
             // The outermost is an entry frame.
-            Some(0) => Next::Broken(format!("the frame at {fp:#x} leads to no other")),
+            Some(0) => Caller::Broken(format!("the frame at {fp:#x} leads to no other")),
             Some(next) => self.zero_frame(next, Trust::Exact),
-            None => Next::Broken(format!("the frame at {fp:#x} is not in the core")),
+            None => Caller::Broken(format!("the frame at {fp:#x} is not in the core")),
         }
     }
 }

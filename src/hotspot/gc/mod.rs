@@ -131,18 +131,18 @@ pub struct MarkBitmap {
 
 impl MarkBitmap {
     /// The words for the addresses `start..end`, to be looked at again and again.
-    pub fn near<'m>(&self, mem: &'m Memory, start: u64, end: u64) -> Near<'m> {
+    pub fn window<'m>(&self, mem: &'m Memory, start: u64, end: u64) -> MarkWindow<'m> {
         let word = |addr: u64| (addr.saturating_sub(self.start) >> self.shift) / 64;
         let (first, last) = (word(start), word(end));
         let at = self.map.wrapping_add(first * 8);
         let words = mem.slice(at, last.saturating_sub(first) * 8).unwrap_or(&[]);
-        Near { bitmap: *self, mem, first, words: words.as_chunks().0 }
+        MarkWindow { bitmap: *self, mem, first, words: words.as_chunks().0 }
     }
 }
 
 /// A stretch of a [`MarkBitmap`].
 #[derive(Debug, Clone, Copy)]
-pub struct Near<'m> {
+pub struct MarkWindow<'m> {
     bitmap: MarkBitmap,
     mem: &'m Memory,
     first: u64,
@@ -150,7 +150,7 @@ pub struct Near<'m> {
     words: &'m [[u8; 8]],
 }
 
-impl Near<'_> {
+impl MarkWindow<'_> {
     /// The first marked address from `at` on, or `limit`. Where the bitmap itself is not
     /// saved, everything counts as marked.
     #[inline(always)]
@@ -221,7 +221,7 @@ pub enum Moves {
     /// It moves some, and as long as that is not finished there are headers that say so.
     InHeaders,
     /// It moves some, and nothing in their headers says so (Parallel's full collection).
-    Untold,
+    Silently,
 }
 
 /// How a collector's regions are found, what HotSpot dumps of them, and what its pauses do.
@@ -230,7 +230,7 @@ fn kind(collector: Collector) -> (Regions, Dumps, Moves) {
         Collector::Serial => (contiguous::serial, Dumps::All, Moves::InHeaders),
         Collector::Cms => (cms::regions, Dumps::All, Moves::InHeaders),
         Collector::Epsilon => (contiguous::epsilon, Dumps::All, Moves::Never),
-        Collector::Parallel => (contiguous::parallel, Dumps::All, Moves::Untold),
+        Collector::Parallel => (contiguous::parallel, Dumps::All, Moves::Silently),
         Collector::G1 => (g1::regions, Dumps::All, Moves::InHeaders),
         Collector::Z => (z::regions, Dumps::Reachable, Moves::Never),
         Collector::Shenandoah => (shenandoah::regions, Dumps::Reachable, Moves::InHeaders),

@@ -2,6 +2,7 @@
 //! JNIHandleBlocks and statics. Which of them are roots is up to the reader.
 
 mod blocks;
+mod debugger;
 mod loaders;
 mod storage;
 mod words;
@@ -43,7 +44,7 @@ pub fn jni_globals(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<Handle>> {
         None => read_blocks(vm, globals, &mut out),
         _ => Ok(()),
     });
-    tell(read, damaged)?;
+    note(read, damaged)?;
     let statics = vm.fields.universe_oops.opt().zip(vm.fields.universe_klasses.opt());
     match (statics, find_storage(vm, b"VM Global")) {
         (Some((oops, klasses)), _) => universe(vm, oops.min(klasses), oops.max(klasses), &mut out),
@@ -114,13 +115,13 @@ fn read_blocks(vm: &Vm, first: u64, out: &mut Vec<Handle>) -> Result<()> {
 pub fn monitors_used(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
     let mut out = Vec::new();
     if vm.flags.has("MonitorInUseLists") && !vm.flags.bool("MonitorInUseLists") {
-        tell(read_monitors(vm, &mut out), damaged)?;
+        note(read_monitors(vm, &mut out), damaged)?;
     }
     Ok(out)
 }
 
-/// What cannot be read is damage, and told; what the tables lack ends the command.
-pub fn tell(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
+/// What cannot be read is noted as damage; what the tables lack ends the command.
+pub fn note(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
     match read {
         Err(e @ Error::MissingField { .. }) => Err(e),
         Err(e) => {

@@ -52,7 +52,7 @@ fn rebuild(core: &mut CoreFile, lost: String) -> Result<(), String> {
 }
 
 /// Bytes for the statics, what else they led to, and how it was found in words.
-struct Found {
+struct FoundStatics {
     pieces: Vec<Piece>,
     pointers: Vec<u64>,
     words: String,
@@ -64,7 +64,7 @@ fn statics(
     rebuilt: &Rebuilt,
     tables: &Tables,
     fields: &Fields,
-) -> Result<Found, String> {
+) -> Result<FoundStatics, String> {
     let f = fields;
     let mut search = Search::new(core, rebuilt, tables, fields);
     let mut out = Statics { rebuilt, tables, fields, search: &search, pieces: Vec::new() };
@@ -119,7 +119,7 @@ fn statics(
         storages.len(),
     );
     let pointers = storages.into_iter().map(|s| s.0).collect();
-    Ok(Found { pieces, pointers, words })
+    Ok(FoundStatics { pieces, pointers, words })
 }
 
 /// Collects the statics' bytes.

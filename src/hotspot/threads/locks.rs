@@ -175,7 +175,7 @@ fn monitors(vm: &Vm) -> Vec<u64> {
 
 /// What a thread waits for to own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum AwaitedLock {
     /// An inflated monitor.
     Monitor(ObjectMonitor),
     /// A java.util.concurrent ownable synchronizer.
@@ -183,13 +183,13 @@ pub enum Wanted {
 }
 
 /// A thread in a deadlock: who, what it wants, who has it.
-pub type Waiter = (usize, Wanted, Option<usize>);
+pub type Waiter = (usize, AwaitedLock, Option<usize>);
 
 /// Threads that wait for one another in a circle (ThreadService::find_deadlocks_at_safepoint).
 /// `wanted` gives what a thread waits for, and its owner.
 pub fn deadlocks(
     threads: usize,
-    wanted: impl Fn(usize) -> Option<(Wanted, Option<usize>)>,
+    wanted: impl Fn(usize) -> Option<(AwaitedLock, Option<usize>)>,
 ) -> Vec<Vec<Waiter>> {
     let mut number: HashMap<usize, usize> = HashMap::new();
     let mut out = Vec::new();
@@ -229,7 +229,7 @@ mod tests {
 
     /// Threads by whom they wait for.
     fn found(waits: &[Option<usize>]) -> Vec<Vec<usize>> {
-        let wanted = |i: usize| waits[i].map(|o| (Wanted::Synchronizer(o as u64), Some(o)));
+        let wanted = |i: usize| waits[i].map(|o| (AwaitedLock::Synchronizer(o as u64), Some(o)));
         let all = deadlocks(waits.len(), wanted);
         all.iter().map(|c| c.iter().map(|w| w.0).collect()).collect()
     }

@@ -8,7 +8,7 @@ mod locks;
 mod notes;
 
 pub use facts::{ThreadFacts, VmThread};
-pub use locks::{Locks, ObjectMonitor, Waiter, Wanted, deadlocks};
+pub use locks::{AwaitedLock, Locks, ObjectMonitor, Waiter, deadlocks};
 pub use notes::{CpuTime, ThreadNotes};
 
 use crate::corefile::ThreadNote;

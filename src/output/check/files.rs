@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::corefile::{Backing, CoreFile, FileMapping, Lack, Missing, Why, backing};
+use crate::corefile::{
+    Backing, CoreFile, FileMapping, Missing, MissingReason, WhyMissing, backing,
+};
 use crate::error::Advice;
 
 /// One mapped file that rjcore reads.
@@ -48,15 +50,15 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileWhy {
     /// Which reason.
-    pub code: Lack,
+    pub code: MissingReason,
     /// The same for people, with what was seen.
     pub text: String,
     /// What may be done.
     pub advice: Option<Advice>,
 }
 
-impl From<&Why> for FileWhy {
-    fn from(why: &Why) -> FileWhy {
+impl From<&WhyMissing> for FileWhy {
+    fn from(why: &WhyMissing) -> FileWhy {
         FileWhy { code: why.code, text: why.text.clone(), advice: why.advice() }
     }
 }

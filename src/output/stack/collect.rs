@@ -16,7 +16,7 @@ use crate::heap::{Heap, Object as HeapObject, Visitor, WalkReport, walk};
 use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, NativeRun, Trust, Walker};
 use crate::hotspot::handles::jni_counts;
-use crate::hotspot::threads::{JavaThread, Locks, ThreadFacts, Wanted, deadlocks};
+use crate::hotspot::threads::{AwaitedLock, JavaThread, Locks, ThreadFacts, deadlocks};
 use crate::hotspot::vm_info::perfdata::{self, Counter};
 use crate::native::Unwinder;
 
@@ -278,18 +278,18 @@ fn find_deadlocks(
         let pending = vm.fields.thread_pending_monitor.opt()?;
         let pending = vm.mem.u64(t.addr.wrapping_add(pending)).unwrap_or(0);
         if let Some(m) = (pending != 0).then(|| locks.monitor_at(pending)).flatten() {
-            return Some((Wanted::Monitor(m), locks.owner(&m)));
+            return Some((AwaitedLock::Monitor(m), locks.owner(&m)));
         }
         let blocker = facts.get(i)?.park_blocker;
         let owner = vm.oop_field(blocker, "exclusiveOwnerThread").filter(|o| *o != 0)?;
         let owner = *by_object.get(&owner)?;
-        Some((Wanted::Synchronizer(blocker), Some(owner)))
+        Some((AwaitedLock::Synchronizer(blocker), Some(owner)))
     };
-    let waiter = |(i, what, owner): (usize, Wanted, Option<usize>)| {
+    let waiter = |(i, what, owner): (usize, AwaitedLock, Option<usize>)| {
         let name = |i: usize| threads.get(i).map_or(String::new(), |t| t.name.clone());
         let (monitor, at) = match what {
-            Wanted::Monitor(m) => (Some(Address(m.addr)), m.object),
-            Wanted::Synchronizer(s) => (None, s),
+            AwaitedLock::Monitor(m) => (Some(Address(m.addr)), m.object),
+            AwaitedLock::Synchronizer(s) => (None, s),
         };
         let owner = owner.map_or(String::new(), name);
         Waiter { thread: i, name: name(i), monitor, object: object(reader, at), owner }

@@ -7,15 +7,15 @@ use std::os::unix::fs::FileExt;
 
 use crate::hotspot::running::LiveImage;
 use crate::hotspot::vm_info::flags::address;
-use crate::live::inside::Inside;
 use crate::live::target::Target;
+use crate::live::vm_memory::VmMemory;
 use crate::process::maps;
 
 /// PATH_MAX
 const MAX_PATH: usize = 4096;
 
 /// Reads it by /proc/PID/mem; `None` without the right to, or if libjvm is not HotSpot's.
-pub fn look(target: &Target) -> Option<Inside> {
+pub fn look(target: &Target) -> Option<VmMemory> {
     let pid = target.pid();
     let path = format!("/proc/{pid}/mem");
     let memory = target.look(|| File::open(&path)).ok()?;
@@ -24,7 +24,7 @@ pub fn look(target: &Target) -> Option<Inside> {
     let flag = |name| address(&image.mem, &image.tables, &image.fields, name);
     let is_disabled = image.mem.u8(flag("DisableAttachMechanism")?).ok()? != 0;
     let temp = flag("AltTempDir").and_then(|at| text(&memory, image.mem.u64(at).ok()?));
-    Some(Inside { libjvm: image.base, has_made_vm: image.has_made_vm, is_disabled, temp })
+    Some(VmMemory { libjvm: image.base, has_made_vm: image.has_made_vm, is_disabled, temp })
 }
 
 /// The C string at `at`; none for a null pointer.

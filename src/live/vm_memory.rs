@@ -1,13 +1,13 @@
 //! What a VM's own memory says, as far as the attach door depends on it.
 //!
 //! To read that memory is the business of layers above this one, which know its structures: they
-//! hand in a [`Look`].
+//! hand in a [`ReadVmMemory`].
 
 use super::target::Target;
 
 /// What was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Inside {
+pub struct VmMemory {
     /// Where the libjvm.so lies that was read: of several, the one that has a VM.
     pub libjvm: u64,
     /// Whether it has made a VM, be it that it was destroyed since.
@@ -19,4 +19,4 @@ pub struct Inside {
 }
 
 /// Reads it, and stops nothing; `None` without the right to.
-pub type Look = fn(&Target) -> Option<Inside>;
+pub type ReadVmMemory = fn(&Target) -> Option<VmMemory>;
