@@ -96,9 +96,8 @@ impl<'h> HeapGraph<'h> {
     /// An object's bytes from its header to its region's end, where they lie in one piece.
     #[inline]
     fn bytes(&self, place: u64) -> Option<(u64, &'h [u8])> {
-        let places = &self.graph.scanner.places;
-        let addr = places.address(place as usize)?;
-        Some((addr, self.graph.scanner.tail(places.region(addr)?, addr)?))
+        let (region, addr) = self.graph.scanner.places.find(place as usize)?;
+        Some((addr, self.graph.scanner.tail(region, addr)?))
     }
 
     /// The class of the object whose bytes are given.
@@ -113,7 +112,7 @@ impl<'h> HeapGraph<'h> {
     fn target(&self, bits: u64) -> Option<u64> {
         let vm = self.graph.heap.vm;
         let addr = if self.plain { bits } else { vm.barrier.resolve(vm.mem, bits) };
-        if addr == 0 { None } else { self.graph.scanner.places.number(addr) }
+        self.graph.scanner.places.locate(addr).map(|m| m.bit as u64)
     }
 
     /// Calls `each` with all references of an object, by all that the scanner knows.
@@ -123,8 +122,8 @@ impl<'h> HeapGraph<'h> {
         let (mut item, mut scratch) = (Some(Item { addr, klass, from: 0 }), Vec::new());
         while let Some(part) = item {
             item = self.graph.part(part, &mut scratch, |place, strength, addr| {
-                if let Some(target) = self.graph.scanner.places.number(addr) {
-                    each(place, strength, target);
+                if let Some(mark) = self.graph.scanner.places.locate(addr) {
+                    each(place, strength, mark.bit as u64);
                 }
             });
         }

@@ -5,12 +5,12 @@ use crate::hotspot::gc::Region;
 
 /// Entries of the table from address to region, before it is searched instead.
 const MAX_SLOTS: u64 = 1 << 26;
-/// Bytes from the first region to the last for each byte in them, up to which unused places cost less than a search.
-const MAX_SPREAD: u64 = 2;
+/// Words that are one region's alone: so many of them have one entry in the table from place to region.
+const OWN: usize = 64;
 /// No region in a slot.
 const NONE: u32 = u32::MAX;
 
-/// The places of a heap's regions, each region's from a multiple of 64 on.
+/// The places of a heap's regions, each region's from a multiple of 64 * [`OWN`] on.
 #[derive(Debug)]
 pub struct Places {
     regions: Vec<Extent>,
@@ -22,8 +22,8 @@ pub struct Places {
     words: usize,
     /// log2 of the bytes that a place has.
     shift: u32,
-    /// Places go from the base on without a gap: where regions lie close together, no region need be looked for.
-    even: bool,
+    /// The region of each [`OWN`] words.
+    owners: Vec<u32>,
 }
 
 /// A region, and the word that its first place's bit is in.
@@ -49,17 +49,14 @@ impl Places {
         let shift = alignment.trailing_zeros();
         let base = regions.first().map_or(0, |r| r.start);
         let end = regions.last().map_or(0, |r| r.end);
-        let used: u64 = regions.iter().map(|r| r.top - r.start).sum();
-        let even = end - base <= used.saturating_mul(MAX_SPREAD)
-            && regions.iter().all(|r| (r.start - base).is_multiple_of(64 << shift));
         let mut words = 0;
         let mut extents = Vec::with_capacity(regions.len());
-        for r in regions {
-            if even {
-                words = ((r.start - base) >> shift) as usize / 64;
-            }
+        let mut owners = Vec::new();
+        for (i, r) in (0..).zip(regions) {
             extents.push(Extent { start: r.start, top: r.top, word: words });
-            words += ((r.top - r.start) >> shift).div_ceil(64) as usize;
+            let own = ((r.top - r.start) >> shift).div_ceil(64 * OWN as u64) as usize;
+            owners.resize(owners.len() + own, i);
+            words += own * OWN;
         }
         // Collectors' regions are aligned to their least size.
         let all = regions.iter().fold(0, |bits, r| bits | r.start);
@@ -76,23 +73,12 @@ impl Places {
                 }
             }
         }
-        Places { regions: extents, slots, base, slot_shift, words, shift, even }
-    }
-
-    /// The number of the place at `addr`, though no region may have it: below 64 times [`Places::words`].
-    #[inline]
-    pub fn number(&self, addr: u64) -> Option<u64> {
-        if !self.even {
-            return self.locate(addr).map(|m| m.bit as u64);
-        }
-        let number = addr.wrapping_sub(self.base) >> self.shift;
-        let is_aligned = addr & ((1 << self.shift) - 1) == 0;
-        (is_aligned && number / 64 < self.words as u64).then_some(number)
+        Places { regions: extents, slots, base, slot_shift, words, shift, owners }
     }
 
     /// The region that has this address.
     #[inline]
-    pub fn region(&self, addr: u64) -> Option<usize> {
+    fn region(&self, addr: u64) -> Option<usize> {
         let mut i = if self.slots.is_empty() {
             self.regions.partition_point(|p| p.top <= addr)
         } else {
@@ -128,14 +114,16 @@ impl Places {
     /// The address of a place, by its number; none behind a region's last.
     #[inline]
     pub fn address(&self, bit: usize) -> Option<u64> {
-        if self.even {
-            let addr = self.base + ((bit as u64) << self.shift);
-            return self.region(addr).map(|_| addr);
-        }
-        let i = self.regions.partition_point(|p| p.word <= bit / 64).checked_sub(1)?;
-        let p = &self.regions[i];
+        self.find(bit).map(|(_, addr)| addr)
+    }
+
+    /// The region of a place, by its number, and its address; none behind a region's last.
+    #[inline]
+    pub fn find(&self, bit: usize) -> Option<(usize, u64)> {
+        let region = *self.owners.get(bit / (64 * OWN))? as usize;
+        let p = &self.regions[region];
         let addr = p.start + (((bit - p.word * 64) as u64) << self.shift);
-        (addr < p.top).then_some(addr)
+        (addr < p.top).then_some((region, addr))
     }
 
     /// The places of `at..limit` that are in `at`'s region: numbers, the second behind the last.
