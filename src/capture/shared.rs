@@ -19,7 +19,7 @@ use crate::process::maps::{Kind, Mapping};
 
 /// One piece of shared memory.
 #[derive(Debug)]
-pub struct Object {
+pub(super) struct Object {
     /// Device and inode.
     pub file: (u64, u64),
     /// Opened, where the kernel lets us; then its own data ranges are known.
@@ -31,7 +31,7 @@ pub struct Object {
 }
 
 /// The shared memory that is mapped in `maps`.
-pub fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
+pub(super) fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
     let mut out: Vec<Object> = Vec::new();
     for m in maps.iter().filter(|m| m.kind() == Kind::SharedMemory) {
         let extent = (m.offset, m.offset + m.bytes());
@@ -53,7 +53,7 @@ pub fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
 
 /// Makes `objects`, which were mapped a moment ago, those that are mapped in `maps`. ZGC maps
 /// and unmaps its heap as it runs.
-pub fn follow(
+pub(super) fn follow(
     objects: &mut Vec<Object>,
     pid: i32,
     maps: &[Mapping],
@@ -91,7 +91,7 @@ fn open(pid: i32, m: &Mapping) -> Option<File> {
 impl Object {
     /// The parts of `extents` that hold data. Without an open file: those that a mapping of
     /// it has touched.
-    pub fn data(
+    pub(super) fn data(
         &self,
         extents: &[(u64, u64)],
         maps: &[Mapping],
@@ -128,20 +128,20 @@ impl Object {
     }
 
     /// For the layout of the core.
-    pub fn plan(&self) -> SharedPlan {
+    pub(super) fn plan(&self) -> SharedPlan {
         let data = self.image.runs(0, u64::MAX);
         SharedPlan { file: self.file, extents: self.extents.clone(), data }
     }
 
     /// Its mappings.
-    pub fn views<'m>(&self, maps: &'m [Mapping]) -> impl Iterator<Item = &'m Mapping> {
+    pub(super) fn views<'m>(&self, maps: &'m [Mapping]) -> impl Iterator<Item = &'m Mapping> {
         let file = self.file;
         maps.iter().filter(move |m| m.kind() == Kind::SharedMemory && m.file == file)
     }
 
     /// The addresses under which offsets are mapped that could not be read, or of which nobody
     /// can tell whether they hold data: it is not open, and no mapping here has touched them.
-    pub fn failed_addresses(&self, maps: &[Mapping]) -> Ranges {
+    pub(super) fn failed_addresses(&self, maps: &[Mapping]) -> Ranges {
         let unknown = match self.open {
             Some(_) => Vec::new(),
             None => minus(&self.extents, &self.image.runs(0, u64::MAX)),
@@ -157,7 +157,7 @@ impl Object {
     }
 
     /// Copies `ranges` of it, in offsets, as long as `in_time` allows it. Answers the bytes.
-    pub fn copy(
+    pub(super) fn copy(
         &mut self,
         ranges: &[(u64, u64)],
         threads: usize,
@@ -181,7 +181,7 @@ impl Object {
 
 impl Mapping {
     /// A range of its addresses as offsets in its file.
-    pub fn to_file(&self, range: (u64, u64)) -> (u64, u64) {
+    pub(crate) fn to_file(&self, range: (u64, u64)) -> (u64, u64) {
         (range.0 - self.start + self.offset, range.1 - self.start + self.offset)
     }
 }

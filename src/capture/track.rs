@@ -23,7 +23,7 @@ const LENDERS: usize = 8;
 
 /// The protection; dropped, it is lifted.
 #[derive(Debug)]
-pub struct Tracker {
+pub(super) struct Tracker {
     fd: OwnedFd,
     registered: Vec<(u64, u64)>,
     /// Those of them that can still be relied on.
@@ -34,7 +34,7 @@ impl Tracker {
     /// Has a thread of the target make the descriptor, takes it over, and closes the target's.
     ///
     /// Answers why that is not possible.
-    pub fn new(
+    pub(super) fn new(
         pid: i32,
         maps: &[Mapping],
         patience: &StopLimits<'_>,
@@ -78,7 +78,7 @@ impl Tracker {
     }
 
     /// Watches what can be written to of `maps`; what cannot be watched is copied in the stop.
-    pub fn watch(&mut self, maps: &[Mapping]) {
+    pub(super) fn watch(&mut self, maps: &[Mapping]) {
         let wanted = |m: &&Mapping| match m.kind() {
             Kind::Anonymous | Kind::PrivateFile | Kind::SharedMemory => m.flags & 2 != 0,
             Kind::SharedFile | Kind::Vdso | Kind::Foreign => false,
@@ -93,13 +93,13 @@ impl Tracker {
 
     /// Whether all of the mapping was watched from the start; another one may lie there now,
     /// which [`super::pages::PageMap`] tells.
-    pub fn watches(&self, m: &Mapping) -> bool {
+    pub(super) fn watches(&self, m: &Mapping) -> bool {
         let i = self.watched.partition_point(|r| r.1 <= m.start);
         self.watched.get(i).is_some_and(|r| r.0 <= m.start && m.end <= r.1)
     }
 
     /// Something of it is not known any more: it counts as not watched from here on.
-    pub fn distrust(&mut self, m: &Mapping) {
+    pub(super) fn distrust(&mut self, m: &Mapping) {
         self.watched.retain(|r| r.1 <= m.start || m.end <= r.0);
     }
 }

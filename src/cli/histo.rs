@@ -26,7 +26,7 @@ Examples:
 /// Count instances and bytes per class, in the form of `jcmd PID GC.class_histogram -all`
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     source: Source,
     /// Show the N classes with the most bytes only
@@ -71,7 +71,7 @@ impl Answer for Report {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let opened = self.source.open()?.restored();
         let (rows, walk, metadata, caught, modules) = opened.with_heap(|heap| {
             let progress = Progress::new("counting", heap.used());

@@ -29,7 +29,7 @@ pub(super) enum Packing {
 
 impl Packing {
     /// By the file's first bytes.
-    pub fn of(magic: &[u8]) -> Option<Packing> {
+    pub(super) fn of(magic: &[u8]) -> Option<Packing> {
         match magic {
             // pzstd starts with a skippable frame, which lz4 has as well: 50..5F 2A 4D 18.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
@@ -44,7 +44,7 @@ impl Packing {
     }
 
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Packing::Zstd => "zstd",
             Packing::Gzip => "gzip",
@@ -55,7 +55,7 @@ impl Packing {
     }
 
     /// The plain bytes of `from`. Several archives one behind the other are one.
-    pub fn decoder<'r>(self, from: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
+    pub(super) fn decoder<'r>(self, from: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
         Ok(match self {
             Packing::Zstd => {
                 let mut from = zstd::Decoder::with_buffer(from)?;

@@ -1,40 +1,40 @@
 //! HPROF 1.0.2's records (heapDumper.cpp, "hprof binary format"). Big endian, 8-byte ids.
 
 /// Bytes of a record's header: tag, ticks, length.
-pub const RECORD_HEADER: usize = 9;
+pub(super) const RECORD_HEADER: usize = 9;
 
 /// Top-level tags.
-pub mod tag {
+pub(super) mod tag {
     #![allow(missing_docs, reason = "the names are the format's")]
-    pub const UTF8: u8 = 0x01;
-    pub const LOAD_CLASS: u8 = 0x02;
-    pub const FRAME: u8 = 0x04;
-    pub const TRACE: u8 = 0x05;
-    pub const HEAP_DUMP_SEGMENT: u8 = 0x1c;
-    pub const HEAP_DUMP_END: u8 = 0x2c;
+    pub(crate) const UTF8: u8 = 0x01;
+    pub(crate) const LOAD_CLASS: u8 = 0x02;
+    pub(crate) const FRAME: u8 = 0x04;
+    pub(crate) const TRACE: u8 = 0x05;
+    pub(crate) const HEAP_DUMP_SEGMENT: u8 = 0x1c;
+    pub(crate) const HEAP_DUMP_END: u8 = 0x2c;
 }
 
 /// Tags inside a segment.
-pub mod sub {
+pub(super) mod sub {
     #![allow(missing_docs, reason = "the names are the format's")]
-    pub const ROOT_JNI_GLOBAL: u8 = 0x01;
-    pub const ROOT_JNI_LOCAL: u8 = 0x02;
-    pub const ROOT_JAVA_FRAME: u8 = 0x03;
-    pub const ROOT_STICKY_CLASS: u8 = 0x05;
-    pub const ROOT_MONITOR_USED: u8 = 0x07;
-    pub const ROOT_THREAD_OBJ: u8 = 0x08;
-    pub const CLASS_DUMP: u8 = 0x20;
-    pub const INSTANCE_DUMP: u8 = 0x21;
-    pub const OBJ_ARRAY_DUMP: u8 = 0x22;
-    pub const PRIM_ARRAY_DUMP: u8 = 0x23;
+    pub(crate) const ROOT_JNI_GLOBAL: u8 = 0x01;
+    pub(crate) const ROOT_JNI_LOCAL: u8 = 0x02;
+    pub(crate) const ROOT_JAVA_FRAME: u8 = 0x03;
+    pub(crate) const ROOT_STICKY_CLASS: u8 = 0x05;
+    pub(crate) const ROOT_MONITOR_USED: u8 = 0x07;
+    pub(crate) const ROOT_THREAD_OBJ: u8 = 0x08;
+    pub(crate) const CLASS_DUMP: u8 = 0x20;
+    pub(crate) const INSTANCE_DUMP: u8 = 0x21;
+    pub(crate) const OBJ_ARRAY_DUMP: u8 = 0x22;
+    pub(crate) const PRIM_ARRAY_DUMP: u8 = 0x23;
 }
 
 /// Bytes of an INSTANCE_DUMP before its values: tag, id, trace, class, length.
-pub const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
+pub(super) const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
 
 /// Fills `head`, of that length. `len` bytes of values follow.
 #[inline(always)]
-pub fn instance_header(head: &mut [u8], id: u64, class_id: u64, len: u32) {
+pub(super) fn instance_header(head: &mut [u8], id: u64, class_id: u64, len: u32) {
     head[0] = sub::INSTANCE_DUMP;
     head[1..9].copy_from_slice(&id.to_be_bytes());
     head[9..13].copy_from_slice(&EMPTY_TRACE.to_be_bytes());
@@ -43,10 +43,10 @@ pub fn instance_header(head: &mut [u8], id: u64, class_id: u64, len: u32) {
 }
 
 /// The trace without frames that every object was "allocated at" (STACK_TRACE_ID).
-pub const EMPTY_TRACE: u32 = 1;
+pub(super) const EMPTY_TRACE: u32 = 1;
 
 /// hprofTag of a value, by its signature's first character.
-pub fn value_type(kind: u8) -> u8 {
+pub(super) fn value_type(kind: u8) -> u8 {
     match kind {
         b'Z' => 4,
         b'C' => 5,
@@ -61,7 +61,7 @@ pub fn value_type(kind: u8) -> u8 {
 }
 
 /// Bytes that a value of this signature takes: references are ids of 8 bytes.
-pub fn value_size(kind: u8) -> u32 {
+pub(super) fn value_size(kind: u8) -> u32 {
     match kind {
         b'Z' | b'B' => 1,
         b'C' | b'S' => 2,
@@ -71,7 +71,7 @@ pub fn value_size(kind: u8) -> u32 {
 }
 
 /// Appends big-endian values to a buffer.
-pub trait Put {
+pub(super) trait Put {
     /// One byte.
     fn u1(&mut self, v: u8);
     /// Two bytes.
@@ -106,12 +106,12 @@ impl Put for Vec<u8> {
 
 /// A float's bits as HotSpot writes them: one NaN for all.
 #[inline(always)]
-pub fn float_bits(bits: u32) -> u32 {
+pub(super) fn float_bits(bits: u32) -> u32 {
     if f32::from_bits(bits).is_nan() { 0x7fc0_0000 } else { bits }
 }
 
 /// A double's bits as HotSpot writes them.
 #[inline(always)]
-pub fn double_bits(bits: u64) -> u64 {
+pub(super) fn double_bits(bits: u64) -> u64 {
     if f64::from_bits(bits).is_nan() { 0x7ff8_0000_0000_0000 } else { bits }
 }
