@@ -123,6 +123,14 @@ pub enum Error {
         /// What it is instead, and what to do.
         what: String,
     },
+    /// The file is not something that rjcore can read as an HPROF, or asks of one what it does not hold.
+    #[error("{path}: {what}")]
+    NotAnHprof {
+        /// The file as the user named it.
+        path: PathBuf,
+        /// What it is instead, and what to do.
+        what: String,
+    },
     /// The core is of a process without a JVM, or its libjvm cannot be had.
     #[error("{what}")]
     NoJvm {

@@ -36,6 +36,7 @@ pub mod format;
 pub mod graph;
 pub mod heap;
 pub mod hotspot;
+pub mod hprof;
 mod jvm;
 #[cfg(feature = "cli")]
 mod live;
@@ -45,6 +46,7 @@ mod perfdata;
 mod process;
 mod symbols;
 mod turns;
+mod unpack;
 #[doc(hidden)]
 pub mod vmstructs;
 

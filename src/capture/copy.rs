@@ -58,7 +58,7 @@ pub(super) fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let mut tracker = Tracker::new(target.pid, &target.maps, &patience)?;
     let mut copy = Copy::new(target)?;
     tracker.watch(&target.maps);
-    distrust_replaced(target, &mut tracker)?;
+    distrust_replaced(target, &mut tracker, &target.maps)?;
     let mut rounds: Vec<u64> = Vec::new();
     loop {
         target.check()?;
@@ -184,7 +184,11 @@ impl<'t> Copy<'t> {
     /// One round: what was written to since the last one, or all in the first. Answers bytes.
     fn round(&mut self, tracker: &mut Tracker, first: bool) -> io::Result<u64> {
         let (target, before) = (self.target, self.copied);
-        for m in target.maps.iter().filter(|m| is_private(m)) {
+        let (maps, mut came) = match first {
+            true => (target.maps.clone(), Vec::new()),
+            false => self.watch_new(tracker)?,
+        };
+        for m in maps.iter().filter(|m| is_private(m)) {
             // Protected first, then copied: what is written to in between is seen next time. A
             // mapping that came in its place is left out, and then copied in the stop.
             let written = match tracker.watches(m) {
@@ -201,25 +205,42 @@ impl<'t> Copy<'t> {
                 self.copy_private(&written)?;
             }
         }
-        for i in 0..self.shared.len() {
-            let (mut written, mut lost) = (Ranges::new(), Vec::new());
-            for m in self.shared[i].views(&target.maps).filter(|m| tracker.watches(m)) {
-                match target.pages.written(m, true, true) {
+        let mut written = vec![Ranges::new(); self.shared.len()];
+        for (object, written) in self.shared.iter().zip(&mut written) {
+            for m in object.views(&maps).filter(|m| tracker.watches(m)).collect::<Vec<_>>() {
+                let scan = || target.pages.written(m, true, true);
+                match scan() {
                     Ok(runs) => written.extend(runs.into_iter().map(|r| m.to_file(r))),
-                    Err(_) => lost.push(m),
+                    Err(_) if tracker.watch_again(m) && scan().is_ok() => came.push(m.clone()),
+                    Err(_) => tracker.distrust(m),
                 }
             }
-            lost.into_iter().for_each(|m| tracker.distrust(m));
-            let written = union(written);
+        }
+        distrust_replaced(target, tracker, &came).map_err(|_| io::ErrorKind::NotFound)?;
+        for (i, mut written) in written.into_iter().enumerate() {
+            // Of what came since, all: it may have been written to through a mapping that is gone.
+            let object = &mut self.shared[i];
+            let came: Ranges = object.views(&came).map(|m| m.to_file((m.start, m.end))).collect();
+            written.extend(object.data(&union(came), &maps, &target.pages)?);
+            written.extend(object.follow_holes(&maps, &target.pages)?);
             let ranges = match first {
-                true => {
-                    self.shared[i].data(&self.shared[i].extents, &target.maps, &target.pages)?
-                }
-                false => written,
+                true => object.data(&object.extents, &maps, &target.pages)?,
+                false => union(written),
             };
-            self.copy_shared(i, &ranges, &target.maps);
+            self.copy_shared(i, &ranges, &maps);
         }
         Ok(self.copied - before)
+    }
+
+    /// Watches what was mapped since, so that not all of it is left for the stop. Answers what is
+    /// mapped now, and what of it is watched from now on.
+    fn watch_new(&mut self, tracker: &mut Tracker) -> io::Result<(Vec<Mapping>, Vec<Mapping>)> {
+        let target = self.target;
+        let maps = maps::read(target.pid).map_err(|e| io::Error::other(e.to_string()))?;
+        let unwatched = maps.iter().filter(|m| !tracker.watches(m)).cloned().collect::<Vec<_>>();
+        let came = unwatched.into_iter().filter(|m| tracker.watch_again(m)).collect();
+        follow(&mut self.shared, target.pid, &maps, target.staging)?;
+        Ok((maps, came))
     }
 
     /// For the stop: what was written to through watched mappings of a shared object, and what is
@@ -316,6 +337,9 @@ impl<'t> Copy<'t> {
                     let image = &mut self.shared[i].image;
                     minus(&unwatched, &data).iter().for_each(|h| image.drop_pages(h.0, h.1));
                     written.extend(data);
+                    if self.shared[i].may_have_new_holes() {
+                        written.extend(self.shared[i].follow_holes(maps, &target.pages)?);
+                    }
                     union(written)
                 }
             });
@@ -380,9 +404,13 @@ impl<'t> Copy<'t> {
 
 /// Where another part of a shared file came to lie between the reading of the maps and the watch,
 /// what is written there would count for the part that was there before.
-fn distrust_replaced(target: &Target<'_>, tracker: &mut Tracker) -> Result<(), Failure> {
+fn distrust_replaced(
+    target: &Target<'_>,
+    tracker: &mut Tracker,
+    watched: &[Mapping],
+) -> Result<(), Failure> {
     let now = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
-    for m in target.maps.iter().filter(|m| m.kind() == Kind::SharedMemory) {
+    for m in watched.iter().filter(|m| m.kind() == Kind::SharedMemory) {
         let i = now.partition_point(|n| n.start < m.start);
         if now.get(i) != Some(m) {
             tracker.distrust(m);

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
@@ -28,7 +29,20 @@ pub(super) struct Object {
     pub extents: Ranges,
     /// The copy; its addresses are offsets.
     pub image: Image,
+    /// The file's state when its holes were last looked for; none where a change a moment later
+    /// might not show.
+    seen: Option<Stamp>,
 }
+
+/// What changes with a file's holes and not with writes to its mappings.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    changed: (i64, i64),
+    blocks: u64,
+}
+
+/// Some ticks of the clock that stamps files: a change within the same tick leaves no other stamp.
+const TICKS: Duration = Duration::from_millis(50);
 
 /// The shared memory that is mapped in `maps`.
 pub(super) fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
@@ -42,6 +56,7 @@ pub(super) fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
                 open: open(pid, m),
                 extents: vec![extent],
                 image: Image::default(),
+                seen: None,
             }),
         }
     }
@@ -62,7 +77,8 @@ pub(super) fn follow(
     for mut now in self::objects(pid, maps) {
         match objects.iter_mut().find(|o| o.file == now.file) {
             Some(o) => {
-                o.image.add(&minus(&now.extents, &o.extents), staging)?;
+                // What was mapped before, and not in between, has its place still.
+                o.image.add(&minus(&now.extents, &o.image.places(0, u64::MAX)), staging)?;
                 o.extents = now.extents;
             }
             None => {
@@ -86,6 +102,20 @@ fn open(pid: i32, m: &Mapping) -> Option<File> {
             same.then(|| File::open(link).ok()).flatten()
         })
     })
+}
+
+fn stamp(file: &File) -> Option<Stamp> {
+    let meta = file.metadata().ok()?;
+    Some(Stamp { changed: (meta.ctime(), meta.ctime_nsec()), blocks: meta.blocks() })
+}
+
+impl Stamp {
+    fn is_old(&self) -> bool {
+        let nanos = u32::try_from(self.changed.1).unwrap_or(0);
+        let since = u64::try_from(self.changed.0).ok().map(|s| Duration::new(s, nanos));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        since.is_some_and(|since| since + TICKS < now)
+    }
 }
 
 impl Object {
@@ -125,6 +155,23 @@ impl Object {
             }
         }
         Ok(out)
+    }
+
+    /// Forgets of the copy what is a hole by now, which no watch of pages tells; answers the data
+    /// that it does not have. Without an open file nothing tells holes from what is not mapped.
+    pub(super) fn follow_holes(&mut self, maps: &[Mapping], pages: &PageMap) -> io::Result<Ranges> {
+        let Some(file) = &self.open else { return Ok(Ranges::new()) };
+        self.seen = stamp(file).filter(Stamp::is_old);
+        let data = self.data(&self.extents, maps, pages)?;
+        for (start, end) in minus(&self.extents, &data) {
+            self.image.drop_pages(start, end);
+        }
+        Ok(minus(&data, &self.image.runs(0, u64::MAX)))
+    }
+
+    /// Whether holes may have come or gone since they were last looked for.
+    pub(super) fn may_have_new_holes(&self) -> bool {
+        self.open.as_ref().is_some_and(|file| self.seen.is_none() || stamp(file) != self.seen)
     }
 
     /// For the layout of the core.

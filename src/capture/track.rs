@@ -13,6 +13,7 @@ use super::freeze::{Frozen, StopLimits, tasks};
 use super::inject::{CannotBorrow, Injector};
 use crate::cpu::{Calls, Cpu};
 use crate::error::Error;
+use crate::format::ranges::{minus, union};
 use crate::process::maps::{Kind, Mapping};
 use crate::process::sys::uffd;
 
@@ -79,11 +80,7 @@ impl Tracker {
 
     /// Watches what can be written to of `maps`; what cannot be watched is copied in the stop.
     pub(super) fn watch(&mut self, maps: &[Mapping]) {
-        let wanted = |m: &&Mapping| match m.kind() {
-            Kind::Anonymous | Kind::PrivateFile | Kind::SharedMemory => m.flags & 2 != 0,
-            Kind::SharedFile | Kind::Vdso | Kind::Foreign => false,
-        };
-        for m in maps.iter().filter(wanted) {
+        for m in maps.iter().filter(can_be_watched) {
             if uffd::register(self.fd.as_fd(), m.start, m.end).is_ok() {
                 self.registered.push((m.start, m.end));
             }
@@ -91,7 +88,19 @@ impl Tracker {
         self.watched.clone_from(&self.registered);
     }
 
-    /// Whether all of the mapping was watched from the start; another one may lie there now,
+    /// Watches a mapping that came since, or of which something was replaced: nothing that was
+    /// copied of it counts any more. Whether that is possible.
+    pub(super) fn watch_again(&mut self, m: &Mapping) -> bool {
+        if !can_be_watched(&m) || uffd::register(self.fd.as_fd(), m.start, m.end).is_err() {
+            return false;
+        }
+        self.registered.push((m.start, m.end));
+        // What lies side by side the kernel may join.
+        self.watched = union([&self.watched[..], &[(m.start, m.end)]].concat());
+        true
+    }
+
+    /// Whether all of the mapping was watched since it was copied; another one may lie there now,
     /// which [`super::pages::PageMap`] tells.
     pub(super) fn watches(&self, m: &Mapping) -> bool {
         let i = self.watched.partition_point(|r| r.1 <= m.start);
@@ -100,7 +109,14 @@ impl Tracker {
 
     /// Something of it is not known any more: it counts as not watched from here on.
     pub(super) fn distrust(&mut self, m: &Mapping) {
-        self.watched.retain(|r| r.1 <= m.start || m.end <= r.0);
+        self.watched = minus(&self.watched, &[(m.start, m.end)]);
+    }
+}
+
+fn can_be_watched(m: &&Mapping) -> bool {
+    match m.kind() {
+        Kind::Anonymous | Kind::PrivateFile | Kind::SharedMemory => m.flags & 2 != 0,
+        Kind::SharedFile | Kind::Vdso | Kind::Foreign => false,
     }
 }
 

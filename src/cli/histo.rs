@@ -8,19 +8,22 @@ use serde_json::{Map, Value, json};
 
 use super::ending::{Answer, end};
 use super::progress::Progress;
-use super::source::Source;
+use super::source::{Input, Source};
 use super::{Outcome, advice};
 use crate::address::Address;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::heap::SpaceCount;
 use crate::hotspot::gc::Space;
+use crate::hprof::Dump;
 use crate::output::collection::Task;
-use crate::output::histo::{Count, Row, histogram};
+use crate::output::histo::{Count, Row, histogram, of_dump};
 use crate::output::report::{Gaps, Table, clean};
 
 const EXAMPLES: &str = "\
 Examples:
   rjcore histo core.1234 --top 20
   rjcore histo core.1234 --by-space --top 20
+  rjcore histo heap.hprof.gz
   rjcore histo core.1234 --json | jq '.classes[:3]'";
 
 /// Count instances and bytes per class, in the form of `jcmd PID GC.class_histogram -all`
@@ -48,7 +51,10 @@ struct Report {
     /// All of them, also those that --top leaves out.
     class_count: usize,
     classes: Vec<Value>,
-    dormant: crate::heap::SpaceCount,
+    dormant: SpaceCount,
+    /// How the sizes of objects were found, where the input does not have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizes: Option<String>,
     whole: bool,
     gaps: Gaps,
     /// The table, where that was asked for.
@@ -62,7 +68,8 @@ impl Answer for Report {
     }
 
     fn remarks(&self) -> String {
-        self.gaps.text(advice::words)
+        let sizes = self.sizes.iter().map(|note| format!("note: {note}\n"));
+        sizes.collect::<String>() + &self.gaps.text(advice::words)
     }
 
     fn outcome(&self) -> Outcome {
@@ -72,7 +79,10 @@ impl Answer for Report {
 
 impl Args {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let opened = self.source.open()?.restored();
+        let opened = match self.source.open_input()? {
+            Input::Core(core) => core.restored(),
+            Input::Dump(dump) => return self.of_dump(&dump),
+        };
         let (rows, walk, metadata, caught, modules) = opened.with_heap(|heap| {
             let progress = Progress::new("counting", heap.used());
             let (rows, walk) = histogram(heap, self.source.threads(), &|n| progress.add(n))?;
@@ -81,6 +91,21 @@ impl Args {
         })?;
         let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing)
             .caught(caught, Task::Counts);
+        end(&self.report(&rows, gaps, walk.dormant, modules), self.json)
+    }
+
+    fn of_dump(&self, dump: &Dump) -> Result<Outcome> {
+        if self.by_space {
+            let what = "--by-space: an HPROF file does not say in which space an object lies";
+            return Err(Error::usage(what));
+        }
+        let gaps = Gaps::of_dump(dump.loss());
+        let mut report = self.report(&of_dump(dump), gaps, SpaceCount::default(), false);
+        report.sizes = Some(dump.size_note());
+        end(&report, self.json)
+    }
+
+    fn report(&self, rows: &[Row], gaps: Gaps, dormant: SpaceCount, modules: bool) -> Report {
         let mut total = Row {
             class: "Total".into(),
             module: None,
@@ -88,17 +113,18 @@ impl Args {
             count: Count::default(),
             spaces: Default::default(),
         };
-        for row in &rows {
+        for row in rows {
             total.count.add(&row.count);
             total.spaces.iter_mut().zip(&row.spaces).for_each(|(a, b)| a.add(b));
         }
         let shown = &rows[..self.top.unwrap_or(rows.len()).min(rows.len())];
-        let report = Report {
+        Report {
             total: total.count,
             spaces: self.by_space.then(|| by_space(&total)),
             class_count: rows.len(),
             classes: shown.iter().map(|r| self.class(r)).collect(),
-            dormant: walk.dormant,
+            dormant,
+            sizes: None,
             whole: gaps.is_whole(),
             gaps,
             text: match (self.json, self.by_space) {
@@ -106,8 +132,7 @@ impl Args {
                 (false, true) => self.table(shown, &total).text(),
                 (false, false) => histogram_text(shown, &total, modules),
             },
-        };
-        end(&report, self.json)
+        }
     }
 
     fn class(&self, row: &Row) -> Value {

@@ -14,9 +14,11 @@ use crate::corefile::{CoreFile, Missing, OpenOptions, Sysroot};
 use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::hotspot::{Vm, lost_data};
+use crate::hprof::{self, Dump};
 use crate::output::interrupt;
 use crate::output::report::{MissingFile, clean, first_lines};
 use crate::output::sink::{Sink, Target};
+use crate::unpack::{self, Unpacked};
 
 /// More threads than any machine has cores.
 const MAX_THREADS: u64 = 4096;
@@ -49,6 +51,14 @@ pub(super) struct Files {
     /// Threads to work with, at most four for each CPU [default: as many as there are CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MAX_THREADS))]
     threads: Option<u64>,
+}
+
+/// What a command is asked about.
+pub(super) enum Input {
+    /// A core, or a snapshot of a live JVM.
+    Core(Box<Opened>),
+    /// An HPROF heap dump.
+    Dump(Box<Dump>),
 }
 
 /// An opened core with the files laid under it.
@@ -89,16 +99,52 @@ impl Source {
         if let Some(pid) = who::live(&self.core)? {
             return self.take(pid);
         }
+        let (label, file) = self.plain()?;
+        self.core_of(label, file.of_core(label)?)
+    }
+
+    /// Opens the file, unpacked.
+    fn plain(&self) -> Result<(&Path, Unpacked)> {
+        let (label, file) = unpack::open(&self.core)?;
         let progress = Progress::new("unpacking", self.bytes());
         let seen = Cell::new(0);
         let unpacked = |done: u64, _total: u64| {
             progress.add(done.saturating_sub(seen.get()));
             seen.set(done);
         };
-        let mut core = CoreFile::open(&self.core, &OpenOptions { progress: Some(&unpacked) })?;
+        let plain = unpack::plain(label, file, Some(&unpacked))?;
         progress.finish();
+        Ok((label, plain))
+    }
+
+    fn core_of(&self, label: &Path, file: File) -> Result<(CoreFile, Result<Vec<Missing>>)> {
+        let mut core = CoreFile::from_plain(label, file)?;
         let missing = core.lay_backing_files(&self.files.sysroot());
         Ok((core, missing))
+    }
+
+    /// Opens what may be a core or an HPROF: its first bytes tell.
+    pub(super) fn open_input(&self) -> Result<Input> {
+        let opened = match who::live(&self.core)? {
+            Some(pid) => self.take(pid)?,
+            None => {
+                let (label, plain) = self.plain()?;
+                let mut head = [0; hprof::format::MAGIC.len()];
+                let head = unpack::start(&plain.file, &mut head).map_err(Error::io(label))?;
+                if hprof::is_hprof(head) {
+                    return Ok(Input::Dump(Box::new(self.dump_of(label, plain)?)));
+                }
+                self.core_of(label, plain.of_core(label)?)?
+            }
+        };
+        self.explained(opened).map(|opened| Input::Core(Box::new(opened)))
+    }
+
+    fn dump_of(&self, label: &Path, plain: Unpacked) -> Result<Dump> {
+        let bytes = plain.file.metadata().map_err(Error::io(label))?.len();
+        let progress = Progress::new("reading", 2 * bytes);
+        let archive = plain.damage.map(|d| d.text);
+        Dump::from_file(label, &plain.file, archive, self.threads(), &|n| progress.add(n))
     }
 
     /// Takes a snapshot of a live JVM, as `dump --pid` does.
@@ -115,7 +161,11 @@ impl Source {
 
     /// Opens the core and lays files under it.
     pub(super) fn open(&self) -> Result<Opened> {
-        let (core, missing) = self.open_core()?;
+        self.explained(self.open_core()?)
+    }
+
+    fn explained(&self, opened: (CoreFile, Result<Vec<Missing>>)) -> Result<Opened> {
+        let (core, missing) = opened;
         let missing = missing.inspect_err(|_| explain(&core, &[]))?;
         Ok(Opened { core, missing, unrestored: None })
     }

@@ -12,10 +12,9 @@ use std::sync::Arc;
 
 use memmap2::{Mmap, MmapOptions};
 
-use super::OpenOptions;
-use super::unpack::{Packing, peek, spool, unpack};
 use crate::error::{Error, Result};
 use crate::format::files::is_vm_file;
+use crate::unpack::{Packing, peek, spool, unpack};
 
 /// Bytes of a tar's header; the first of it is enough to know it.
 pub(super) const HEADER: usize = 512;
@@ -98,7 +97,7 @@ pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
         if is_packed(&first) && !kind.is_gnu_sparse() {
             let bytes = &whole[(at as usize).min(whole.len())..][..len as usize];
             if is_core(&peek(bytes, HEAD)) {
-                let file = unpack(label, bytes, 0, &OpenOptions::default())?;
+                let file = unpack(label, bytes, 0, None)?.of_core(label)?;
                 cores.push((name, of_file(label, &file)?));
             } else {
                 packed.push(name);

@@ -13,12 +13,12 @@ use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::pod;
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 
-use super::unpack::Packing;
 use super::{CoreFile, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation};
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
 use crate::format::process::{prpsinfo, prstatus};
+use crate::unpack::Packing;
 
 type Header = FileHeader64<LE>;
 type Phdr = ProgramHeader64<LE>;
@@ -92,7 +92,8 @@ fn clip(offset: u64, len: u64, file_len: usize) -> Range<usize> {
 fn foreign(data: &[u8]) -> Option<String> {
     if !data.starts_with(b"\x7fELF") {
         let what = if data.starts_with(b"JAVA PROFILE") {
-            "this is an HPROF heap dump already; open it in a heap analyser"
+            "this is an HPROF heap dump already, which holds objects and no process: rjcore histo counts \
+             them, and heap analysers open it"
         } else if let Some(packing) = Packing::of(data) {
             return Some(format!(
                 "compressed more than once: a {} archive within another; unpack it first",

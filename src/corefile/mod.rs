@@ -12,19 +12,14 @@ mod library_files;
 mod linkmap;
 pub(crate) mod memory;
 mod rebuilt;
-mod unpack;
 pub(crate) mod write;
 mod zips;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Seek};
 use std::iter;
 use std::ops::Range;
-use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,12 +29,12 @@ pub use backing::{Backing, Missing, MissingReason, Sysroot, WhyMissing};
 pub use library_files::FoundFile;
 pub use memory::Memory;
 pub use rebuilt::RebuiltPages;
-use unpack::Packing;
 pub use write::write_core;
 
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::Origin;
+use crate::unpack;
 
 /// How to open a core.
 #[derive(Default, Clone, Copy)]
@@ -221,32 +216,22 @@ impl CoreFile {
     /// A truncated core opens too, see [`CoreFile::truncation`]. Anything but a 64-bit
     /// little-endian x86-64 or aarch64 ELF core, or a tar with one, is [`Error::NotACore`].
     pub fn open(path: &Path, opts: &OpenOptions<'_>) -> Result<CoreFile> {
-        if path == Path::new("-") {
-            let label = Path::new("standard input");
-            let input = io::stdin().as_fd().try_clone_to_owned().map_err(Error::io(label))?;
-            return CoreFile::from_file(label, input.into(), opts);
-        }
-        let file = File::open(path).map_err(Error::io(path))?;
-        CoreFile::from_file(path, file, opts)
+        let (label, file) = unpack::open(path)?;
+        CoreFile::from_file(label, file, opts)
     }
 
     /// [`CoreFile::open`] of a file that is open already, for reading, and perhaps has no name
     /// any more. `label` stands for its name in messages. Where it was read to before does not
     /// matter.
-    pub fn from_file(label: &Path, mut file: File, opts: &OpenOptions<'_>) -> Result<CoreFile> {
+    pub fn from_file(label: &Path, file: File, opts: &OpenOptions<'_>) -> Result<CoreFile> {
+        CoreFile::from_plain(label, unpack::plain(label, file, opts.progress)?.of_core(label)?)
+    }
+
+    /// [`CoreFile::from_file`] of what is not compressed, or was unpacked.
+    pub(crate) fn from_plain(label: &Path, file: File) -> Result<CoreFile> {
         let not = |what: &str| Error::NotACore { path: label.into(), what: what.into() };
-        let meta = file.metadata().map_err(Error::io(label))?;
-        let kind = meta.file_type();
         let mut head = [0; bundle::HEADER];
-        if kind.is_fifo() || kind.is_socket() {
-            file = unpack::unpack(label, file, 0, opts)?;
-        } else if !kind.is_file() {
-            return Err(not("not a regular file, nor a pipe; give the core file itself"));
-        } else if Packing::of(start(&file, &mut head).map_err(Error::io(label))?).is_some() {
-            file.rewind().map_err(Error::io(label))?;
-            file = unpack::unpack(label, file, meta.len(), opts)?;
-        }
-        let head = start(&file, &mut head).map_err(Error::io(label))?;
+        let head = unpack::start(&file, &mut head).map_err(Error::io(label))?;
         if head.is_empty() {
             return Err(not("the file is empty; was there room on the disk for the core?"));
         }
@@ -449,18 +434,4 @@ impl CoreFile {
     pub fn bundled(&self) -> impl Iterator<Item = &Path> {
         self.bundle.iter().map(|m| m.name.as_path())
     }
-}
-
-/// The first bytes of a file, fewer where it is shorter.
-fn start<'b>(file: &File, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
-    let mut n = 0;
-    while n < buf.len() {
-        match file.read_at(&mut buf[n..], n as u64) {
-            Ok(0) => break,
-            Ok(got) => n += got,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(&buf[..n])
 }

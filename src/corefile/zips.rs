@@ -14,9 +14,9 @@ use zip::result::ZipError;
 use super::bundle::{
     Bundle, HEAD, MAX_FILES, MAX_UNPACKED, Member, is_core, mapped, names, of_file,
 };
-use super::unpack::{Packing, spool};
 use crate::error::{Error, Result};
 use crate::format::files::is_vm_file;
+use crate::unpack::{Packing, spool};
 
 /// Whether a file that starts like this is a zip with a member in it.
 pub(super) fn is_zip(head: &[u8]) -> bool {

@@ -21,6 +21,7 @@ mod starts;
 mod trace;
 mod traced;
 #[doc(hidden)]
+#[doc(hidden)]
 pub mod virtual_threads;
 mod walk;
 

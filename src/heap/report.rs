@@ -89,6 +89,8 @@ pub enum Part {
     Fields,
     /// Elements of large arrays.
     Elements,
+    /// Records of an HPROF file.
+    Records,
 }
 
 impl Part {

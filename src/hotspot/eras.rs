@@ -95,6 +95,11 @@ impl Eras {
         self.from_19
     }
 
+    /// Relocations of compiled code have 32 types (from 19: those of continuations came); before 16.
+    pub fn has_32_relocations(&self) -> bool {
+        self.from_19
+    }
+
     /// Heap dumps have each class's fields last first (until 20: FieldStream ran backwards).
     pub fn dumps_fields_backwards(&self) -> bool {
         self.until_20

@@ -2,6 +2,9 @@
 //!
 //! Everything here has held in every JDK from 11 to 26, or says where it changed.
 
+pub(super) mod code;
+pub(super) mod jvmti;
+
 /// `markWord.hpp`: with compact headers (JEP 450, JDK 24) the narrow klass is the mark's upper
 /// bits; used where the tables lack `markWord::klass_shift`.
 pub(super) const COMPACT_KLASS_SHIFT: u32 = 42;

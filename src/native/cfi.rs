@@ -72,14 +72,21 @@ impl Tables<'_> {
         let ra = usize::from(fde.cie().return_address_register().0);
         let frame = Frame { unwinder, frames, at };
         match frame.caller(row, ra) {
-            Some(Some(registers)) => {
-                let (registers, signal) = (Box::new(registers), fde.is_signal_trampoline());
-                Step::Caller { registers, signal }
+            Some(Caller::Registers(registers)) => {
+                Step::Caller { registers, signal: fde.is_signal_trampoline() }
             }
-            Some(None) => Step::Bottom,
+            Some(Caller::Bottom) => Step::Bottom,
             None => Step::Unknown("what its caller saved is not in the core".into()),
         }
     }
+}
+
+/// Where a frame's row leads.
+enum Caller {
+    /// To a caller, which had these.
+    Registers(Box<Registers>),
+    /// Nowhere: it is the stack's last.
+    Bottom,
 }
 
 struct Frame<'f> {
@@ -98,8 +105,8 @@ impl Frame<'_> {
         }
     }
 
-    /// None where a value is not known, Some(None) at the bottom.
-    fn caller(&self, row: &UnwindTableRow<usize>, ra: usize) -> Option<Option<Registers>> {
+    /// None where a value is not known.
+    fn caller(&self, row: &UnwindTableRow<usize>, ra: usize) -> Option<Caller> {
         let cpu = self.unwinder.cpu;
         let cfa = match row.cfa() {
             CfaRule::RegisterAndOffset { register, offset } => {
@@ -113,9 +120,9 @@ impl Frame<'_> {
             None => self.register(number),
         };
         let pc = match row.register(Register(ra as u16)) {
-            Some(RegisterRule::Undefined) => return Some(None),
+            Some(RegisterRule::Undefined) => return Some(Caller::Bottom),
             // x86-64 has no such register: the number behind all others stands for the return address.
-            None if ra == cpu.dwarf.len() => return Some(None),
+            None if ra == cpu.dwarf.len() => return Some(Caller::Bottom),
             Some(rule) => self.restore(&rule, ra, cfa)?,
             // A leaf of aarch64. What called something else cannot have left it there.
             None => self.register(ra)?,
@@ -128,12 +135,12 @@ impl Frame<'_> {
             Some(rule) => self.restore(&rule, cpu.dwarf_sp, cfa)?,
             None => cfa,
         };
-        Some(Some(Registers {
+        Some(Caller::Registers(Box::new(Registers {
             pc: self.unwinder.cpu.strip(pc),
             sp,
             fp: restored(cpu.dwarf_fp),
             other,
-        }))
+        })))
     }
 
     fn restore(&self, rule: &RegisterRule<usize>, number: usize, cfa: u64) -> Option<u64> {

@@ -7,10 +7,12 @@ use serde::Serialize;
 use super::reader::{Facts, Reader, Source};
 use crate::address::hex;
 use crate::error::Result;
+use crate::graph::ObjectGraph;
 use crate::heap::{Heap, Object, Visitor, WalkReport, walk};
 use crate::hotspot::Vm;
 use crate::hotspot::classes::Klass;
 use crate::hotspot::gc::Space;
+use crate::hprof::Dump;
 
 /// What `histo` reads: names of classes and modules. Of objects the headers, which a dump reads too.
 pub(super) const READER: Reader = Reader { name: "histo", facts, objects: None };
@@ -137,8 +139,31 @@ pub fn histogram(
             spaces,
         })
         .collect();
-    // KlassInfoEntry::compare: arrays before other classes.
+    sort(&mut rows);
+    Ok((rows, report))
+}
+
+/// In the order of KlassInfoEntry::compare: arrays before other classes.
+fn sort(rows: &mut [Row]) {
     let order = |r: &Row| (Reverse(r.count.bytes), !r.class.starts_with('['));
     rows.sort_by(|a, b| (order(a), &a.class, a.class_id).cmp(&(order(b), &b.class, b.class_id)));
-    Ok((rows, report))
+}
+
+/// The same of an HPROF file, which says nothing of modules and spaces. Objects of classes that the file does not
+/// describe are in no row; its losses count them.
+pub fn of_dump(dump: &Dump) -> Vec<Row> {
+    let classes = 0..dump.classes().len() as u32;
+    let mut rows: Vec<Row> = classes
+        .zip(dump.histogram())
+        .filter(|(_, (instances, _))| *instances > 0)
+        .map(|(class, &(instances, bytes))| Row {
+            class: dump.histogram_name(class),
+            module: None,
+            class_id: dump.class_id(class),
+            count: Count { instances, bytes },
+            spaces: Default::default(),
+        })
+        .collect();
+    sort(&mut rows);
+    rows
 }

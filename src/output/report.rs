@@ -8,8 +8,9 @@ use super::collection::{Collection, Task};
 use crate::address::{Address, hex};
 use crate::corefile::{Missing, MissingReason, TruncatedSegment, Truncation};
 use crate::error::{Advice, Wording, with_advice};
-use crate::heap::{Caught, Damage, DamageKind, Unread, WalkReport};
+use crate::heap::{Caught, Damage, DamageKind, Part, Unread, WalkReport};
 use crate::hotspot::gc::Space;
+use crate::hprof::Loss;
 
 /// Lines of one sort of trouble before "and N more".
 const SHOWN: usize = 10;
@@ -335,6 +336,16 @@ impl Gaps {
         }
     }
 
+    /// Of an HPROF file.
+    pub(crate) fn of_dump(loss: &Loss) -> Gaps {
+        Gaps {
+            damaged_stretches: loss.holes,
+            damaged_bytes: loss.hole_bytes,
+            metadata: Part::Records.all(loss.notes()).collect(),
+            ..Gaps::default()
+        }
+    }
+
     /// The same of a core that may have been taken in the middle of a collection.
     pub(crate) fn caught(self, caught: Option<Caught>, task: Task) -> Gaps {
         Gaps { collection: caught.map(|c| Collection::new(c, task)), ..self }
@@ -367,7 +378,7 @@ impl Gaps {
             out.push('\n');
             lines.iter().for_each(|l| out.extend(["  ", &clean(l), "\n"]));
         };
-        if self.damaged_stretches > 0 {
+        if !self.by_space.is_empty() {
             let sums = self.by_space.iter().map(|s| {
                 let n = count(s.stretches, "stretch", "stretches");
                 format!("{}: {n}, {}: {}", s.space.name(), size_exact(s.bytes), s.kind.text())
@@ -389,8 +400,11 @@ impl Gaps {
         }
         if !self.metadata.is_empty() {
             let lines = self.metadata.iter().map(|u| u.line(wording));
-            let head = "metadata that is not readable:".into();
-            list(head, first_lines(lines, self.metadata.len() as u64));
+            let head = match self.metadata.iter().all(|u| u.part == Part::Records) {
+                true => "not readable in the file:",
+                false => "metadata that is not readable:",
+            };
+            list(head.into(), first_lines(lines, self.metadata.len() as u64));
         }
         if let Some(t) = &self.truncated {
             list(t.text.clone(), Vec::new());

@@ -271,6 +271,7 @@ fields! {
     code_heap_log2 = "CodeHeap::_log2_segment_size";
     virtual_space_low = "VirtualSpace::_low";
     virtual_space_high = "VirtualSpace::_high";
+    heap_block_length = "HeapBlock::Header::_length";
     heap_block_used = "HeapBlock::Header::_used";
     blob_name = "CodeBlob::_name";
     blob_size = "CodeBlob::_size";
@@ -279,6 +280,9 @@ fields! {
     blob_frame_complete = "CodeBlob::_frame_complete_offset";
     blob_code_begin = "CodeBlob::_code_begin"; // 9 to 23: an address
     blob_code_offset = "CodeBlob::_code_offset";
+    blob_header_size = "CodeBlob::_header_size";
+    blob_content_begin = "CodeBlob::_content_begin"; // 9 to 23: an address
+    blob_content_offset = "CodeBlob::_content_offset";
     blob_data_offset = "CodeBlob::_data_offset";
     blob_oop_maps = "CodeBlob::_oop_maps";
     blob_mutable_data = "CodeBlob::_mutable_data"; // from 25

@@ -1,6 +1,9 @@
 /* A JVM with memory that is not like other memory, by MEMORY. To be preloaded.
    "handled": 64 pages whose content a thread makes when they are first touched (userfaultfd); the first 8 were.
    "deleted": 48 MB of a file that is mapped read-only, shared, and deleted, and a private map of a part of it.
+   "punched": 256 pages of shared memory; a thread writes the number of its step into one of them and takes the one away
+   that it wrote to 128 steps ago, over and over.
+   "secret": 64 pages that nobody else can read (memfd_secret).
    "replaced": a library whose file was deleted after it was loaded; FILE is a copy of it. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,7 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { TEXT = 32, PAGE = 4096, PAGES = 64, TOUCHED = 8, FILE_SIZE = 48 << 20 };
+enum { TEXT = 32, PAGE = 4096, PAGES = 64, STEPS = 256, TOUCHED = 8, FILE_SIZE = 48 << 20 };
 
 static const char text[] = "made for rjcore: made for rjcore";
 static int faults;
@@ -58,12 +61,40 @@ static void deleted(const char *file) {
         if (index[i] != part[i / 2 & ~(PAGE - 1)]) abort();
 }
 
+static char *shared(int fd, int pages) {
+    char *region = fd < 0 || ftruncate(fd, pages * PAGE) != 0
+        ? MAP_FAILED : mmap(0, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (region == MAP_FAILED) abort();
+    return region;
+}
+
+static void *punch(void *unused) {
+    int fd = memfd_create("punched", MFD_CLOEXEC);
+    char *region = shared(fd, STEPS);
+    for (unsigned long step = STEPS;; step++) {
+        char *page = region + step % STEPS * PAGE;
+        if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (step + STEPS / 2) % STEPS * PAGE, PAGE) != 0) abort();
+        memcpy(page, text, TEXT);
+        memcpy(page + TEXT, &step, sizeof step);
+        usleep(20);
+    }
+    return unused;
+}
+
+static void secret(void) {
+    char *region = shared((int)syscall(SYS_memfd_secret, 0), PAGES);
+    for (int i = 0; i < PAGES; i++) memcpy(region + i * PAGE, text, TEXT);
+}
+
 __attribute__((constructor)) static void start(void) {
     const char *how = getenv("MEMORY"), *file = getenv("FILE");
     const char *program = strrchr(program_invocation_name, '/');
     /* Not in what starts the JVM. */
     if (!program || strcmp(program, "/java") != 0) return;
     if (how && strcmp(how, "handled") == 0) handled();
+    pthread_t thread;
+    if (how && strcmp(how, "punched") == 0 && pthread_create(&thread, 0, punch, 0) != 0) abort();
+    if (how && strcmp(how, "secret") == 0) secret();
     if (how && strcmp(how, "deleted") == 0) deleted(file);
     if (how && strcmp(how, "replaced") == 0 && (!dlopen(file, RTLD_NOW) || unlink(file) != 0)) abort();
 }

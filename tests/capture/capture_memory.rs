@@ -16,36 +16,36 @@ use rjcore::vmstructs::Fields;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-const SMALL: [&str; 4] = [
+pub const SMALL: [&str; 4] = [
     "-Xmx24m",
     "-XX:+UseSerialGC",
     "-XX:CompressedClassSpaceSize=16m",
     "-XX:ReservedCodeCacheSize=24m",
 ];
-const TEXT: &[u8] = b"made for rjcore: made for rjcore";
+pub const TEXT: &[u8] = b"made for rjcore: made for rjcore";
 
 /// `rjcore capture PID --json --overwrite -o OUT ARGS`, whatever comes of it.
-fn capture(pid: u32, out: &Path, args: &[&str]) -> Output {
+pub fn capture(pid: u32, out: &Path, args: &[&str]) -> Output {
     let mut cmd = rjcore();
     cmd.args(["capture", &pid.to_string(), "--json", "--overwrite", "-o"]).arg(out).args(args);
     cmd.args((!args.contains(&"--stop-timeout")).then_some(PATIENTLY));
     cmd.output().expect("rjcore starts")
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn json(output: &Output) -> Value {
+pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", said(output)))
 }
 
-fn open(core: &Path) -> CoreFile {
+pub fn open(core: &Path) -> CoreFile {
     CoreFile::open(core, &OpenOptions::default()).expect("a core")
 }
 
 /// A JVM with tests/c/memory.c.
-fn with_memory(how: &str, program: &str, dir: &Scratch) -> Jvm {
+pub fn with_memory(how: &str, program: &str, dir: &Scratch) -> Jvm {
     let mut cmd = Command::new("env");
     cmd.env("LD_PRELOAD", library("memory.c", dir)).env("MEMORY", how);
     cmd.env("FILE", dir.path("file"));
@@ -128,7 +128,7 @@ fn huge_pages_of_an_empty_pool_z_jdk17() {
 }
 
 /// The runs of TEXT in a core, in pages.
-fn pages_with_text(core: &CoreFile) -> Vec<u64> {
+pub fn pages_with_text(core: &CoreFile) -> Vec<u64> {
     let mut out = Vec::new();
     for (start, end) in core.memory().present(0, u64::MAX) {
         let bytes = core.memory().slice(start, end - start).expect("present");
@@ -139,7 +139,7 @@ fn pages_with_text(core: &CoreFile) -> Vec<u64> {
 }
 
 /// An address as JSON has it.
-fn address(value: &Value) -> u64 {
+pub fn address(value: &Value) -> u64 {
     let text = value.as_str().and_then(|t| t.strip_prefix("0x")).expect("an address");
     u64::from_str_radix(text, 16).expect("an address")
 }

@@ -6,6 +6,7 @@ mod support;
 mod capture;
 mod capture_elsewhere;
 mod capture_kill;
+mod capture_kinds;
 mod capture_many;
 mod capture_memory;
 mod capture_output;

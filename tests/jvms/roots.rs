@@ -17,8 +17,9 @@ const MONITORED: usize = 9187;
 /// Those of virtual threads.
 const VIRTUAL: [usize; 2] = [9190, 9191];
 
-fn library(dir: &Scratch) -> std::path::PathBuf {
-    let out = dir.path("roots.so");
+/// A library of native methods.
+pub fn library(source: &str, dir: &Scratch) -> std::path::PathBuf {
+    let out = dir.path(&source.replace(".c", ".so"));
     let include = crate::support::jdk(17).join("include");
     run(Command::new(tool("cc"))
         .args(["-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-I"])
@@ -27,7 +28,7 @@ fn library(dir: &Scratch) -> std::path::PathBuf {
         .arg(include.join("linux"))
         .arg("-o")
         .arg(&out)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/roots.c"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(source))
         .arg("-pthread"));
     out
 }
@@ -74,7 +75,7 @@ fn same(name: &str, version: u32, flags: &[&str]) {
     let carriers: &[&str] =
         if has_virtual { &["-Djdk.virtualThreadScheduler.parallelism=4"] } else { &[] };
     let flags = [&common[..], &diagnostic, carriers, flags].concat();
-    let library = library(&dir);
+    let library = library("roots.c", &dir);
     let more = if has_virtual { " virtual" } else { "" };
     let program = format!("Roots {}{more}", library.display());
     let jvm: Jvm = jdks::start_from(classes(), version, &flags, &program, &dir);

@@ -9,9 +9,11 @@ use std::path::Path;
 use crate::support::{Scratch, dep, rjcore, run};
 
 /// The name of a file in testdata/goldens/CORE, and the command.
-const GOLDENS: [(&str, &[&str]); 4] = [
+const GOLDENS: [(&str, &[&str]); 6] = [
     ("info.txt", &["info"]),
     ("histo.txt", &["histo"]),
+    ("retained.txt", &["retained"]),
+    ("retained-class.txt", &["retained", "--by", "class"]),
     ("stack.txt", &["stack"]),
     ("locals.txt", &["stack", "--locals"]),
 ];

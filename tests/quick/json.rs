@@ -15,11 +15,15 @@ use super::support::{Scratch, rjcore};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is asked of each sample core, and the schema of the answer.
-const ASKED: [(&str, &str); 10] = [
+const ASKED: [(&str, &str); 14] = [
     ("info", "info"),
     ("info --properties", "info"),
     ("histo", "histo"),
     ("histo --by-space --top 5", "histo"),
+    ("retained --top 30", "retained"),
+    ("retained --like mat --top 30", "retained"),
+    ("retained --by class --top 50", "retained"),
+    ("retained --by root", "retained"),
     ("stack", "stack"),
     ("stack --locals", "stack"),
     ("stack --group", "stack-group"),

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 22] = [
     "address",
     "turns",
     "cpu",
@@ -20,12 +20,14 @@ const LAYERS: [&str; 20] = [
     "perfdata",
     "capture",
     "live",
+    "unpack",
     "corefile",
     "symbols",
     "native",
     "vmstructs",
     "hotspot",
     "graph",
+    "hprof",
     "heap",
     "jvm",
     "output",

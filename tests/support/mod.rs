@@ -9,6 +9,7 @@ pub mod counts;
 pub mod epoch;
 pub mod graph;
 pub mod hprof;
+pub mod hprof_file;
 pub mod jdks;
 pub mod proc;
 pub mod schema;
@@ -70,7 +71,7 @@ pub fn rjcore() -> Command {
 }
 
 /// The programs that run on JDK 8, too.
-const FOR_8: [&str; 7] = [
+const FOR_8: [&str; 8] = [
     "Collected.java",
     "Everything.java",
     "Exhausted.java",
@@ -78,6 +79,7 @@ const FOR_8: [&str; 7] = [
     "Sample.java",
     "Stacks.java",
     "StopStress.java",
+    "Unseen.java",
 ];
 
 /// The Java programs, compiled for 8 or 17: their classes run on later ones too. Once per test binary and

@@ -5,6 +5,7 @@
 //! the values of frames, and more: where the search of ZGC's and Shenandoah's heaps starts, which
 //! may keep too much and must lose nothing. docs/roots.md names the source of each.
 
+mod code;
 mod threads;
 mod wide;
 

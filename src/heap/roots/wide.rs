@@ -7,9 +7,12 @@
 //! - Handles: those of every OopStorage, weakly held ones too.
 //! - Threads: those that HotSpot hides as well; the handles of each native caller on a stack,
 //!   whether a frame stands for it or not.
+//! - Compiled code: the constants of what has a frame, or of all, whatever HotSpot visits.
+//! - What a debugger left with a thread that has not run on yet.
 //! - Frames: not their values but all words of stacks, registers and the VM's own structures, any
 //!   of which may be a reference. So it may keep what is dead.
 
+use super::code::constants;
 use super::{Root, RootKind, global};
 use crate::error::Result;
 use crate::heap::Heap;
@@ -29,6 +32,8 @@ pub struct WideRoots {
     pub memory: Vec<(u64, u64)>,
     /// Registers and monitors, likewise.
     pub words: Vec<u64>,
+    /// Stacks whose walk broke off.
+    broken: Vec<(u64, u64)>,
 }
 
 impl WideRoots {
@@ -50,6 +55,7 @@ impl WideRoots {
         for (number, t) in (0..).zip(&heap.threads) {
             out.thread(&walker, t, number)?;
         }
+        out.words.extend(constants(&walker, &out.broken));
         // Until 15 a monitor keeps its object; later it is weakly held, in an OopStorage.
         if vm.fields.monitor_blocks.opt().is_some() {
             note(read_monitors(vm, &mut out.words), damaged)?;
@@ -98,6 +104,7 @@ impl WideRoots {
         blocks.extend(vm.mem.u64(t.addr.wrapping_add(active)).ok());
         if stack.broken.is_some() {
             blocks.extend(vm.handle_blocks_on_stack(words.stack, t.addr));
+            self.broken.push(words.stack);
         }
         blocks.sort_unstable();
         blocks.dedup();
@@ -107,6 +114,7 @@ impl WideRoots {
         self.roots.extend(locals.map(|o| root(RootKind::JniLocal, o)));
         self.memory.extend([words.stack, words.itself]);
         self.memory.extend(vm.handle_area(t));
+        self.memory.extend(vm.debugger_words(t));
         self.words.extend(words.registers);
         Ok(())
     }

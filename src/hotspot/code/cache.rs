@@ -1,6 +1,7 @@
 //! The code cache: from an address to the blob of code around it.
 
 use super::super::Vm;
+use super::nmethod::Nmethod;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
 use crate::vmstructs::{Field, Fields};
@@ -138,6 +139,36 @@ impl<'v> CodeCache<'v> {
         }
         let blob = self.blob(block.wrapping_add(self.block_header))?;
         (blob.addr <= pc && pc < blob.end).then_some(blob)
+    }
+
+    /// The compiled methods and native wrappers, by address.
+    pub(crate) fn nmethods(&self) -> impl Iterator<Item = Nmethod> {
+        let all = self.heaps.iter().flat_map(|heap| self.blocks(heap));
+        let blobs = all.filter_map(|block| self.blob(block.wrapping_add(self.block_header)));
+        let compiled = blobs.filter(|b| b.kind == BlobKind::Nmethod);
+        compiled.filter_map(|b| Nmethod::read(self.vm, &b).ok())
+    }
+
+    /// The blocks in use of a heap. Behind the last one is nothing, or what no block can be.
+    fn blocks(&self, heap: &CodeHeap) -> impl Iterator<Item = u64> {
+        let (mem, f) = (self.vm.mem, &self.vm.fields);
+        let (low, high, log2) = (heap.low, heap.high, heap.log2);
+        let fields = f.heap_block_length.opt().zip(f.heap_block_used.opt());
+        let mut next = fields.map(|_| low);
+        let blocks = std::iter::from_fn(move || {
+            let (length, used) = fields?;
+            let block = next.filter(|at| *at < high)?;
+            // It has the width that its neighbour leaves it.
+            let segments = match used.wrapping_sub(length) {
+                4 => mem.u32(block.wrapping_add(length)).map(u64::from).ok()?,
+                _ => mem.u64(block.wrapping_add(length)).ok()?,
+            };
+            let bytes =
+                segments.checked_mul(1 << log2).filter(|b| (1..=high - block).contains(b))?;
+            next = Some(block + bytes);
+            Some((block, mem.u8(block.wrapping_add(used)).ok()? != 0))
+        });
+        blocks.filter(|b| b.1).map(|b| b.0)
     }
 
     /// Reads the CodeBlob at `addr`.

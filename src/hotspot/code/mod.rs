@@ -1,6 +1,7 @@
 //! Compiled code: the code cache, and what the VM wrote down of each method that it compiled.
 
 pub(crate) mod cache;
+mod constants;
 pub(crate) mod debug_info;
 pub(crate) mod method;
 pub(crate) mod nmethod;

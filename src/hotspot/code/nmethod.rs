@@ -26,10 +26,14 @@ pub(crate) struct Nmethod {
     pub scopes_data: u64,
     /// The PcDescs: first address, and first behind them.
     pub pc_descs: (u64, u64),
-    /// Where the table of oops is.
-    pub oops: u64,
+    /// The table of oops: first address, and first behind it.
+    pub oops: (u64, u64),
     /// Where the table of Metadata is.
     pub metadata: u64,
+    /// The relocations: first address, and first behind them.
+    pub relocations: (u64, u64),
+    /// Where they count from.
+    pub content: u64,
     /// Return addresses that stand for deoptimisation.
     deopt: [u64; 2],
     /// Where in the frame the true pc is then, in bytes from the stack pointer.
@@ -61,7 +65,7 @@ impl Nmethod {
             let base = word(f.nmethod_immutable_data)?;
             scopes_data = short_offset(base, f.nmethod_scopes_data_offset)?;
             pc_descs = (short_offset(base, f.nmethod_scopes_pcs_offset)?, scopes_data);
-            oops = short_offset(addr, f.blob_data_offset)?;
+            oops = (short_offset(addr, f.blob_data_offset)?, blob.end);
             metadata = short_offset(word(f.blob_mutable_data)?, f.blob_relocation_size)?;
         } else {
             scopes_data = match f.nmethod_scopes_data.opt() {
@@ -70,9 +74,20 @@ impl Nmethod {
             };
             let end = short_offset(addr, f.nmethod_dependencies_offset)?;
             pc_descs = (short_offset(addr, f.nmethod_scopes_pcs_offset)?, end);
-            oops = short_offset(addr, f.nmethod_oops_offset)?;
             metadata = short_offset(addr, f.nmethod_metadata_offset)?;
+            oops = (short_offset(addr, f.nmethod_oops_offset)?, metadata);
         }
+        let content = match f.blob_content_begin.opt() {
+            Some(_) => word(f.blob_content_begin)?,
+            None => short_offset(addr, f.blob_content_offset)?,
+        };
+        let relocations = match f.blob_mutable_data.opt() {
+            Some(_) => {
+                let start = word(f.blob_mutable_data)?;
+                (start, short_offset(start, f.blob_relocation_size)?)
+            }
+            None => (short_offset(addr, f.blob_header_size)?, content),
+        };
         let handler = |address: Field, offset: Field| match (address.opt(), offset.opt()) {
             (Some(_), _) => word(address),
             // Native wrappers have none: -1.
@@ -90,6 +105,8 @@ impl Nmethod {
             pc_descs,
             oops,
             metadata,
+            relocations,
+            content,
             deopt: [
                 handler(f.nmethod_deopt_begin, f.nmethod_deopt_offset)?,
                 handler(f.nmethod_deopt_mh_begin, f.nmethod_deopt_mh_offset)?,
@@ -149,7 +166,7 @@ impl Nmethod {
         if index == 0 {
             return Some(0);
         }
-        Some(vm.barrier.resolve(vm.mem, self.entry(vm, self.oops, index)?))
+        Some(vm.barrier.resolve(vm.mem, self.entry(vm, self.oops.0, index)?))
     }
 
     fn entry(&self, vm: &Vm, table: u64, index: u32) -> Option<u64> {

@@ -245,6 +245,14 @@ impl<'v> Walker<'v> {
         known.entry(blob.addr).or_insert_with(read).clone()
     }
 
+    /// The compiled methods that frames so far were of, by address.
+    pub(crate) fn nmethods_met(&self) -> Vec<Arc<Nmethod>> {
+        let mut out: Vec<Arc<Nmethod>> =
+            self.nmethods.borrow().values().flatten().cloned().collect();
+        out.sort_unstable_by_key(|nm| nm.addr);
+        out
+    }
+
     fn word(&self, addr: u64) -> Option<u64> {
         self.vm.mem.u64(addr).ok()
     }

@@ -2,6 +2,7 @@
 //! JNIHandleBlocks and statics. Which of them are roots is up to the reader.
 
 mod blocks;
+mod debugger;
 mod loaders;
 mod storage;
 mod words;

@@ -10,7 +10,7 @@ use crate::hotspot::unexported::{
 };
 
 /// A stack of 1 GB is a mistake.
-const MAX_STACK: u64 = 1 << 30;
+pub(super) const MAX_STACK: u64 = 1 << 30;
 /// JavaThread has about 2 KB.
 const MAX_THREAD: u64 = 1 << 16;
 
@@ -92,8 +92,8 @@ impl Vm<'_> {
         out
     }
 
-    /// The words of a JavaThread.
-    fn words_of(&self, t: &JavaThread) -> Vec<u64> {
+    /// The words of a JavaThread that may be pointers.
+    pub(super) fn words_of(&self, t: &JavaThread) -> Vec<u64> {
         let size = self.tables.size_of("JavaThread").unwrap_or(0).min(MAX_THREAD);
         let words = (0..size / 8).filter_map(|i| self.mem.u64(t.addr.wrapping_add(i * 8)).ok());
         words.filter(|w| *w > 0x1000 && w.is_multiple_of(8)).collect()

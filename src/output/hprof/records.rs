@@ -1,33 +1,6 @@
 //! HPROF 1.0.2's records (heapDumper.cpp, "hprof binary format"). Big endian, 8-byte ids.
 
-/// Bytes of a record's header: tag, ticks, length.
-pub(super) const RECORD_HEADER: usize = 9;
-
-/// Top-level tags.
-pub(super) mod tag {
-    #![allow(missing_docs, reason = "the names are the format's")]
-    pub(crate) const UTF8: u8 = 0x01;
-    pub(crate) const LOAD_CLASS: u8 = 0x02;
-    pub(crate) const FRAME: u8 = 0x04;
-    pub(crate) const TRACE: u8 = 0x05;
-    pub(crate) const HEAP_DUMP_SEGMENT: u8 = 0x1c;
-    pub(crate) const HEAP_DUMP_END: u8 = 0x2c;
-}
-
-/// Tags inside a segment.
-pub(super) mod sub {
-    #![allow(missing_docs, reason = "the names are the format's")]
-    pub(crate) const ROOT_JNI_GLOBAL: u8 = 0x01;
-    pub(crate) const ROOT_JNI_LOCAL: u8 = 0x02;
-    pub(crate) const ROOT_JAVA_FRAME: u8 = 0x03;
-    pub(crate) const ROOT_STICKY_CLASS: u8 = 0x05;
-    pub(crate) const ROOT_MONITOR_USED: u8 = 0x07;
-    pub(crate) const ROOT_THREAD_OBJ: u8 = 0x08;
-    pub(crate) const CLASS_DUMP: u8 = 0x20;
-    pub(crate) const INSTANCE_DUMP: u8 = 0x21;
-    pub(crate) const OBJ_ARRAY_DUMP: u8 = 0x22;
-    pub(crate) const PRIM_ARRAY_DUMP: u8 = 0x23;
-}
+pub(super) use crate::hprof::format::{RECORD_HEADER, sub, tag, value_type};
 
 /// Bytes of an INSTANCE_DUMP before its values: tag, id, trace, class, length.
 pub(super) const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
@@ -44,21 +17,6 @@ pub(super) fn instance_header(head: &mut [u8], id: u64, class_id: u64, len: u32)
 
 /// The trace without frames that every object was "allocated at" (STACK_TRACE_ID).
 pub(super) const EMPTY_TRACE: u32 = 1;
-
-/// hprofTag of a value, by its signature's first character.
-pub(super) fn value_type(kind: u8) -> u8 {
-    match kind {
-        b'Z' => 4,
-        b'C' => 5,
-        b'F' => 6,
-        b'D' => 7,
-        b'B' => 8,
-        b'S' => 9,
-        b'I' => 10,
-        b'J' => 11,
-        _ => 2,
-    }
-}
 
 /// Bytes that a value of this signature takes: references are ids of 8 bytes.
 pub(super) fn value_size(kind: u8) -> u32 {

@@ -1,0 +1,134 @@
+//! What objects of the sample cores retain, against brute force: take an object away, and mark again.
+
+use rjcore::corefile::{CoreFile, OpenOptions};
+use rjcore::graph::dominators::{Dominators, Rule, Watch};
+use rjcore::graph::{ObjectGraph, RootKind, Strength};
+use rjcore::heap::graph::View;
+use rjcore::heap::{Heap, HeapGraph, pool};
+use rjcore::hotspot::Vm;
+
+use crate::support::dep;
+
+/// Objects of each core that are taken away by each rule: those that retain the most, and every so many-th.
+const LARGEST: usize = 150;
+const OTHERS: usize = 450;
+
+/// The whole graph, written down from what the graph answers of each object: what each holds, by dense numbers.
+struct Written {
+    holds: Vec<Vec<u32>>,
+    roots: Vec<u32>,
+    sizes: Vec<u64>,
+}
+
+fn written(graph: &HeapGraph, rule: Rule) -> Written {
+    let numbers = graph.numbers();
+    let dense = |place: u64| numbers.rank(place) as u32;
+    let mut holds = Vec::new();
+    let mut sizes = Vec::new();
+    for place in numbers.iter() {
+        let mut of: Vec<u32> = Vec::new();
+        let class = graph.references(place, |target, strength| {
+            if numbers.has(target) && (rule == Rule::Mat || strength == Strength::Strong) {
+                of.push(dense(target));
+            }
+        });
+        of.extend(graph.class_object(class).map(dense));
+        holds.push(of);
+        sizes.push(if rule == Rule::Mat { graph.mat_size(place) } else { graph.size(place) });
+    }
+    let mut roots = Vec::new();
+    for root in graph.roots() {
+        let thread = root.thread.and_then(|t| graph.threads()[t as usize].object);
+        match (root.kind, thread) {
+            (RootKind::UnmountedThread, _) if rule == Rule::Strong => {}
+            (RootKind::Frame | RootKind::JniLocal, Some(thread)) => {
+                holds[dense(thread) as usize].push(dense(root.place));
+            }
+            _ => roots.push(dense(root.place)),
+        }
+    }
+    if rule == Rule::Strong {
+        let permanent = graph.classes().iter().filter(|c| c.is_permanent);
+        roots.extend(permanent.filter_map(|c| c.object).map(dense));
+    }
+    Written { holds, roots, sizes }
+}
+
+impl Written {
+    /// Bytes that can be reached without one object, or with all.
+    fn reached(&self, gone: Option<u32>) -> u64 {
+        let mut met = vec![false; self.holds.len()];
+        if let Some(gone) = gone {
+            met[gone as usize] = true;
+        }
+        let (mut bytes, mut todo) = (0, Vec::new());
+        let mut meet = |object: u32, todo: &mut Vec<u32>| {
+            if !std::mem::replace(&mut met[object as usize], true) {
+                bytes += self.sizes[object as usize];
+                todo.push(object);
+            }
+        };
+        self.roots.iter().for_each(|r| meet(*r, &mut todo));
+        while let Some(object) = todo.pop() {
+            self.holds[object as usize].iter().for_each(|o| meet(*o, &mut todo));
+        }
+        bytes
+    }
+}
+
+fn brute_force(core: &str, rule: Rule, view: View) {
+    let path = dep(&format!("testdata/cores/{core}.core.zst"));
+    let core = CoreFile::open(&path, &OpenOptions::default()).expect("a core");
+    let vm = Vm::open(&core).expect("its JVM");
+    let heap = Heap::open(&vm).expect("its heap");
+    let graph = HeapGraph::open(&heap, view, 2, &|_| {}).expect("a graph");
+    let written = written(&graph, rule);
+    let all = written.reached(None);
+    let quiet = Watch { step: &|_, _| {}, add: &|_| {} };
+    let mut first = None;
+    for threads in [1, 2] {
+        let pool = pool(threads).expect("threads");
+        let tree = Dominators::<_, u32>::find(&graph, rule, &pool, quiet).expect("a tree");
+        assert_eq!(tree.held(Strength::Strong), all);
+        let mut found = Vec::new();
+        for place in graph.numbers().iter() {
+            let strong = |n: &u32| tree.strength(*n) == Strength::Strong;
+            if let Some(number) = tree.number(place).filter(strong) {
+                found.push((tree.retained(number), place));
+                tree.parts(place, &mut |part| found.push((tree.part_retained(part), part)));
+            }
+        }
+        found.sort_unstable_by_key(|of| std::cmp::Reverse(*of));
+        assert!(found.len() > 5000, "{} objects", found.len());
+        if first.is_some() {
+            assert!(first.as_ref() == Some(&found), "{threads} threads");
+            continue;
+        }
+        let step = (found.len() - LARGEST) / OTHERS;
+        let others = found[LARGEST..].iter().step_by(step);
+        for (retained, place) in found[..LARGEST].iter().chain(others) {
+            let gone = graph.numbers().rank(*place) as u32;
+            let left = written.reached(Some(gone));
+            assert_eq!(all - left, *retained, "{:#x}", graph.address(*place));
+        }
+        first = Some(found);
+    }
+}
+
+macro_rules! brute_force {
+    ($($name:ident: $core:literal;)*) => { $(
+        #[test]
+        fn $name() {
+            brute_force($core, Rule::Strong, View::Heap);
+            brute_force($core, Rule::Mat, View::Dumped);
+        }
+    )* };
+}
+
+brute_force! {
+    jdk17_serial: "jdk17-serial";
+    jdk17_g1: "jdk17-g1";
+    jdk17_g1_aarch64: "jdk17-g1-aarch64";
+    jdk25_serial: "jdk25-serial";
+    jdk25_g1: "jdk25-g1";
+}
