@@ -22,12 +22,12 @@ pub struct Range {
 }
 
 /// For `#[serde(serialize_with)]`: a number as the [`Address`] that it is.
-pub fn hex<S: Serializer>(address: &u64, s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn hex<S: Serializer>(address: &u64, s: S) -> Result<S::Ok, S::Error> {
     Address(*address).serialize(s)
 }
 
 /// For `#[serde(serialize_with)]`: pairs of start and end as [`Range`]s.
-pub fn ranges<S: Serializer>(all: &[(u64, u64)], s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn ranges<S: Serializer>(all: &[(u64, u64)], s: S) -> Result<S::Ok, S::Error> {
     s.collect_seq(
         all.iter().map(|(start, end)| Range { start: Address(*start), end: Address(*end) }),
     )

@@ -14,30 +14,40 @@
 //! The layers, each importing only from those above it, are in docs/design.md; `capture` and `live`, which meet running
 //! processes, stand beside `corefile` and what is built on it, and only `cli` uses them.
 #![warn(missing_docs)]
+// What is public is what a user of the library is meant to see, and what the tests need (hidden in the documentation).
+#![warn(unreachable_pub)]
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, unused_imports, reason = "the commands use the rest")
+)]
 
 mod address;
-pub mod capture;
+#[cfg(feature = "cli")]
+mod capture;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
-pub mod collector;
+mod collector;
 pub mod corefile;
 mod cpu;
 pub mod error;
+#[doc(hidden)]
 pub mod format;
 pub mod graph;
 pub mod heap;
 pub mod hotspot;
 pub mod hprof;
 mod jvm;
-pub mod live;
+#[cfg(feature = "cli")]
+mod live;
 mod native;
 pub mod output;
 mod perfdata;
-pub mod process;
+mod process;
 mod symbols;
 mod turns;
 mod unpack;
+#[doc(hidden)]
 pub mod vmstructs;
 
 pub use error::Error;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// PerfDataPrologue::magic, as it stands in memory on a little-endian machine.
 const MAGIC: u32 = 0xc0c0_feca;
 /// `-XX:PerfDataMemorySize` is 32 KB by default.
-pub const MAX_SIZE: u64 = 16 << 20;
+pub(crate) const MAX_SIZE: u64 = 16 << 20;
 
 /// A counter's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Counter {
 
 /// All counters of a PerfData region by name; empty for what is none. What is damaged ends the
 /// list.
-pub fn parse(all: &[u8]) -> BTreeMap<String, Counter> {
+pub(crate) fn parse(all: &[u8]) -> BTreeMap<String, Counter> {
     let mut out = BTreeMap::new();
     let word =
         |at: usize| Some(i32::from_le_bytes(all.get(at..at.checked_add(4)?)?.try_into().ok()?));

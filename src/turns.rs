@@ -11,7 +11,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Turns of the pieces 0, 1, 2, ..., with results of type `T`. The first error of type `E` ends them all.
 #[derive(Debug)]
-pub struct Turns<T, E> {
+pub(crate) struct Turns<T, E> {
     next: AtomicUsize,
     state: Mutex<State<T, E>>,
     /// Wakes whoever waits for its piece, or for room for it, by number modulo the window: that one alone.
@@ -41,13 +41,13 @@ struct State<T, E> {
 
 impl<T, E> Turns<T, E> {
     /// Of `count` pieces, of which `window` (at least one) may be under way: begun, and not passed on yet.
-    pub fn of(count: usize, window: usize) -> Self {
+    pub(crate) fn of(count: usize, window: usize) -> Self {
         Turns::new(count, false, window)
     }
 
     /// Of pieces that [`Turns::give`] gives one by one, until [`Turns::close`]. `window` (at least one) may be under
     /// way: given, and not passed on yet.
-    pub fn open(window: usize) -> Self {
+    pub(crate) fn open(window: usize) -> Self {
         Turns::new(0, true, window)
     }
 
@@ -66,7 +66,7 @@ impl<T, E> Turns<T, E> {
 
     /// One more piece, as soon as fewer than the window are under way; for one thread to call. `put` gets its number and
     /// stores what the work needs, before any thread begins it. False if an error has ended all.
-    pub fn give(&self, put: impl FnOnce(usize)) -> bool {
+    pub(crate) fn give(&self, put: impl FnOnce(usize)) -> bool {
         let window = self.room.len();
         let i = self.lock().given;
         let state = self.wait_while(&self.room[i % window], |s| i >= s.turn + window);
@@ -81,31 +81,31 @@ impl<T, E> Turns<T, E> {
     }
 
     /// No more are given: threads leave when all are passed on.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().is_open = false;
         self.wake_all();
     }
 
     /// No more are begun or passed on.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.lock().stopped = true;
         self.wake_all();
     }
 
     /// The error that ended all, once.
-    pub fn take_error(&self) -> Option<E> {
+    pub(crate) fn take_error(&self) -> Option<E> {
         self.lock().error.take()
     }
 
     /// What came of it, once all threads have left.
-    pub fn finish(self) -> Result<(), E> {
+    pub(crate) fn finish(self) -> Result<(), E> {
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         state.error.map_or(Ok(()), Err)
     }
 
     /// One thread's part: does pieces with `work` and passes on with `pass`, which is never called twice at a time,
     /// until none is left or `pass` answers an error.
-    pub fn take_part(
+    pub(crate) fn take_part(
         &self,
         mut work: impl FnMut(usize) -> T,
         mut pass: impl FnMut(usize, T) -> Result<(), E>,
@@ -210,7 +210,7 @@ impl<T, E> Drop for StopOnPanic<'_, T, E> {
 }
 
 /// Work whose panic is an error like others.
-pub fn caught<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn caught<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     let panicked = |_| Err(io::Error::other("a thread panicked; the output is incomplete"));
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
 }

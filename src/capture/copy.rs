@@ -42,7 +42,7 @@ struct Copy<'t> {
 }
 
 /// Stops the target, copies all, lets it go on.
-pub fn stop(target: &Target<'_>) -> Result<Snapshot, Failure> {
+pub(super) fn stop(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let mut copy = Copy::new(target)?;
     copy.ahead()?;
     let known = target.thread_facts();
@@ -53,7 +53,7 @@ pub fn stop(target: &Target<'_>) -> Result<Snapshot, Failure> {
 
 /// Copies while the target runs, again and again what it wrote to meanwhile, and only the rest
 /// within the stop.
-pub fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
+pub(super) fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let patience = target.patience();
     let mut tracker = Tracker::new(target.pid, &target.maps, &patience)?;
     let mut copy = Copy::new(target)?;

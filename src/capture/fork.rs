@@ -32,7 +32,7 @@ const EXPENDABLE: &str = "1000";
 
 /// A snapshot; dropped, it is killed, and nothing of it stays in the target.
 #[derive(Debug)]
-pub struct Child {
+pub(super) struct Child {
     /// The target.
     parent: i32,
     /// Its id as this process sees it.
@@ -51,7 +51,7 @@ pub struct Child {
 
 /// Mappings of a child by the flags of proc_pid_smaps(5): their first addresses.
 #[derive(Debug)]
-pub struct Flags {
+pub(super) struct Flags {
     /// Wiped in a child (MADV_WIPEONFORK): secrets such as random states, not to be copied.
     pub wiped: BTreeSet<u64>,
     /// Huge pages of the pool (hugetlbfs).
@@ -59,14 +59,14 @@ pub struct Flags {
 }
 
 /// Why a process with private memory from the pool of huge pages is not forked.
-pub const POOL: &str = "its memory lies in huge pages of the pool (hugetlbfs, \
+pub(super) const POOL: &str = "its memory lies in huge pages of the pool (hugetlbfs, \
                         -XX:+UseLargePages), which the kernel takes out of a child when the \
                         process writes to them and the pool is empty";
 
 impl Child {
     /// Takes over a child that [`super::inject::BorrowedThread::fork`] made. From here on it dies with
     /// us, and ends when less than half of `least` is free; it gives up all descriptors.
-    pub fn adopt(
+    pub(super) fn adopt(
         parent: i32,
         (pid, inner): (i32, i32),
         injector: &Injector,
@@ -100,7 +100,7 @@ impl Child {
 
     /// A mapping of the target that it did not inherit (MADV_DONTFORK), if there is one. `before`
     /// are the target's mappings before the fork, `own` the child's.
-    pub fn lacks(&self, before: &[Mapping], own: &[Mapping]) -> Option<Mapping> {
+    pub(super) fn lacks(&self, before: &[Mapping], own: &[Mapping]) -> Option<Mapping> {
         let inherited = |m: &Mapping| {
             let i = own.partition_point(|o| o.end <= m.start);
             own.get(i).is_some_and(|o| o.start < m.end)
@@ -114,13 +114,13 @@ impl Child {
     }
 
     /// Its mappings' flags: reading them takes no lock of the target's.
-    pub fn flags(&self) -> Flags {
+    pub(super) fn flags(&self) -> Flags {
         let smaps = fs::read(format!("/proc/{}/smaps", self.pid)).unwrap_or_default();
         Flags { wiped: flagged_in(&smaps, "wf"), pool: flagged_in(&smaps, "ht") }
     }
 
     /// Remembers the pages of its own that it holds of a mapping.
-    pub fn holds(&mut self, m: &Mapping, present: &[Run]) {
+    pub(super) fn holds(&mut self, m: &Mapping, present: &[Run]) {
         let own: Ranges = present.iter().filter(|r| !r.file).map(|r| (r.start, r.end)).collect();
         if !own.is_empty() {
             self.held.push((m.clone(), union(own)));
@@ -128,7 +128,7 @@ impl Child {
     }
 
     /// What it held and does not hold any more: it never runs, so the kernel took it.
-    pub fn lost(&self) -> io::Result<Ranges> {
+    pub(super) fn lost(&self) -> io::Result<Ranges> {
         let mut out = Ranges::new();
         for (m, held) in &self.held {
             let now = self.pages.present(m)?;
@@ -138,7 +138,7 @@ impl Child {
     }
 
     /// Why it ended, if it did: what is read of it from then on counts for nothing.
-    pub fn ended(&self) -> Option<String> {
+    pub(super) fn ended(&self) -> Option<String> {
         if !is_ending(self.pid) {
             return None;
         }
@@ -191,7 +191,7 @@ fn end(pid: i32) {
 }
 
 /// Clears away what killed captures left in the target.
-pub fn clear_left_over(parent: i32) {
+pub(super) fn clear_left_over(parent: i32) {
     let dead = left_over(parent);
     if !dead.is_empty() {
         reap(parent, &dead);

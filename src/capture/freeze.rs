@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// A thread that stands still.
 #[derive(Debug, Clone, Copy)]
-pub struct Stopped {
+pub(super) struct Stopped {
     /// Its id as this process sees it.
     pub tid: i32,
     /// How it stopped.
@@ -29,7 +29,7 @@ pub struct Stopped {
 
 impl Stopped {
     /// The signal that it must be given back.
-    pub fn signal(&self) -> i32 {
+    pub(super) fn signal(&self) -> i32 {
         match self.status {
             Status::Signal(signal) => signal,
             _ => 0,
@@ -39,7 +39,7 @@ impl Stopped {
 
 /// What bounds a stop.
 #[derive(Clone, Copy)]
-pub struct StopLimits<'a> {
+pub(super) struct StopLimits<'a> {
     /// How long the threads may take to stop, once before they are asked and once after.
     pub timeout: Duration,
     /// How long they may stand still in all.
@@ -50,7 +50,7 @@ pub struct StopLimits<'a> {
 
 /// Threads that stand still; dropped, they run on.
 #[derive(Debug)]
-pub struct Frozen {
+pub(super) struct Frozen {
     pid: i32,
     /// All that stopped, the leader first.
     pub threads: Vec<Stopped>,
@@ -74,7 +74,7 @@ pub(super) struct HighPriority {
 
 impl HighPriority {
     /// None where it may not be.
-    pub fn new() -> Option<HighPriority> {
+    pub(super) fn new() -> Option<HighPriority> {
         let before = getpriority_process(None).ok()?;
         setpriority_process(None, -20).ok()?;
         Some(HighPriority { before })
@@ -92,7 +92,7 @@ impl Frozen {
     ///
     /// Errors: [`Error::Capture`] if it may not be traced or has ended, or if a thread is in
     /// uninterruptible sleep for longer than `patience` has: it could not be stopped.
-    pub fn seized(pid: i32, patience: &StopLimits<'_>) -> Result<Frozen> {
+    pub(super) fn seized(pid: i32, patience: &StopLimits<'_>) -> Result<Frozen> {
         await_sleepers(pid, patience)?;
         let mut frozen = Frozen::none(pid);
         frozen.limit = patience.limit;
@@ -107,7 +107,7 @@ impl Frozen {
     /// Stops every thread, those too that are made meanwhile.
     ///
     /// Errors: [`Error::Capture`] if they do not stop in time or have ended; then all run on.
-    pub fn stop(&mut self, patience: &StopLimits<'_>) -> Result<()> {
+    pub(super) fn stop(&mut self, patience: &StopLimits<'_>) -> Result<()> {
         self.hurry = HighPriority::new();
         self.began = Instant::now();
         self.interrupt_and_wait(patience)?;
@@ -124,17 +124,17 @@ impl Frozen {
     }
 
     /// Whether they will have stood still for too long once `more` has passed.
-    pub fn is_overdue(&self, more: Duration) -> bool {
+    pub(super) fn is_overdue(&self, more: Duration) -> bool {
         self.limit.is_some_and(|limit| self.began.elapsed() + more > limit)
     }
 
     /// When they will have stood still for too long.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         self.limit.map(|limit| self.began + limit)
     }
 
     /// Stops one thread only; the others run on.
-    pub fn one(pid: i32, tid: i32, patience: &StopLimits<'_>) -> Result<Frozen> {
+    pub(super) fn one(pid: i32, tid: i32, patience: &StopLimits<'_>) -> Result<Frozen> {
         let mut frozen = Frozen::none(pid);
         sys::seize(tid).map_err(|e| refusal::explain(pid, tid, &e))?;
         frozen.waiting.insert(tid);
@@ -206,7 +206,7 @@ impl Frozen {
     }
 
     /// Lets all threads run on; answers how long they stood still.
-    pub fn release(mut self) -> Duration {
+    pub(super) fn release(mut self) -> Duration {
         self.detach_all();
         self.hurry = None;
         self.began.elapsed()
@@ -240,7 +240,7 @@ impl Drop for Frozen {
 }
 
 /// The threads of a process.
-pub fn tasks(pid: i32) -> io::Result<Vec<i32>> {
+pub(super) fn tasks(pid: i32) -> io::Result<Vec<i32>> {
     ids(&format!("/proc/{pid}/task"))
 }
 
@@ -252,7 +252,7 @@ fn state(pid: i32, tid: i32) -> Option<char> {
 }
 
 /// Whether a thread has ended, reaped or not.
-pub fn is_dead(pid: i32, tid: i32) -> bool {
+pub(super) fn is_dead(pid: i32, tid: i32) -> bool {
     matches!(state(pid, tid), None | Some('Z' | 'X'))
 }
 

@@ -21,7 +21,7 @@ const AT_ONCE: u64 = 16 << 20;
 
 /// What came of making pages huge again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Collapsed {
+pub(crate) struct Collapsed {
     /// Bytes that were split and are huge again.
     pub again: u64,
     /// Bytes that stayed split.
@@ -34,7 +34,7 @@ pub struct Collapsed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum StaySplit {
+pub(crate) enum StaySplit {
     /// It takes CAP_SYS_NICE.
     NoRight,
     /// There is no memory in one piece.
@@ -47,7 +47,7 @@ pub enum StaySplit {
 
 impl StaySplit {
     /// In words.
-    pub fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             StaySplit::NoRight => "rjcore needs CAP_SYS_NICE to join them again",
             StaySplit::NoMemory => "there is no memory in one piece to join them again",
@@ -60,7 +60,7 @@ impl StaySplit {
 }
 
 /// The stretches that lie in huge pages now.
-pub fn stretches(maps: &[Mapping], pages: &PageMap) -> Ranges {
+pub(crate) fn stretches(maps: &[Mapping], pages: &PageMap) -> Ranges {
     let private = maps.iter().filter(|m| m.kind() == Kind::Anonymous);
     let runs = private.flat_map(|m| pages.present(m).unwrap_or_default());
     union(runs.filter(|r| r.huge).map(|r| (r.start, r.end)).collect())
@@ -68,7 +68,7 @@ pub fn stretches(maps: &[Mapping], pages: &PageMap) -> Ranges {
 
 /// Makes those of `before` huge again that are not any more. What the process itself freed
 /// meanwhile, and all of it if it has ended, is not split but gone.
-pub fn collapse(pid: i32, before: &[(u64, u64)], pages: &PageMap) -> Collapsed {
+pub(crate) fn collapse(pid: i32, before: &[(u64, u64)], pages: &PageMap) -> Collapsed {
     let mut done = Collapsed::default();
     let Some(pidfd) = Pid::from_raw(pid).and_then(|p| pidfd_open(p, PidfdFlags::empty()).ok())
     else {
@@ -121,7 +121,7 @@ fn split(pages: &PageMap, start: u64, end: u64) -> Ranges {
 /// The bytes of private memory that lie in huge pages of the pool (hugetlbfs): when the process
 /// writes to one that it shares with a child, and the pool has no other, the kernel takes the page
 /// out of the child. So a child is no snapshot of them.
-pub fn from_pool(pid: i32, maps: &[Mapping]) -> u64 {
+pub(crate) fn from_pool(pid: i32, maps: &[Mapping]) -> u64 {
     let mounts = procfs::process::Process::new(pid).and_then(|p| p.mountinfo());
     let mounts = mounts.map(|m| m.0).unwrap_or_default();
     let device = |text: &str| -> Option<u64> {

@@ -15,12 +15,12 @@ use crate::format::ranges::Ranges;
 use crate::process::maps::PAGE;
 
 /// What one read is given: it stays in the CPU's cache.
-pub const PIECE: u64 = 1 << 20;
+pub(super) const PIECE: u64 = 1 << 20;
 /// Less than this is not worth a second thread.
 const ALONE: u64 = 4 << 20;
 
 /// How a page is read; fewer bytes than asked for is an error.
-pub type Read<'a> = &'a (dyn Fn(u64, &mut [u8]) -> io::Result<()> + Sync);
+pub(super) type Read<'a> = &'a (dyn Fn(u64, &mut [u8]) -> io::Result<()> + Sync);
 
 /// One range of the address space.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ struct Area {
 
 /// The copy.
 #[derive(Debug, Default)]
-pub struct Image {
+pub(super) struct Image {
     chunks: Vec<MmapMut>,
     areas: Vec<Area>,
     /// Pages that could not be read.
@@ -46,7 +46,11 @@ impl Image {
     /// Makes place for `ranges`, which overlap neither each other nor what is there. Memory is
     /// taken only for what is copied: the process's own, or that of a temporary file in
     /// `directory`.
-    pub fn add(&mut self, ranges: &[(u64, u64)], directory: Option<&Path>) -> io::Result<()> {
+    pub(super) fn add(
+        &mut self,
+        ranges: &[(u64, u64)],
+        directory: Option<&Path>,
+    ) -> io::Result<()> {
         let len: u64 = ranges.iter().map(|r| r.1 - r.0).sum();
         if len == 0 {
             return Ok(());
@@ -75,7 +79,7 @@ impl Image {
     }
 
     /// The parts of `start..end` that have a place.
-    pub fn places(&self, start: u64, end: u64) -> Ranges {
+    pub(super) fn places(&self, start: u64, end: u64) -> Ranges {
         self.clipped(start, end).map(|(_, from, to)| (from, to)).collect()
     }
 
@@ -89,7 +93,7 @@ impl Image {
     }
 
     /// Touches the memory that `ranges` will need, so that the copy itself does not have to.
-    pub fn prepare(&self, ranges: &[(u64, u64)]) {
+    pub(super) fn prepare(&self, ranges: &[(u64, u64)]) {
         for &(start, end) in ranges {
             for (i, from, to) in self.clipped(start, end) {
                 let a = &self.areas[i];
@@ -106,7 +110,7 @@ impl Image {
 
     /// Copies `ranges` with up to `threads` threads. What has no place is left out; what cannot
     /// be read is remembered, see [`Image::failed`]. Answers the bytes copied.
-    pub fn copy(&mut self, ranges: &[(u64, u64)], threads: usize, read: Read<'_>) -> u64 {
+    pub(super) fn copy(&mut self, ranges: &[(u64, u64)], threads: usize, read: Read<'_>) -> u64 {
         let mut pieces = Vec::new();
         for &(start, end) in ranges {
             for (i, from, to) in self.clipped(start, end) {
@@ -160,7 +164,7 @@ impl Image {
     }
 
     /// Forgets the pages of `start..end`: they are not there any more.
-    pub fn drop_pages(&mut self, start: u64, end: u64) {
+    pub(super) fn drop_pages(&mut self, start: u64, end: u64) {
         let parts: Vec<_> = self.clipped(start, end).collect();
         for (i, from, to) in parts {
             self.areas[i].mark(from, to, false);
@@ -168,7 +172,7 @@ impl Image {
     }
 
     /// Keeps of `start..end` only the pages in `present`, which is in order.
-    pub fn retain(&mut self, start: u64, end: u64, present: &[(u64, u64)]) {
+    pub(super) fn retain(&mut self, start: u64, end: u64, present: &[(u64, u64)]) {
         let mut at = start;
         for &(from, to) in present {
             self.drop_pages(at, from.max(at));
@@ -178,17 +182,17 @@ impl Image {
     }
 
     /// Forgets which pages could not be read; they are not held.
-    pub fn forget_failed(&mut self) {
+    pub(super) fn forget_failed(&mut self) {
         self.failed.clear();
     }
 
     /// Pages that could not be read, and were asked for.
-    pub fn failed(&self) -> &[(u64, u64)] {
+    pub(super) fn failed(&self) -> &[(u64, u64)] {
         &self.failed
     }
 
     /// The runs of pages that it holds within `start..end`.
-    pub fn runs(&self, start: u64, end: u64) -> Ranges {
+    pub(super) fn runs(&self, start: u64, end: u64) -> Ranges {
         let mut out: Ranges = Vec::new();
         for (i, from, to) in self.clipped(start, end) {
             let a = &self.areas[i];
@@ -208,7 +212,7 @@ impl Image {
     }
 
     /// The bytes at `addr`, which must be held and lie within one area.
-    pub fn read(&self, addr: u64, buf: &mut [u8]) -> io::Result<()> {
+    pub(super) fn read(&self, addr: u64, buf: &mut [u8]) -> io::Result<()> {
         let end = addr + buf.len() as u64;
         let (i, from, to) = self.clipped(addr, end).next().ok_or(io::ErrorKind::NotFound)?;
         if (from, to) != (addr, end) {
@@ -264,7 +268,7 @@ impl Area {
 }
 
 /// Fills `buf` from `addr` on; where that fails, page by page. Answers the pages that failed.
-pub fn read_pages(addr: u64, buf: &mut [u8], read: Read<'_>) -> Ranges {
+pub(super) fn read_pages(addr: u64, buf: &mut [u8], read: Read<'_>) -> Ranges {
     let mut failed: Ranges = Vec::new();
     if read(addr, buf).is_err() {
         for (i, page) in buf.chunks_mut(PAGE as usize).enumerate() {

@@ -33,7 +33,7 @@ const BLOCKED: u64 = !(1 << (libc::SIGSYS - 1));
 
 /// What a target offers for borrowing its threads.
 #[derive(Debug)]
-pub struct Injector {
+pub(super) struct Injector {
     memory: File,
     lender: Lender,
     rescue: MakeRescue,
@@ -53,7 +53,7 @@ fn maker(cpu: Cpu) -> Option<MakeRescue> {
 
 /// Why no thread can be borrowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CannotBorrow {
+pub(super) enum CannotBorrow {
     /// rjcore does not know how threads are borrowed on this CPU.
     Cpu,
     /// Not those of this process, in words.
@@ -79,7 +79,11 @@ impl Injector {
     /// Looks for the two pieces of code that a call needs. They are in every libc.
     ///
     /// `cpu` is the one that rjcore runs on, if it knows that. Answers why calls cannot be made.
-    pub fn new(cpu: Option<Cpu>, pid: i32, maps: &[Mapping]) -> Result<Injector, CannotBorrow> {
+    pub(super) fn new(
+        cpu: Option<Cpu>,
+        pid: i32,
+        maps: &[Mapping],
+    ) -> Result<Injector, CannotBorrow> {
         let lender = Lender::of(cpu).ok_or(CannotBorrow::Cpu)?;
         let rescue = cpu.and_then(maker).ok_or(CannotBorrow::Cpu)?;
         let extended = lender.facts.extended_state.ok_or(CannotBorrow::Cpu)?;
@@ -114,7 +118,7 @@ impl Injector {
     }
 
     /// The first of the stopped threads that can be borrowed, ready for calls.
-    pub fn borrow_one(
+    pub(super) fn borrow_one(
         &self,
         threads: &[Stopped],
         maps: &[Mapping],
@@ -137,12 +141,12 @@ impl Injector {
     }
 
     /// The numbers of system calls.
-    pub fn calls(&self) -> &'static Calls {
+    pub(super) fn calls(&self) -> &'static Calls {
         &self.lender.borrowing.calls
     }
 
     /// Makes a stopped process of ours, which is never to run again, do a system call.
-    pub fn call_in_child(&self, child: i32, call: u64, args: &[u64]) -> io::Result<i64> {
+    pub(super) fn call_in_child(&self, child: i32, call: u64, args: &[u64]) -> io::Result<i64> {
         let regs = general(child, self.lender)?;
         let calling = regs.calling(self.syscall, regs.stack(), call, args);
         sys::set_registers(child, NT_PRSTATUS, &calling.bytes())?;
@@ -152,7 +156,7 @@ impl Injector {
 
 /// Sets the seccomp filter of a stopped thread of ours aside, if it has one and we may; answers the
 /// thread's options.
-pub fn suspend_filter(tid: i32) -> u64 {
+pub(super) fn suspend_filter(tid: i32) -> u64 {
     let suspended = sys::TRACESYSGOOD | sys::SUSPEND_SECCOMP;
     match is_filtered(tid) && sys::set_options(tid, suspended).is_ok() {
         true => suspended,
@@ -190,7 +194,7 @@ fn general(tid: i32, lender: Lender) -> io::Result<Regs> {
 
 /// A thread of the target that makes calls for us; dropped, it is itself again.
 #[derive(Debug)]
-pub struct BorrowedThread<'i> {
+pub(super) struct BorrowedThread<'i> {
     injector: &'i Injector,
     tid: i32,
     regs: Regs,
@@ -241,18 +245,18 @@ impl<'i> BorrowedThread<'i> {
 
     /// Whether a call that the process has no use for itself could be its end: it has a seccomp
     /// filter, which may be one that kills, and we may neither read it nor set it aside.
-    pub fn is_filtered(&self) -> bool {
+    pub(super) fn is_filtered(&self) -> bool {
         self.filtered
     }
 
     /// One system call; the answer is its result or a negative errno.
-    pub fn call(&mut self, call: u64, args: &[u64]) -> io::Result<i64> {
+    pub(super) fn call(&mut self, call: u64, args: &[u64]) -> io::Result<i64> {
         self.run(call, args).map(|done| done.result)
     }
 
     /// A child that shares nothing that could be missed: a snapshot of the memory. It is ours
     /// (traced, stopped before its first instruction). Answers its id here and in the target.
-    pub fn fork(&mut self) -> io::Result<(i32, i32)> {
+    pub(super) fn fork(&mut self) -> io::Result<(i32, i32)> {
         sys::set_options(self.tid, self.options | sys::TRACECLONE)?;
         let done = self.run(self.injector.calls().clone, &[SNAPSHOT, self.rescue.child_frame]);
         let _ = sys::set_options(self.tid, self.options);
@@ -286,7 +290,7 @@ impl<'i> BorrowedThread<'i> {
 
     /// Gives the thread back to itself. It stands at the end of its own system call again, and
     /// the kernel restarts that as if nothing had been.
-    pub fn give_back(mut self) -> io::Result<()> {
+    pub(super) fn give_back(mut self) -> io::Result<()> {
         self.restore()
     }
 

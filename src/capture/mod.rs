@@ -8,7 +8,7 @@ mod copy;
 mod fork;
 mod forking;
 mod freeze;
-pub mod huge;
+pub(crate) mod huge;
 mod image;
 mod inject;
 mod notes;
@@ -25,7 +25,7 @@ mod watch;
 mod writer;
 mod x86_64;
 
-pub use report::{Method, Reason, Refused, Report, WhyNot};
+pub(crate) use report::{Method, Refused, Report, WhyNot};
 
 use std::path::Path;
 use std::time::Duration;
@@ -41,7 +41,7 @@ const BESIDE_COPY: u64 = 64 << 20;
 
 /// What the caller wants.
 #[derive(Clone, Copy)]
-pub struct Options<'a> {
+pub(crate) struct Options<'a> {
     /// The method; chosen by itself if `None`.
     pub method: Option<Method>,
     /// Save the pages of all mapped files.
@@ -73,7 +73,7 @@ pub struct Options<'a> {
 
 /// How far a capture is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// The process runs on; so many bytes are to be written.
     Total(u64),
     /// So many more are.
@@ -85,7 +85,7 @@ pub enum Progress {
 /// Whatever happens, the process runs on with its own registers, and nothing of rjcore stays in
 /// it; see docs/capture.md for what is left if rjcore is killed.
 /// Errors: [`Error::Capture`] says why it cannot be; errors of `out` come as they are.
-pub fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result<Report> {
+pub(crate) fn capture(pid: i32, options: &Options<'_>, out: &mut dyn CoreOut) -> Result<Report> {
     let mut refused = Vec::new();
     loop {
         match attempt(pid, options, &mut refused, out) {

@@ -18,7 +18,7 @@ const TICKS: u64 = 100;
 
 /// A thread as it stood.
 #[derive(Debug)]
-pub struct ThreadState {
+pub(super) struct ThreadState {
     /// What /proc says.
     pub facts: Thread,
     /// The general registers, raw.
@@ -32,7 +32,7 @@ pub struct ThreadState {
 }
 
 /// All notes, as the content of one PT_NOTE aligned to 4.
-pub fn notes(
+pub(super) fn notes(
     cpu: Cpu,
     process: &Facts,
     threads: &[ThreadState],

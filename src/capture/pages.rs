@@ -13,7 +13,7 @@ use crate::process::sys::{self, PageRegion, ScanArg, page};
 
 /// A run of pages of one sort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
+pub(crate) struct Run {
     /// First address.
     pub start: u64,
     /// First address after it.
@@ -33,19 +33,19 @@ const REGIONS: usize = 1024;
 
 /// The page map of one process.
 #[derive(Debug)]
-pub struct PageMap {
+pub(crate) struct PageMap {
     file: File,
 }
 
 impl PageMap {
     /// Opens /proc/PID/pagemap; wants the right to trace the process.
-    pub fn open(pid: i32) -> io::Result<PageMap> {
+    pub(crate) fn open(pid: i32) -> io::Result<PageMap> {
         File::open(format!("/proc/{pid}/pagemap")).map(|file| PageMap { file })
     }
 
     /// The pages of a mapping that are in memory or in swap, but for those that only read as
     /// zero, in order.
-    pub fn present(&self, m: &Mapping) -> io::Result<Vec<Run>> {
+    pub(crate) fn present(&self, m: &Mapping) -> io::Result<Vec<Run>> {
         match self.runs(m, 0) {
             Err(e) if e.raw_os_error() == Some(libc::ENOTTY) => self.by_entries(m.start, m.end),
             result => result,
@@ -54,7 +54,7 @@ impl PageMap {
 
     /// The same, and which of them were written to since they were last protected: all of them
     /// where no asynchronous userfaultfd is registered.
-    pub fn present_and_written(&self, m: &Mapping) -> io::Result<Vec<Run>> {
+    pub(crate) fn present_and_written(&self, m: &Mapping) -> io::Result<Vec<Run>> {
         self.runs(m, page::WRITTEN)
     }
 
@@ -109,7 +109,12 @@ impl PageMap {
     /// Where no asynchronous userfaultfd is registered, because something else is mapped there
     /// by now: if `strict`, an error, and then what was protected may not have been reported. If
     /// not, such parts are left out where `protect`, else reported as written to.
-    pub fn written(&self, m: &Mapping, protect: bool, strict: bool) -> io::Result<Vec<(u64, u64)>> {
+    pub(crate) fn written(
+        &self,
+        m: &Mapping,
+        protect: bool,
+        strict: bool,
+    ) -> io::Result<Vec<(u64, u64)>> {
         let ask = ScanArg {
             flags: if protect { sys::SCAN_WP_MATCHING } else { 0 }
                 | if strict { sys::SCAN_CHECK_WPASYNC } else { 0 },

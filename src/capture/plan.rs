@@ -16,7 +16,7 @@ const SPARE: usize = 64;
 
 /// Where the bytes of a mapping come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holder {
+pub(super) enum Holder {
     /// The memory of the snapshot or of the process.
     Memory,
     /// The copy of the process's private memory.
@@ -27,7 +27,7 @@ pub enum Holder {
 
 /// What of a mapping is saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Saved {
+pub(super) struct Saved {
     /// The pages, in order.
     pub runs: Ranges,
     /// The other pages are zero; otherwise they are a file's, and not in the core.
@@ -38,7 +38,7 @@ pub struct Saved {
 ///
 /// `full`: those of files too that no reader needs. `file_end` is where the file's last page
 /// ends: pages beyond it cannot be read. Shared memory is not decided here.
-pub fn saved(m: &Mapping, present: &[Run], full: bool, file_end: Option<u64>) -> Saved {
+pub(super) fn saved(m: &Mapping, present: &[Run], full: bool, file_end: Option<u64>) -> Saved {
     let all = |runs: &mut dyn Iterator<Item = &Run>| runs.map(|r| (r.start, r.end)).collect();
     let in_file = match file_end {
         Some(end) => m.end.min(m.start.saturating_add(end.saturating_sub(m.offset))),
@@ -67,7 +67,7 @@ pub fn saved(m: &Mapping, present: &[Run], full: bool, file_end: Option<u64>) ->
 
 /// A run of bytes of the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Piece {
+pub(super) struct Piece {
     /// Where it goes in the file.
     pub at: u64,
     /// Its address, or its offset in a shared object.
@@ -80,7 +80,7 @@ pub struct Piece {
 
 /// The core, before its memory is read.
 #[derive(Debug)]
-pub struct Layout {
+pub(super) struct Layout {
     /// The segments, by address.
     pub loads: Vec<Load>,
     /// What is to be copied, in the file's order.
@@ -94,7 +94,7 @@ pub struct Layout {
 
 /// Shared memory: what is mapped of it, and what of that holds data, as offsets.
 #[derive(Debug, Default)]
-pub struct SharedPlan {
+pub(super) struct SharedPlan {
     /// Device and inode.
     pub file: (u64, u64),
     /// Mapped parts, in order and disjoint.
@@ -106,7 +106,7 @@ pub struct SharedPlan {
 /// Lays out a core of these mappings, with `notes` bytes of notes.
 ///
 /// What is mapped at several addresses has several segments and one place in the file.
-pub fn lay(
+pub(super) fn lay(
     cpu: Cpu,
     notes: u64,
     maps: &[(Mapping, Saved, Holder)],
@@ -231,7 +231,7 @@ impl Layout {
     /// The file up to the notes' end, with `notes` in it; memory in `bad` (addresses) is shown
     /// as not saved. Where there are not enough headers for all stretches, what lies between the
     /// nearest is shown as not saved, too. Answers what is.
-    pub fn front(&self, notes: &[u8], bad: &[(u64, u64)]) -> (Vec<u8>, Ranges) {
+    pub(super) fn front(&self, notes: &[u8], bad: &[(u64, u64)]) -> (Vec<u8>, Ranges) {
         let mut bad = union(bad.to_vec());
         let mut loads = without(&self.loads, &bad);
         while 1 + loads.len() > self.headers && bad.len() > 1 {

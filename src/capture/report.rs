@@ -7,7 +7,7 @@ use super::huge;
 /// How the snapshot is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Method {
+pub(crate) enum Method {
     /// A child of the target holds its memory as it was.
     Fork,
     /// Copied while it runs, the rest within the stop.
@@ -18,7 +18,7 @@ pub enum Method {
 
 impl Method {
     /// Its name in words and in JSON.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Method::Fork => "fork",
             Method::Precopy => "precopy",
@@ -29,7 +29,7 @@ impl Method {
 
 /// A method that was tried or ruled out, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// The method.
     pub method: Method,
     /// Why it did not do.
@@ -42,7 +42,7 @@ pub struct Refused {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum WhyNot {
+pub(crate) enum WhyNot {
     /// Much of its memory is shared: a fork's child sees what is written to that.
     SharedMemory,
     /// There is no room for copies of the pages that it writes to.
@@ -59,7 +59,7 @@ pub enum WhyNot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Reason {
+pub(crate) enum Reason {
     /// The user wanted it.
     AsAskedFor,
     /// It stops the process the shortest.
@@ -70,7 +70,7 @@ pub enum Reason {
 
 /// What a capture did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// The process.
     pub pid: i32,
     /// How.

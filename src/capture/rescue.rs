@@ -4,7 +4,7 @@ use super::registers::Regs;
 
 /// The exit code of a child that nobody took over. No other process without an exit signal ends
 /// with it, so its zombie is known by it.
-pub const ORPHAN_EXIT: u64 = 114;
+pub(super) const ORPHAN_EXIT: u64 = 114;
 
 /// What lies on a borrowed thread's stack, below all that is its own.
 ///
@@ -13,7 +13,7 @@ pub const ORPHAN_EXIT: u64 = 114;
 /// its signal mask: as if a signal handler had run. A child that it made meanwhile finds a frame
 /// of its own, by which it exits.
 #[derive(Debug)]
-pub struct Rescue {
+pub(super) struct Rescue {
     /// Where `bytes` are to be written.
     pub at: u64,
     /// The frames and the XSAVE area.
@@ -26,4 +26,4 @@ pub struct Rescue {
 
 /// Makes one: for a thread with these registers, this signal mask, and this extended state as ptrace answers it; then
 /// the addresses of the two gadgets, the system call and the restorer.
-pub type MakeRescue = fn(&Regs, u64, &[u8], u64, u64) -> Rescue;
+pub(super) type MakeRescue = fn(&Regs, u64, &[u8], u64, u64) -> Rescue;

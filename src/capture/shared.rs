@@ -20,7 +20,7 @@ use crate::process::maps::{Kind, Mapping};
 
 /// One piece of shared memory.
 #[derive(Debug)]
-pub struct Object {
+pub(super) struct Object {
     /// Device and inode.
     pub file: (u64, u64),
     /// Opened, where the kernel lets us; then its own data ranges are known.
@@ -45,7 +45,7 @@ struct Stamp {
 const TICKS: Duration = Duration::from_millis(50);
 
 /// The shared memory that is mapped in `maps`.
-pub fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
+pub(super) fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
     let mut out: Vec<Object> = Vec::new();
     for m in maps.iter().filter(|m| m.kind() == Kind::SharedMemory) {
         let extent = (m.offset, m.offset + m.bytes());
@@ -68,7 +68,7 @@ pub fn objects(pid: i32, maps: &[Mapping]) -> Vec<Object> {
 
 /// Makes `objects`, which were mapped a moment ago, those that are mapped in `maps`. ZGC maps
 /// and unmaps its heap as it runs.
-pub fn follow(
+pub(super) fn follow(
     objects: &mut Vec<Object>,
     pid: i32,
     maps: &[Mapping],
@@ -121,7 +121,7 @@ impl Stamp {
 impl Object {
     /// The parts of `extents` that hold data. Without an open file: those that a mapping of
     /// it has touched.
-    pub fn data(
+    pub(super) fn data(
         &self,
         extents: &[(u64, u64)],
         maps: &[Mapping],
@@ -159,7 +159,7 @@ impl Object {
 
     /// Forgets of the copy what is a hole by now, which no watch of pages tells; answers the data
     /// that it does not have. Without an open file nothing tells holes from what is not mapped.
-    pub fn follow_holes(&mut self, maps: &[Mapping], pages: &PageMap) -> io::Result<Ranges> {
+    pub(super) fn follow_holes(&mut self, maps: &[Mapping], pages: &PageMap) -> io::Result<Ranges> {
         let Some(file) = &self.open else { return Ok(Ranges::new()) };
         self.seen = stamp(file).filter(Stamp::is_old);
         let data = self.data(&self.extents, maps, pages)?;
@@ -170,25 +170,25 @@ impl Object {
     }
 
     /// Whether holes may have come or gone since they were last looked for.
-    pub fn may_have_new_holes(&self) -> bool {
+    pub(super) fn may_have_new_holes(&self) -> bool {
         self.open.as_ref().is_some_and(|file| self.seen.is_none() || stamp(file) != self.seen)
     }
 
     /// For the layout of the core.
-    pub fn plan(&self) -> SharedPlan {
+    pub(super) fn plan(&self) -> SharedPlan {
         let data = self.image.runs(0, u64::MAX);
         SharedPlan { file: self.file, extents: self.extents.clone(), data }
     }
 
     /// Its mappings.
-    pub fn views<'m>(&self, maps: &'m [Mapping]) -> impl Iterator<Item = &'m Mapping> {
+    pub(super) fn views<'m>(&self, maps: &'m [Mapping]) -> impl Iterator<Item = &'m Mapping> {
         let file = self.file;
         maps.iter().filter(move |m| m.kind() == Kind::SharedMemory && m.file == file)
     }
 
     /// The addresses under which offsets are mapped that could not be read, or of which nobody
     /// can tell whether they hold data: it is not open, and no mapping here has touched them.
-    pub fn failed_addresses(&self, maps: &[Mapping]) -> Ranges {
+    pub(super) fn failed_addresses(&self, maps: &[Mapping]) -> Ranges {
         let unknown = match self.open {
             Some(_) => Vec::new(),
             None => minus(&self.extents, &self.image.runs(0, u64::MAX)),
@@ -204,7 +204,7 @@ impl Object {
     }
 
     /// Copies `ranges` of it, in offsets, as long as `in_time` allows it. Answers the bytes.
-    pub fn copy(
+    pub(super) fn copy(
         &mut self,
         ranges: &[(u64, u64)],
         threads: usize,
@@ -228,7 +228,7 @@ impl Object {
 
 impl Mapping {
     /// A range of its addresses as offsets in its file.
-    pub fn to_file(&self, range: (u64, u64)) -> (u64, u64) {
+    pub(crate) fn to_file(&self, range: (u64, u64)) -> (u64, u64) {
         (range.0 - self.start + self.offset, range.1 - self.start + self.offset)
     }
 }

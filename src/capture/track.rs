@@ -24,7 +24,7 @@ const LENDERS: usize = 8;
 
 /// The protection; dropped, it is lifted.
 #[derive(Debug)]
-pub struct Tracker {
+pub(super) struct Tracker {
     fd: OwnedFd,
     registered: Vec<(u64, u64)>,
     /// Those of them that can still be relied on.
@@ -35,7 +35,7 @@ impl Tracker {
     /// Has a thread of the target make the descriptor, takes it over, and closes the target's.
     ///
     /// Answers why that is not possible.
-    pub fn new(
+    pub(super) fn new(
         pid: i32,
         maps: &[Mapping],
         patience: &StopLimits<'_>,
@@ -79,7 +79,7 @@ impl Tracker {
     }
 
     /// Watches what can be written to of `maps`; what cannot be watched is copied in the stop.
-    pub fn watch(&mut self, maps: &[Mapping]) {
+    pub(super) fn watch(&mut self, maps: &[Mapping]) {
         for m in maps.iter().filter(can_be_watched) {
             if uffd::register(self.fd.as_fd(), m.start, m.end).is_ok() {
                 self.registered.push((m.start, m.end));
@@ -90,7 +90,7 @@ impl Tracker {
 
     /// Watches a mapping that came since, or of which something was replaced: nothing that was
     /// copied of it counts any more. Whether that is possible.
-    pub fn watch_again(&mut self, m: &Mapping) -> bool {
+    pub(super) fn watch_again(&mut self, m: &Mapping) -> bool {
         if !can_be_watched(&m) || uffd::register(self.fd.as_fd(), m.start, m.end).is_err() {
             return false;
         }
@@ -102,13 +102,13 @@ impl Tracker {
 
     /// Whether all of the mapping was watched since it was copied; another one may lie there now,
     /// which [`super::pages::PageMap`] tells.
-    pub fn watches(&self, m: &Mapping) -> bool {
+    pub(super) fn watches(&self, m: &Mapping) -> bool {
         let i = self.watched.partition_point(|r| r.1 <= m.start);
         self.watched.get(i).is_some_and(|r| r.0 <= m.start && m.end <= r.1)
     }
 
     /// Something of it is not known any more: it counts as not watched from here on.
-    pub fn distrust(&mut self, m: &Mapping) {
+    pub(super) fn distrust(&mut self, m: &Mapping) {
         self.watched = minus(&self.watched, &[(m.start, m.end)]);
     }
 }

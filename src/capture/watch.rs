@@ -27,14 +27,14 @@ const LEAST_IN_GROUP: u64 = 256 << 20;
 
 /// The memory, in bytes, that must be free for a snapshot.
 #[derive(Debug, Clone, Copy)]
-pub struct MemoryNeeded {
+pub(super) struct MemoryNeeded {
     machine: u64,
     group: u64,
 }
 
 impl MemoryNeeded {
     /// For a process with so many bytes of memory of its own.
-    pub fn for_fork(anonymous: u64, all_die: bool) -> MemoryNeeded {
+    pub(super) fn for_fork(anonymous: u64, all_die: bool) -> MemoryNeeded {
         let all = anonymous.max(LEAST_ON_MACHINE);
         let part = anonymous / PART;
         // Where all are killed, the snapshot's end would be that of the process: room for all that it may write to.
@@ -43,7 +43,7 @@ impl MemoryNeeded {
     }
 
     /// What there is too little of, if there is.
-    pub fn missing(&self, room: &Room) -> Option<MemoryShort> {
+    pub(super) fn missing(&self, room: &Room) -> Option<MemoryShort> {
         Self::short(self, room.target, room.machine)
     }
 
@@ -58,7 +58,7 @@ impl MemoryNeeded {
 
 /// What is short, and how many bytes are left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemoryShort {
+pub(super) enum MemoryShort {
     /// Up to the limit of the process's cgroup.
     Group(u64),
     /// On the machine.
@@ -82,7 +82,7 @@ impl fmt::Display for MemoryShort {
 
 /// Ends a snapshot when memory gets short, until it is dropped.
 #[derive(Debug)]
-pub struct MemoryWatch {
+pub(super) struct MemoryWatch {
     over: Arc<AtomicBool>,
     short: Arc<OnceLock<MemoryShort>>,
     thread: Option<JoinHandle<()>>,
@@ -90,7 +90,7 @@ pub struct MemoryWatch {
 
 impl MemoryWatch {
     /// Watches over the snapshot `child` of `parent`: it is killed when only half of `least` is left.
-    pub fn start(parent: i32, child: i32, least: MemoryNeeded) -> io::Result<MemoryWatch> {
+    pub(super) fn start(parent: i32, child: i32, least: MemoryNeeded) -> io::Result<MemoryWatch> {
         let half = MemoryNeeded { machine: least.machine / 2, group: least.group / 2 };
         let (over, short) = (Arc::new(AtomicBool::new(false)), Arc::new(OnceLock::new()));
         let (is_over, found) = (over.clone(), short.clone());
@@ -114,7 +114,7 @@ impl MemoryWatch {
     }
 
     /// Why the snapshot was ended, if it was.
-    pub fn short(&self) -> Option<MemoryShort> {
+    pub(super) fn short(&self) -> Option<MemoryShort> {
         self.short.get().copied()
     }
 }

@@ -25,7 +25,7 @@ const DEATH: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Why the core could not be written, where it is not the output's fault.
 #[derive(Debug)]
-pub enum Failed {
+pub(super) enum Failed {
     /// The source of the pages ended before all were read, or lost some of them.
     SourceLost(String),
     /// Pages could not be read, and the headers that are to say so are out of reach.
@@ -43,7 +43,7 @@ impl fmt::Display for Failed {
 impl std::error::Error for Failed {}
 
 /// Where the pages come from.
-pub struct Pages<'a> {
+pub(super) struct Pages<'a> {
     /// Reads a piece's bytes.
     pub read: Source<'a>,
     /// Why the source is no more, if it is; asked when a read fails.
@@ -55,7 +55,7 @@ pub struct Pages<'a> {
 
 /// How the core is written.
 #[derive(Clone, Copy)]
-pub struct Writing<'a> {
+pub(super) struct Writing<'a> {
     /// zstd level, if it is to be compressed.
     pub zstd: Option<i32>,
     /// Threads.
@@ -66,7 +66,7 @@ pub struct Writing<'a> {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub struct Written {
+pub(super) struct Written {
     /// Bytes of pages that are not zero.
     pub data: u64,
     /// Addresses that could not be read (of private memory) and are shown as not saved.
@@ -74,7 +74,7 @@ pub struct Written {
 }
 
 /// Reads a piece's bytes: holder, address, buffer.
-pub type Source<'a> = &'a (dyn Fn(Holder, u64, &mut [u8]) -> io::Result<()> + Sync);
+pub(super) type Source<'a> = &'a (dyn Fn(Holder, u64, &mut [u8]) -> io::Result<()> + Sync);
 
 /// A stretch of the file that one thread makes at a time.
 struct Job {
@@ -191,7 +191,7 @@ fn frame(level: i32, bytes: &[u8]) -> io::Result<Vec<u8>> {
 ///
 /// Pages that cannot be read are shown as not saved in the headers, where `out` can still
 /// change those; otherwise it is an error ([`Failed`]). So it is if the source is no more.
-pub fn write(
+pub(super) fn write(
     out: &mut dyn CoreOut,
     layout: &Layout,
     notes: &[u8],

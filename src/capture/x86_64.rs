@@ -15,11 +15,11 @@ const FRAME_ROOM: u64 = 384;
 /// Where an XSAVE area has the bytes that the CPU leaves to software.
 const SOFTWARE: usize = 464;
 /// Largest XSAVE area that is looked at (AMX has 11 KB).
-pub const MAX_XSTATE: usize = 64 << 10;
+pub(super) const MAX_XSTATE: usize = 64 << 10;
 
 /// For a thread with these registers, this signal mask, and this XSAVE area as ptrace
 /// answers it; `syscall` and `restorer` are the addresses of the two gadgets.
-pub fn rescue(regs: &Regs, mask: u64, xstate: &[u8], syscall: u64, restorer: u64) -> Rescue {
+pub(super) fn rescue(regs: &Regs, mask: u64, xstate: &[u8], syscall: u64, restorer: u64) -> Rescue {
     let state = signal_xstate(xstate);
     let room = 2 * FRAME_ROOM + (state.len() as u64).next_multiple_of(64);
     // The XSAVE area must be aligned to 64; what is below the red zone is nobody's.
@@ -61,7 +61,7 @@ fn frame_bytes(regs: &Regs, mask: u64, fpstate: u64, restorer: u64) -> [u8; FRAM
 
 /// NT_FPREGSET, `user_i387_struct`, by the XSAVE area: its start, where ptrace leaves the bytes
 /// zero that the CPU leaves to software. `None` where the area says that this part is not in use.
-pub fn legacy_state(xstate: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn legacy_state(xstate: &[u8]) -> Option<Vec<u8>> {
     const LEGACY: usize = 512;
     let used = u64::from_le_bytes(xstate.get(LEGACY..LEGACY + 8)?.try_into().ok()?);
     // x87 and SSE: where one is in its initial state, its bytes in the area are not ptrace's.

@@ -5,10 +5,10 @@ use crate::live::diagnosis::{NextStep, Step};
 use crate::process::refusal::ELSEWHERE;
 
 /// What a dump is called where a step is worded and nobody asked for anything else.
-pub const DUMP: &str = "heap.hprof";
+pub(super) const DUMP: &str = "heap.hprof";
 
 /// Advice about an error or a gap.
-pub fn words(advice: Advice) -> &'static str {
+pub(super) fn words(advice: Advice) -> &'static str {
     match advice {
         Advice::GiveLibjvm => "give the libjvm.so that the process ran with --jvm",
         Advice::GiveLibjvmOrRoot => {
@@ -37,7 +37,7 @@ pub fn words(advice: Advice) -> &'static str {
 }
 
 /// The command that takes a step; one that attaches has `what` behind the process id.
-pub fn command(next: &NextStep, what: &str) -> String {
+pub(super) fn command(next: &NextStep, what: &str) -> String {
     let pid = next.pid;
     let fetch = if next.fetch { "--fetch " } else { "" };
     let attach = format!("rjcore attach {fetch}{pid} {what}");

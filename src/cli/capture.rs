@@ -36,7 +36,7 @@ the Java heap with all that is in it, secrets too.";
 /// Take a core of a live JVM, with the shortest possible stop
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// The JVM's process id, or its main class
     #[arg(value_name = "PID")]
     pid: Who,
@@ -113,7 +113,7 @@ impl Checked {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
         let pid = self.pid.pid()?;
         let name = self.output.clone().unwrap_or_else(|| {

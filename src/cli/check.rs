@@ -25,7 +25,7 @@ Exit codes:
 /// Say whether a core holds what dump needs, and which files to take along with it
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     source: Source,
     /// Write JSON
@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let (mut core, missing) = self.source.open_core()?;
         if missing.is_ok() {
             lost_data::restore(&mut core);

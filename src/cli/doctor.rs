@@ -37,7 +37,7 @@ Exit codes:
 /// Say whether jmap, jcmd and rjcore attach can reach a JVM, and if not, exactly why
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// The JVM's process id, or its main class
     #[arg(value_name = "PID")]
     pid: Who,
@@ -78,7 +78,7 @@ impl Answer for Report<'_> {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let diagnosis = examine(self.pid.pid()?, true, look).diagnosis;
         let stacks = match self.stack && !diagnosis.holders.is_empty() {
             true => Some(self.stacks(&diagnosis)?),

@@ -39,7 +39,7 @@ Examples:
 /// Write the heap as an HPROF dump, as HotSpot's own `jcmd PID GC.heap_dump -all` does
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// The core: gcore's or the kernel's, plain or compressed (zstd, gzip, xz, lz4, bzip2), or a
     /// bundle with it (tar, also compressed, or zip); `-` is standard input. A number or a main
     /// class without such a file is --pid
@@ -89,7 +89,7 @@ struct Summary {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let pid = match (&self.pid, &self.core) {
             (Some(who), _) => Some(who.pid()?),
             (None, Some(core)) => who::live(core)?,

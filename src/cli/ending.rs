@@ -11,10 +11,10 @@ use crate::error::{Error, Result};
 use crate::output::interrupt;
 
 /// The number of the JSON's form. Fields are only ever added under one number: docs/json.md.
-pub const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 1;
 
 /// The exit codes, as the help and docs/json.md have them.
-pub const EXIT: &str = "\
+pub(super) const EXIT: &str = "\
 Exit codes:
   0  all of it was read and written
   1  it failed; no file was written
@@ -24,7 +24,7 @@ Exit codes:
 
 /// How a command that came to its end ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// All of it was read.
     Whole,
     /// There is an answer, and something is missing in it.
@@ -35,13 +35,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// By whether all was read.
-    pub fn of(whole: bool) -> Outcome {
+    pub(super) fn of(whole: bool) -> Outcome {
         if whole { Outcome::Whole } else { Outcome::Gaps }
     }
 }
 
 /// What a command answers. Its fields are the JSON.
-pub trait Answer: Serialize {
+pub(super) trait Answer: Serialize {
     /// The answer as text on standard output; none where the command writes a file.
     fn text(&self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
@@ -70,7 +70,7 @@ struct Numbered<'a, A> {
 }
 
 /// Shows an answer: text, or JSON where that was asked for.
-pub fn end(answer: &impl Answer, json: bool) -> Result<Outcome> {
+pub(super) fn end(answer: &impl Answer, json: bool) -> Result<Outcome> {
     tell(&answer.summary());
     if json {
         let numbered = Numbered { schema: SCHEMA, answer };
@@ -86,7 +86,7 @@ pub fn end(answer: &impl Answer, json: bool) -> Result<Outcome> {
 }
 
 /// The exit code of a command; tells what its error is.
-pub fn exit_code(result: Result<Outcome>) -> ExitCode {
+pub(super) fn exit_code(result: Result<Outcome>) -> ExitCode {
     match result {
         Ok(Outcome::Whole) => ExitCode::SUCCESS,
         Ok(Outcome::Gaps) => ExitCode::from(3),
@@ -102,12 +102,12 @@ pub fn exit_code(result: Result<Outcome>) -> ExitCode {
 }
 
 /// Writes text to standard output. A reader that has seen enough (`| head`) is no error.
-pub fn print(text: &[u8]) -> Result<()> {
+pub(super) fn print(text: &[u8]) -> Result<()> {
     print_by(|out| out.write_all(text))
 }
 
 /// Writes to standard output what `write` does, piece by piece. Who reads it may stop early.
-pub fn print_by(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub(super) fn print_by(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -116,6 +116,6 @@ pub fn print_by(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<
 }
 
 /// Writes a message to standard error. It may be closed: then there is nobody left to tell.
-pub fn tell(text: &str) {
+pub(super) fn tell(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }

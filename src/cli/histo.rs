@@ -29,7 +29,7 @@ Examples:
 /// Count instances and bytes per class, in the form of `jcmd PID GC.class_histogram -all`
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     source: Source,
     /// Show the N classes with the most bytes only
@@ -78,7 +78,7 @@ impl Answer for Report {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let opened = match self.source.open_input()? {
             Input::Core(core) => core.restored(),
             Input::Dump(dump) => return self.of_dump(&dump),

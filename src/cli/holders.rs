@@ -15,7 +15,7 @@ use crate::output::collection::Task;
 use crate::output::report::Gaps;
 
 /// What a command makes of a dominator tree.
-pub trait Job {
+pub(super) trait Job {
     type Answer;
 
     fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, gaps: Gaps) -> Self::Answer;
@@ -23,7 +23,7 @@ pub trait Job {
 
 /// Whose rule says what holds.
 #[derive(Debug, clap::Args)]
-pub struct Like {
+pub(super) struct Like {
     /// Count as this tool does: mat lets every reference hold, also weak ones
     #[arg(long = "like", value_name = "TOOL", value_enum)]
     like: Option<Tool>,
@@ -36,7 +36,7 @@ enum Tool {
 }
 
 impl Like {
-    pub fn rule(&self) -> Rule {
+    pub(super) fn rule(&self) -> Rule {
         match self.like {
             None => Rule::Strong,
             Some(Tool::Mat) => Rule::Mat,
@@ -44,7 +44,7 @@ impl Like {
     }
 
     /// As JSON has it.
-    pub fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &'static str {
         match self.like {
             None => "strong",
             Some(Tool::Mat) => "mat",
@@ -54,7 +54,7 @@ impl Like {
 
 /// Names in which `*` stands for any characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(String);
+pub(super) struct Pattern(String);
 
 impl FromStr for Pattern {
     type Err = std::convert::Infallible;
@@ -66,7 +66,7 @@ impl FromStr for Pattern {
 
 impl Pattern {
     /// Whether the whole name is one of them.
-    pub fn fits(&self, name: &str) -> bool {
+    pub(super) fn fits(&self, name: &str) -> bool {
         let mut pieces = self.0.split('*');
         let first = pieces.next().unwrap_or("");
         let Some(mut rest) = name.strip_prefix(first) else { return false };
@@ -82,7 +82,7 @@ impl Pattern {
 }
 
 /// `4096`, `64K`, `1.5M`, `2G`.
-pub fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
         "" | "B" => 0,
@@ -100,7 +100,7 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Opens a core, finds its dominator tree by the rule and hands it to the job.
-pub fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
+pub(super) fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
     let opened = source.open()?.restored();
     opened.with_heap(|heap| {
         let view = match rule {

@@ -22,7 +22,7 @@ Examples:
 /// Show VM, command line, flags, heap, cause of death, and what the core lacks
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     source: Source,
     /// Show the system properties, too; they may hold secrets
@@ -38,7 +38,7 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let (mut core, missing) = self.source.open_core()?;
         if missing.is_ok() {
             lost_data::restore(&mut core);

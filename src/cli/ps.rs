@@ -25,7 +25,7 @@ known is shown as `-`. Heap used is that after the last collection, as the JVM's
 /// List the JVMs on this machine, in containers too, and whether they can be attached to
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -44,7 +44,7 @@ struct Row {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let rows: Vec<Row> = jvm::all()
             .into_iter()
             .filter_map(|pid| {

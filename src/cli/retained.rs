@@ -31,7 +31,7 @@ figures are those of Eclipse MAT.";
 /// Show which objects hold the memory: what would be freed if they went
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     source: Source,
     /// What to list: single objects, or what those of a class, a package or a class loader, a
@@ -58,7 +58,7 @@ pub struct Args {
 /// What is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Listed {
+pub(super) enum Listed {
     Object,
     Class,
     Package,
@@ -69,7 +69,7 @@ pub enum Listed {
 
 /// The answer.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(super) struct Report {
     by: Listed,
     rule: &'static str,
     totals: Totals,
@@ -130,7 +130,7 @@ impl Listed {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let report = holders::with_tree(&self.source, self.like.rule(), self)?;
         end(&report, self.json)
     }

@@ -43,7 +43,7 @@ const DIRTY_LIMIT: u64 = 256;
 
 /// How the snapshot is taken: shared with `dump --pid`.
 #[derive(Debug, clap::Args)]
-pub struct How {
+pub(super) struct How {
     /// How to take the snapshot
     #[arg(long, value_enum, default_value_t = Snapshot::Auto, help_heading = "Capture")]
     snapshot: Snapshot,
@@ -85,7 +85,7 @@ impl Default for How {
 
 impl How {
     /// Takes a core of `pid`; `directory` has room for a copy that memory has no room for.
-    pub fn capture(
+    pub(super) fn capture(
         &self,
         pid: i32,
         zstd: Option<i32>,
@@ -135,7 +135,7 @@ impl How {
 
     /// Takes a core of `pid` to a file without a name, which goes away with its descriptor;
     /// `target` is what will be made of it.
-    pub fn capture_unlinked(
+    pub(super) fn capture_unlinked(
         &self,
         pid: i32,
         threads: usize,
@@ -204,7 +204,7 @@ impl CoreOut for Unlinked<'_> {
 }
 
 /// How a snapshot was taken, in lines for people.
-pub fn report_text(r: &Report) -> String {
+pub(super) fn report_text(r: &Report) -> String {
     let mut out = String::new();
     for refused in &r.refused {
         out += &format!("not by {}: {}\n", refused.method.name(), clean(&refused.text));

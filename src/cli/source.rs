@@ -26,7 +26,7 @@ const MAX_THREADS: u64 = 4096;
 const PER_CPU: usize = 4;
 
 #[derive(Debug, clap::Args)]
-pub struct Source {
+pub(super) struct Source {
     /// The core: gcore's or the kernel's, plain or compressed (zstd, gzip, xz, lz4, bzip2), or a
     /// bundle with it (tar, also compressed, or zip); `-` is standard input. A live JVM's process
     /// id or main class does, too: a snapshot is taken and not kept
@@ -41,7 +41,7 @@ pub struct Source {
 
 /// What goes with a core.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Files {
+pub(super) struct Files {
     /// The libjvm.so that the process ran with, where it is not at its recorded path
     #[arg(long, value_name = "FILE", help_heading = "Source")]
     jvm: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct Files {
 }
 
 /// What a command is asked about.
-pub enum Input {
+pub(super) enum Input {
     /// A core, or a snapshot of a live JVM.
     Core(Box<Opened>),
     /// An HPROF heap dump.
@@ -62,7 +62,7 @@ pub enum Input {
 }
 
 /// An opened core with the files laid under it.
-pub struct Opened {
+pub(super) struct Opened {
     pub core: CoreFile,
     pub missing: Vec<Missing>,
     /// Why the lost data of libjvm could not be made up for.
@@ -71,12 +71,12 @@ pub struct Opened {
 
 impl Files {
     /// Where to look for mapped files.
-    pub fn sysroot(&self) -> Sysroot {
+    pub(super) fn sysroot(&self) -> Sysroot {
         Sysroot { jvm: self.jvm.clone(), roots: self.sysroot.clone(), alone: false }
     }
 
     /// How many threads to use.
-    pub fn threads(&self) -> usize {
+    pub(super) fn threads(&self) -> usize {
         let cpus = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.threads.map_or(cpus, |n| (n as usize).min(cpus * PER_CPU))
     }
@@ -84,18 +84,18 @@ impl Files {
 
 impl Source {
     /// How many threads to use.
-    pub fn threads(&self) -> usize {
+    pub(super) fn threads(&self) -> usize {
         self.files.threads()
     }
 
     /// Bytes of the core as it lies on the disk.
-    pub fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> u64 {
         std::fs::metadata(&self.core).map_or(self.snapshot.get(), |m| m.len())
     }
 
     /// Opens the core and lays files under it. Without a list of mapped files the core
     /// itself is still answered, for `info`.
-    pub fn open_core(&self) -> Result<(CoreFile, Result<Vec<Missing>>)> {
+    pub(super) fn open_core(&self) -> Result<(CoreFile, Result<Vec<Missing>>)> {
         if let Some(pid) = who::live(&self.core)? {
             return self.take(pid);
         }
@@ -124,7 +124,7 @@ impl Source {
     }
 
     /// Opens what may be a core or an HPROF: its first bytes tell.
-    pub fn open_input(&self) -> Result<Input> {
+    pub(super) fn open_input(&self) -> Result<Input> {
         let opened = match who::live(&self.core)? {
             Some(pid) => self.take(pid)?,
             None => {
@@ -160,7 +160,7 @@ impl Source {
     }
 
     /// Opens the core and lays files under it.
-    pub fn open(&self) -> Result<Opened> {
+    pub(super) fn open(&self) -> Result<Opened> {
         self.explained(self.open_core()?)
     }
 
@@ -172,7 +172,7 @@ impl Source {
 }
 
 /// Refuses an output and its JSON summary on the one standard output.
-pub fn refuse_two_streams(json: bool, target: &Target) -> Result<()> {
+pub(super) fn refuse_two_streams(json: bool, target: &Target) -> Result<()> {
     match json && *target == Target::Stdout {
         true => Err(Error::usage(
             "--json and `-o -` both want standard output; give a file with -o FILE",
@@ -182,13 +182,13 @@ pub fn refuse_two_streams(json: bool, target: &Target) -> Result<()> {
 }
 
 /// Whether a file of this name is to be compressed.
-pub fn names_zstd(name: &OsStr) -> bool {
+pub(super) fn names_zstd(name: &OsStr) -> bool {
     name.as_encoded_bytes().ends_with(b".zst")
 }
 
 /// Refuses an output that is the core itself or one that cannot be written, before any work is
 /// done.
-pub fn check_output(core: Option<&Path>, target: &Target) -> Result<()> {
+pub(super) fn check_output(core: Option<&Path>, target: &Target) -> Result<()> {
     let Target::File { path, .. } = target else { return Ok(()) };
     let id = |p: &Path| std::fs::metadata(p).map(|m| (m.dev(), m.ino())).ok();
     let there = id(path);
@@ -206,21 +206,21 @@ pub fn check_output(core: Option<&Path>, target: &Target) -> Result<()> {
 
 impl Opened {
     /// A core that rjcore took itself just now: it needs no file beside it.
-    pub fn captured(name: &Path, file: File) -> Result<Opened> {
+    pub(super) fn captured(name: &Path, file: File) -> Result<Opened> {
         let mut core = CoreFile::from_file(name, file, &OpenOptions::default())?;
         let missing = core.lay_backing_files(&Sysroot { alone: true, ..Sysroot::default() })?;
         Ok(Opened { core, missing, unrestored: None })
     }
 
     /// Makes up for libjvm's data where the core lost it, as far as that can be proven.
-    pub fn restored(mut self) -> Opened {
+    pub(super) fn restored(mut self) -> Opened {
         self.unrestored = lost_data::restore(&mut self.core);
         self
     }
 
     /// Reads VM and heap and hands them to `work`. Where they cannot be read, says what the
     /// core lacks before the error says what came of it.
-    pub fn with_heap<T>(&self, work: impl FnOnce(&Heap) -> Result<T>) -> Result<T> {
+    pub(super) fn with_heap<T>(&self, work: impl FnOnce(&Heap) -> Result<T>) -> Result<T> {
         let explained = |_: &Error| {
             explain(&self.core, &self.missing);
             if let Some(why) = &self.unrestored {

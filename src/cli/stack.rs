@@ -30,7 +30,7 @@ Examples:
 /// Print all threads with their stacks and locks, as `jstack -l` does
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     source: Source,
     /// Show threads with the same stack together, the largest groups first
@@ -95,7 +95,7 @@ impl<'d> Grouped<'d> {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let flame = self.flame.as_ref().map(|f| Target::new(f.as_os_str(), self.overwrite));
         if let Some(target) = &flame {
             check_output(Some(&self.source.core), target)?;

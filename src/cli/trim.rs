@@ -38,7 +38,7 @@ that is in it, secrets too.";
 /// Write a smaller core that holds all that rjcore reads of this one
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     source: Source,
     /// Where to write the new core; compressed if the name ends in .zst; `-` is standard output
@@ -88,7 +88,7 @@ impl Answer for Summary {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
         let target = Target::new(&self.output, self.overwrite);
         refuse_two_streams(self.json, &target)?;

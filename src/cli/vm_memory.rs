@@ -15,7 +15,7 @@ use crate::process::maps;
 const MAX_PATH: usize = 4096;
 
 /// Reads it by /proc/PID/mem; `None` without the right to, or if libjvm is not HotSpot's.
-pub fn look(target: &Target) -> Option<VmMemory> {
+pub(super) fn look(target: &Target) -> Option<VmMemory> {
     let pid = target.pid();
     let path = format!("/proc/{pid}/mem");
     let memory = target.look(|| File::open(&path)).ok()?;

@@ -7,7 +7,7 @@ use crate::live::jvm;
 
 /// The argument: `1234`, `Main`, `com.example.Main`, `app.jar`.
 #[derive(Debug, Clone)]
-pub struct Who(String);
+pub(super) struct Who(String);
 
 impl std::str::FromStr for Who {
     type Err = String;
@@ -24,7 +24,7 @@ impl std::str::FromStr for Who {
 
 impl Who {
     /// The process id. A name must be that of one JVM only.
-    pub fn pid(&self) -> Result<i32> {
+    pub(super) fn pid(&self) -> Result<i32> {
         if let Ok(pid) = self.0.parse() {
             return Ok(pid);
         }
@@ -33,7 +33,7 @@ impl Who {
 }
 
 /// The JVM that an argument means where there is no file of that name; an error where it is neither.
-pub fn live(argument: &Path) -> Result<Option<i32>> {
+pub(super) fn live(argument: &Path) -> Result<Option<i32>> {
     if argument.symlink_metadata().is_ok() {
         return Ok(None);
     }

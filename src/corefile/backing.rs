@@ -122,12 +122,12 @@ pub(super) struct JvmFile {
 }
 
 /// Whether rjcore reads the file: see [`crate::format::files::is_vm_file`].
-pub fn matters(mapping: &FileMapping) -> bool {
+pub(crate) fn matters(mapping: &FileMapping) -> bool {
     is_vm_file(mapping.clean_path())
 }
 
 impl CoreFile {
-    /// Lays the files that matter under the core's pages, see [`matters`].
+    /// Lays the files that matter under the core's pages, see `matters`.
     ///
     /// Order: the libjvm given (for libjvm.so only), the bundle that the core lies in (the recorded path
     /// under any prefix, then the bare name), each root (the recorded path in it, then the

@@ -12,7 +12,7 @@ use crate::error::Fault;
 
 /// What the touched-page map counts in: the smallest page of the CPUs that rjcore reads. A
 /// process's own may be larger.
-pub const PAGE: u64 = 4096;
+pub(crate) const PAGE: u64 = 4096;
 
 /// One run of target memory that lies contiguously in one mapped file.
 #[derive(Debug, Clone)]

@@ -3,16 +3,16 @@
 //! Knows ELF and the kernel's notes, bundles (a tar with the core), and which mapped files to
 //! lay underneath; knows nothing of HotSpot beyond the name `libjvm.so`.
 
-pub mod backing;
+pub(crate) mod backing;
 mod build_id;
 mod bundle;
 mod elf;
 mod libraries;
 mod library_files;
 mod linkmap;
-pub mod memory;
+pub(crate) mod memory;
 mod rebuilt;
-pub mod write;
+pub(crate) mod write;
 mod zips;
 
 use std::collections::HashMap;

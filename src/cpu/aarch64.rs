@@ -9,7 +9,7 @@ const GENERAL: [usize; 32] = [
 ];
 
 /// What is known of it.
-pub const FACTS: Facts = Facts {
+pub(super) const FACTS: Facts = Facts {
     name: "aarch64",
     machine: 183,
     relocations: Relocations { relative: 1027, symbol: [257, 1025] },

@@ -5,7 +5,7 @@
 //! here is refused as it is opened; capture and `doctor` on a machine with another one say what they cannot do.
 
 mod aarch64;
-pub mod x86_64;
+pub(crate) mod x86_64;
 
 use serde::{Serialize, Serializer};
 
@@ -21,7 +21,7 @@ pub enum Cpu {
 /// Asks the CPU that this runs on for bytes that will be read soon. It may do nothing.
 #[inline(always)]
 #[allow(unsafe_code, reason = "a hint to the CPU")]
-pub fn prefetch(bytes: &[u8]) {
+pub(crate) fn prefetch(bytes: &[u8]) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: it reads nothing that a program could see, and faults nowhere.
     unsafe {
@@ -33,7 +33,7 @@ pub fn prefetch(bytes: &[u8]) {
 }
 
 /// No CPU has more registers than these in NT_PRSTATUS, or among DWARF's numbers.
-pub const MAX_REGISTERS: usize = 34;
+pub(crate) const MAX_REGISTERS: usize = 34;
 
 /// What is to be known of a CPU. Registers are given by their index in `pr_reg` of NT_PRSTATUS.
 #[derive(Debug)]

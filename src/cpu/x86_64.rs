@@ -3,62 +3,62 @@
 use super::{Borrowing, Calls, Facts, Relocations, SignalFrame, Waits};
 
 /// Words of `user_regs_struct`.
-pub const WORDS: usize = 27;
+pub(crate) const WORDS: usize = 27;
 /// r15 to r12, one after the other.
-pub const R15: usize = 0;
+pub(crate) const R15: usize = 0;
 /// See [`R15`].
-pub const R14: usize = 1;
+pub(crate) const R14: usize = 1;
 /// See [`R15`].
-pub const R13: usize = 2;
+pub(crate) const R13: usize = 2;
 /// See [`R15`].
-pub const R12: usize = 3;
+pub(crate) const R12: usize = 3;
 /// rbp.
-pub const RBP: usize = 4;
+pub(crate) const RBP: usize = 4;
 /// rbx.
-pub const RBX: usize = 5;
+pub(crate) const RBX: usize = 5;
 /// r11 to r8, one after the other.
-pub const R11: usize = 6;
+pub(crate) const R11: usize = 6;
 /// See [`R11`].
-pub const R10: usize = 7;
+pub(crate) const R10: usize = 7;
 /// See [`R11`].
-pub const R9: usize = 8;
+pub(crate) const R9: usize = 8;
 /// See [`R11`].
-pub const R8: usize = 9;
+pub(crate) const R8: usize = 9;
 /// rax: a system call's number and its answer.
-pub const RAX: usize = 10;
+pub(crate) const RAX: usize = 10;
 /// rcx.
-pub const RCX: usize = 11;
+pub(crate) const RCX: usize = 11;
 /// rdx.
-pub const RDX: usize = 12;
+pub(crate) const RDX: usize = 12;
 /// rsi.
-pub const RSI: usize = 13;
+pub(crate) const RSI: usize = 13;
 /// rdi.
-pub const RDI: usize = 14;
+pub(crate) const RDI: usize = 14;
 /// The number of the system call that the thread is in.
-pub const ORIG_RAX: usize = 15;
+pub(crate) const ORIG_RAX: usize = 15;
 /// rip.
-pub const RIP: usize = 16;
+pub(crate) const RIP: usize = 16;
 /// cs.
-pub const CS: usize = 17;
+pub(crate) const CS: usize = 17;
 /// The flags.
-pub const FLAGS: usize = 18;
+pub(crate) const FLAGS: usize = 18;
 /// rsp.
-pub const RSP: usize = 19;
+pub(crate) const RSP: usize = 19;
 /// ss.
-pub const SS: usize = 20;
+pub(crate) const SS: usize = 20;
 const FS_BASE: usize = 21;
 
 /// Type of the note with an XSAVE area.
-pub const NT_X86_XSTATE: u32 = 0x202;
+pub(crate) const NT_X86_XSTATE: u32 = 0x202;
 /// `cs` of 64-bit user code.
-pub const USER_CS: u64 = 0x33;
+pub(crate) const USER_CS: u64 = 0x33;
 
 /// `struct sigcontext_64` up to the program counter.
-pub const SIGCONTEXT: [usize; 17] =
+pub(crate) const SIGCONTEXT: [usize; 17] =
     [R8, R9, R10, R11, R12, R13, R14, R15, RDI, RSI, RBP, RBX, RDX, RAX, RCX, RSP, RIP];
 
 /// What is known of it.
-pub const FACTS: Facts = Facts {
+pub(crate) const FACTS: Facts = Facts {
     name: "x86-64",
     machine: 62,
     relocations: Relocations { relative: 8, symbol: [1, 6] },
@@ -85,7 +85,7 @@ pub const FACTS: Facts = Facts {
 };
 
 /// How a thread is made to do a system call (arch/x86/entry/entry_64.S; uapi/asm/unistd_64.h).
-pub const BORROWING: Borrowing = Borrowing {
+pub(crate) const BORROWING: Borrowing = Borrowing {
     // `syscall; ret`
     syscall: &[0x0f, 0x05, 0xc3],
     syscall_bytes: 2,

@@ -8,11 +8,11 @@ use crate::hotspot::gc::{Region, Space};
 
 /// Bytes of heap that one piece of work takes: with its records it fits into a core's cache, and a
 /// hand-over costs nothing. Fixed, so that the output does not depend on the threads.
-pub const CHUNK: u64 = 512 << 10;
+pub(super) const CHUNK: u64 = 512 << 10;
 
 /// A piece of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chunk {
+pub(super) struct Chunk {
     /// Where to start, or from where to look for the first object.
     pub start: u64,
     /// Objects that start here or later belong to the next chunk.
@@ -28,7 +28,7 @@ pub struct Chunk {
 }
 
 /// Cuts `regions` (in order) into chunks whose objects are known by their marks.
-pub fn cut_marked(regions: &[Region]) -> Vec<Chunk> {
+pub(super) fn cut_marked(regions: &[Region]) -> Vec<Chunk> {
     let mut out = Vec::new();
     for r in regions {
         span(r.start, r.top, &Region { marked_below: r.top, ..*r }, &mut out);
@@ -39,7 +39,7 @@ pub fn cut_marked(regions: &[Region]) -> Vec<Chunk> {
 }
 
 /// Cuts `regions` (in order) at `gaps` and into chunks.
-pub fn cut(regions: &[Region], mut gaps: Vec<(u64, u64)>) -> Vec<Chunk> {
+pub(super) fn cut(regions: &[Region], mut gaps: Vec<(u64, u64)>) -> Vec<Chunk> {
     gaps.sort_unstable();
     let mut out = Vec::new();
     for r in regions {

@@ -7,7 +7,7 @@ use crate::hotspot::classes::{Kind, Klass};
 
 /// A class as an object that refers to others; 0 is null.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClassObject {
+pub(crate) struct ClassObject {
     /// The mirror of the class that Java code would call its super.
     pub super_class: u64,
     /// Its loader.
@@ -26,7 +26,7 @@ pub struct ClassObject {
 
 /// Reads classes.
 #[derive(Debug)]
-pub struct ClassObjects<'h> {
+pub(crate) struct ClassObjects<'h> {
     heap: &'h Heap<'h>,
     /// The facts that the layout has not.
     pub facts: ClassReader<'h>,
@@ -36,13 +36,13 @@ pub struct ClassObjects<'h> {
 
 impl<'h> ClassObjects<'h> {
     /// Looks up what is the same for all classes.
-    pub fn new(heap: &'h Heap<'h>) -> ClassObjects<'h> {
+    pub(crate) fn new(heap: &'h Heap<'h>) -> ClassObjects<'h> {
         let object = heap.vm.classes.named("java/lang/Object").map_or(0, |o| o.mirror);
         ClassObjects { heap, facts: ClassReader::new(heap.vm), object }
     }
 
     /// What is known without a look at the heap: super class and loader.
-    pub fn outline(&self, k: &Klass) -> ClassObject {
+    pub(crate) fn outline(&self, k: &Klass) -> ClassObject {
         let vm = self.heap.vm;
         // Klass::_super of an array class is another array class; its Java super is Object.
         let super_class = match k.kind {
@@ -56,7 +56,7 @@ impl<'h> ClassObjects<'h> {
     }
 
     /// All that the class with this number holds. An object array has what its bottom class has.
-    pub fn read(&self, number: u32) -> Result<ClassObject, Fault> {
+    pub(crate) fn read(&self, number: u32) -> Result<ClassObject, Fault> {
         let vm = self.heap.vm;
         let k = &vm.classes.all()[number as usize];
         let (signers, protection_domain) = self.facts.signers_and_domain(k)?;

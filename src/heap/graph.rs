@@ -1,7 +1,7 @@
 //! The heap as a graph: objects by dense numbers, what each refers to, and from where it is held.
 //!
 //! References are read from the core when they are asked for, not stored; so the graph's memory is
-//! its [`Index`]'s, the roots, and a few words for each class. To tell what can be reached it takes one more
+//! its `Index`'s, the roots, and a few words for each class. To tell what can be reached it takes one more
 //! bit for each place where an object can start, until it is made.
 //!
 //! Roots are those that dumps name (`roots`): of frames their values, not the words of stacks.
@@ -74,7 +74,7 @@ pub struct GraphRoot<I> {
 }
 
 /// Objects, references and roots. `I` is the kind of number that objects have: see
-/// [`Index::fits`].
+/// `Index::fits`.
 #[derive(Debug)]
 pub struct Graph<'h, I> {
     pub(super) heap: &'h Heap<'h>,

@@ -10,12 +10,12 @@ use super::places::{Mark, Places};
 use super::report::WalkReport;
 use super::{Heap, Object, Visitor, walk};
 use crate::error::Result;
-pub use crate::graph::Id;
+pub(crate) use crate::graph::Id;
 use crate::graph::Numbers;
 
 /// Objects and their numbers.
 #[derive(Debug)]
-pub struct Index {
+pub(crate) struct Index {
     places: Arc<Places>,
     numbers: Numbers,
 }
@@ -23,7 +23,7 @@ pub struct Index {
 impl Index {
     /// All objects that a walk by `threads` threads meets, and its report. `progress` gets the bytes
     /// of heap as they are done.
-    pub fn of_all(
+    pub(crate) fn of_all(
         heap: &Heap,
         places: &Arc<Places>,
         threads: usize,
@@ -47,27 +47,27 @@ impl Index {
     }
 
     /// Which places hold objects.
-    pub fn numbers(&self) -> &Numbers {
+    pub(crate) fn numbers(&self) -> &Numbers {
         &self.numbers
     }
 
     /// How many there are.
-    pub fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.numbers.len()
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.numbers.is_empty()
     }
 
     /// Whether numbers of this kind do for all of them.
-    pub fn fits<I: Id>(&self) -> bool {
+    pub(crate) fn fits<I: Id>(&self) -> bool {
         self.len() <= I::MAX
     }
 
     /// Bytes of memory that it takes.
-    pub fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         self.numbers.memory()
     }
 
@@ -79,24 +79,24 @@ impl Index {
 
     /// The place of the object at `addr`; none where none starts.
     #[inline]
-    pub fn place(&self, addr: u64) -> Option<u64> {
+    pub(crate) fn place(&self, addr: u64) -> Option<u64> {
         self.places.locate(addr).map(|m| m.bit as u64).filter(|p| self.numbers.has(*p))
     }
 
     /// The number of the object at `addr`; none where none starts.
     #[inline]
-    pub fn number(&self, addr: u64) -> Option<u64> {
+    pub(crate) fn number(&self, addr: u64) -> Option<u64> {
         self.place(addr).map(|p| self.numbers.rank(p))
     }
 
     /// The address of the object with this number; none where there are not so many.
     #[inline]
-    pub fn address(&self, number: u64) -> Option<u64> {
+    pub(crate) fn address(&self, number: u64) -> Option<u64> {
         self.places.address(self.numbers.select(number)? as usize)
     }
 
     /// The addresses of all objects, in order.
-    pub fn addresses(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = u64> + '_ {
         self.numbers.iter().filter_map(|p| self.places.address(p as usize))
     }
 }

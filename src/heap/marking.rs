@@ -9,7 +9,7 @@ use super::scan::Item;
 const BATCH: usize = 1024;
 
 /// What is done with each object.
-pub trait Marking: Sync {
+pub(super) trait Marking: Sync {
     /// What a piece of work has found besides, and room that it uses again.
     type Finds: Default;
 
@@ -21,7 +21,7 @@ pub trait Marking: Sync {
 }
 
 /// Looks at objects until there are none left, and hands some on where there are many.
-pub fn drain<'s, M: Marking>(marking: &'s M, scope: &Scope<'s>, mut todo: Vec<Item>) {
+pub(super) fn drain<'s, M: Marking>(marking: &'s M, scope: &Scope<'s>, mut todo: Vec<Item>) {
     let mut finds = M::Finds::default();
     while let Some(item) = todo.pop() {
         marking.look(item, &mut todo, &mut finds);

@@ -4,22 +4,24 @@
 
 mod chunks;
 pub mod class_key;
-pub mod class_objects;
+pub(crate) mod class_objects;
 pub mod graph;
-pub mod index;
+pub(crate) mod index;
 mod klasses;
 pub mod layout;
 mod marking;
 mod marks;
 mod model;
 mod object_graph;
-pub mod places;
+pub(crate) mod places;
 mod report;
 pub mod roots;
 pub mod scan;
 mod starts;
 mod trace;
 mod traced;
+#[doc(hidden)]
+#[doc(hidden)]
 pub mod virtual_threads;
 mod walk;
 

@@ -20,7 +20,7 @@ const BUILTIN_LOADERS: [&str; 4] = [
 ];
 
 /// `byte[][]` of `[[B`, `java.lang.String[]` of `[Ljava.lang.String;`; any other name as it is.
-pub fn java_name(name: &str) -> String {
+pub(super) fn java_name(name: &str) -> String {
     let element = name.trim_start_matches('[');
     let depth = name.len() - element.len();
     if depth == 0 {
@@ -41,7 +41,7 @@ pub fn java_name(name: &str) -> String {
 }
 
 /// All classes, by number of klass.
-pub fn classes(graph: &Graph<'_, u64>) -> Vec<Class> {
+pub(super) fn classes(graph: &Graph<'_, u64>) -> Vec<Class> {
     let vm = graph.heap.vm;
     let object = vm.classes.named("java/lang/Object").and_then(|k| vm.classes.number(k.addr));
     let place = |addr: u64| graph.index.place(addr);
@@ -79,7 +79,7 @@ fn has_own_life(vm: &Vm, k: &Klass) -> bool {
 }
 
 /// All roots whose objects are in the graph.
-pub fn roots(graph: &Graph<'_, u64>) -> Vec<Root> {
+pub(super) fn roots(graph: &Graph<'_, u64>) -> Vec<Root> {
     let roots = graph.roots().iter().filter_map(|r| {
         let kind = match r.root.kind {
             RootKind::Thread => graph::RootKind::Thread,
@@ -101,7 +101,7 @@ pub fn roots(graph: &Graph<'_, u64>) -> Vec<Root> {
 }
 
 /// All threads that roots name.
-pub fn threads(graph: &Graph<'_, u64>) -> Vec<Thread> {
+pub(super) fn threads(graph: &Graph<'_, u64>) -> Vec<Thread> {
     let vm = graph.heap.vm;
     let names: HashMap<u64, &str> =
         graph.heap.threads.iter().map(|t| (t.object, t.name.as_str())).collect();
@@ -138,7 +138,7 @@ pub fn frame(vm: &Vm, call: &Call) -> String {
 }
 
 /// What of the core could not be read.
-pub fn unread(graph: &Graph<'_, u64>) -> Unread {
+pub(super) fn unread(graph: &Graph<'_, u64>) -> Unread {
     Unread {
         bytes: graph.report.damaged_bytes,
         dangling: graph.dangling,
@@ -148,7 +148,7 @@ pub fn unread(graph: &Graph<'_, u64>) -> Unread {
 }
 
 /// The bytes that MAT gives each class object: of its static fields' values, as dumps have them.
-pub fn mat_sizes(heap: &Heap) -> Vec<u64> {
+pub(super) fn mat_sizes(heap: &Heap) -> Vec<u64> {
     let reader = super::class_objects::ClassObjects::new(heap);
     let p = &heap.vm.pointers;
     let all = (0..).zip(heap.vm.classes.all()).map(|(number, k)| {

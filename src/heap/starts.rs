@@ -9,7 +9,7 @@ use super::marks::Marks;
 use super::walk::{Found, moved, probe, resumes};
 
 /// The objects, not yet marked, that words in `memory` and `words` lead to; in order.
-pub fn find(heap: &Heap, marks: &Marks, memory: &[(u64, u64)], words: &[u64]) -> Vec<u64> {
+pub(super) fn find(heap: &Heap, marks: &Marks, memory: &[(u64, u64)], words: &[u64]) -> Vec<u64> {
     let vm = heap.vm;
     let mut candidates = Vec::new();
     let mut try_one = |bits: u64| {

@@ -50,7 +50,7 @@ struct Finds {
 }
 
 /// Finds everything that can be reached.
-pub fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
+pub(super) fn trace(heap: &Heap, threads: usize) -> Result<Traced> {
     let threads = threads.clamp(1, heap.used().div_ceil(CHUNK).max(1) as usize);
     let pool = super::pool(threads)?;
     let mut damaged = Vec::new();

@@ -7,7 +7,7 @@ use crate::vmstructs::{Fields, Tables};
 
 /// Whether it is 8, of which it is known how the klasses of a ClassLoaderData are linked, where fields do not tell. It is
 /// the one whose ClassLoaderData starts with an oop. Asked before a VM is open.
-pub fn has_known_class_links(f: &Fields) -> bool {
+pub(crate) fn has_known_class_links(f: &Fields) -> bool {
     f.cld_class_loader.is_oop()
 }
 

@@ -3,17 +3,19 @@
 //! Asks the tables for fields, never which JDK it is; what they lack is in `unexported`.
 //! Knows nothing of how a heap is walked or what is written of it.
 
+#[doc(hidden)]
+#[doc(hidden)]
 pub mod barrier;
 pub mod classes;
-pub mod code;
-pub mod eras;
-pub mod frames;
+pub(crate) mod code;
+pub(crate) mod eras;
+pub(crate) mod frames;
 pub mod gc;
-pub mod handles;
-pub mod java;
-pub mod lost_data;
+pub(crate) mod handles;
+pub(crate) mod java;
+pub(crate) mod lost_data;
 pub mod pointers;
-pub mod running;
+pub(crate) mod running;
 pub mod states;
 pub mod threads;
 mod unexported;

@@ -14,26 +14,26 @@ pub(super) struct Bytes<'a> {
 
 impl<'a> Bytes<'a> {
     /// Of a range of the file, as far as the file has it.
-    pub fn new(data: &'a [u8], range: Range<usize>, id: usize) -> Bytes<'a> {
+    pub(super) fn new(data: &'a [u8], range: Range<usize>, id: usize) -> Bytes<'a> {
         let end = range.end.min(data.len());
         Bytes { data, at: range.start.min(end), end, id }
     }
 
     /// Offset in the file of what is read next.
     #[inline]
-    pub fn at(&self) -> usize {
+    pub(super) fn at(&self) -> usize {
         self.at
     }
 
     /// Bytes left.
     #[inline]
-    pub fn left(&self) -> usize {
+    pub(super) fn left(&self) -> usize {
         self.end - self.at
     }
 
     /// The next `len` bytes; none where there are not so many.
     #[inline]
-    pub fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         if len > self.left() {
             return None;
         }
@@ -48,28 +48,28 @@ impl<'a> Bytes<'a> {
     }
 
     #[inline]
-    pub fn u1(&mut self) -> Option<u8> {
+    pub(super) fn u1(&mut self) -> Option<u8> {
         self.array().map(|[b]| b)
     }
 
     #[inline]
-    pub fn u2(&mut self) -> Option<u16> {
+    pub(super) fn u2(&mut self) -> Option<u16> {
         self.array().map(u16::from_be_bytes)
     }
 
     #[inline]
-    pub fn u4(&mut self) -> Option<u32> {
+    pub(super) fn u4(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
 
     #[inline]
-    pub fn u8(&mut self) -> Option<u64> {
+    pub(super) fn u8(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
 
     /// An id of the file's size.
     #[inline]
-    pub fn id(&mut self) -> Option<u64> {
+    pub(super) fn id(&mut self) -> Option<u64> {
         if self.id == 8 { self.u8() } else { self.u4().map(u64::from) }
     }
 }

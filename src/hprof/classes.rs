@@ -104,14 +104,14 @@ pub(super) struct StackChunk {
 
 impl StackChunk {
     /// The words of stack of the instance with these values.
-    pub fn words(&self, values: &[u8]) -> u64 {
+    pub(super) fn words(&self, values: &[u8]) -> u64 {
         values.get(self.size..self.size + 4).map_or(0, number).min(MAX_STACK)
     }
 }
 
 impl Classes {
     /// Of the CLASS_DUMPs at these places: ids, and offsets of their tags; sorted by id.
-    pub fn read(
+    pub(super) fn read(
         data: &[u8],
         outline: &Outline,
         dumps: &[(u64, usize)],
@@ -156,17 +156,17 @@ impl Classes {
 
     /// The number of the class with this id, or [`NO_CLASS`].
     #[inline]
-    pub fn number(&self, id: u64) -> u32 {
+    pub(super) fn number(&self, id: u64) -> u32 {
         self.table.get(id)
     }
 
     #[inline]
-    pub fn get(&self, number: u32) -> Option<&Class> {
+    pub(super) fn get(&self, number: u32) -> Option<&Class> {
         self.all.get(number as usize)
     }
 
     /// A class and those above it, the nearest first; none where that does not end.
-    pub fn chain(&self, number: u32) -> Option<Vec<u32>> {
+    pub(super) fn chain(&self, number: u32) -> Option<Vec<u32>> {
         let mut out = Vec::new();
         let mut at = number;
         while let Some(class) = self.get(at) {
@@ -232,7 +232,7 @@ impl Classes {
     }
 
     /// The offset and the type of the field of this name among the values of an instance of a class.
-    pub fn field(
+    pub(super) fn field(
         &self,
         data: &[u8],
         outline: &Outline,
@@ -287,7 +287,7 @@ impl Class {
     }
 
     /// Its CLASS_DUMP.
-    pub fn record<'d>(&self, data: &'d [u8], id: usize) -> Option<ClassRecord<'d>> {
+    pub(super) fn record<'d>(&self, data: &'d [u8], id: usize) -> Option<ClassRecord<'d>> {
         if self.id == 0 {
             return None;
         }

@@ -79,7 +79,7 @@ impl Gaps {
 
 impl Evidence {
     /// Of nothing; objects are aligned to `alignment`.
-    pub fn new(classes: usize, alignment: u64) -> Evidence {
+    pub(super) fn new(classes: usize, alignment: u64) -> Evidence {
         Evidence {
             classes: vec![NO_GAP; classes],
             arrays: [u64::MAX; 12],
@@ -95,12 +95,12 @@ impl Evidence {
     }
 
     #[inline]
-    pub fn instance(&mut self, class: u32, gap: u64) {
+    pub(super) fn instance(&mut self, class: u32, gap: u64) {
         self.classes[class as usize].add(Gaps { count: 1, least: gap, just: 1 });
     }
 
     /// A StackChunk: how large it is, its fields do not say.
-    pub fn stack_chunk(&mut self, class: u32, words: u64, gap: u64) {
+    pub(super) fn stack_chunk(&mut self, class: u32, words: u64, gap: u64) {
         self.classes[class as usize].add(Gaps { count: 1, ..NO_GAP });
         for (i, reference) in [4, 8].into_iter().enumerate() {
             let bytes = stack_bytes(words, reference);
@@ -110,7 +110,7 @@ impl Evidence {
     }
 
     #[inline]
-    pub fn primitives(&mut self, ty: u8, count: u32, gap: u64) {
+    pub(super) fn primitives(&mut self, ty: u8, count: u32, gap: u64) {
         let taken = value_bytes(ty, 0).unwrap_or(0) as u64 * u64::from(count);
         let least = &mut self.arrays[usize::from(ty)];
         *least = gap.saturating_sub(taken).min(*least);
@@ -123,7 +123,7 @@ impl Evidence {
 
     /// `class` is a class's number, or [`NO_CLASS`].
     #[inline]
-    pub fn objects(&mut self, class: u32, count: u32, gap: u64) {
+    pub(super) fn objects(&mut self, class: u32, count: u32, gap: u64) {
         let taken = [u64::from(count) * 4, u64::from(count) * 8];
         for (least, taken) in self.references.iter_mut().zip(taken) {
             *least = gap.saturating_sub(taken).min(*least);
@@ -138,7 +138,7 @@ impl Evidence {
     }
 
     /// Adds what another thread has seen.
-    pub fn add(&mut self, other: &Evidence) {
+    pub(super) fn add(&mut self, other: &Evidence) {
         self.classes.iter_mut().zip(&other.classes).for_each(|(a, b)| a.add(*b));
         self.unclassed += other.unclassed;
         self.short += other.short;

@@ -101,7 +101,7 @@ pub(super) struct Gathering {
 
 impl Gathering {
     /// Adds ids that are in order.
-    pub fn add(&mut self, sorted: &[u64]) {
+    pub(super) fn add(&mut self, sorted: &[u64]) {
         for page in sorted.chunk_by(|a, b| a >> PAGE_BITS == b >> PAGE_BITS) {
             let filling = self.pages.entry(page[0] >> PAGE_BITS);
             let filling = filling.or_insert_with(|| Filling::List(Vec::new()));
@@ -113,7 +113,7 @@ impl Gathering {
     }
 
     /// The ids by number.
-    pub fn finish(mut self) -> Ids {
+    pub(super) fn finish(mut self) -> Ids {
         let mut keys: Vec<u64> = self.pages.keys().copied().collect();
         keys.sort_unstable();
         let mut ids = Ids { pages: Vec::with_capacity(keys.len()), ..Ids::default() };
@@ -219,12 +219,12 @@ impl Ids {
     }
 
     /// How many there are.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.count
     }
 
     /// Bytes of memory that they take.
-    pub fn memory(&self) -> u64 {
+    pub(super) fn memory(&self) -> u64 {
         let pages = self.pages.len() * size_of::<Page>() + self.table.len() * 4;
         (pages + self.bits.len() * 8 + (self.ranks.len() + self.lows.len()) * 2) as u64
     }
@@ -241,7 +241,7 @@ impl Ids {
 
     /// The number of an id; none where it is not among them.
     #[inline]
-    pub fn number(&self, id: u64) -> Option<u64> {
+    pub(super) fn number(&self, id: u64) -> Option<u64> {
         let page = &self.pages[self.page(id >> PAGE_BITS)?];
         let low = id as u16;
         let Form::Bits { shift } = page.form else {
@@ -265,7 +265,7 @@ impl Ids {
 
     /// The number of an id, and the id behind it.
     #[inline]
-    pub fn spot(&self, id: u64) -> Option<Spot> {
+    pub(super) fn spot(&self, id: u64) -> Option<Spot> {
         let number = self.number(id)?;
         let at = self.page(id >> PAGE_BITS)?;
         let page = &self.pages[at];

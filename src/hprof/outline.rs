@@ -56,7 +56,7 @@ pub fn is_hprof(head: &[u8]) -> bool {
 
 impl Outline {
     /// Reads it; `label` names the file. An error where the file is no HPROF, or of a version that is not known.
-    pub fn read(label: &std::path::Path, data: &[u8]) -> Result<Outline> {
+    pub(super) fn read(label: &std::path::Path, data: &[u8]) -> Result<Outline> {
         let not = |what: String| Error::NotAnHprof { path: label.into(), what };
         let version = data.strip_prefix(MAGIC).ok_or_else(|| not("not an HPROF file".into()))?;
         let end = version.iter().take(MAX_VERSION).position(|b| *b == 0);
@@ -181,7 +181,7 @@ impl Outline {
     }
 
     /// A name's bytes, modified UTF-8; none where the file does not have it.
-    pub fn name<'d>(&self, data: &'d [u8], id: u64) -> Option<&'d [u8]> {
+    pub(super) fn name<'d>(&self, data: &'d [u8], id: u64) -> Option<&'d [u8]> {
         data.get(self.names.get(&id)?.clone())
     }
 }

@@ -151,14 +151,14 @@ impl Offsets {
 
     /// 0 where there is no such object.
     #[inline]
-    pub fn get(&self, number: u64) -> usize {
+    pub(super) fn get(&self, number: u64) -> usize {
         let low = self.low.get(number as usize).map_or(0, |n| n.load(Ordering::Relaxed));
         let high = self.high.get(number as usize).map_or(0, |n| n.load(Ordering::Relaxed));
         (high as usize) << 32 | low as usize
     }
 
     /// Bytes of memory that they take.
-    pub fn memory(&self) -> u64 {
+    pub(super) fn memory(&self) -> u64 {
         self.low.len() as u64 * 4 + self.high.len() as u64
     }
 }

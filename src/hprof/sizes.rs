@@ -53,7 +53,7 @@ fn align(n: u64, to: u64) -> u64 {
 
 impl Sizes {
     /// `mirrors` are the classes' own objects, each with the bytes to the object behind it.
-    pub fn new(
+    pub(super) fn new(
         classes: &Classes,
         seen: &Evidence,
         alignment: u64,
@@ -191,25 +191,25 @@ impl Sizes {
         }
     }
 
-    pub fn instance(&self, class: u32) -> u64 {
+    pub(super) fn instance(&self, class: u32) -> u64 {
         self.instances.get(class as usize).copied().unwrap_or(0)
     }
 
     /// Of an array of a type.
     #[inline]
-    pub fn array(&self, ty: u8, count: u32) -> u64 {
+    pub(super) fn array(&self, ty: u8, count: u32) -> u64 {
         let each = value_bytes(ty, self.reference as usize).unwrap_or(0) as u64;
         align(self.arrays[usize::from(ty.min(11))] + each * u64::from(count), self.alignment)
     }
 
     /// Of a class's mirror.
-    pub fn mirror(&self, class: u32) -> u64 {
+    pub(super) fn mirror(&self, class: u32) -> u64 {
         self.mirrors.get(class as usize).copied().unwrap_or(0)
     }
 
     /// What a jdk.internal.vm.StackChunk of so many words of stack takes behind its fields: those, and a bit for each
     /// place where a reference can be.
-    pub fn stack(&self, words: u64) -> u64 {
+    pub(super) fn stack(&self, words: u64) -> u64 {
         stack_bytes(words, self.reference)
     }
 
@@ -223,24 +223,24 @@ impl Sizes {
         align(fields, self.alignment)
     }
 
-    pub fn instance_like_mat(&self, class: u32) -> u64 {
+    pub(super) fn instance_like_mat(&self, class: u32) -> u64 {
         let least = align(self.id + self.reference, self.alignment);
         self.like_mat.get(class as usize).map_or(least, |size| (*size).max(least))
     }
 
-    pub fn array_like_mat(&self, ty: u8, count: u32) -> u64 {
+    pub(super) fn array_like_mat(&self, ty: u8, count: u32) -> u64 {
         let each = value_bytes(ty, self.reference as usize).unwrap_or(0) as u64;
         let header = align(self.id + self.reference + 4, self.reference);
         align(header + each * u64::from(count), self.alignment)
     }
 
     /// The static fields alone, those that the VM added too.
-    pub fn mirror_like_mat(&self, class: &Class) -> u64 {
+    pub(super) fn mirror_like_mat(&self, class: &Class) -> u64 {
         align(self.counted(&class.statics) + class.added * self.reference, self.alignment)
     }
 
     /// How many objects of each class there are, and their bytes; behind them those of no class.
-    pub fn histogram(&self, classes: &Classes, seen: &Evidence) -> Vec<(u64, u64)> {
+    pub(super) fn histogram(&self, classes: &Classes, seen: &Evidence) -> Vec<(u64, u64)> {
         let mut out = vec![(0, 0); classes.all.len() + 1];
         let header = |ty: u8| {
             let own = self.arrays[usize::from(ty)];
@@ -273,7 +273,7 @@ impl Sizes {
     }
 
     /// How sizes were found, in a sentence.
-    pub fn note(&self) -> String {
+    pub(super) fn note(&self) -> String {
         format!(
             "sizes are worked out, as no HPROF has them: references of {} bytes, headers of {}, objects aligned to {}, \
              as far as the objects' addresses leave room",

@@ -23,7 +23,7 @@ pub(super) enum Sub {
 impl Sub {
     /// The id of the object that the record is of.
     #[inline]
-    pub fn object(&self) -> Option<u64> {
+    pub(super) fn object(&self) -> Option<u64> {
         match *self {
             Sub::Class { id } | Sub::Instance { id, .. } => Some(id),
             Sub::Objects { id, .. } | Sub::Primitives { id, .. } => Some(id),
@@ -154,7 +154,7 @@ pub(super) struct ClassRecord<'a> {
 
 impl<'a> ClassRecord<'a> {
     /// Reads the one whose tag `bytes` stands behind.
-    pub fn read(bytes: &mut Bytes<'a>) -> Result<ClassRecord<'a>, Stop> {
+    pub(super) fn read(bytes: &mut Bytes<'a>) -> Result<ClassRecord<'a>, Stop> {
         let short = Stop::Short;
         let id = bytes.id().ok_or(short)?;
         bytes.u4().ok_or(short)?;
@@ -176,7 +176,7 @@ impl<'a> ClassRecord<'a> {
     }
 
     /// Type and value of each constant that the record has.
-    pub fn constants(&self) -> impl Iterator<Item = (u8, u64)> + 'a {
+    pub(super) fn constants(&self) -> impl Iterator<Item = (u8, u64)> + 'a {
         let mut bytes = self.constants.clone();
         let count = bytes.u2().unwrap_or(0);
         (0..count).map_while(move |_| {
@@ -186,7 +186,7 @@ impl<'a> ClassRecord<'a> {
     }
 
     /// Name, type and value of each static field.
-    pub fn statics(&self) -> impl Iterator<Item = (u64, u8, u64)> + 'a {
+    pub(super) fn statics(&self) -> impl Iterator<Item = (u64, u8, u64)> + 'a {
         let mut bytes = self.statics.clone();
         let count = bytes.u2().unwrap_or(0);
         (0..count).map_while(move |_| {
@@ -197,7 +197,7 @@ impl<'a> ClassRecord<'a> {
     }
 
     /// Name and type of each field that the class declares itself.
-    pub fn fields(&self) -> impl Iterator<Item = (u64, u8)> + 'a {
+    pub(super) fn fields(&self) -> impl Iterator<Item = (u64, u8)> + 'a {
         let mut bytes = self.fields.clone();
         let count = bytes.u2().unwrap_or(0);
         (0..count).map_while(move |_| Some((bytes.id()?, bytes.u1()?)))

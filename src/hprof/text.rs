@@ -65,7 +65,7 @@ const PRIMITIVES: [(u8, &str); 8] = [
 
 impl ClassName {
     /// HotSpot writes `[Ljava/lang/String;`, Android `java.lang.String[]`.
-    pub fn parse(text: &str) -> ClassName {
+    pub(super) fn parse(text: &str) -> ClassName {
         let inner = text.trim_start_matches('[');
         let mut depth = text.len() - inner.len();
         let mut element = inner;
@@ -98,12 +98,12 @@ impl ClassName {
     }
 
     /// `java.lang.String[]`.
-    pub fn in_java(&self) -> String {
+    pub(super) fn in_java(&self) -> String {
         self.element.clone() + &"[]".repeat(self.depth)
     }
 
     /// `[Ljava.lang.String;`, as `jmap -histo` prints it.
-    pub fn in_histogram(&self) -> String {
+    pub(super) fn in_histogram(&self) -> String {
         let brackets = "[".repeat(self.depth);
         match (self.depth, self.primitive) {
             (0, _) => self.element.clone(),
@@ -113,7 +113,7 @@ impl ClassName {
     }
 
     /// Whether the VM made it at run time with a life of its own.
-    pub fn is_hidden(&self) -> bool {
+    pub(super) fn is_hidden(&self) -> bool {
         self.element.rsplit_once('/').is_some_and(|(_, address)| address.starts_with("0x"))
     }
 }

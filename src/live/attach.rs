@@ -24,7 +24,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 const BAD_VERSION: i32 = 101;
 
 /// How to go about it.
-pub struct Options<'a> {
+pub(crate) struct Options<'a> {
     /// How long the JVM may take to open the door, and then how long it may be silent; zero for
     /// as long as it likes.
     pub timeout: Duration,
@@ -35,7 +35,7 @@ pub struct Options<'a> {
 }
 
 /// A JVM that has been examined and may be attached to.
-pub struct Attached {
+pub(crate) struct Attached {
     examined: Examined,
     look: ReadVmMemory,
     asked: RequestText,
@@ -43,7 +43,7 @@ pub struct Attached {
 
 /// What the user asked for, in an error's words.
 #[derive(Debug, Clone)]
-pub struct RequestText {
+pub(crate) struct RequestText {
     /// The command as it was given.
     pub words: String,
     /// What does the like without the JVM's help.
@@ -54,7 +54,7 @@ pub struct RequestText {
 
 impl Attached {
     /// Examines it; an obstacle is an error that names it, and nothing was done to the JVM.
-    pub fn examine(pid: i32, look: ReadVmMemory, asked: RequestText) -> Result<Attached> {
+    pub(crate) fn examine(pid: i32, look: ReadVmMemory, asked: RequestText) -> Result<Attached> {
         let examined = examine(pid, false, look);
         match examined.diagnosis.why() {
             None if examined.target.is_some() => Ok(Attached { examined, look, asked }),
@@ -66,18 +66,18 @@ impl Attached {
     }
 
     /// What could not be seen and may make the signal do harm: for the user to know before.
-    pub fn doubts(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn doubts(&self) -> impl Iterator<Item = &str> {
         let all = self.examined.diagnosis.findings.iter();
         all.filter(|f| f.reason == Reason::UnseenOptions).map(|f| f.text.as_str())
     }
 
     /// The process.
-    pub fn target(&self) -> Result<&Target> {
+    pub(crate) fn target(&self) -> Result<&Target> {
         self.examined.target.as_ref().ok_or_else(|| self.failed("it is gone"))
     }
 
     /// Runs a command; answers its result code. `out` gets the text as it comes.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         request: &Request,
         options: &Options<'_>,
@@ -228,13 +228,13 @@ impl Attached {
     }
 
     /// The error that this went wrong, with what to run instead.
-    pub fn failed(&self, what: &str) -> Error {
+    pub(crate) fn failed(&self, what: &str) -> Error {
         failed(&self.examined, &self.asked, what)
     }
 
     /// Of the JVM's temporary and its working directory the one with the most room in which its
     /// user may make files.
-    pub fn writable_directory(&self) -> Option<ReachedDirectory> {
+    pub(crate) fn writable_directory(&self) -> Option<ReachedDirectory> {
         let target = self.examined.target.as_ref()?;
         let link = format!("/proc/{}/cwd", target.pid());
         let cwd = target.look(|| std::fs::read_link(&link)).ok();

@@ -11,7 +11,7 @@ use super::safepoint::Holder;
 /// What may stand between a client and a JVM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reason {
+pub(crate) enum Reason {
     /// There is no such process.
     NoProcess,
     /// The id is a thread's.
@@ -77,7 +77,7 @@ pub enum Reason {
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Weight {
+pub(crate) enum Weight {
     /// Attach will not work.
     Obstacle,
     /// It may fail, or not give all.
@@ -88,7 +88,7 @@ pub enum Weight {
 
 /// One reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Which.
     pub reason: Reason,
     /// How much it matters.
@@ -104,7 +104,7 @@ pub struct Finding {
 /// What follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Attach will work.
     Attach,
     /// It will once what stands in the way is mended.
@@ -117,7 +117,7 @@ pub enum Verdict {
 
 /// What to do next, as data: the command line words it as a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NextStep {
+pub(crate) struct NextStep {
     /// The process that it is about.
     pub pid: i32,
     /// What to do.
@@ -129,7 +129,7 @@ pub struct NextStep {
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Step {
+pub(crate) enum Step {
     /// Attach.
     Attach,
     /// Attach as root.
@@ -156,14 +156,14 @@ pub enum Step {
 
 impl NextStep {
     /// A step about a process.
-    pub fn new(pid: i32, step: Step) -> NextStep {
+    pub(crate) fn new(pid: i32, step: Step) -> NextStep {
         NextStep { pid, step, fetch: false }
     }
 }
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Diagnosis {
+pub(crate) struct Diagnosis {
     /// The id that was asked for.
     pub pid: i32,
     /// Its id in its own namespace.
@@ -190,23 +190,23 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     /// The obstacles.
-    pub fn obstacles(&self) -> impl Iterator<Item = &Finding> {
+    pub(crate) fn obstacles(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|f| f.weight == Weight::Obstacle)
     }
 
     /// Why attach does not work, in one line for an error; `None` without an obstacle.
-    pub fn why(&self) -> Option<String> {
+    pub(crate) fn why(&self) -> Option<String> {
         in_one_line(self.obstacles())
     }
 
     /// What may be why a JVM does not answer: warnings, too.
-    pub fn suspects(&self) -> Option<String> {
+    pub(crate) fn suspects(&self) -> Option<String> {
         let room = |f: &&Finding| matches!(f.reason, Reason::Memory | Reason::Disk);
         in_one_line(self.findings.iter().filter(|f| f.weight != Weight::Note && !room(f)))
     }
 
     /// Lines for people; the last one is `next`, the command to run next. `more` comes before it.
-    pub fn text(&self, more: &str, next: &str) -> String {
+    pub(crate) fn text(&self, more: &str, next: &str) -> String {
         let mut out = format!("process {}", self.pid);
         if let Some(inner) = self.namespace_pid.filter(|n| *n != self.pid) {
             let _ = write!(out, " ({inner} in its namespace)");
@@ -247,7 +247,7 @@ pub(super) struct Findings(pub Vec<Finding>);
 
 impl Findings {
     /// One more.
-    pub fn add(
+    pub(super) fn add(
         &mut self,
         weight: Weight,
         reason: Reason,
@@ -259,12 +259,18 @@ impl Findings {
     }
 
     /// One that stands in the way.
-    pub fn obstacle(&mut self, reason: Reason, what: String, evidence: String, remedy: String) {
+    pub(super) fn obstacle(
+        &mut self,
+        reason: Reason,
+        what: String,
+        evidence: String,
+        remedy: String,
+    ) {
         self.add(Weight::Obstacle, reason, what, evidence, remedy);
     }
 
     /// Whether this reason is among them.
-    pub fn has(&self, reason: Reason) -> bool {
+    pub(super) fn has(&self, reason: Reason) -> bool {
         self.0.iter().any(|f| f.reason == reason)
     }
 }

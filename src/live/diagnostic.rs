@@ -94,14 +94,14 @@ static COMMANDS: [Command; 14] = [
 
 /// A request for a diagnostic command, cut into its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
+pub(crate) struct Diagnostic {
     words: Vec<Vec<u8>>,
     command: &'static Command,
 }
 
 impl Diagnostic {
     /// The command of a line, if it is one of those.
-    pub fn of(line: &[u8]) -> Option<Diagnostic> {
+    pub(crate) fn of(line: &[u8]) -> Option<Diagnostic> {
         let words = split(line);
         let name = words.first()?;
         let command = COMMANDS.iter().find(|c| c.name.as_bytes() == name.as_slice())?;
@@ -109,7 +109,7 @@ impl Diagnostic {
     }
 
     /// The command's name.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.command.name
     }
 
@@ -133,18 +133,18 @@ impl Diagnostic {
     }
 
     /// The file that it writes, as it was given.
-    pub fn file(&self) -> Option<&OsStr> {
+    pub(crate) fn file(&self) -> Option<&OsStr> {
         let (word, start) = self.place()?;
         Some(OsStr::from_bytes(&self.words[word][start..]))
     }
 
     /// Whether the file is whole once the command is done; a recording or a log goes on.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.command.is_whole
     }
 
     /// The line with another file.
-    pub fn with_file(&self, file: &OsStr) -> Vec<u8> {
+    pub(crate) fn with_file(&self, file: &OsStr) -> Vec<u8> {
         let mut words = self.words.clone();
         if let Some((word, start)) = self.place() {
             words[word].truncate(start);
@@ -158,7 +158,7 @@ impl Diagnostic {
     }
 
     /// Whether the answer `said` (its end, if it is long) tells that it was done.
-    pub fn is_done(&self, said: &str) -> bool {
+    pub(crate) fn is_done(&self, said: &str) -> bool {
         match self.command.success {
             Success::Says(all) => all.iter().any(|w| said.contains(w)),
             // Names that the user gave may hold any word.
@@ -200,7 +200,7 @@ fn split(line: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// Whether a word is the name of a diagnostic command: `GC.heap_info`, `help`.
-pub fn is_name(word: &str) -> bool {
+pub(crate) fn is_name(word: &str) -> bool {
     let is_part =
         |p: &str| !p.is_empty() && p.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     let of_two = word.split_once('.').is_some_and(|(group, name)| {

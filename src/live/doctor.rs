@@ -23,7 +23,7 @@ use crate::process::refusal::{self, NotAProcess};
 const TMP: &str = "/tmp";
 
 /// An examination: the findings, and what they were made from.
-pub struct Examined {
+pub(crate) struct Examined {
     /// What was found.
     pub diagnosis: Diagnosis,
     /// The process, unless there is none.
@@ -38,7 +38,7 @@ pub struct Examined {
 
 /// Examines a process. `watch` says whether to watch its threads for a moment, too; `look` reads
 /// what the VM's memory says.
-pub fn examine(pid: i32, watch: bool, look: ReadVmMemory) -> Examined {
+pub(crate) fn examine(pid: i32, watch: bool, look: ReadVmMemory) -> Examined {
     let mut target = match Target::read(pid) {
         Ok(target) => target,
         Err(e) => return absent(pid, &e),

@@ -26,7 +26,7 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub enum NoConnection {
+pub(crate) enum NoConnection {
     /// The JVM did not open the door in time.
     Timeout(Duration),
     /// It listens, but takes no connections: its backlog is full.
@@ -43,7 +43,7 @@ pub enum NoConnection {
 
 /// The way to one JVM's door.
 #[derive(Debug)]
-pub struct Door<'t> {
+pub(crate) struct Door<'t> {
     target: &'t Target,
     process: OwnedFd,
     tmp: ReachedDirectory,
@@ -60,7 +60,7 @@ fn system(what: &str) -> impl FnOnce(Errno) -> NoConnection + '_ {
 
 impl<'t> Door<'t> {
     /// Finds the places; changes nothing yet.
-    pub fn find(
+    pub(crate) fn find(
         target: &'t Target,
         tmp: &str,
         timeout: Duration,
@@ -81,7 +81,7 @@ impl<'t> Door<'t> {
 
     /// Connects, and makes the JVM open the door first where it is closed. `may_signal` says
     /// whether SIGQUIT would be handled.
-    pub fn open(
+    pub(crate) fn open(
         &self,
         may_signal: bool,
         cancelled: &dyn Fn() -> bool,

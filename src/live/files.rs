@@ -15,7 +15,7 @@ use super::target::Target;
 
 /// A file's place, as the JVM and as this process name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FilePlace {
+pub(crate) struct FilePlace {
     /// As the user gave it.
     pub given: PathBuf,
     /// What the JVM is told.
@@ -29,7 +29,7 @@ pub struct FilePlace {
 impl FilePlace {
     /// The place of `file`. A relative name is meant from the working directory of this process,
     /// where the JVM has that directory under the same name; else from the JVM's own.
-    pub fn of(target: &Target, file: &Path) -> io::Result<FilePlace> {
+    pub(crate) fn of(target: &Target, file: &Path) -> io::Result<FilePlace> {
         let absolute = std::path::absolute(file)?;
         if is_shared(target, absolute.parent().unwrap_or(Path::new("/"))) {
             let given = file.to_owned();
@@ -40,7 +40,7 @@ impl FilePlace {
 
     /// The place of what the JVM takes for `file`: a relative name is meant from its own working
     /// directory.
-    pub fn inside(target: &Target, file: &Path) -> FilePlace {
+    pub(crate) fn inside(target: &Target, file: &Path) -> FilePlace {
         let (given, inside, pid) = (file.to_owned(), file.to_owned(), target.pid());
         if file.is_absolute() {
             let shared = is_shared(target, file.parent().unwrap_or(Path::new("/")));
@@ -57,12 +57,12 @@ impl FilePlace {
     }
 
     /// Its bytes, if it is there.
-    pub fn size(&self, target: &Target) -> Option<u64> {
+    pub(crate) fn size(&self, target: &Target) -> Option<u64> {
         target.look(|| fs::symlink_metadata(&self.here)).ok().map(|m| m.len())
     }
 
     /// Whether its directory can be seen, and it is not in there, or empty.
-    pub fn is_missing(&self, target: &Target) -> bool {
+    pub(crate) fn is_missing(&self, target: &Target) -> bool {
         let Some(directory) = self.here.parent() else { return false };
         let is = |path: &Path| target.look(|| fs::symlink_metadata(path));
         is(directory).is_ok()
@@ -73,7 +73,7 @@ impl FilePlace {
     }
 
     /// Whether the JVM's user may make it; `None` if that is not to be seen.
-    pub fn may_be_made(&self, target: &Target) -> Option<bool> {
+    pub(crate) fn may_be_made(&self, target: &Target) -> Option<bool> {
         let directory = self.here.parent().filter(|p| !p.as_os_str().is_empty())?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = target.look(|| Ok(openat(CWD, directory, flags, Mode::empty())?)).ok()?;
@@ -86,13 +86,13 @@ impl FilePlace {
     }
 
     /// Bytes that are free for the JVM's user where the file will be.
-    pub fn free(&self) -> Option<u64> {
+    pub(crate) fn free(&self) -> Option<u64> {
         free(self.here.parent()?)
     }
 }
 
 /// Whether the JVM's user may make files in a directory; `None` if that cannot be asked.
-pub fn may_write(target: &Target, directory: &OwnedFd) -> Option<bool> {
+pub(crate) fn may_write(target: &Target, directory: &OwnedFd) -> Option<bool> {
     if !target.effective.is_ours_to_take() {
         return None;
     }
@@ -135,7 +135,7 @@ fn is_reachable(target: &Target, directory: &Path) -> bool {
 }
 
 /// Bytes that are free in a directory for users without privileges.
-pub fn free(directory: &Path) -> Option<u64> {
+pub(crate) fn free(directory: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(directory).ok()?;
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

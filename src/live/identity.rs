@@ -15,7 +15,7 @@ use rustix::thread::{
 
 /// Effective ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The user.
     pub uid: u32,
     /// The group.
@@ -24,13 +24,13 @@ pub struct Identity {
 
 impl Identity {
     /// That of this process.
-    pub fn own() -> Identity {
+    pub(crate) fn own() -> Identity {
         Identity { uid: geteuid().as_raw(), gid: getegid().as_raw() }
     }
 
     /// Whether this process may act as these: they are its own, or it has CAP_SETUID and
     /// CAP_SETGID.
-    pub fn is_ours_to_take(self) -> bool {
+    pub(crate) fn is_ours_to_take(self) -> bool {
         const BOTH: u64 = 1 << 7 | 1 << 6;
         let ours = || capabilities(None).map_or(0, |c| c.effective.bits());
         Identity::own() == self || ours() & BOTH == BOTH
@@ -39,7 +39,7 @@ impl Identity {
 
 /// All that decides what a process may do with files and with other processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rights {
+pub(crate) struct Rights {
     /// Its effective ids.
     pub ids: Identity,
     /// Its further groups.
@@ -52,7 +52,7 @@ impl Rights {
     /// Runs `errand` with these, as far as this process has them to give: in a thread of its own
     /// if they are others than ours. The calls change that thread alone, and it ends with the
     /// errand.
-    pub fn run<T: Send>(&self, errand: impl FnOnce() -> T + Send) -> io::Result<T> {
+    pub(crate) fn run<T: Send>(&self, errand: impl FnOnce() -> T + Send) -> io::Result<T> {
         let ours = capabilities(None)?;
         let wanted = CapabilitySet::from_bits_retain(self.capabilities);
         if self.ids == Identity::own() && ours.effective & !wanted == CapabilitySet::empty() {

@@ -18,7 +18,7 @@ use crate::process::facts::ids;
 
 /// One JVM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Jvm {
+pub(crate) struct Jvm {
     /// Its id here.
     pub pid: i32,
     /// Its id in its own namespace.
@@ -41,7 +41,7 @@ pub struct Jvm {
 
 /// A JVM with what its options and counters say.
 #[derive(Debug)]
-pub struct JvmFacts {
+pub(crate) struct JvmFacts {
     /// For people.
     pub jvm: Jvm,
     /// Its options.
@@ -50,7 +50,7 @@ pub struct JvmFacts {
 
 /// The ids of all JVMs that may be seen from here: processes with a libjvm.so, or with threads
 /// that are called as HotSpot's.
-pub fn all() -> Vec<i32> {
+pub(crate) fn all() -> Vec<i32> {
     let mut all = ids("/proc").unwrap_or_default();
     all.retain(|pid| is_jvm(*pid));
     all.sort_unstable();
@@ -67,13 +67,13 @@ fn is_jvm(pid: i32) -> bool {
 }
 
 /// What the JVM `pid` runs.
-pub fn main(pid: i32) -> Option<String> {
+pub(crate) fn main(pid: i32) -> Option<String> {
     JvmFacts::read(&Target::read(pid).ok()?).jvm.main
 }
 
 impl JvmFacts {
     /// Asks.
-    pub fn read(target: &Target) -> JvmFacts {
+    pub(crate) fn read(target: &Target) -> JvmFacts {
         let counters = target.counters().map(|c| perfdata::parse(&c)).unwrap_or_default();
         let environment = target.environment();
         let options = Options::of(&OptionSources {

@@ -5,21 +5,21 @@
 //! names of threads, counters, the attach protocol. Knows nothing of cores, nor of what lies in a
 //! JVM's memory.
 
-pub mod attach;
-pub mod diagnosis;
-pub mod diagnostic;
-pub mod doctor;
-pub mod door;
-pub mod files;
-pub mod identity;
-pub mod jvm;
-pub mod mounts;
+pub(crate) mod attach;
+pub(crate) mod diagnosis;
+pub(crate) mod diagnostic;
+pub(crate) mod doctor;
+pub(crate) mod door;
+pub(crate) mod files;
+pub(crate) mod identity;
+pub(crate) mod jvm;
+pub(crate) mod mounts;
 mod obstacles;
-pub mod options;
-pub mod protocol;
-pub mod safepoint;
-pub mod socket;
-pub mod sockets;
+pub(crate) mod options;
+pub(crate) mod protocol;
+pub(crate) mod safepoint;
+pub(crate) mod socket;
+pub(crate) mod sockets;
 mod surroundings;
-pub mod target;
-pub mod vm_memory;
+pub(crate) mod target;
+pub(crate) mod vm_memory;

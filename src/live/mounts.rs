@@ -15,7 +15,7 @@ struct Mount {
 
 /// Whether `path` is the same directory to the process `pid` and to this one; `None` where that
 /// is not to be seen. Links on the way are not followed: a path with such is for equal mounts only.
-pub fn same(pid: i32, path: &Path) -> Option<bool> {
+pub(crate) fn same(pid: i32, path: &Path) -> Option<bool> {
     let read = |who: &str| fs::read_to_string(format!("/proc/{who}/mountinfo")).ok();
     let (own, other) = (read("self")?, read(&pid.to_string())?);
     if own == other {
@@ -25,7 +25,7 @@ pub fn same(pid: i32, path: &Path) -> Option<bool> {
 }
 
 /// Whether both processes have the same mounts below the same root; `None` if not to be seen.
-pub fn same_all(pid: i32) -> Option<bool> {
+pub(crate) fn same_all(pid: i32) -> Option<bool> {
     let read = |who: &str| fs::read(format!("/proc/{who}/mountinfo")).ok();
     Some(read("self")? == read(&pid.to_string())?)
 }

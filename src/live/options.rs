@@ -33,7 +33,7 @@ const MAX_FILES: usize = 64;
 
 /// Options, and what runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
+pub(crate) struct Options {
     /// Each with where it was seen, in the order in which the VM takes them.
     pub seen: Vec<(String, String)>,
     /// Main class, module or jar; without them the program, unless it is `java` itself.
@@ -44,7 +44,7 @@ pub struct Options {
 }
 
 /// What a process shows of itself.
-pub struct OptionSources<'a> {
+pub(crate) struct OptionSources<'a> {
     /// Its arguments.
     pub arguments: &'a [String],
     /// Its environment; `None` if that may not be looked at.
@@ -57,7 +57,7 @@ pub struct OptionSources<'a> {
 
 impl Options {
     /// Collects them.
-    pub fn of(shown: &OptionSources) -> Options {
+    pub(crate) fn of(shown: &OptionSources) -> Options {
         let mut out = Options::default();
         let text = |name: &str| shown.counters.get(name).and_then(Counter::text).unwrap_or("");
         let variable = |name: &str| {
@@ -111,7 +111,7 @@ impl Options {
 
     /// The last of the options that are `-XX:+name` or `-XX:-name`: whether it is on, and the
     /// option with its place.
-    pub fn switch(&self, name: &str) -> Option<(bool, String)> {
+    pub(crate) fn switch(&self, name: &str) -> Option<(bool, String)> {
         self.seen.iter().rev().find_map(|(option, from)| {
             let sign = option.strip_prefix("-XX:")?.strip_suffix(name)?;
             let on = match sign {
@@ -124,13 +124,13 @@ impl Options {
     }
 
     /// The option that is exactly `name`, with its place.
-    pub fn plain(&self, name: &str) -> Option<String> {
+    pub(crate) fn plain(&self, name: &str) -> Option<String> {
         let found = self.seen.iter().rev().find(|(option, _)| option == name)?;
         Some(format!("{} in {}", found.0, found.1))
     }
 
     /// The value of the last option with one of these beginnings.
-    pub fn value(&self, prefixes: &[&str]) -> Option<&str> {
+    pub(crate) fn value(&self, prefixes: &[&str]) -> Option<&str> {
         let value = |o: &'_ (String, String)| {
             prefixes.iter().find_map(|p| o.0.strip_prefix(p)).map(str::len).map(|n| o.0.len() - n)
         };
@@ -139,7 +139,7 @@ impl Options {
 }
 
 /// Bytes of a size as `-Xmx` takes it: a number and one of k, m, g, t.
-pub fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
         "" => 0,

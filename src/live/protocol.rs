@@ -16,7 +16,7 @@ const CODE: usize = 16;
 
 /// What is asked of the JVM.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     /// The operation's name.
     pub command: String,
     /// Its arguments.
@@ -25,13 +25,13 @@ pub struct Request {
 
 impl Request {
     /// A request.
-    pub fn new(command: &str, arguments: &[&[u8]]) -> Request {
+    pub(crate) fn new(command: &str, arguments: &[&[u8]]) -> Request {
         let arguments = arguments.iter().map(|a| a.to_vec()).collect();
         Request { command: command.into(), arguments }
     }
 
     /// Why no version can carry it.
-    pub fn impossible(&self) -> Option<String> {
+    pub(crate) fn impossible(&self) -> Option<String> {
         let nul = self.arguments.iter().any(|a| a.contains(&0)) || self.command.contains('\0');
         if nul || self.command.len() > NAME {
             return Some("an attach command holds no zero byte and is 16 bytes at most".into());
@@ -41,7 +41,7 @@ impl Request {
     }
 
     /// Whether version 1 can carry it.
-    pub fn fits_version_1(&self) -> bool {
+    pub(crate) fn fits_version_1(&self) -> bool {
         self.arguments.len() <= ARGUMENTS && self.arguments.iter().all(|a| a.len() <= LENGTH)
     }
 
@@ -57,7 +57,7 @@ impl Request {
     }
 
     /// `1 0 <command> 0 <argument> 0 <argument> 0 <argument> 0`
-    pub fn version_1(&self) -> Vec<u8> {
+    pub(crate) fn version_1(&self) -> Vec<u8> {
         let mut out = b"1\0".to_vec();
         out.extend(self.data());
         out.extend(std::iter::repeat_n(0, ARGUMENTS.saturating_sub(self.arguments.len())));
@@ -65,7 +65,7 @@ impl Request {
     }
 
     /// `2 0 <size> 0 <data>`
-    pub fn version_2(&self) -> Vec<u8> {
+    pub(crate) fn version_2(&self) -> Vec<u8> {
         let data = self.data();
         let mut out = format!("2\0{}\0", data.len()).into_bytes();
         out.extend(data);
@@ -75,7 +75,7 @@ impl Request {
 
 /// Takes the result code off the front of an answer that comes in pieces.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub(crate) struct Answer {
     head: Vec<u8>,
     /// The code, once its line has come.
     pub code: Option<i32>,
@@ -84,7 +84,7 @@ pub struct Answer {
 impl Answer {
     /// Takes a piece; answers what of it belongs to the text. An error is what came instead of a
     /// code.
-    pub fn take<'p>(&mut self, piece: &'p [u8]) -> Result<&'p [u8], String> {
+    pub(crate) fn take<'p>(&mut self, piece: &'p [u8]) -> Result<&'p [u8], String> {
         if self.code.is_some() {
             return Ok(piece);
         }

@@ -31,7 +31,7 @@ const TICKS: f64 = 100.0;
 
 /// A thread that computes while a safepoint is waited for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Holder {
+pub(crate) struct Holder {
     /// Its id here.
     pub tid: i32,
     /// Its id in its own namespace: `nid` in thread dumps.
@@ -44,7 +44,7 @@ pub struct Holder {
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// How often the VM Thread slept and looked again, and in how many ms.
     pub polls: u64,
     /// For how long, in ms.
@@ -114,7 +114,7 @@ fn is_computing(t: &Thread) -> bool {
 }
 
 /// Watches the threads for 0.4 s.
-pub fn watch(target: &Target) -> Observed {
+pub(crate) fn watch(target: &Target) -> Observed {
     let pid = target.pid();
     let (Some(vm), started) = (target.thread(VM_THREAD), Instant::now()) else {
         return Observed::default();

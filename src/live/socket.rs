@@ -15,7 +15,7 @@ use super::target::{ReachedDirectory, Target};
 
 /// What stands under the socket's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its owner.
     pub uid: u32,
     /// Whether it is a socket.
@@ -26,7 +26,7 @@ pub struct Entry {
 
 /// What /proc and the file system say of a JVM's socket.
 #[derive(Debug)]
-pub struct Socket {
+pub(crate) struct Socket {
     /// Its file, as the JVM sees it.
     pub path: String,
     /// Where it is from here.
@@ -43,13 +43,13 @@ pub struct Socket {
 }
 
 /// The name of its file.
-pub fn name(target: &Target) -> String {
+pub(crate) fn name(target: &Target) -> String {
     format!(".java_pid{}", target.facts.inner)
 }
 
 impl Socket {
     /// Looks for it in `directory`, where the JVM has its temporary files.
-    pub fn of(target: &Target, directory: &str) -> Socket {
+    pub(crate) fn of(target: &Target, directory: &str) -> Socket {
         let name = name(target);
         let path = format!("{}/{name}", directory.trim_end_matches('/'));
         let reached = target.reach(directory.as_ref());
@@ -74,13 +74,13 @@ impl Socket {
 
     /// Whether the file is the JVM's own: its user's, or root's where root has made the JVM give
     /// up its rights since.
-    pub fn is_owned(&self, target: &Target) -> bool {
+    pub(crate) fn is_owned(&self, target: &Target) -> bool {
         self.file.is_some_and(|f| f.uid == target.effective.uid || f.uid == 0)
     }
 
     /// Whether the JVM can be connected to. What may not be looked at counts as so: the
     /// connection will show.
-    pub fn is_open(&self, target: &Target) -> bool {
+    pub(crate) fn is_open(&self, target: &Target) -> bool {
         self.file.is_some_and(|f| f.is_socket)
             && self.listens != Some(false)
             && self.alive != Some(false)
@@ -89,7 +89,7 @@ impl Socket {
 }
 
 /// The directory of the socket at which the JVM listens, whatever its name is in there.
-pub fn listening_directory(target: &Target) -> Option<String> {
+pub(crate) fn listening_directory(target: &Target) -> Option<String> {
     let name = name(target);
     // It is bound as `.tmp` and then renamed.
     let of_that_name = |l: &sockets::Listener| {

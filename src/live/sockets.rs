@@ -7,7 +7,7 @@ use std::io;
 
 /// A socket of the domain unix that listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
+pub(crate) struct Listener {
     /// The socket's own inode, as in `socket:[N]`; not that of its file.
     pub inode: u64,
     /// The name that it was bound to; renames of the file are not seen here.
@@ -18,7 +18,7 @@ pub struct Listener {
 const LISTENS: u32 = 0x1_0000;
 
 /// All that listen in the network namespace of `pid`.
-pub fn listening(pid: i32) -> io::Result<Vec<Listener>> {
+pub(crate) fn listening(pid: i32) -> io::Result<Vec<Listener>> {
     let text = fs::read(format!("/proc/{pid}/net/unix"))?;
     Ok(String::from_utf8_lossy(&text).lines().skip(1).filter_map(parse).collect())
 }
@@ -39,7 +39,7 @@ fn parse(line: &str) -> Option<Listener> {
 }
 
 /// Whether `pid` has the socket open; an error if its descriptors may not be looked at.
-pub fn holds(pid: i32, inode: u64) -> io::Result<bool> {
+pub(crate) fn holds(pid: i32, inode: u64) -> io::Result<bool> {
     let name = format!("socket:[{inode}]");
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))?.flatten() {
         match fs::read_link(entry.path()) {

@@ -17,7 +17,7 @@ use crate::process::maps::{self, Mapping};
 
 /// What makes a process a JVM.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hotspot {
+pub(crate) enum Hotspot {
     /// It has this mapped.
     Mapped(Box<Mapping>),
     /// Its maps may not be looked at, but its threads are called as HotSpot's are.
@@ -28,7 +28,7 @@ pub enum Hotspot {
 
 /// A process.
 #[derive(Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// Ids, state, signals.
     pub facts: Facts,
     /// Its arguments, as the kernel has them.
@@ -49,7 +49,7 @@ pub struct Target {
 
 /// A directory of a process's, as it is reached from here.
 #[derive(Debug)]
-pub struct ReachedDirectory {
+pub(crate) struct ReachedDirectory {
     /// Opened for its path only (O_PATH).
     pub directory: OwnedFd,
     /// Its name from here.
@@ -65,15 +65,15 @@ const MAX_TEXT: u64 = 1 << 20;
 
 /// Names of threads that each HotSpot from 8 on has once it runs, as long as the kernel lets them
 /// be (15 characters).
-pub const VM_THREAD: &str = "VM Thread";
+pub(crate) const VM_THREAD: &str = "VM Thread";
 const SIGNAL_DISPATCHER: &str = "Signal Dispatch";
 const VM_PERIODIC: &str = "VM Periodic Tas";
 /// The one that serves the attach door.
-pub const ATTACH_LISTENER: &str = "Attach Listener";
+pub(crate) const ATTACH_LISTENER: &str = "Attach Listener";
 
 impl Target {
     /// Reads it; errors are those of /proc.
-    pub fn read(pid: i32) -> io::Result<Target> {
+    pub(crate) fn read(pid: i32) -> io::Result<Target> {
         let facts = Facts::read(pid)?;
         let arguments = fs::read(format!("/proc/{pid}/cmdline"))?;
         let arguments = strings(&arguments);
@@ -104,13 +104,13 @@ impl Target {
 
     /// Looks at what the kernel shows of a process to itself, to its user and to CAP_SYS_PTRACE:
     /// as this process, and where that is refused once more with the process's own rights.
-    pub fn look<T: Send>(&self, at: impl Fn() -> io::Result<T> + Sync) -> io::Result<T> {
+    pub(crate) fn look<T: Send>(&self, at: impl Fn() -> io::Result<T> + Sync) -> io::Result<T> {
         look(&self.rights, at)
     }
 
     /// Opens a directory that the process names `inside`: through its root, else, where the
     /// kernel does not show that, under the same name here if it is the same directory.
-    pub fn reach(&self, inside: &Path) -> io::Result<ReachedDirectory> {
+    pub(crate) fn reach(&self, inside: &Path) -> io::Result<ReachedDirectory> {
         let pid = self.pid();
         let name = inside.to_string_lossy().into_owned();
         let below = inside.strip_prefix("/").unwrap_or(inside);
@@ -145,35 +145,35 @@ impl Target {
     }
 
     /// Opens the process's working directory, for its path only.
-    pub fn working_directory(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn working_directory(&self) -> io::Result<OwnedFd> {
         let link = format!("/proc/{}/cwd", self.pid());
         self.look(|| Ok(openat(CWD, link.as_str(), DIRECTORY, Mode::empty())?))
     }
 
     /// Of several libjvm.so, takes the one that begins at `start` for the JVM's.
-    pub fn choose(&mut self, start: u64) {
+    pub(crate) fn choose(&mut self, start: u64) {
         if let Some(libjvm) = self.libjvms.iter().find(|m| m.start == start) {
             self.hotspot = Hotspot::Mapped(Box::new(libjvm.clone()));
         }
     }
 
     /// Its id here.
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         self.facts.pid
     }
 
     /// The thread of this name.
-    pub fn thread(&self, name: &str) -> Option<&Thread> {
+    pub(crate) fn thread(&self, name: &str) -> Option<&Thread> {
         self.threads.iter().find(|t| t.name == name)
     }
 
     /// Whether it is still the process that was looked at, not another one with its id.
-    pub fn is_same(&self) -> bool {
+    pub(crate) fn is_same(&self) -> bool {
         Facts::read(self.pid()).is_ok_and(|f| f.stat.starttime == self.facts.stat.starttime)
     }
 
     /// The variables of its environment; `None` if they may not be looked at.
-    pub fn environment(&self) -> Option<Vec<(String, String)>> {
+    pub(crate) fn environment(&self) -> Option<Vec<(String, String)>> {
         let path = format!("/proc/{}/environ", self.pid());
         let all = self.look(|| fs::read(&path)).ok()?;
         let pair = |s: String| s.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()));
@@ -182,7 +182,7 @@ impl Target {
 
     /// A small text that the process names `file`, from its working directory if relative; `None`
     /// if it cannot be read.
-    pub fn text(&self, file: &str) -> Option<String> {
+    pub(crate) fn text(&self, file: &str) -> Option<String> {
         let file = Path::new(file);
         let (directory, name) = (file.parent()?, file.file_name()?);
         let directory = match directory.is_absolute() {
@@ -206,12 +206,12 @@ impl Target {
     }
 
     /// The bytes of the counters' file; `None` without one, or without the right to read it.
-    pub fn counters(&self) -> Option<Vec<u8>> {
+    pub(crate) fn counters(&self) -> Option<Vec<u8>> {
         self.open(self.counters.as_ref()?)
     }
 
     /// The bytes of a file that it has mapped, if it is still the one that a path leads to.
-    pub fn open(&self, m: &Mapping) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, m: &Mapping) -> Option<Vec<u8>> {
         self.paths(m).into_iter().find_map(|path| {
             let read = || -> io::Result<Option<Vec<u8>>> {
                 let file = fs::File::open(&path)?;
@@ -228,7 +228,7 @@ impl Target {
 
     /// Where a file that it has mapped may be found from here: by the kernel's own link, which
     /// only root may use, by its root, by its bare name.
-    pub fn paths(&self, m: &Mapping) -> Vec<PathBuf> {
+    pub(crate) fn paths(&self, m: &Mapping) -> Vec<PathBuf> {
         let pid = self.pid();
         let name = String::from_utf8_lossy(m.clean()).into_owned();
         vec![
@@ -240,12 +240,12 @@ impl Target {
 
     /// Whether a namespace of it (`mnt`, `pid`, `user`) is that of this process; `None` if that
     /// is not to be seen.
-    pub fn shares(&self, namespace: &str) -> Option<bool> {
+    pub(crate) fn shares(&self, namespace: &str) -> Option<bool> {
         shares(&self.rights, self.pid(), namespace)
     }
 
     /// Whether its root is that of this process; `None` if that is not to be seen.
-    pub fn shares_root(&self) -> Option<bool> {
+    pub(crate) fn shares_root(&self) -> Option<bool> {
         let id = |path: String| fs::metadata(path).map(|m| (m.dev(), m.ino()));
         let other = format!("/proc/{}/root/.", self.pid());
         Some(id("/proc/self/root/.".into()).ok()? == self.look(|| id(other.clone())).ok()?)
@@ -290,7 +290,7 @@ fn strings(bytes: &[u8]) -> Vec<String> {
 }
 
 /// The threads of a process that still run.
-pub fn threads(pid: i32) -> Vec<Thread> {
+pub(crate) fn threads(pid: i32) -> Vec<Thread> {
     let mut tids = ids(&format!("/proc/{pid}/task")).unwrap_or_default();
     tids.sort_unstable();
     tids.into_iter().filter_map(|tid| Thread::read(pid, tid)).collect()

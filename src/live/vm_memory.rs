@@ -7,7 +7,7 @@ use super::target::Target;
 
 /// What was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct VmMemory {
+pub(crate) struct VmMemory {
     /// Where the libjvm.so lies that was read: of several, the one that has a VM.
     pub libjvm: u64,
     /// Whether it has made a VM, be it that it was destroyed since.
@@ -19,4 +19,4 @@ pub struct VmMemory {
 }
 
 /// Reads it, and stops nothing; `None` without the right to.
-pub type ReadVmMemory = fn(&Target) -> Option<VmMemory>;
+pub(crate) type ReadVmMemory = fn(&Target) -> Option<VmMemory>;

@@ -48,7 +48,7 @@ pub(super) fn frames_at(hdr: &[u8], hdr_at: u64) -> Option<u64> {
 
 impl Tables<'_> {
     /// The caller of the frame `at`, whose place in the library is `place` as its file counts.
-    pub fn step(&self, unwinder: &Unwinder, place: u64, at: &Registers) -> Step {
+    pub(super) fn step(&self, unwinder: &Unwinder, place: u64, at: &Registers) -> Step {
         let unknown =
             |e: gimli::Error| Step::Unknown(format!("its .eh_frame does not tell: {e}").into());
         let bases =

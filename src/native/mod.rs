@@ -19,7 +19,7 @@ use cfi::Step;
 use module::Module;
 
 /// Frames of one run: a stack of 1 GB of the smallest ones has fewer.
-pub const MAX_FRAMES: usize = 1 << 20;
+pub(crate) const MAX_FRAMES: usize = 1 << 20;
 /// Where a frame pointer is to be believed without any table: a frame is smaller.
 const MAX_GUESSED_FRAME: u64 = 1 << 20;
 /// AT_SYSINFO_EHDR: where the kernel mapped the vDSO.

@@ -90,7 +90,7 @@ enum Image<'i> {
 
 impl Module {
     /// The library that is mapped at `mapping`.
-    pub fn of_file(core: &CoreFile, mapping: &FileMapping, sysroot: &Sysroot) -> Module {
+    pub(super) fn of_file(core: &CoreFile, mapping: &FileMapping, sysroot: &Sysroot) -> Module {
         let mut all = core.mappings().iter().filter(|m| m.path == mapping.path);
         let base = all.find(|m| m.file_offset == 0).map_or(mapping.start, |m| m.start);
         match core.find_file(mapping, sysroot) {
@@ -110,7 +110,7 @@ impl Module {
 
     /// What the core itself has of the library whose first byte is at `base`; `why` says what
     /// is wrong with its file.
-    pub fn in_memory(core: &CoreFile, path: &str, base: u64, why: Option<Remark>) -> Module {
+    pub(super) fn in_memory(core: &CoreFile, path: &str, base: u64, why: Option<Remark>) -> Module {
         let memory = core.memory();
         let mut module = Module::new(path, base, &Image::Memory(memory));
         if let Some(why) = why {
@@ -162,13 +162,13 @@ impl Module {
     }
 
     /// Whether the address of the process is in it.
-    pub fn holds(&self, addr: u64) -> bool {
+    pub(super) fn holds(&self, addr: u64) -> bool {
         let at = addr.wrapping_sub(self.bias);
         self.loads.iter().any(|l| (l.0..l.1).contains(&at))
     }
 
     /// The caller of the frame `at`, which is at `place` in the process.
-    pub fn step(&self, unwinder: &Unwinder, place: u64, at: &Registers) -> Step {
+    pub(super) fn step(&self, unwinder: &Unwinder, place: u64, at: &Registers) -> Step {
         match (&self.hdr, &self.frames) {
             (Some((hdr_at, hdr)), Some((frames_at, frames))) => {
                 let tables = Tables { hdr, hdr_at: *hdr_at, frames, frames_at: *frames_at };
@@ -180,14 +180,14 @@ impl Module {
 
     /// Whether the code at a place in the process was called by nobody: a program's or a thread's
     /// first. Old C libraries, and others, say nothing of how to unwind it.
-    pub fn is_outermost(&self, place: u64) -> bool {
+    pub(super) fn is_outermost(&self, place: u64) -> bool {
         let at = place.wrapping_sub(self.bias);
         let named = self.symbol(place).is_some_and(|(name, _)| OUTERMOST.contains(&name));
         named || self.entry != 0 && at.wrapping_sub(self.entry) < MAX_ENTRY
     }
 
     /// The function at a place in the process: its symbol, and where it starts there.
-    pub fn symbol(&self, place: u64) -> Option<(&[u8], u64)> {
+    pub(super) fn symbol(&self, place: u64) -> Option<(&[u8], u64)> {
         let at = place.wrapping_sub(self.bias);
         let behind = self.functions.partition_point(|f| f.start <= at);
         let mut before = self.functions[..behind].iter().rev().take(MAX_NESTED);

@@ -1,15 +1,25 @@
 //! What is made of a heap: HPROF, histograms, reports, and the files that they go to.
 
+#[doc(hidden)]
+#[doc(hidden)]
 pub mod check;
-pub mod collection;
+pub(crate) mod collection;
+#[doc(hidden)]
+#[doc(hidden)]
 pub mod gzip;
 pub mod histo;
 pub mod hprof;
 pub mod info;
+#[doc(hidden)]
+#[doc(hidden)]
 pub mod interrupt;
-pub mod reader;
+pub(crate) mod reader;
+#[doc(hidden)]
+#[doc(hidden)]
 pub mod readers;
-pub mod report;
+pub(crate) mod report;
 pub mod retained;
+#[doc(hidden)]
+#[doc(hidden)]
 pub mod sink;
 pub mod stack;

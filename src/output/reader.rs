@@ -15,7 +15,7 @@ pub struct Source<'a> {
 }
 
 /// How far a reader is: called with bytes of heap as they are done.
-pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
+pub(crate) type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 
 /// What a reader that walks the whole heap met.
 #[derive(Debug, Default)]

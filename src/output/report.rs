@@ -16,7 +16,7 @@ use crate::hprof::Loss;
 const SHOWN: usize = 10;
 
 /// `12,345,678`.
-pub fn number(n: u64) -> String {
+pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (i, c) in digits.chars().enumerate() {
@@ -29,7 +29,7 @@ pub fn number(n: u64) -> String {
 }
 
 /// `1.2 GB`: powers of 1024, as the JVM's -Xmx has them.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1024 {
         return format!("{bytes} B");
@@ -45,7 +45,7 @@ pub fn size(bytes: u64) -> String {
 }
 
 /// `1.2 GB (1,234,567,890 bytes)`.
-pub fn size_exact(bytes: u64) -> String {
+pub(crate) fn size_exact(bytes: u64) -> String {
     match bytes {
         1 => "1 byte".into(),
         0..1024 => format!("{bytes} bytes"),
@@ -54,12 +54,12 @@ pub fn size_exact(bytes: u64) -> String {
 }
 
 /// `1 class`, `2 classes`: `n` things, with the plural given.
-pub fn count(n: u64, one: &str, many: &str) -> String {
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(n), if n == 1 { one } else { many })
 }
 
 /// `3 d 4 h 5 min`, `12.3 s`: the two or three largest parts of a duration in ms.
-pub fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     let s = ms / 1000;
     let (d, h, m) = (s / 86400, s / 3600 % 24, s / 60 % 60);
     match (d, h, m) {
@@ -71,7 +71,7 @@ pub fn duration(ms: u64) -> String {
 }
 
 /// `2026-11-24 06:35:12 UTC` of ms since 1970.
-pub fn utc(ms: u64) -> String {
+pub(crate) fn utc(ms: u64) -> String {
     let s = ms / 1000;
     // Years that start in March put the leap day last.
     let mut days = s / 86400 + 719_468;
@@ -88,7 +88,7 @@ pub fn utc(ms: u64) -> String {
 }
 
 /// The text with control characters escaped: what a core holds must not steer a terminal.
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
@@ -98,7 +98,7 @@ pub fn clean(text: &str) -> String {
 
 /// Rows under a head, as wide as their widest cell.
 #[derive(Debug, Default)]
-pub struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
     /// Columns that are aligned to the left; all others to the right.
     left: Vec<usize>,
@@ -106,17 +106,17 @@ pub struct Table {
 
 impl Table {
     /// A table with this head; `left` names the columns of text.
-    pub fn new(head: &[&str], left: &[usize]) -> Table {
+    pub(crate) fn new(head: &[&str], left: &[usize]) -> Table {
         Table { rows: vec![head.iter().map(|h| (*h).into()).collect()], left: left.into() }
     }
 
     /// One more row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells.iter().map(|c| clean(c)).collect());
     }
 
     /// All lines, two spaces between columns, none at the ends.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |c: usize| {
             let cells = self.rows.iter().filter_map(|r| r.get(c));
@@ -144,7 +144,7 @@ impl Table {
 }
 
 /// Words filled into lines of at most `width` characters; a longer word gets its own line.
-pub fn wrap(words: impl IntoIterator<Item = String>, width: usize) -> Vec<String> {
+pub(crate) fn wrap(words: impl IntoIterator<Item = String>, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words {
         match lines.last_mut() {
@@ -159,7 +159,7 @@ pub fn wrap(words: impl IntoIterator<Item = String>, width: usize) -> Vec<String
 }
 
 /// The first lines of many, and how many more there are.
-pub fn first_lines(lines: impl ExactSizeIterator<Item = String>, all: u64) -> Vec<String> {
+pub(crate) fn first_lines(lines: impl ExactSizeIterator<Item = String>, all: u64) -> Vec<String> {
     let kept = lines.len().min(SHOWN) as u64;
     let mut out: Vec<String> = lines.take(SHOWN).collect();
     if all > kept {
@@ -272,7 +272,7 @@ impl From<&Truncation> for Cut {
 
 /// Damage of one sort in one space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DamageSum {
+pub(crate) struct DamageSum {
     /// Where.
     pub space: Space,
     /// Why.
@@ -285,7 +285,7 @@ pub struct DamageSum {
 
 /// Everything that a command could not read.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Gaps {
+pub(crate) struct Gaps {
     /// Stretches of heap that were stepped over.
     pub damaged_stretches: u64,
     /// Their bytes.
@@ -306,7 +306,7 @@ pub struct Gaps {
 
 impl Gaps {
     /// Gathers them.
-    pub fn new(
+    pub(crate) fn new(
         walk: &WalkReport,
         metadata: &[Unread],
         truncated: Option<&Truncation>,
@@ -337,7 +337,7 @@ impl Gaps {
     }
 
     /// Of an HPROF file.
-    pub fn of_dump(loss: &Loss) -> Gaps {
+    pub(crate) fn of_dump(loss: &Loss) -> Gaps {
         Gaps {
             damaged_stretches: loss.holes,
             damaged_bytes: loss.hole_bytes,
@@ -347,13 +347,13 @@ impl Gaps {
     }
 
     /// The same of a core that may have been taken in the middle of a collection.
-    pub fn caught(self, caught: Option<Caught>, task: Task) -> Gaps {
+    pub(crate) fn caught(self, caught: Option<Caught>, task: Task) -> Gaps {
         Gaps { collection: caught.map(|c| Collection::new(c, task)), ..self }
     }
 
     /// Nothing that was wanted is missing. A file that was not found or a cut in the core
     /// count only when they left damage: most of what they hold is never read.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let affected = self.collection.as_ref().is_some_and(|c| c.affected);
         (self.damaged_stretches == 0 || self.excused()) && self.metadata.is_empty() && !affected
     }
@@ -365,7 +365,7 @@ impl Gaps {
     }
 
     /// Lines for people; none where all is whole and no collection was under way.
-    pub fn text(&self, wording: Wording) -> String {
+    pub(crate) fn text(&self, wording: Wording) -> String {
         let mut out = String::new();
         if let Some(c) = &self.collection {
             out = c.text.clone() + "\n";

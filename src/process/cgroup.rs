@@ -10,7 +10,7 @@ use procfs::process::{MountInfo, Process};
 
 /// A control group, as a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub(crate) struct Group {
     /// Whether it is of version 2, which has one hierarchy for all controllers.
     pub unified: bool,
     /// Where its hierarchy is mounted: no group lies above.
@@ -20,7 +20,7 @@ pub struct Group {
 }
 
 /// The groups of `pid` that may have files of `controller`: version 1's for it, and version 2's.
-pub fn groups(pid: i32, controller: &str) -> Vec<Group> {
+pub(crate) fn groups(pid: i32, controller: &str) -> Vec<Group> {
     let groups = Process::new(pid).and_then(|p| p.cgroups());
     let mounts = Process::myself().and_then(|p| p.mountinfo());
     let (Ok(groups), Ok(mounts)) = (groups, mounts) else { return Vec::new() };
@@ -29,7 +29,7 @@ pub fn groups(pid: i32, controller: &str) -> Vec<Group> {
 
 /// A process that the kernel does not let run because of its group (docker pause).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frozen {
+pub(crate) struct Frozen {
     /// The file that says so.
     pub file: PathBuf,
     /// The command that lets it run again.
@@ -37,7 +37,7 @@ pub struct Frozen {
 }
 
 /// Whether the group of `pid`, or one above, is frozen.
-pub fn frozen(pid: i32) -> Option<Frozen> {
+pub(crate) fn frozen(pid: i32) -> Option<Frozen> {
     groups(pid, "freezer").into_iter().find_map(|g| {
         let (state, frozen, asked, file, thawed) = match g.unified {
             true => ("cgroup.events", "frozen 1", "cgroup.freeze", "cgroup.freeze", "0"),

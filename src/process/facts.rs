@@ -10,7 +10,7 @@ use procfs::{ProcError, ProcResult};
 
 /// The process.
 #[derive(Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// Its id as this process sees it.
     pub pid: i32,
     /// Its id in its own PID namespace.
@@ -27,7 +27,7 @@ pub struct Facts {
 
 /// One thread.
 #[derive(Debug)]
-pub struct Thread {
+pub(crate) struct Thread {
     /// Its id as this process sees it.
     pub tid: i32,
     /// Its id in its own PID namespace: what HotSpot calls it by.
@@ -45,7 +45,7 @@ pub struct Thread {
 }
 
 /// The ids of processes, or of a process's threads, in a directory of /proc; in no order.
-pub fn ids(directory: &str) -> io::Result<Vec<i32>> {
+pub(crate) fn ids(directory: &str) -> io::Result<Vec<i32>> {
     let names = fs::read_dir(directory)?.flatten().map(|e| e.file_name());
     Ok(names.filter_map(|n| n.to_str()?.parse().ok()).collect())
 }
@@ -56,7 +56,7 @@ fn inner(status: &Status) -> i32 {
 }
 
 /// As an error of the system.
-pub fn io_error(e: ProcError) -> io::Error {
+pub(crate) fn io_error(e: ProcError) -> io::Error {
     match e {
         ProcError::Io(e, _) => e,
         ProcError::NotFound(_) => io::ErrorKind::NotFound.into(),
@@ -66,11 +66,11 @@ pub fn io_error(e: ProcError) -> io::Error {
 }
 
 /// PF_EXITING, among the flags in proc_pid_stat(5).
-pub const EXITING: u32 = 4;
+pub(crate) const EXITING: u32 = 4;
 
 /// Whether the process is on its way out or gone: killed, even if it has not noticed yet, without
 /// memory, or a zombie. What is read of its memory from then on counts for nothing.
-pub fn is_ending(pid: i32) -> bool {
+pub(crate) fn is_ending(pid: i32) -> bool {
     const SIGKILL: u64 = 1 << (libc::SIGKILL - 1);
     let Ok(process) = Process::new(pid) else { return true };
     let (Ok(stat), Ok(status)) = (process.stat(), process.status()) else { return true };
@@ -83,7 +83,7 @@ pub fn is_ending(pid: i32) -> bool {
 
 impl Facts {
     /// Reads them.
-    pub fn read(pid: i32) -> io::Result<Facts> {
+    pub(crate) fn read(pid: i32) -> io::Result<Facts> {
         let all = || -> ProcResult<(Stat, Status)> {
             let process = Process::new(pid)?;
             Ok((process.stat()?, process.status()?))
@@ -100,7 +100,7 @@ impl Facts {
 
 impl Thread {
     /// Reads them; `None` if the thread has ended.
-    pub fn read(pid: i32, tid: i32) -> Option<Thread> {
+    pub(crate) fn read(pid: i32, tid: i32) -> Option<Thread> {
         let all = || -> ProcResult<Thread> {
             let task = Process::new(pid)?.task_from_tid(tid)?;
             let (stat, status) = (task.stat()?, task.status()?);

@@ -12,11 +12,11 @@ use std::path::Path;
 use crate::format::files::{is_counters, is_vm_file};
 
 /// Page size of the machines that capture runs on.
-pub const PAGE: u64 = 4096;
+pub(crate) const PAGE: u64 = 4096;
 
 /// One line of /proc/PID/maps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapping {
+pub(crate) struct Mapping {
     /// First address.
     pub start: u64,
     /// First address after it.
@@ -39,7 +39,7 @@ pub struct Mapping {
 
 /// What a mapping is to a core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Private memory: its pages are the process's own, absent ones are zero.
     Anonymous,
     /// Private mapping of a file: changed pages are the process's own.
@@ -58,19 +58,19 @@ pub enum Kind {
 
 impl Mapping {
     /// A stretch of plain memory.
-    pub fn plain(start: u64, end: u64) -> Mapping {
+    pub(crate) fn plain(start: u64, end: u64) -> Mapping {
         let (flags, shared, offset, file, name) = (6, false, 0, (0, 0), Vec::new());
         let (written_file, code_file) = (false, false);
         Mapping { start, end, flags, shared, offset, file, name, written_file, code_file }
     }
 
     /// Bytes.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.end - self.start
     }
 
     /// The name without ` (deleted)`.
-    pub fn clean(&self) -> &[u8] {
+    pub(crate) fn clean(&self) -> &[u8] {
         self.name.strip_suffix(b" (deleted)").unwrap_or(&self.name)
     }
 
@@ -80,12 +80,12 @@ impl Mapping {
     }
 
     /// Whether NT_FILE lists it: the kernel lists what has a file behind it.
-    pub fn has_file(&self) -> bool {
+    pub(crate) fn has_file(&self) -> bool {
         self.file.1 != 0
     }
 
     /// What it is to a core.
-    pub fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         let name = self.clean();
         // The file systems that are usually mounted below /dev.
         let on_disk = name.starts_with(b"/dev/shm/") || name.starts_with(b"/dev/hugepages");
@@ -110,7 +110,7 @@ impl Mapping {
     }
 
     /// Whether a reader on another machine needs the file's pages.
-    pub fn is_needed(&self) -> bool {
+    pub(crate) fn is_needed(&self) -> bool {
         // A library that was replaced: its code is nowhere else. Data files are not asked for.
         let gone = self.kind() == Kind::PrivateFile && self.is_deleted() && self.code_file;
         let path = String::from_utf8_lossy(self.clean());
@@ -119,20 +119,20 @@ impl Mapping {
 }
 
 /// Whether it is of a file that is called as the JVM's own library.
-pub fn is_libjvm(m: &Mapping) -> bool {
+pub(crate) fn is_libjvm(m: &Mapping) -> bool {
     m.clean().ends_with(b"/libjvm.so")
 }
 
 /// The first mapping of each libjvm.so that is loaded as a library, which makes a process a JVM:
 /// with code that may run, unlike in a program that only reads the file, as rjcore itself does.
-pub fn libjvms(maps: &[Mapping]) -> impl Iterator<Item = &Mapping> {
+pub(crate) fn libjvms(maps: &[Mapping]) -> impl Iterator<Item = &Mapping> {
     let runs = |file| maps.iter().any(|m| m.file == file && m.flags & 1 != 0);
     let is_first = |m: &&Mapping| m.offset == 0 && is_libjvm(m);
     maps.iter().filter(move |m| is_first(m) && runs(m.file))
 }
 
 /// Reads the maps of a process or of one of its threads.
-pub fn read(pid: i32) -> io::Result<Vec<Mapping>> {
+pub(crate) fn read(pid: i32) -> io::Result<Vec<Mapping>> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
     let mut maps: Vec<Mapping> = text.split(|b| *b == b'\n').filter_map(parse).collect();
     relate(&mut maps);
@@ -200,7 +200,7 @@ fn unescape(name: &[u8]) -> Vec<u8> {
 }
 
 /// Where the file's last page ends, for mappings that reach beyond it; `None` if unknown.
-pub fn file_end(pid: i32, m: &Mapping) -> Option<u64> {
+pub(crate) fn file_end(pid: i32, m: &Mapping) -> Option<u64> {
     use std::os::unix::fs::MetadataExt;
     // The link is for root only; the path through the process's root must lead to the same file.
     let link = format!("/proc/{pid}/map_files/{:x}-{:x}", m.start, m.end);

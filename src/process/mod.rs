@@ -2,10 +2,10 @@
 //!
 //! Knows /proc, control groups and the kernel's rules; changes nothing of the process by itself.
 
-pub mod cgroup;
-pub mod facts;
-pub mod maps;
-pub mod peek;
-pub mod refusal;
-pub mod room;
+pub(crate) mod cgroup;
+pub(crate) mod facts;
+pub(crate) mod maps;
+pub(crate) mod peek;
+pub(crate) mod refusal;
+pub(crate) mod room;
 pub(crate) mod sys;

@@ -3,11 +3,11 @@
 use std::io;
 
 /// Reads memory of the process; fewer bytes than asked for is an error.
-pub type Peek<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
+pub(crate) type Peek<'a> = &'a dyn Fn(u64, &mut [u8]) -> io::Result<()>;
 
 /// What knows where the process keeps whether it moves its objects about just now: a core of such
 /// a moment is of less use.
-pub trait Probe: Sync {
+pub(crate) trait Probe: Sync {
     /// Whether it does; `None` if that cannot be told.
     fn is_collecting(&self, read: Peek<'_>) -> Option<bool>;
 }

@@ -23,11 +23,11 @@ const CONTAINERS: &str = "in a container, allow it: docker run --cap-add=SYS_PTR
                           running pod: kubectl debug --profile=sysadmin (docs/containers.md)";
 
 /// Where the right is that root of a container may lack.
-pub const ELSEWHERE: &str = "with CAP_SYS_PTRACE: from the host, by docker exec --privileged, or \
+pub(crate) const ELSEWHERE: &str = "with CAP_SYS_PTRACE: from the host, by docker exec --privileged, or \
                              kubectl debug --profile=sysadmin";
 
 /// The error for a thread that could not be seized.
-pub fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
+pub(crate) fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
     let what = match e.raw_os_error() {
         Some(libc::ESRCH) => match is_hidden(pid) {
             true => HIDDEN.into(),
@@ -40,11 +40,11 @@ pub fn explain(pid: i32, tid: i32, e: &io::Error) -> Error {
 }
 
 /// What there is to say of a process that [`is_hidden`].
-pub const HIDDEN: &str = "/proc does not show it: it is another user's, and /proc is mounted with \
+pub(crate) const HIDDEN: &str = "/proc does not show it: it is another user's, and /proc is mounted with \
                           hidepid; run rjcore as root (sudo)";
 
 /// Whether there is such a process, of which /proc shows nothing.
-pub fn is_hidden(pid: i32) -> bool {
+pub(crate) fn is_hidden(pid: i32) -> bool {
     let known = Pid::from_raw(pid).map(test_kill_process);
     matches!(known, Some(Ok(()) | Err(Errno::PERM))) && !Path::new(&format!("/proc/{pid}")).exists()
 }
@@ -54,7 +54,7 @@ const KERNEL_THREAD: u32 = 0x20_0000;
 
 /// What has an id and is no running process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotAProcess {
+pub(crate) enum NotAProcess {
     /// A thread of the process with this id.
     Thread(i32),
     /// It has ended and was not waited for.
@@ -67,7 +67,7 @@ pub enum NotAProcess {
 
 impl NotAProcess {
     /// Which of them it is, if any.
-    pub fn of(facts: &Process) -> Option<NotAProcess> {
+    pub(crate) fn of(facts: &Process) -> Option<NotAProcess> {
         if facts.status.tgid != facts.pid {
             Some(NotAProcess::Thread(facts.status.tgid))
         } else if matches!(facts.stat.state, 'Z' | 'X') {
@@ -94,16 +94,16 @@ impl fmt::Display for NotAProcess {
 }
 
 /// What a process named `comm` without a libjvm.so is.
-pub fn no_jvm(comm: &str) -> String {
+pub(crate) fn no_jvm(comm: &str) -> String {
     format!("\"{comm}\" is not a HotSpot JVM: it has no libjvm.so mapped")
 }
 
 /// Why a JVM that is frozen cannot be reached. ptrace would wait for it until it is thawed.
-pub const FROZEN: &str = "it is frozen with its cgroup, as docker pause does";
+pub(crate) const FROZEN: &str = "it is frozen with its cgroup, as docker pause does";
 
 /// Why a capture of `pid` would be refused; `None` if it would be allowed. Asks for the same right
 /// (PTRACE_MODE_ATTACH) by opening the process's memory, which changes nothing.
-pub fn foreseen(pid: i32) -> Option<String> {
+pub(crate) fn foreseen(pid: i32) -> Option<String> {
     if frozen(pid).is_some() {
         return Some(FROZEN.into());
     }
@@ -114,7 +114,7 @@ pub fn foreseen(pid: i32) -> Option<String> {
 }
 
 /// Why a machine with such pages is refused: the kernel counts in them where rjcore counts in 4 KB.
-pub fn by_page_size(page: u64) -> Option<String> {
+pub(crate) fn by_page_size(page: u64) -> Option<String> {
     (page != PAGE).then(|| {
         format!(
             "this machine has pages of {page} bytes, and rjcore captures where they have {PAGE} \
@@ -151,7 +151,7 @@ fn facts(who: &str) -> Option<Facts> {
 }
 
 /// Why the kernel does not show what a process has mapped or open (PTRACE_MODE_READ).
-pub fn unseen(pid: i32) -> String {
+pub(crate) fn unseen(pid: i32) -> String {
     let (Some(own), Some(other)) = (facts("self"), facts(&pid.to_string())) else {
         return "the process has ended".into();
     };

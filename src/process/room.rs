@@ -13,7 +13,7 @@ use super::cgroup::groups;
 
 /// Room in bytes; `u64::MAX` where nothing limits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
+pub(crate) struct Room {
     /// MemAvailable of the machine.
     pub machine: u64,
     /// What the target's cgroups still let it take.
@@ -27,7 +27,7 @@ pub struct Room {
 
 impl Room {
     /// Reads it for the target `pid`.
-    pub fn read(pid: i32) -> Room {
+    pub(crate) fn read(pid: i32) -> Room {
         let own = std::process::id() as i32;
         let target = MemoryGauge::of(pid);
         let (machine, target, own) =
@@ -36,7 +36,7 @@ impl Room {
     }
 
     /// What rjcore may take for a copy of its own.
-    pub fn for_copy(&self) -> u64 {
+    pub(crate) fn for_copy(&self) -> u64 {
         self.machine.min(self.own)
     }
 }
@@ -44,28 +44,28 @@ impl Room {
 /// The memory of the machine, and of the memory cgroup of a process and those above it. Its files stay open, to be looked
 /// at again and again.
 #[derive(Debug)]
-pub struct MemoryGauge {
+pub(crate) struct MemoryGauge {
     meminfo: Option<File>,
     groups: Vec<Group>,
 }
 
 impl MemoryGauge {
     /// Finds the groups of `pid`.
-    pub fn of(pid: i32) -> MemoryGauge {
+    pub(crate) fn of(pid: i32) -> MemoryGauge {
         let groups = groups(pid, "memory").into_iter();
         let groups = groups.flat_map(|g| up(&g.root, &g.dir, if g.unified { V2 } else { V1 }));
         MemoryGauge { meminfo: File::open("/proc/meminfo").ok(), groups: groups.collect() }
     }
 
     /// MemAvailable of the machine, in bytes.
-    pub fn machine(&self) -> u64 {
+    pub(crate) fn machine(&self) -> u64 {
         let text = self.meminfo.as_ref().and_then(text);
         let meminfo = text.and_then(|t| Meminfo::from_read(t.as_bytes()).ok());
         meminfo.and_then(|m| m.mem_available).unwrap_or(u64::MAX)
     }
 
     /// The least that one of the groups has left, in bytes.
-    pub fn group(&self) -> u64 {
+    pub(crate) fn group(&self) -> u64 {
         self.groups.iter().filter_map(Group::left).min().unwrap_or(u64::MAX)
     }
 }

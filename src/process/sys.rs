@@ -11,14 +11,14 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 /// PTRACE_O_TRACESYSGOOD: syscall-stops have bit 7 set in their signal.
-pub const TRACESYSGOOD: u64 = libc::PTRACE_O_TRACESYSGOOD as u64;
+pub(crate) const TRACESYSGOOD: u64 = libc::PTRACE_O_TRACESYSGOOD as u64;
 /// PTRACE_O_TRACECLONE: stop at clone and attach to what it makes.
-pub const TRACECLONE: u64 = libc::PTRACE_O_TRACECLONE as u64;
+pub(crate) const TRACECLONE: u64 = libc::PTRACE_O_TRACECLONE as u64;
 /// PTRACE_O_EXITKILL: the tracee dies with its tracer.
-pub const EXITKILL: u64 = libc::PTRACE_O_EXITKILL as u64;
+pub(crate) const EXITKILL: u64 = libc::PTRACE_O_EXITKILL as u64;
 
 /// PTRACE_O_SUSPEND_SECCOMP: no seccomp filter while traced; for CAP_SYS_ADMIN only.
-pub const SUSPEND_SECCOMP: u64 = 1 << 21;
+pub(crate) const SUSPEND_SECCOMP: u64 = 1 << 21;
 
 fn check(result: libc::c_long) -> io::Result<u64> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result as u64) }
@@ -31,39 +31,39 @@ fn ptrace(request: libc::c_uint, tid: i32, addr: usize, data: usize) -> io::Resu
 }
 
 /// PTRACE_SEIZE with TRACESYSGOOD: attach, and let it run on.
-pub fn seize(tid: i32) -> io::Result<()> {
+pub(crate) fn seize(tid: i32) -> io::Result<()> {
     ptrace(libc::PTRACE_SEIZE, tid, 0, TRACESYSGOOD as usize)
 }
 
 /// PTRACE_INTERRUPT: ask it to stop; `wait` says when it has.
-pub fn interrupt(tid: i32) -> io::Result<()> {
+pub(crate) fn interrupt(tid: i32) -> io::Result<()> {
     ptrace(libc::PTRACE_INTERRUPT, tid, 0, 0)
 }
 
 /// PTRACE_DETACH, with `signal` (or 0) delivered.
-pub fn detach(tid: i32, signal: i32) -> io::Result<()> {
+pub(crate) fn detach(tid: i32, signal: i32) -> io::Result<()> {
     ptrace(libc::PTRACE_DETACH, tid, 0, signal as usize)
 }
 
 /// PTRACE_SYSCALL: run on to the next entry or exit of a system call.
-pub fn run_to_syscall(tid: i32) -> io::Result<()> {
+pub(crate) fn run_to_syscall(tid: i32) -> io::Result<()> {
     ptrace(libc::PTRACE_SYSCALL, tid, 0, 0)
 }
 
 /// PTRACE_SETOPTIONS.
-pub fn set_options(tid: i32, options: u64) -> io::Result<()> {
+pub(crate) fn set_options(tid: i32, options: u64) -> io::Result<()> {
     ptrace(libc::PTRACE_SETOPTIONS, tid, 0, options as usize)
 }
 
 /// PTRACE_GETEVENTMSG: what belongs to the event-stop, such as a new process's id.
-pub fn event_message(tid: i32) -> io::Result<u64> {
+pub(crate) fn event_message(tid: i32) -> io::Result<u64> {
     let mut message: libc::c_ulong = 0;
     ptrace(libc::PTRACE_GETEVENTMSG, tid, 0, &raw mut message as usize)?;
     Ok(message)
 }
 
 /// PTRACE_GETREGSET of the set `kind`, which has the number of its note in a core: at most `max` bytes.
-pub fn registers(tid: i32, kind: u32, max: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn registers(tid: i32, kind: u32, max: usize) -> io::Result<Vec<u8>> {
     let mut buf = vec![0u8; max];
     let n = registers_into(tid, kind, &mut buf)?;
     buf.truncate(n);
@@ -72,54 +72,54 @@ pub fn registers(tid: i32, kind: u32, max: usize) -> io::Result<Vec<u8>> {
 }
 
 /// The same into `buf`; answers its length.
-pub fn registers_into(tid: i32, kind: u32, buf: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn registers_into(tid: i32, kind: u32, buf: &mut [u8]) -> io::Result<usize> {
     let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     ptrace(libc::PTRACE_GETREGSET, tid, kind as usize, &raw mut iov as usize)?;
     Ok(iov.iov_len.min(buf.len()))
 }
 
 /// PTRACE_SETREGSET of the set `kind`.
-pub fn set_registers(tid: i32, kind: u32, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn set_registers(tid: i32, kind: u32, bytes: &[u8]) -> io::Result<()> {
     // The kernel only reads the buffer of a SETREGSET.
     let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     ptrace(libc::PTRACE_SETREGSET, tid, kind as usize, &raw mut iov as usize)
 }
 
 /// PTRACE_GETSIGMASK: the signals that the thread blocks.
-pub fn signal_mask(tid: i32) -> io::Result<u64> {
+pub(crate) fn signal_mask(tid: i32) -> io::Result<u64> {
     let mut mask = 0u64;
     ptrace(libc::PTRACE_GETSIGMASK, tid, size_of::<u64>(), &raw mut mask as usize)?;
     Ok(mask)
 }
 
 /// PTRACE_SETSIGMASK.
-pub fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
+pub(crate) fn set_signal_mask(tid: i32, mask: u64) -> io::Result<()> {
     ptrace(libc::PTRACE_SETSIGMASK, tid, size_of::<u64>(), &raw const mask as usize)
 }
 
 /// PTRACE_GETSIGINFO: the 128 bytes of `siginfo_t` of a signal-delivery-stop.
-pub fn signal_info(tid: i32) -> io::Result<[u8; 128]> {
+pub(crate) fn signal_info(tid: i32) -> io::Result<[u8; 128]> {
     let mut info = [0u8; 128];
     ptrace(libc::PTRACE_GETSIGINFO, tid, 0, info.as_mut_ptr() as usize)?;
     Ok(info)
 }
 
 /// The page size of this machine's kernel.
-pub fn page_size() -> u64 {
+pub(crate) fn page_size() -> u64 {
     // SAFETY: it only answers a number.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 }
 }
 
 /// Whether the kernel lets this process use ptrace at all: a seccomp filter that forbids it
 /// answers EPERM where the kernel itself says that we do not trace ourselves (ESRCH).
-pub fn ptrace_is_allowed() -> bool {
+pub(crate) fn ptrace_is_allowed() -> bool {
     let own = std::process::id() as i32;
     !matches!(detach(own, 0), Err(e) if e.raw_os_error() != Some(libc::ESRCH))
 }
 
 /// SO_PEERCRED of a connected socket: the process that called listen, 0 if it cannot be seen from
 /// here. rustix has no place for the 0.
-pub fn peer_pid(socket: BorrowedFd<'_>) -> io::Result<i32> {
+pub(crate) fn peer_pid(socket: BorrowedFd<'_>) -> io::Result<i32> {
     let mut cred = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut len = size_of::<libc::ucred>() as libc::socklen_t;
     // SAFETY: `cred` and `len` are live, and `len` is the size of `cred`.
@@ -137,7 +137,7 @@ pub fn peer_pid(socket: BorrowedFd<'_>) -> io::Result<i32> {
 
 /// What `wait` saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     /// It exited or was killed; it is gone.
     Gone,
     /// PTRACE_EVENT_STOP by our interrupt, or of a new tracee.
@@ -153,7 +153,7 @@ pub enum Status {
 }
 
 /// waitpid with __WALL: what happened to `tid`; `None` if nothing did and `block` is false.
-pub fn wait(tid: i32, block: bool) -> io::Result<Option<Status>> {
+pub(crate) fn wait(tid: i32, block: bool) -> io::Result<Option<Status>> {
     let mut status: c_int = 0;
     let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
     loop {
@@ -180,7 +180,7 @@ pub fn wait(tid: i32, block: bool) -> io::Result<Option<Status>> {
 
 /// Give the processor to others: first at once, later by sleeping, so that waiting does not
 /// take it from the threads that are to stop.
-pub fn relax(turn: u32) {
+pub(crate) fn relax(turn: u32) {
     if turn < 20 {
         std::thread::yield_now();
     } else {
@@ -192,7 +192,7 @@ pub fn relax(turn: u32) {
 ///
 /// Only for a process that stands still or shares no page with a fork child: it pins pages, and
 /// pinning a page that is shared since a fork copies it.
-pub fn read_process(pid: i32, addr: u64, buf: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_process(pid: i32, addr: u64, buf: &mut [u8]) -> io::Result<usize> {
     let local = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };
     let remote = libc::iovec { iov_base: addr as *mut c_void, iov_len: buf.len() };
     // SAFETY: `local` is `buf`; `remote` is checked by the kernel.
@@ -201,25 +201,25 @@ pub fn read_process(pid: i32, addr: u64, buf: &mut [u8]) -> io::Result<usize> {
 }
 
 /// Pages' categories for PAGEMAP_SCAN, linux/fs.h.
-pub mod page {
+pub(crate) mod page {
     /// Written since it was last write-protected (asynchronous userfaultfd).
-    pub const WRITTEN: u64 = 1 << 1;
+    pub(crate) const WRITTEN: u64 = 1 << 1;
     /// A page of a file or of shared memory.
-    pub const FILE: u64 = 1 << 2;
+    pub(crate) const FILE: u64 = 1 << 2;
     /// In memory and mapped.
-    pub const PRESENT: u64 = 1 << 3;
+    pub(crate) const PRESENT: u64 = 1 << 3;
     /// In swap.
-    pub const SWAPPED: u64 = 1 << 4;
+    pub(crate) const SWAPPED: u64 = 1 << 4;
     /// The page of zeros that reads of untouched memory map.
-    pub const ZERO: u64 = 1 << 5;
+    pub(crate) const ZERO: u64 = 1 << 5;
     /// Part of a huge page.
-    pub const HUGE: u64 = 1 << 6;
+    pub(crate) const HUGE: u64 = 1 << 6;
 }
 
 /// `struct page_region`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PageRegion {
+pub(crate) struct PageRegion {
     /// First address.
     pub start: u64,
     /// First address after it.
@@ -231,7 +231,7 @@ pub struct PageRegion {
 /// `struct pm_scan_arg`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ScanArg {
+pub(crate) struct ScanArg {
     /// Bytes of this structure; set by [`pagemap_scan`].
     pub size: u64,
     /// PM_SCAN_*.
@@ -259,14 +259,14 @@ pub struct ScanArg {
 }
 
 /// PM_SCAN_WP_MATCHING: write-protect what is reported.
-pub const SCAN_WP_MATCHING: u64 = 1;
+pub(crate) const SCAN_WP_MATCHING: u64 = 1;
 /// PM_SCAN_CHECK_WPASYNC: fail where no asynchronous userfaultfd is registered.
-pub const SCAN_CHECK_WPASYNC: u64 = 2;
+pub(crate) const SCAN_CHECK_WPASYNC: u64 = 2;
 /// `_IOWR('f', 16, struct pm_scan_arg)`.
 const PAGEMAP_SCAN: u64 = 0xc060_6610;
 
 /// PAGEMAP_SCAN on a /proc/PID/pagemap; fills `out` from its start, answers how many regions.
-pub fn pagemap_scan(
+pub(crate) fn pagemap_scan(
     pagemap: BorrowedFd<'_>,
     arg: &mut ScanArg,
     out: &mut [PageRegion],
@@ -280,11 +280,11 @@ pub fn pagemap_scan(
 }
 
 /// userfaultfd's numbers, linux/userfaultfd.h.
-pub mod uffd {
+pub(crate) mod uffd {
     use super::*;
 
     /// UFFD_USER_MODE_ONLY: faults of the kernel itself are not ours; allowed to everyone.
-    pub const USER_MODE_ONLY: u64 = 1;
+    pub(crate) const USER_MODE_ONLY: u64 = 1;
     /// UFFD_FEATURE_WP_ASYNC with what it builds on: PAGEFAULT_FLAG_WP, WP_HUGETLBFS_SHMEM,
     /// WP_UNPOPULATED.
     const FEATURES: u64 = 1 | 1 << 12 | 1 << 13 | 1 << 15;
@@ -300,23 +300,23 @@ pub mod uffd {
     }
 
     /// UFFDIO_API: agree on write-protection that the kernel lifts by itself at a write.
-    pub fn handshake(fd: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn handshake(fd: BorrowedFd<'_>) -> io::Result<()> {
         ioctl(fd, API, &mut [0xaa, FEATURES, 0])
     }
 
     /// UFFDIO_REGISTER for write-protection.
-    pub fn register(fd: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+    pub(crate) fn register(fd: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
         ioctl(fd, REGISTER, &mut [start, end - start, MODE_WP, 0])
     }
 
     /// UFFDIO_UNREGISTER.
-    pub fn unregister(fd: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+    pub(crate) fn unregister(fd: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
         ioctl(fd, UNREGISTER, &mut [start, end - start])
     }
 }
 
 /// process_madvise(MADV_COLLAPSE): make huge pages of the range again.
-pub fn collapse(pidfd: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+pub(crate) fn collapse(pidfd: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
     let range = libc::iovec { iov_base: start as *mut c_void, iov_len: (end - start) as usize };
     // SAFETY: one iovec of another process's addresses, which the kernel checks.
     let n = unsafe {

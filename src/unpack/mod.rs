@@ -32,7 +32,7 @@ pub(crate) enum Packing {
 
 impl Packing {
     /// By the file's first bytes.
-    pub fn of(magic: &[u8]) -> Option<Packing> {
+    pub(crate) fn of(magic: &[u8]) -> Option<Packing> {
         match magic {
             // pzstd starts with a skippable frame, which lz4 has as well: 50..5F 2A 4D 18.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
@@ -47,7 +47,7 @@ impl Packing {
     }
 
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Packing::Zstd => "zstd",
             Packing::Gzip => "gzip",
@@ -58,7 +58,7 @@ impl Packing {
     }
 
     /// The plain bytes of `from`. Several archives one behind the other are one.
-    pub fn decoder<'r>(self, from: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
+    pub(crate) fn decoder<'r>(self, from: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
         Ok(match self {
             Packing::Zstd => {
                 let mut from = zstd::Decoder::with_buffer(from)?;
@@ -155,7 +155,7 @@ impl Unpacked {
 
     /// The file, if the archive is whole or cut off: then what it lacks is found by the headers in it. Damage elsewhere
     /// is an error.
-    pub fn of_core(self, label: &Path) -> Result<File> {
+    pub(crate) fn of_core(self, label: &Path) -> Result<File> {
         match self.damage {
             Some(Damage { is_cut: false, text: what }) => {
                 Err(Error::NotACore { path: label.into(), what })

@@ -23,7 +23,7 @@ use crate::output::report::size_exact;
 use crate::output::sink::{Sink, Target};
 
 /// A file on its way.
-pub struct Fetched {
+pub(super) struct Fetched {
     /// Where it goes.
     target: Target,
     there: There,
@@ -38,7 +38,11 @@ struct There {
 
 impl Fetched {
     /// Has the JVM write the task's file where it may.
-    pub fn prepare(task: &mut Task, attached: &Attached, overwrite: bool) -> Result<Fetched> {
+    pub(super) fn prepare(
+        task: &mut Task,
+        attached: &Attached,
+        overwrite: bool,
+    ) -> Result<Fetched> {
         if !task.is_whole() {
             return Err(Error::usage(
                 "--fetch is for a file that is whole once the JVM has answered; this one it goes \
@@ -69,7 +73,7 @@ impl Fetched {
     }
 
     /// Copies it; answers what to say.
-    pub fn bring(self) -> Result<String> {
+    pub(super) fn bring(self) -> Result<String> {
         let shown = self.there.directory.path.join(&self.there.name);
         let mut file = self.there.open().map_err(Error::io(&shown))?;
         let mut sink = Sink::open(&self.target, true)?;

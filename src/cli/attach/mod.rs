@@ -50,7 +50,7 @@ and rjcore capture needs no help of the JVM.";
 /// Ask a live JVM as jmap, jstack and jcmd do, with no JDK
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub struct Args {
+pub(super) struct Args {
     /// Give up if the JVM does not open the door, or is silent, for so many seconds; 0 never
     /// does. A dump that grows is not silent
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -77,7 +77,7 @@ fn usage(what: &str) -> Error {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<Outcome> {
+    pub(super) fn run(&self) -> Result<Outcome> {
         let mut words: Vec<&OsStr> = self.command.iter().map(OsString::as_os_str).collect();
         // People type what they know from jcmd.
         if words.first().is_some_and(|w| diagnostic::is_name(&w.to_string_lossy())) {

@@ -13,7 +13,7 @@ use crate::live::files::FilePlace;
 use crate::live::protocol::Request;
 
 /// What to ask, and how to judge the answer.
-pub struct Task {
+pub(super) struct Task {
     pub request: Request,
     kind: Kind,
     /// The file that the JVM writes.
@@ -34,7 +34,7 @@ enum Kind {
 
 impl Task {
     /// Whether the end of the answer tells that it was done.
-    pub fn is_done(&self, said: &str) -> bool {
+    pub(super) fn is_done(&self, said: &str) -> bool {
         match &self.kind {
             Kind::Plain => true,
             Kind::Load => is_loaded(said),
@@ -44,7 +44,7 @@ impl Task {
     }
 
     /// Whether the file is a heap dump.
-    pub fn is_dump(&self) -> bool {
+    pub(super) fn is_dump(&self) -> bool {
         match &self.kind {
             Kind::Dump => true,
             Kind::Diagnostic(command) => command.name() == "GC.heap_dump",
@@ -53,17 +53,17 @@ impl Task {
     }
 
     /// Whether the JVM was told to replace the file.
-    pub fn replaces(&self) -> bool {
+    pub(super) fn replaces(&self) -> bool {
         self.request.arguments.iter().any(|a| a.windows(10).any(|w| w == b"-overwrite"))
     }
 
     /// Whether the file is whole once the JVM says that it is done.
-    pub fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         !matches!(&self.kind, Kind::Diagnostic(command) if !command.is_whole())
     }
 
     /// Has the JVM write another file; answers the one that was asked for.
-    pub fn move_file(&mut self, to: FilePlace) -> Option<OsString> {
+    pub(super) fn move_file(&mut self, to: FilePlace) -> Option<OsString> {
         let name = to.inside.as_os_str();
         let asked = match &self.kind {
             Kind::Dump => {
@@ -90,7 +90,7 @@ fn is_loaded(said: &str) -> bool {
 }
 
 /// The command in words, and what rjcore itself can do in its place.
-pub fn asked(words: &[&OsStr], pid: i32) -> RequestText {
+pub(super) fn asked(words: &[&OsStr], pid: i32) -> RequestText {
     let all: Vec<_> = words.iter().map(|w| w.to_string_lossy()).collect();
     let name = all.iter().find(|w| *w != "jcmd").map_or("", |w| w.as_ref());
     let instead = match name {
@@ -108,7 +108,7 @@ pub fn asked(words: &[&OsStr], pid: i32) -> RequestText {
     RequestText { words: all.join(" "), instead, command: advice::command }
 }
 
-pub fn task(words: &[&OsStr], attached: &Attached) -> Result<Task> {
+pub(super) fn task(words: &[&OsStr], attached: &Attached) -> Result<Task> {
     let (name, rest) = split(words);
     let bytes = |i: usize| rest.get(i).map_or(&b""[..], |w| w.as_bytes());
     let plain = |request| Ok(Task { request, kind: Kind::Plain, file: None });

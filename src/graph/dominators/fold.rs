@@ -16,7 +16,7 @@ const WORTH: u64 = 16;
 
 /// Nodes, and what is folded into them.
 #[derive(Debug)]
-pub struct Folded {
+pub(super) struct Folded {
     /// The objects that are nodes. One that nothing refers to is none.
     pub nodes: Numbers,
     /// A bit for the place of each that is folded into its only holder.
@@ -25,7 +25,10 @@ pub struct Folded {
 
 impl Folded {
     /// By all threads of the pool that this is called in.
-    pub fn new<G: ObjectGraph>(ruled: &Ruled<'_, G>, progress: &(dyn Fn(u64) + Sync)) -> Folded {
+    pub(super) fn new<G: ObjectGraph>(
+        ruled: &Ruled<'_, G>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Folded {
         let all = ruled.graph.numbers();
         let bits = || Bits::new(all.places());
         let (leaf, once, shared) = (bits(), bits(), bits());
@@ -64,12 +67,12 @@ impl Folded {
 
     /// Whether the object there is folded into its holder.
     #[inline]
-    pub fn is_part(&self, place: u64) -> bool {
+    pub(super) fn is_part(&self, place: u64) -> bool {
         self.parts.get((place / 64) as usize).is_some_and(|w| w >> (place % 64) & 1 != 0)
     }
 
     /// Calls `each` with all that is folded into the object at `place`, at any depth: that lie in it, then in those.
-    pub fn parts<G: ObjectGraph>(
+    pub(super) fn parts<G: ObjectGraph>(
         &self,
         ruled: &Ruled<'_, G>,
         place: u64,

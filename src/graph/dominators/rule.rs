@@ -15,7 +15,7 @@ pub enum Rule {
 }
 
 /// A graph under a rule: what it adds to the references of objects, and its roots.
-pub struct Ruled<'g, G> {
+pub(super) struct Ruled<'g, G> {
     pub graph: &'g G,
     pub rule: Rule,
     /// Of each class, what its objects hold besides their own references.
@@ -38,7 +38,7 @@ struct OfClass {
 }
 
 impl<'g, G: ObjectGraph> Ruled<'g, G> {
-    pub fn new(graph: &'g G, rule: Rule) -> Ruled<'g, G> {
+    pub(super) fn new(graph: &'g G, rule: Rule) -> Ruled<'g, G> {
         let (roots, locals) = roots(graph, rule);
         let held: HashSet<u64> = roots.iter().copied().collect();
         let mut classes: Vec<OfClass> = (0..)
@@ -59,13 +59,13 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
 
     /// Whether an object holds nothing, by its class.
     #[inline]
-    pub fn is_leaf(&self, class: u32) -> bool {
+    pub(super) fn is_leaf(&self, class: u32) -> bool {
         self.classes.get(class as usize).is_none_or(|c| c.is_leaf)
     }
 
     /// Calls `each` with what an object holds, by all that the rule counts.
     #[inline]
-    pub fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
+    pub(super) fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
         let mat = self.rule == Rule::Mat;
         let class = self.graph.references(place, |target, strength| {
             each(target, if mat { Strength::Strong } else { strength });
@@ -85,7 +85,7 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
 
     /// An object's own bytes.
     #[inline]
-    pub fn size(&self, place: u64) -> u64 {
+    pub(super) fn size(&self, place: u64) -> u64 {
         match self.rule {
             Rule::Strong => self.graph.size(place),
             Rule::Mat => self.graph.mat_size(place),

@@ -11,7 +11,7 @@ use super::rule::Ruled;
 use super::semi_nca::Forest;
 
 /// What the search makes.
-pub struct Found<I> {
+pub(super) struct Found<I> {
     /// The number of each node, by its rank among the nodes; 0 where nothing leads to it.
     pub order: Vec<I>,
     /// The immediate dominator of each, by number. 0 is the root.
@@ -64,7 +64,7 @@ impl<I: Id> Numbering<I> {
 const STEP: u64 = 1 << 16;
 
 /// Numbers all nodes that can be reached, and finds their dominators.
-pub fn search<G: ObjectGraph, I: Id>(
+pub(super) fn search<G: ObjectGraph, I: Id>(
     ruled: &Ruled<'_, G>,
     folded: &Folded,
     progress: &(dyn Fn(u64) + Sync),

@@ -9,7 +9,7 @@ use super::super::Id;
 
 /// What a depth-first search knows of the nodes that it numbered.
 #[derive(Debug)]
-pub struct Forest<I> {
+pub(super) struct Forest<I> {
     /// From where each was reached.
     pub parent: Vec<I>,
     /// The least number from which an edge leads to each that is lower than its own.
@@ -20,18 +20,18 @@ pub struct Forest<I> {
 
 impl<I: Id> Forest<I> {
     /// No node.
-    pub fn new() -> Forest<I> {
+    pub(super) fn new() -> Forest<I> {
         Forest { parent: Vec::new(), semi: Vec::new(), back: Vec::new() }
     }
 
     /// How many nodes there are.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.parent.len() as u64
     }
 
     /// One more node, reached from `parent`; answers its number. `held` says that the root refers to it as well.
     #[inline]
-    pub fn add(&mut self, parent: I, held: bool) -> I {
+    pub(super) fn add(&mut self, parent: I, held: bool) -> I {
         let number = I::of(self.len());
         self.parent.push(parent);
         self.semi.push(if held { I::default() } else { parent });
@@ -40,7 +40,7 @@ impl<I: Id> Forest<I> {
 
     /// An edge between nodes that are numbered.
     #[inline]
-    pub fn edge(&mut self, from: I, to: I) {
+    pub(super) fn edge(&mut self, from: I, to: I) {
         let semi = &mut self.semi[to.index()];
         // Nothing changes what the root refers to.
         if *semi == I::default() {
@@ -54,7 +54,7 @@ impl<I: Id> Forest<I> {
     }
 
     /// The immediate dominator of each node; of the root itself.
-    pub fn dominators(mut self) -> Vec<I> {
+    pub(super) fn dominators(mut self) -> Vec<I> {
         self.sort();
         self.semidominators();
         let Forest { parent: mut idom, semi, .. } = self;

@@ -10,7 +10,7 @@ use super::search::Found;
 
 /// Bytes that objects retain.
 #[derive(Debug)]
-pub struct Sizes<I> {
+pub(super) struct Sizes<I> {
     /// By number: what would go with the node. What only weaker references hold below it is not among them, as it
     /// would go without it, too. Of number 0: all that is strongly held.
     pub retained: Vec<u64>,
@@ -21,7 +21,7 @@ pub struct Sizes<I> {
 }
 
 /// By all threads of the pool that this is called in.
-pub fn sizes<G: ObjectGraph, I: Id>(
+pub(super) fn sizes<G: ObjectGraph, I: Id>(
     ruled: &Ruled<'_, G>,
     folded: &Folded,
     found: &Found<I>,

@@ -13,7 +13,7 @@ use crate::vmstructs::{Fields, Tables};
 const MAX_REGIONS: u64 = 1 << 28;
 
 /// A region as its descriptor has it.
-pub struct Descriptor {
+pub(crate) struct Descriptor {
     /// First address.
     pub bottom: u64,
     /// End of its objects.
@@ -45,7 +45,7 @@ impl States {
 }
 
 /// All regions, free ones included.
-pub fn descriptors(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Vec<Descriptor>> {
+pub(crate) fn descriptors(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Vec<Descriptor>> {
     let states = States::of(tables);
     let what = || Error::unreadable("Shenandoah's regions");
     let word = |at: u64| mem.u64(at).map_err(what());
@@ -80,7 +80,7 @@ pub fn descriptors(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Vec<Desc
 }
 
 /// The regions that objects are being moved out of, in order.
-pub fn collection_set(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Vec<(u64, u64)>> {
+pub(crate) fn collection_set(mem: &Memory, tables: &Tables, f: &Fields) -> Result<Vec<(u64, u64)>> {
     let all = descriptors(mem, tables, f)?;
     let moved = |d: &&Descriptor| matches!(d.state, RegionState::Cset | RegionState::PinnedCset);
     Ok(all.iter().filter(moved).map(|d| (d.bottom, d.end)).collect())

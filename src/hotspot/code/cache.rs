@@ -16,7 +16,7 @@ const MAX_NAME: u64 = 256;
 
 /// What a blob of code is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BlobKind {
+pub(crate) enum BlobKind {
     /// A compiled Java method, or the wrapper of a native one.
     Nmethod,
     /// A frame that a stub of the VM makes and describes: its frame size counts.
@@ -29,7 +29,7 @@ pub enum BlobKind {
 
 /// One CodeBlob.
 #[derive(Debug, Clone)]
-pub struct Blob {
+pub(crate) struct Blob {
     /// CodeBlob*.
     pub addr: u64,
     /// What it is.
@@ -56,7 +56,7 @@ struct CodeHeap {
 
 /// All code heaps, and what is special in them.
 #[derive(Debug)]
-pub struct CodeCache<'v> {
+pub(crate) struct CodeCache<'v> {
     pub(super) vm: &'v Vm<'v>,
     heaps: Vec<CodeHeap>,
     /// Bytes of HeapBlock: the blob follows it.
@@ -71,7 +71,7 @@ pub struct CodeCache<'v> {
 
 impl<'v> CodeCache<'v> {
     /// Reads the heaps' bounds.
-    pub fn read(vm: &'v Vm<'v>) -> Result<CodeCache<'v>> {
+    pub(crate) fn read(vm: &'v Vm<'v>) -> Result<CodeCache<'v>> {
         let (mem, f) = (vm.mem, &vm.fields);
         let what = || Error::unreadable("the code cache");
         let mut addrs = Vec::new();
@@ -110,17 +110,17 @@ impl<'v> CodeCache<'v> {
     }
 
     /// Whether `pc` is in the interpreter.
-    pub fn is_interpreter(&self, pc: u64) -> bool {
+    pub(crate) fn is_interpreter(&self, pc: u64) -> bool {
         (self.interpreter.0..self.interpreter.1).contains(&pc)
     }
 
     /// Whether `pc` is anywhere in the code cache.
-    pub fn contains(&self, pc: u64) -> bool {
+    pub(crate) fn contains(&self, pc: u64) -> bool {
         self.heaps.iter().any(|h| (h.low..h.high).contains(&pc))
     }
 
     /// The blob around `pc` (CodeHeap::find_start).
-    pub fn find(&self, pc: u64) -> Option<Blob> {
+    pub(crate) fn find(&self, pc: u64) -> Option<Blob> {
         let heap = self.heaps.iter().find(|h| (h.low..h.high).contains(&pc))?;
         let mem = self.vm.mem;
         let mut segment = (pc - heap.low) >> heap.log2;

@@ -13,7 +13,7 @@ const MAX_BYTES: u64 = 1 << 24;
 
 impl Nmethod {
     /// The words that may be its references, old ones too.
-    pub fn constants(&self, vm: &Vm) -> Vec<u64> {
+    pub(crate) fn constants(&self, vm: &Vm) -> Vec<u64> {
         let bytes = |(start, end): (u64, u64)| {
             let size = end.saturating_sub(start).min(MAX_BYTES);
             vm.mem.slice(start, size).unwrap_or(&[])

@@ -12,7 +12,7 @@ const MAX_VALUES: u32 = 1 << 16;
 
 /// One Java frame that is inlined, or that is all of a compiled one.
 #[derive(Debug, Clone)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// Its method.
     pub method: Method,
     /// Bytecode index; -1 is the entry.
@@ -24,7 +24,7 @@ pub struct Scope {
 
 /// Where a value is in a frame (location.hpp).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Location {
+pub(crate) struct Location {
     /// Location::Type.
     pub kind: u32,
     /// In a register, or in the frame.
@@ -35,7 +35,7 @@ pub struct Location {
 
 /// A value in the debug information.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum ScopeValue {
+pub(crate) enum ScopeValue {
     /// Somewhere in the frame.
     Location(Location),
     /// An int constant.
@@ -54,7 +54,7 @@ pub enum ScopeValue {
 
 /// A monitor of a compiled frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Monitor {
+pub(crate) struct Monitor {
     /// The object.
     pub owner: ScopeValue,
     /// The compiler left the locking out.
@@ -62,7 +62,7 @@ pub struct Monitor {
 }
 
 /// The scopes at a decode offset, innermost first.
-pub fn scopes(vm: &Vm, nm: &Nmethod, mut offset: u32) -> Option<Vec<Scope>> {
+pub(crate) fn scopes(vm: &Vm, nm: &Nmethod, mut offset: u32) -> Option<Vec<Scope>> {
     let mut out = Vec::new();
     while offset != 0 && out.len() < MAX_SCOPES {
         let mut s = stream(vm, nm, offset);
@@ -91,17 +91,17 @@ fn stream<'v>(vm: &'v Vm, nm: &Nmethod, offset: u32) -> Stream<'v> {
 
 impl Scope {
     /// The local variables; none where they cannot be read.
-    pub fn locals(&self, vm: &Vm, nm: &Nmethod) -> Option<Vec<ScopeValue>> {
+    pub(crate) fn locals(&self, vm: &Vm, nm: &Nmethod) -> Option<Vec<ScopeValue>> {
         values(vm, nm, self.locals)
     }
 
     /// The expression stack.
-    pub fn expressions(&self, vm: &Vm, nm: &Nmethod) -> Option<Vec<ScopeValue>> {
+    pub(crate) fn expressions(&self, vm: &Vm, nm: &Nmethod) -> Option<Vec<ScopeValue>> {
         values(vm, nm, self.expressions)
     }
 
     /// The monitors that the frame holds, or waits for, first taken first.
-    pub fn monitors(&self, vm: &Vm, nm: &Nmethod) -> Option<Vec<Monitor>> {
+    pub(crate) fn monitors(&self, vm: &Vm, nm: &Nmethod) -> Option<Vec<Monitor>> {
         if self.monitors == 0 {
             return Some(Vec::new());
         }

@@ -1,14 +1,14 @@
 //! Compiled code: the code cache, and what the VM wrote down of each method that it compiled.
 
-pub mod cache;
+pub(crate) mod cache;
 mod constants;
-pub mod debug_info;
-pub mod method;
-pub mod nmethod;
+pub(crate) mod debug_info;
+pub(crate) mod method;
+pub(crate) mod nmethod;
 mod stream;
 
-pub use cache::{Blob, BlobKind, CodeCache};
-pub use debug_info::{Location, Monitor, Scope, ScopeValue};
-pub use method::Method;
-pub use nmethod::Nmethod;
-pub use stream::{Coding, Stream};
+pub(crate) use cache::{Blob, BlobKind, CodeCache};
+pub(crate) use debug_info::{Location, Monitor, Scope, ScopeValue};
+pub(crate) use method::Method;
+pub(crate) use nmethod::Nmethod;
+pub(crate) use stream::Stream;

@@ -13,7 +13,7 @@ const MAX_INDEX: u32 = 1 << 20;
 
 /// One nmethod's places, as addresses.
 #[derive(Debug, Clone)]
-pub struct Nmethod {
+pub(crate) struct Nmethod {
     /// nmethod*.
     pub addr: u64,
     /// CodeBlob's code_begin.
@@ -42,7 +42,7 @@ pub struct Nmethod {
 
 /// A PcDesc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PcDesc {
+pub(crate) struct PcDesc {
     /// Offset of the pc from `code_begin`.
     pub pc_offset: i32,
     /// Where the innermost scope is described, 0 for none.
@@ -51,7 +51,7 @@ pub struct PcDesc {
 
 impl Nmethod {
     /// Reads the nmethod that `blob` is.
-    pub fn read(vm: &Vm, blob: &Blob) -> Result<Nmethod> {
+    pub(crate) fn read(vm: &Vm, blob: &Blob) -> Result<Nmethod> {
         let (mem, f) = (vm.mem, &vm.fields);
         let addr = blob.addr;
         let fault = || Error::unreadable(format!("the nmethod at {addr:#x}"));
@@ -117,7 +117,7 @@ impl Nmethod {
 
     /// The pc where the frame with this stack pointer really is: a frame that is to be
     /// deoptimised returns to a handler, and its pc is in a slot of its own.
-    pub fn original_pc(&self, vm: &Vm, pc: u64, sp: u64) -> u64 {
+    pub(crate) fn original_pc(&self, vm: &Vm, pc: u64, sp: u64) -> u64 {
         if pc == 0 || !self.deopt.contains(&pc) {
             return pc;
         }
@@ -125,12 +125,12 @@ impl Nmethod {
     }
 
     /// The PcDesc of exactly this pc.
-    pub fn pc_desc(&self, vm: &Vm, pc: u64) -> Option<PcDesc> {
+    pub(crate) fn pc_desc(&self, vm: &Vm, pc: u64) -> Option<PcDesc> {
         self.pc_desc_near(vm, pc).filter(|d| self.real_pc(d) == pc)
     }
 
     /// The first PcDesc at or behind this pc: where the thread will stop next, as a guess.
-    pub fn pc_desc_near(&self, vm: &Vm, pc: u64) -> Option<PcDesc> {
+    pub(crate) fn pc_desc_near(&self, vm: &Vm, pc: u64) -> Option<PcDesc> {
         let size = vm.tables.size_of("PcDesc").filter(|s| (8..=64).contains(s))?;
         let count = (self.pc_descs.1.checked_sub(self.pc_descs.0)? / size).min(MAX_PC_DESCS);
         let read = |i: u64| {
@@ -152,17 +152,17 @@ impl Nmethod {
     }
 
     /// The pc that a PcDesc is of.
-    pub fn real_pc(&self, desc: &PcDesc) -> u64 {
+    pub(crate) fn real_pc(&self, desc: &PcDesc) -> u64 {
         self.code_begin.wrapping_add_signed(i64::from(desc.pc_offset))
     }
 
     /// The Method with this index in the table of Metadata; 0 is none.
-    pub fn method_at(&self, vm: &Vm, index: u32) -> Option<Method> {
+    pub(crate) fn method_at(&self, vm: &Vm, index: u32) -> Option<Method> {
         Method::read(vm, self.entry(vm, self.metadata, index)?)
     }
 
     /// The object with this index in the table of oops; 0 is null.
-    pub fn oop_at(&self, vm: &Vm, index: u32) -> Option<u64> {
+    pub(crate) fn oop_at(&self, vm: &Vm, index: u32) -> Option<u64> {
         if index == 0 {
             return Some(0);
         }
@@ -177,7 +177,7 @@ impl Nmethod {
 
 impl CodeCache<'_> {
     /// The compiled methods and native wrappers, by address.
-    pub fn nmethods(&self) -> impl Iterator<Item = Nmethod> {
+    pub(crate) fn nmethods(&self) -> impl Iterator<Item = Nmethod> {
         let compiled = self.blobs().filter(|b| b.kind == BlobKind::Nmethod);
         compiled.filter_map(|b| Nmethod::read(self.vm, &b).ok())
     }

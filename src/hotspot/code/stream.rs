@@ -13,7 +13,7 @@ pub enum Coding {
 
 /// Numbers one behind the other. Every read answers none where memory ends.
 #[derive(Debug, Clone)]
-pub struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     mem: &'a Memory,
     /// Address of the next byte.
     pub at: u64,
@@ -22,19 +22,19 @@ pub struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     /// Reads from `at` on.
-    pub fn new(mem: &'a Memory, at: u64, coding: Coding) -> Stream<'a> {
+    pub(crate) fn new(mem: &'a Memory, at: u64, coding: Coding) -> Stream<'a> {
         Stream { mem, at, coding }
     }
 
     /// A byte as it is: `read_bool`, and the tags of line number tables.
-    pub fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let b = self.mem.u8(self.at).ok()?;
         self.at = self.at.wrapping_add(1);
         Some(b)
     }
 
     /// `read_int`.
-    pub fn int(&mut self) -> Option<u32> {
+    pub(crate) fn int(&mut self) -> Option<u32> {
         let (bias, more) = match self.coding {
             Coding::Plain => (0, 192),
             Coding::Biased => (1, 191),
@@ -51,19 +51,19 @@ impl<'a> Stream<'a> {
     }
 
     /// `read_signed_int`: the sign is the lowest bit.
-    pub fn signed(&mut self) -> Option<i32> {
+    pub(crate) fn signed(&mut self) -> Option<i32> {
         let v = self.int()?;
         Some((v >> 1) as i32 ^ -((v & 1) as i32))
     }
 
     /// `read_long`: low half, then high half, both signed.
-    pub fn long(&mut self) -> Option<i64> {
+    pub(crate) fn long(&mut self) -> Option<i64> {
         let (low, high) = (self.signed()?, self.signed()?);
         Some(i64::from(low as u32) | i64::from(high) << 32)
     }
 
     /// `read_double`: its halves' bits reversed, so that zeros lead.
-    pub fn double(&mut self) -> Option<f64> {
+    pub(crate) fn double(&mut self) -> Option<f64> {
         let (high, low) = (self.int()?.reverse_bits(), self.int()?.reverse_bits());
         Some(f64::from_bits(u64::from(high) << 32 | u64::from(low)))
     }

@@ -123,7 +123,7 @@ impl Walker<'_> {
     }
 
     /// The frames that a virtual thread left on the heap.
-    pub fn continuation(&self, thread: u64) -> Stack {
+    pub(crate) fn continuation(&self, thread: u64) -> Stack {
         self.chunks(self.vm.oop_field(thread, "cont").unwrap_or(0))
     }
 

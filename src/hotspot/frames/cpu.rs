@@ -10,7 +10,7 @@ use crate::cpu::x86_64::{
 /// One CPU's interpreter frames, and what HotSpot does with its registers. Those are given by their index
 /// in NT_PRSTATUS.
 #[derive(Debug, Clone, Copy)]
-pub struct Layout {
+pub(super) struct Layout {
     /// `interpreter_frame_sender_sp_offset`.
     pub sender_sp: i64,
     /// `interpreter_frame_last_sp_offset`.
@@ -74,7 +74,7 @@ const AARCH64: Layout = Layout {
 
 impl Layout {
     /// That of a CPU, with or without the slot that keeps the method's class alive.
-    pub fn of(cpu: Cpu, keeps_no_class: bool) -> Layout {
+    pub(super) fn of(cpu: Cpu, keeps_no_class: bool) -> Layout {
         let newer = match cpu {
             Cpu::X86_64 => X86_64,
             Cpu::Aarch64 => AARCH64,
@@ -90,7 +90,7 @@ impl Layout {
 
 /// What an instruction of x86-64 says of the frame around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PartialFrame {
+pub(super) enum PartialFrame {
     /// Nothing.
     Unknown,
     /// The return address is on top of the stack.

@@ -8,7 +8,7 @@ use crate::native::{self, End, Run, Unwinder};
 
 /// Native frames within a Java stack.
 #[derive(Debug)]
-pub struct NativeRun {
+pub(crate) struct NativeRun {
     /// The Java frames above them.
     pub before: usize,
     /// The frames, innermost first.
@@ -30,7 +30,7 @@ impl NativeRun {
 
 impl Walker<'_> {
     /// A thread's Java frames, and its native ones.
-    pub fn mixed(&self, t: &JavaThread, unwinder: &Unwinder) -> (Stack, Vec<NativeRun>) {
+    pub(crate) fn mixed(&self, t: &JavaThread, unwinder: &Unwinder) -> (Stack, Vec<NativeRun>) {
         let in_vm = |pc| self.code.contains(pc);
         let note = self.note(t, self.bounds(t));
         let top = note.map(|n| unwinder.walk(unwinder.caught(n), true, in_vm));
@@ -59,7 +59,7 @@ impl Walker<'_> {
     }
 
     /// The native frames of a thread that runs no Java: of its Thread's own, or of none.
-    pub fn native_only(&self, tid: i32, unwinder: &Unwinder) -> NativeRun {
+    pub(crate) fn native_only(&self, tid: i32, unwinder: &Unwinder) -> NativeRun {
         let note = self.vm.notes.with_id(tid);
         let run =
             note.map(|n| unwinder.walk(unwinder.caught(n), true, |pc| self.code.contains(pc)));

@@ -15,8 +15,8 @@ mod values;
 mod walk;
 mod zero;
 
-pub use mixed::NativeRun;
-pub use values::{Monitor, Value};
+pub(crate) use mixed::NativeRun;
+pub(crate) use values::Value;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -32,7 +32,7 @@ use crate::vmstructs::Tables;
 use cpu::Layout;
 
 /// Java frames of one thread: a 1 GB stack of the smallest frames has fewer.
-pub const MAX_FRAMES: usize = 1 << 20;
+pub(crate) const MAX_FRAMES: usize = 1 << 20;
 
 /// How a frame's code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -63,7 +63,7 @@ pub enum Trust {
 
 /// Where the values of a general register of a caller are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Saved {
+pub(crate) enum Saved {
     /// Not known any more.
     #[default]
     Lost,
@@ -76,11 +76,11 @@ pub enum Saved {
 /// The general registers as a frame sees them, by half their VMReg number. Of most frames no more
 /// than one is known.
 #[derive(Debug, Clone, Default)]
-pub struct Registers(Vec<(usize, Saved)>);
+pub(crate) struct Registers(Vec<(usize, Saved)>);
 
 impl Registers {
     /// Where the values of register `i` are.
-    pub fn get(&self, i: usize) -> Saved {
+    pub(crate) fn get(&self, i: usize) -> Saved {
         self.0.iter().find(|r| r.0 == i).map_or(Saved::Lost, |r| r.1)
     }
 
@@ -95,7 +95,7 @@ type Masks = HashMap<(u64, i32), Option<Arc<oop_mask::Slots>>>;
 
 /// What a frame's values are read from.
 #[derive(Debug, Clone)]
-pub enum Place {
+pub(crate) enum Place {
     /// An interpreter frame.
     Interpreted {
         /// Its frame pointer.
@@ -125,7 +125,7 @@ pub enum Place {
 
 /// One Java frame.
 #[derive(Debug, Clone)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// Its method.
     pub method: Arc<Method>,
     /// Bytecode index.
@@ -148,7 +148,7 @@ pub struct Frame {
 
 /// References in a chunk that a collector has looked at: a bitmap tells where they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Packed {
+pub(crate) struct Packed {
     /// The first word of the stack.
     pub start: u64,
     /// The bitmap, which has a bit for each reference that would fit into the stack.
@@ -170,7 +170,7 @@ struct Entry {
 
 /// Where JNI calls into Java keep the handles of their native callers.
 #[derive(Debug, Clone, Default)]
-pub struct Stack {
+pub(crate) struct Stack {
     /// Innermost first.
     pub frames: Vec<Frame>,
     /// JavaCallWrappers on the way, innermost first, each with the number of frames above it.
@@ -203,7 +203,7 @@ impl Stack {
 
 /// Walks stacks: facts that are the same for all threads, and what was read before.
 #[derive(Debug)]
-pub struct Walker<'v> {
+pub(crate) struct Walker<'v> {
     /// The VM.
     pub vm: &'v Vm<'v>,
     /// Its code.
@@ -217,14 +217,14 @@ pub struct Walker<'v> {
 }
 
 /// Where the frame of the stub that enters Java has its JavaCallWrapper: words from its frame pointer.
-pub fn call_wrapper_offset(cpu: Cpu, tables: &Tables) -> i64 {
+pub(crate) fn call_wrapper_offset(cpu: Cpu, tables: &Tables) -> i64 {
     let told = tables.constant("frame::entry_frame_call_wrapper_offset");
     told.map_or(Layout::of(cpu, false).call_wrapper, |offset| offset.clamp(-64, 64))
 }
 
 impl<'v> Walker<'v> {
     /// Reads what all stacks need.
-    pub fn new(vm: &'v Vm<'v>) -> Result<Walker<'v>> {
+    pub(crate) fn new(vm: &'v Vm<'v>) -> Result<Walker<'v>> {
         let mut layout = Layout::of(vm.cpu, vm.eras.frames_keep_no_class());
         layout.call_wrapper = call_wrapper_offset(vm.cpu, &vm.tables);
         Ok(Walker {
@@ -240,7 +240,7 @@ impl<'v> Walker<'v> {
     }
 
     /// The Method at `addr`, read once.
-    pub fn method(&self, addr: u64) -> Option<Arc<Method>> {
+    pub(crate) fn method(&self, addr: u64) -> Option<Arc<Method>> {
         let mut known = self.methods.borrow_mut();
         known.entry(addr).or_insert_with(|| Method::read(self.vm, addr).map(Arc::new)).clone()
     }
@@ -252,7 +252,7 @@ impl<'v> Walker<'v> {
     }
 
     /// The compiled methods that frames so far were of, by address.
-    pub fn nmethods_met(&self) -> Vec<Arc<Nmethod>> {
+    pub(crate) fn nmethods_met(&self) -> Vec<Arc<Nmethod>> {
         let mut out: Vec<Arc<Nmethod>> =
             self.nmethods.borrow().values().flatten().cloned().collect();
         out.sort_unstable_by_key(|nm| nm.addr);

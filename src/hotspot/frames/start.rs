@@ -24,7 +24,7 @@ const MAX_STACK: u64 = 1 << 30;
 
 impl Walker<'_> {
     /// The Java frames of a thread.
-    pub fn thread(&self, t: &JavaThread) -> Stack {
+    pub(crate) fn thread(&self, t: &JavaThread) -> Stack {
         self.thread_from(t, None)
     }
 
@@ -71,7 +71,7 @@ impl Walker<'_> {
     }
 
     /// The stack pointer of a thread's last Java frame; 0 if it has none.
-    pub fn last_sp(&self, t: &JavaThread, stack: &Stack) -> u64 {
+    pub(crate) fn last_sp(&self, t: &JavaThread, stack: &Stack) -> u64 {
         let f = &self.vm.fields;
         let anchor = f.thread_anchor.opt().zip(f.anchor_sp.opt());
         let sp = anchor.and_then(|(a, sp)| self.word(t.addr.wrapping_add(a).wrapping_add(sp)));
@@ -83,7 +83,7 @@ impl Walker<'_> {
     }
 
     /// Whether the thread is in Java code, as far as it says: then the anchor is empty.
-    pub fn runs_java(&self, t: &JavaThread) -> bool {
+    pub(crate) fn runs_java(&self, t: &JavaThread) -> bool {
         matches!(self.vm.vm_state(t), Some(VmState::InJava | VmState::InJavaTrans))
     }
 

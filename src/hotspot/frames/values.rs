@@ -10,7 +10,7 @@ const MAX_SLOTS: u64 = 1 << 16;
 
 /// A slot of a frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Value {
+pub(crate) enum Value {
     /// Nothing that is used any more, or not known.
     Dead,
     /// An object; null is 0.
@@ -31,7 +31,7 @@ pub enum Value {
 
 /// A monitor of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Monitor {
+pub(crate) struct Monitor {
     /// The object, 0 where it is not known.
     pub object: u64,
     /// The compiler left the locking out.
@@ -42,7 +42,7 @@ pub struct Monitor {
 
 impl Walker<'_> {
     /// The monitors of a frame, last taken first, as HotSpot prints them.
-    pub fn monitors(&self, frame: &Frame) -> Vec<Monitor> {
+    pub(crate) fn monitors(&self, frame: &Frame) -> Vec<Monitor> {
         match &frame.place {
             Place::Interpreted { fp, .. } => self.interpreted_monitors(*fp, frame.packed),
             Place::Native { .. } => Vec::new(),
@@ -94,7 +94,7 @@ impl Walker<'_> {
     }
 
     /// The object that a word of a stack or a register refers to.
-    pub fn stack_oop(&self, bits: u64) -> u64 {
+    pub(crate) fn stack_oop(&self, bits: u64) -> u64 {
         if bits == 0 {
             return 0;
         }
@@ -124,7 +124,7 @@ impl Walker<'_> {
 
     /// The local variables. Where nothing says which of an interpreted frame are objects, those
     /// are that can be.
-    pub fn locals(&self, frame: &Frame) -> Vec<Value> {
+    pub(crate) fn locals(&self, frame: &Frame) -> Vec<Value> {
         match &frame.place {
             Place::Native { .. } => Vec::new(),
             Place::Interpreted { fp, .. } => {
@@ -154,7 +154,7 @@ impl Walker<'_> {
 
     /// The local variables as the method's bytecodes use them: a long or double is one value, in
     /// its first slot, and slots that nothing uses at this place are dead.
-    pub fn typed_locals(&self, frame: &Frame) -> Vec<Value> {
+    pub(crate) fn typed_locals(&self, frame: &Frame) -> Vec<Value> {
         let raw = self.locals(frame);
         let Some(types) = self.local_types(&frame.method, frame.bci) else { return raw };
         // The interpreter has a long's bits in its second slot, compiled code in either.
@@ -180,7 +180,7 @@ impl Walker<'_> {
     }
 
     /// The expression stack, its first slot first.
-    pub fn expressions(&self, frame: &Frame) -> Vec<Value> {
+    pub(crate) fn expressions(&self, frame: &Frame) -> Vec<Value> {
         match &frame.place {
             Place::Native { .. } => Vec::new(),
             Place::Interpreted { fp, sp, arguments } => {
@@ -224,17 +224,6 @@ impl Walker<'_> {
         let bit = at.wrapping_sub(packed.start) / self.vm.pointers.oop_size();
         let word = self.word(packed.bitmap.wrapping_add(bit / 64 * 8));
         word.is_some_and(|w| w >> (bit % 64) & 1 != 0)
-    }
-
-    /// The receiver of the frame's method, where it is known.
-    pub fn receiver(&self, frame: &Frame) -> Option<u64> {
-        if frame.method.is_static {
-            return None;
-        }
-        match self.locals(frame).first()? {
-            Value::Object(o) if *o != 0 => Some(*o),
-            _ => None,
-        }
     }
 
     /// `StackValue::create_stack_value`.

@@ -9,7 +9,7 @@ use super::{MarkBitmap, Region, Space, region};
 use crate::error::Result;
 
 /// GenCollectedHeap (CMSHeap from 10): DefNewGeneration and ConcurrentMarkSweepGeneration.
-pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+pub(super) fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     let f = &vm.fields;
     let (young, old) = generations(vm, heap)?;
     let mut regions = def_new(vm, young)?;

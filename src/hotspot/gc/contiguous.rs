@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::vmstructs::Field;
 
 /// SerialHeap (GenCollectedHeap until 21): DefNewGeneration and TenuredGeneration.
-pub fn serial(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+pub(super) fn serial(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     let (young, old) = generations(vm, heap)?;
     let mut regions = def_new(vm, young)?;
     regions.push(contiguous(vm, old, vm.fields.tenured_space, Space::Old)?);
@@ -15,7 +15,7 @@ pub fn serial(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
 }
 
 /// EpsilonHeap: one space, and nothing is ever collected.
-pub fn epsilon(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+pub(super) fn epsilon(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     Ok((vec![contiguous(vm, heap, vm.fields.epsilon_space, Space::Eden)?], None))
 }
 
@@ -51,7 +51,7 @@ fn contiguous(vm: &Vm, owner: u64, field: Field, kind: Space) -> Result<Region> 
 }
 
 /// ParallelScavengeHeap: PSYoungGen and PSOldGen, statics until 27.
-pub fn parallel(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+pub(super) fn parallel(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     let f = &vm.fields;
     let bounds = [f.mutable_bottom, f.mutable_top, f.mutable_end];
     let generation = |field: Field, name: &str| match vm.tables.entry(name) {

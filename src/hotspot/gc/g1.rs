@@ -57,7 +57,7 @@ impl Tags {
 }
 
 /// All regions in use. A humongous object's regions become one.
-pub fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+pub(super) fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     let f = &vm.fields;
     let what = || Error::unreadable("G1's region table");
     let tags = f.region_type.opt().map(|_| Tags::read(vm)).transpose()?;

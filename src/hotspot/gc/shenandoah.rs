@@ -13,7 +13,7 @@ use super::{MarkBitmap, Region, RegionCount, RegionKind, Space, region};
 use crate::error::Result;
 
 /// How many regions there are in each state that any is in.
-pub fn region_kinds(vm: &Vm) -> Result<Vec<RegionCount>> {
+pub(super) fn region_kinds(vm: &Vm) -> Result<Vec<RegionCount>> {
     let mut counts: BTreeMap<RegionState, u64> = BTreeMap::new();
     for d in descriptors(vm.mem, &vm.tables, &vm.fields)? {
         *counts.entry(d.state).or_default() += 1;
@@ -41,7 +41,7 @@ fn generations(vm: &Vm, all: &[Descriptor]) -> Option<Vec<u8>> {
 }
 
 /// All regions in use. A humongous object's regions become one.
-pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+pub(super) fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     let mut out: Vec<Region> = Vec::new();
     let mut humongous = false;
     let all = descriptors(vm.mem, &vm.tables, &vm.fields)?;

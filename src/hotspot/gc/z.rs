@@ -13,7 +13,7 @@ use crate::corefile::memory::Memory;
 use crate::error::{Error, Result};
 
 /// All pages in use.
-pub fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
+pub(super) fn regions(vm: &Vm, _heap: u64) -> Result<(Vec<Region>, Option<MarkBitmap>)> {
     let Barrier::Z(z) = &vm.barrier else {
         return Err(Error::Corrupt("ZGC is chosen by no flag".into()));
     };
@@ -70,7 +70,7 @@ fn only_object(vm: &Vm, addr: u64) -> Option<u64> {
 }
 
 /// Pages by their generation and size.
-pub fn page_kinds(z: &Z, mem: &Memory) -> Vec<RegionCount> {
+pub(super) fn page_kinds(z: &Z, mem: &Memory) -> Vec<RegionCount> {
     let mut counts: BTreeMap<(Option<Generation>, PageKind), u64> = BTreeMap::new();
     let mut last = 0;
     for (_, addr) in z.pages(mem).filter(|p| !z.is_given_back(mem, p.1)) {

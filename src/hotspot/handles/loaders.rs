@@ -9,7 +9,7 @@ use crate::hotspot::unexported::{
 
 /// What the handles of all ClassLoaderDatas hold, null too; none where the handles were not found:
 /// the tables do not name them.
-pub fn loader_handles(vm: &Vm) -> Result<Option<Vec<Handle>>> {
+pub(crate) fn loader_handles(vm: &Vm) -> Result<Option<Vec<Handle>>> {
     let f = &vm.fields;
     let mut out = Vec::new();
     let mut known = false;

@@ -6,9 +6,8 @@ mod loaders;
 mod storage;
 mod words;
 
-pub use loaders::loader_handles;
-pub use storage::{read_storage, storages};
-pub use words::ThreadWords;
+pub(crate) use loaders::loader_handles;
+pub(crate) use storage::{read_storage, storages};
 
 use super::Vm;
 use super::gc::reserved;
@@ -25,7 +24,7 @@ const MAX_CHUNKS: usize = 1 << 24;
 
 /// A handle: where it is and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Handle {
+pub(crate) struct Handle {
     /// The slot's address: HPROF's "JNI global ref ID".
     pub slot: u64,
     /// The object.
@@ -33,7 +32,7 @@ pub struct Handle {
 }
 
 /// What HotSpot dumps as JNI globals (heapDumper.cpp): JNI's own, then the VM's.
-pub fn jni_globals(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<Handle>> {
+pub(crate) fn jni_globals(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<Handle>> {
     let mut out = Vec::new();
     let what = || Error::unreadable("JNIHandles::_global_handles");
     let globals = vm.mem.u64(vm.fields.jni_globals.get()?).map_err(what());
@@ -111,7 +110,7 @@ fn read_blocks(vm: &Vm, first: u64, out: &mut Vec<Handle>) -> Result<()> {
 
 /// The objects of all inflated monitors, which 8 dumps as roots. From 9 the VM keeps the monitors
 /// of each thread (MonitorInUseLists), and HotSpot's dump goes by a list that is empty.
-pub fn monitors_used(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
+pub(crate) fn monitors_used(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
     let mut out = Vec::new();
     if vm.flags.has("MonitorInUseLists") && !vm.flags.bool("MonitorInUseLists") {
         note(read_monitors(vm, &mut out), damaged)?;
@@ -120,7 +119,7 @@ pub fn monitors_used(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
 }
 
 /// What cannot be read is noted as damage; what the tables lack ends the command.
-pub fn note(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
+pub(crate) fn note(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
     match read {
         Err(e @ Error::MissingField { .. }) => Err(e),
         Err(e) => {
@@ -133,7 +132,7 @@ pub fn note(read: Result<()>, damaged: &mut Vec<String>) -> Result<()> {
 
 /// Blocks of ObjectMonitors; the first of each leads to the next block. From 9 each of them is
 /// padded to a cache line's end: what the objects are proves how.
-pub fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
+pub(crate) fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
     let f = &vm.fields;
     let (next, object) = (f.monitor_next.get()?, f.monitor_object.get()?);
     let fact = |what: &str, value: Option<u64>| {
@@ -176,7 +175,7 @@ pub fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
 }
 
 /// How many JNI handles there are: global ones, and weak ones.
-pub fn jni_counts(vm: &Vm) -> Option<(u64, u64)> {
+pub(crate) fn jni_counts(vm: &Vm) -> Option<(u64, u64)> {
     let count = |field: crate::vmstructs::Field| {
         let at = vm.mem.u64(field.opt()?).ok()?;
         let mut out = Vec::new();

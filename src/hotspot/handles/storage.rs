@@ -14,7 +14,7 @@ use crate::hotspot::unexported::{
 const MAX_NAME: u64 = 64;
 
 /// Appends the handles in use of the OopStorage at `storage` that are not null.
-pub fn read_storage(vm: &Vm, storage: u64, out: &mut Vec<Handle>) -> Result<(), Fault> {
+pub(crate) fn read_storage(vm: &Vm, storage: u64, out: &mut Vec<Handle>) -> Result<(), Fault> {
     let mem = vm.mem;
     let array = mem.u64(storage.wrapping_add(OOP_STORAGE_ARRAY))?;
     let count = mem.u64(array.wrapping_add(ACTIVE_ARRAY_COUNT))?.min(MAX_BLOCKS);
@@ -44,7 +44,7 @@ pub(super) fn find_storage(vm: &Vm, name: &[u8]) -> Option<u64> {
 }
 
 /// All OopStorages, whatever their names, by their form: each block knows its owner.
-pub fn storages(vm: &Vm) -> BTreeSet<u64> {
+pub(crate) fn storages(vm: &Vm) -> BTreeSet<u64> {
     let mem = vm.mem;
     let is_storage = |s: &u64| -> Option<bool> {
         let name = mem.u64(s.wrapping_add(OOP_STORAGE_NAME)).ok()?;

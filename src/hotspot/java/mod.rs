@@ -5,5 +5,4 @@ mod modules;
 mod properties;
 mod strings;
 
-pub use modules::Module;
-pub use properties::read as system_properties;
+pub(crate) use properties::read as system_properties;

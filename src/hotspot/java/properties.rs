@@ -13,7 +13,7 @@ const MAX_BUCKETS: u64 = 1 << 16;
 const MAX_ENTRIES: usize = 1 << 16;
 
 /// All properties whose key and value are strings; none where the table is not readable.
-pub fn read(vm: &Vm) -> Option<BTreeMap<String, String>> {
+pub(crate) fn read(vm: &Vm) -> Option<BTreeMap<String, String>> {
     let system = vm.classes.named("java/lang/System")?;
     let field = vm.classes.field(&vm.reader(), system, "props").filter(|f| f.is_static)?;
     let at = system.mirror.wrapping_add(u64::from(field.offset));

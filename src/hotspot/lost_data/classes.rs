@@ -15,7 +15,7 @@ const LEAST: usize = 100;
 const LISTED: usize = 90;
 
 /// What was found.
-pub struct FoundClasses {
+pub(super) struct FoundClasses {
     /// By klass.
     pub mirrors: HashMap<u64, u64>,
     /// The mirrors.
@@ -34,20 +34,20 @@ pub struct FoundClasses {
 impl FoundClasses {
     /// Whether it is a klass: one that its mirror leads back to or, from 28 on, another one of the
     /// same class of arrays.
-    pub fn is_klass(&self, s: &Search, klass: u64) -> bool {
+    pub(super) fn is_klass(&self, s: &Search, klass: u64) -> bool {
         self.mirrors.contains_key(&klass)
             || s.object(klass, s.fields.klass_mirror).is_some_and(|m| self.objects.contains(&m))
     }
 
     /// The boot loader's class of this name; there is no other of java.lang.
-    pub fn named(&self, name: &str) -> Option<u64> {
+    pub(super) fn named(&self, name: &str) -> Option<u64> {
         let found = self.names.iter().find(|(_, n)| n.as_slice() == name.as_bytes());
         found.map(|(klass, _)| *klass)
     }
 }
 
 /// All classes that can be proven.
-pub fn find(s: &Search) -> Result<FoundClasses, String> {
+pub(super) fn find(s: &Search) -> Result<FoundClasses, String> {
     let f = s.fields;
     let mut back = Tally::default();
     let mut found = Vec::new();

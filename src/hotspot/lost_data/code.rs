@@ -20,7 +20,7 @@ const ALIGNMENT: u64 = 128;
 const MAX_STACK: u64 = 1 << 30;
 
 /// Statics that code is found through, each with its value.
-pub fn find(s: &Search, threads: &Set) -> Result<Vec<(u64, u64)>, String> {
+pub(super) fn find(s: &Search, threads: &Set) -> Result<Vec<(u64, u64)>, String> {
     let f = s.fields;
     let heaps = heaps(s);
     if heaps.is_empty() {

@@ -24,7 +24,7 @@ const DECODED: usize = 98;
 const SAMPLE: usize = 2000;
 
 /// What was found.
-pub struct Encoding {
+pub(super) struct Encoding {
     pub narrow_oops: bool,
     pub oop_base: u64,
     pub oop_shift: u64,
@@ -40,13 +40,13 @@ pub struct Encoding {
 
 impl Encoding {
     /// The class of the object at `at`.
-    pub fn klass(&self, s: &Search, at: u64) -> Option<u64> {
+    pub(super) fn klass(&self, s: &Search, at: u64) -> Option<u64> {
         bits(s, at, self.form).map(|b| self.klass_base.wrapping_add(b << self.klass_shift))
     }
 }
 
 /// The one encoding that holds for all that is known.
-pub fn find(s: &Search, c: &FoundClasses) -> Result<Encoding, String> {
+pub(super) fn find(s: &Search, c: &FoundClasses) -> Result<Encoding, String> {
     let mut mirrors: Vec<u64> = c.mirrors.values().copied().collect();
     mirrors.sort_unstable();
     // Objects lie at multiples of it, and of so many mirrors not all at multiples of more.

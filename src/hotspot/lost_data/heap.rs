@@ -11,7 +11,7 @@ const RESERVED: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 46;
 const MAX_REGIONS: u64 = 1 << 26;
 
 /// The heap that was found.
-pub struct FoundHeap {
+pub(super) struct FoundHeap {
     pub name: &'static str,
     /// The flag that chose the collector.
     pub flag: &'static str,
@@ -28,7 +28,7 @@ type Bounds = (u64, u64, u64);
 type Shape = fn(&Search, u64, (u64, u64)) -> Option<Vec<Bounds>>;
 
 /// The only one that holds, or why there is none.
-pub fn find(s: &Search) -> Result<FoundHeap, String> {
+pub(super) fn find(s: &Search) -> Result<FoundHeap, String> {
     let f = s.fields;
     let candidates = s.objects().filter_map(|at| Some((at, reserved(s, at)?)));
     let candidates: Vec<(u64, (u64, u64))> = candidates.take(10 * MAX_CANDIDATES).collect();

@@ -28,7 +28,7 @@ const MAX_CANDIDATES: usize = 1000;
 
 /// Makes up for libjvm's data, where that is lost and can be made up for. Else nothing is laid,
 /// and the answer says why in words; none where nothing is lost.
-pub fn restore(core: &mut CoreFile) -> Option<String> {
+pub(crate) fn restore(core: &mut CoreFile) -> Option<String> {
     let lost = core.lost_libjvm_data()?;
     let why = rebuild(core, lost.to_string()).err()?;
     core.drop_rebuilt();

@@ -10,7 +10,7 @@ use crate::vmstructs::{Field, Fields, Tables};
 const MAX_SYMBOL: u16 = 4096;
 
 /// What is searched, and by what.
-pub struct Search<'a> {
+pub(super) struct Search<'a> {
     pub mem: &'a Memory,
     pub core: &'a CoreFile,
     pub fields: &'a Fields,
@@ -27,7 +27,7 @@ pub struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub fn new(
+    pub(super) fn new(
         core: &'a CoreFile,
         rebuilt: &Rebuilt,
         tables: &'a Tables,
@@ -62,20 +62,20 @@ impl<'a> Search<'a> {
     }
 
     /// What may be an object of the C heap.
-    pub fn objects(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(super) fn objects(&self) -> impl Iterator<Item = u64> + '_ {
         let is_object = |at: &u64| self.mem.u64(*at).is_ok_and(|word| self.is_vtable(word));
         self.klasses().filter(is_object)
     }
 
     /// What may be a klass.
-    pub fn klasses(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(super) fn klasses(&self) -> impl Iterator<Item = u64> + '_ {
         let (low, high) = self.reserved;
         self.objects.iter().copied().filter(move |at| !(low..high).contains(at))
     }
 
     /// Calls `found` for each word of the memory that the process wrote to, but the heap's; in
     /// order of their addresses.
-    pub fn words(&self, mut found: impl FnMut(u64, u64)) {
+    pub(super) fn words(&self, mut found: impl FnMut(u64, u64)) {
         let (low, high) = self.reserved;
         for &(start, end) in &self.writable {
             for (from, to) in [(start, end.min(low.max(start))), (start.max(high), end)] {
@@ -93,28 +93,28 @@ impl<'a> Search<'a> {
     }
 
     /// Whether a word can be an object's pointer to its vtable.
-    pub fn is_vtable(&self, word: u64) -> bool {
+    pub(super) fn is_vtable(&self, word: u64) -> bool {
         self.relro.contains(&word) && word.is_multiple_of(8)
     }
 
     /// The same of a klass.
-    pub fn is_klass_vtable(&self, word: u64) -> bool {
+    pub(super) fn is_klass_vtable(&self, word: u64) -> bool {
         self.is_vtable(word)
             || word.is_multiple_of(8) && self.archives.iter().any(|(a, b)| (*a..*b).contains(&word))
     }
 
     /// The word at `field` of the structure at `at`.
-    pub fn word(&self, at: u64, field: Field) -> Option<u64> {
+    pub(super) fn word(&self, at: u64, field: Field) -> Option<u64> {
         self.mem.u64(at.wrapping_add(field.opt()?)).ok()
     }
 
     /// Whether it can be the address of an object.
-    pub fn in_heap(&self, oop: u64) -> bool {
+    pub(super) fn in_heap(&self, oop: u64) -> bool {
         (self.reserved.0..self.reserved.1).contains(&oop) && oop.is_multiple_of(8)
     }
 
     /// The object of a field that is an oop or a handle.
-    pub fn object(&self, at: u64, field: Field) -> Option<u64> {
+    pub(super) fn object(&self, at: u64, field: Field) -> Option<u64> {
         let mut oop = self.word(at, field)?;
         if !field.is_oop() {
             oop = self.mem.u64(oop.wrapping_add(self.fields.oop_handle.opt().unwrap_or(0))).ok()?;
@@ -123,7 +123,7 @@ impl<'a> Search<'a> {
     }
 
     /// The text of a Symbol.
-    pub fn symbol(&self, at: u64) -> Option<&'a [u8]> {
+    pub(super) fn symbol(&self, at: u64) -> Option<&'a [u8]> {
         let len = self.mem.u16(at.wrapping_add(self.fields.symbol_length.opt()?)).ok()?;
         let text = at.wrapping_add(self.fields.symbol_body.opt()?);
         let text = self.mem.slice(text, u64::from(len)).ok()?;
@@ -133,24 +133,24 @@ impl<'a> Search<'a> {
 }
 
 /// Addresses, for who asks of each word of the memory whether it is one of them.
-pub struct Set(Vec<u64>);
+pub(super) struct Set(Vec<u64>);
 
 impl Set {
-    pub fn contains(&self, value: u64) -> bool {
+    pub(super) fn contains(&self, value: u64) -> bool {
         let bounds = self.0.first().zip(self.0.last());
         bounds.is_some_and(|(low, high)| (*low..=*high).contains(&value))
             && self.0.binary_search(&value).is_ok()
     }
 
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         self.0.iter().copied()
     }
 }
@@ -166,16 +166,16 @@ impl FromIterator<u64> for Set {
 
 /// How often each value was met.
 #[derive(Default)]
-pub struct Tally(HashMap<u64, usize>);
+pub(super) struct Tally(HashMap<u64, usize>);
 
 impl Tally {
-    pub fn add(&mut self, value: u64) {
+    pub(super) fn add(&mut self, value: u64) {
         *self.0.entry(value).or_default() += 1;
     }
 
     /// The value that was met most often, if that is at least `percent` per cent
     /// of the `total`.
-    pub fn winner(&self, total: usize, percent: usize) -> Option<u64> {
+    pub(super) fn winner(&self, total: usize, percent: usize) -> Option<u64> {
         let (value, count) = self.0.iter().max_by_key(|(v, n)| (**n, std::cmp::Reverse(**v)))?;
         (*count > 0 && *count * 100 >= total * percent).then_some(*value)
     }

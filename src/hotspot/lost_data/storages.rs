@@ -12,7 +12,7 @@ const MAX_NAME: u64 = 64;
 
 /// Those that have a block, with their names, in order of their addresses. None in VMs that have
 /// no such stores.
-pub fn find<'a>(s: &Search<'a>) -> Vec<(u64, &'a [u8])> {
+pub(super) fn find<'a>(s: &Search<'a>) -> Vec<(u64, &'a [u8])> {
     let mut found = Vec::new();
     if s.tables.size_of("OopStorage").is_none() {
         return found;

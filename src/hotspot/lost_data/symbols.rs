@@ -17,7 +17,7 @@ const MAX_TEXTS: usize = 256 << 10;
 ///
 /// What the first text's number is the fields tell that are injected into java.lang.Class: where
 /// the classes, the array classes and the sizes are was found by other means.
-pub fn find(
+pub(super) fn find(
     s: &Search,
     classes: &FoundClasses,
     oop_size_offset: u64,

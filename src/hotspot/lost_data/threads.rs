@@ -17,7 +17,7 @@ const MIN_RESERVE: u64 = 2;
 const MAX_RESERVE: u64 = 1 << 10;
 
 /// Where the list hangs.
-pub struct FoundThreads {
+pub(super) struct FoundThreads {
     /// The static, and what it holds.
     pub at: Option<u64>,
     pub value: u64,
@@ -29,7 +29,7 @@ pub struct FoundThreads {
 }
 
 /// The list of all that can be proven.
-pub fn find(
+pub(super) fn find(
     s: &Search,
     classes: &FoundClasses,
     encoding: &Encoding,

@@ -8,7 +8,7 @@ use crate::process::peek::{Peek, Probe};
 
 /// Where the flag of one JVM is.
 #[derive(Debug, Clone, Copy)]
-pub struct Collecting {
+pub(crate) struct Collecting {
     /// Address of `Universe::_collectedHeap`, the pointer to the heap's description.
     heap: u64,
     /// Offset of `CollectedHeap::_is_stw_gc_active` (`_is_gc_active` before JDK 23) in that.
@@ -18,7 +18,7 @@ pub struct Collecting {
 impl Collecting {
     /// Finds it by the tables of the libjvm that is mapped in `maps`; `None` where they are not to
     /// be had or lack it.
-    pub fn find(maps: &[Mapping], read: Peek<'_>) -> Option<Collecting> {
+    pub(crate) fn find(maps: &[Mapping], read: Peek<'_>) -> Option<Collecting> {
         let fields = LiveImage::find(maps, read)?.fields;
         Some(Collecting { heap: fields.collected_heap.opt()?, flag: fields.gc_active.opt()? })
     }

@@ -19,7 +19,7 @@ const MAX_IMAGE: u64 = 256 << 20;
 
 /// One libjvm.so.
 #[derive(Debug)]
-pub struct LiveImage {
+pub(crate) struct LiveImage {
     /// Its first address.
     pub base: u64,
     /// Its memory, as it was when it was copied.
@@ -35,7 +35,7 @@ pub struct LiveImage {
 impl LiveImage {
     /// The one that is mapped in `maps`: of several, the one that has a VM. `None` where it cannot
     /// be read, or is not HotSpot's.
-    pub fn find(maps: &[Mapping], read: Peek<'_>) -> Option<LiveImage> {
+    pub(crate) fn find(maps: &[Mapping], read: Peek<'_>) -> Option<LiveImage> {
         let all = libjvms(maps).filter_map(|libjvm| LiveImage::copy(maps, libjvm, read));
         all.reduce(|first, next| if first.has_made_vm { first } else { next })
     }

@@ -3,5 +3,5 @@
 mod collecting;
 mod image;
 
-pub use collecting::Collecting;
-pub use image::LiveImage;
+pub(crate) use collecting::Collecting;
+pub(crate) use image::LiveImage;

@@ -3,21 +3,21 @@
 //! A relocation is 16 bits: a type, and behind it a format and the bytes from the one before.
 
 /// `universe.hpp`: `Universe::non_oop_word`, which stands for no object among the oops of compiled code.
-pub const NON_OOP_WORD: u64 = u64::MAX;
+pub(crate) const NON_OOP_WORD: u64 = u64::MAX;
 
 /// Bits of what is not the type, and on x86-64 how many of them are the distance, with the format above: until 18, and
 /// from 19 on, when there are more than 16 types.
-pub const RELOCATION_BITS: [(u16, u16); 2] = [(12, 10), (11, 8)];
+pub(crate) const RELOCATION_BITS: [(u16, u16); 2] = [(12, 10), (11, 8)];
 /// `oop_type`: an object in the instruction, or an index of the table of oops, which is data in front of it.
-pub const RELOCATION_OOP: u16 = 1;
+pub(crate) const RELOCATION_OOP: u16 = 1;
 /// `data_prefix_tag`: data of the one that follows. The highest bit of what is not the type (`datalen_tag`) says that
 /// as many 16-bit words of them follow as the others say.
-pub const RELOCATION_DATA: u16 = 15;
+pub(crate) const RELOCATION_DATA: u16 = 15;
 /// `Assembler::imm_operand`: 64 bits, behind REX and the operation.
-pub const FORMAT_IMMEDIATE: u16 = 0;
+pub(crate) const FORMAT_IMMEDIATE: u16 = 0;
 /// Where those are in the instruction.
-pub const IMMEDIATE_AT: u64 = 2;
+pub(crate) const IMMEDIATE_AT: u64 = 2;
 /// `Assembler::narrow_oop_operand`: 32 bits at the end of the instruction.
-pub const FORMAT_NARROW: u16 = 3;
+pub(crate) const FORMAT_NARROW: u16 = 3;
 /// Where those may be: behind the operation, its prefixes and what it names.
-pub const NARROW_AT: std::ops::RangeInclusive<u64> = 1..=11;
+pub(crate) const NARROW_AT: std::ops::RangeInclusive<u64> = 1..=11;

@@ -76,7 +76,7 @@ pub(super) struct Reading {
 impl Reading {
     /// Reads all but the objects. Where heap is absent from a core that was not cut off, the
     /// heap is walked with `threads` threads: `trim` leaves out what no object needs.
-    pub fn of(core: &CoreFile, threads: usize) -> Result<Reading> {
+    pub(super) fn of(core: &CoreFile, threads: usize) -> Result<Reading> {
         let vm = Vm::open(core)?;
         let heap = Heap::open(&vm)?;
         let from = Source { core, heap: &heap, threads };
@@ -113,7 +113,12 @@ impl Reading {
     }
 
     /// Whether `alone`, a view of the same core with fewer pages, gives the same dump.
-    pub fn is_met_by(&self, mut alone: Reading, core: &CoreFile, threads: usize) -> Result<bool> {
+    pub(super) fn is_met_by(
+        &self,
+        mut alone: Reading,
+        core: &CoreFile,
+        threads: usize,
+    ) -> Result<bool> {
         let archive = std::mem::replace(&mut alone.archive, self.archive);
         if alone != *self {
             return Ok(false);

@@ -19,7 +19,7 @@ use crate::hotspot::classes::{Kind, Klass};
 const SEGMENT: usize = 1 << 20;
 
 /// Appends the dump's first part to `out`. `unmounted` are virtual threads without carriers.
-pub fn write(
+pub(super) fn write(
     heap: &Heap,
     traced: Option<&Traced>,
     unmounted: &[u64],
@@ -110,7 +110,7 @@ fn empty_trace(out: &mut Vec<u8>) {
 }
 
 /// Symbols as UTF8 records.
-pub fn utf8<'s>(heap: &Heap, symbols: impl IntoIterator<Item = &'s u64>, out: &mut Vec<u8>) {
+pub(super) fn utf8<'s>(heap: &Heap, symbols: impl IntoIterator<Item = &'s u64>, out: &mut Vec<u8>) {
     for symbol in symbols {
         let text = heap.vm.reader().symbol_bytes(*symbol).unwrap_or(b"?");
         out.record(tag::UTF8, 8 + text.len() as u32);

@@ -34,7 +34,7 @@ pub(super) struct Large {
 
 /// One chunk's records.
 #[derive(Debug)]
-pub struct Records<'h> {
+pub(super) struct Records<'h> {
     pub(super) heap: &'h Heap<'h>,
     pub(super) plans: &'h [Plan],
     pub(super) values: &'h Plans,
@@ -62,7 +62,7 @@ pub struct Records<'h> {
 
 impl<'h> Records<'h> {
     /// Empty.
-    pub fn new(heap: &'h Heap<'h>, plans: &'h [Plan], values: &'h Plans) -> Self {
+    pub(super) fn new(heap: &'h Heap<'h>, plans: &'h [Plan], values: &'h Plans) -> Self {
         Records {
             heap,
             plans,
@@ -110,7 +110,11 @@ impl<'h> Records<'h> {
     }
 
     /// Writes the chunk's records as segments. `ids` has those of the chunks before.
-    pub fn write(&mut self, out: &mut dyn Write, ids: &mut Ids) -> Result<(), std::io::Error> {
+    pub(super) fn write(
+        &mut self,
+        out: &mut dyn Write,
+        ids: &mut Ids,
+    ) -> Result<(), std::io::Error> {
         let mut from = 0;
         let (large, places) = (std::mem::take(&mut self.large), std::mem::take(&mut self.places));
         let (mut settled, mut base, own) = (0, ids.given, self.flat);
@@ -285,7 +289,7 @@ pub(super) fn most_elements(value_type: u8, copy: Copy) -> u64 {
 pub(super) struct ArrayHeader([u8; OBJ_ARRAY_HEADER], usize);
 
 impl ArrayHeader {
-    pub fn as_slice(&self) -> &[u8] {
+    pub(super) fn as_slice(&self) -> &[u8] {
         &self.0[..self.1]
     }
 }

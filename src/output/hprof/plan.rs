@@ -303,7 +303,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Offsets are counted from `start`.
-    pub fn of(vm: &Vm, layout: &Layout, start: u32, reference: Copy) -> Fields {
+    pub(super) fn of(vm: &Vm, layout: &Layout, start: u32, reference: Copy) -> Fields {
         let mut out = Fields { fields: Vec::new(), flat: Vec::new(), len: 0 };
         for (number, slot) in in_order(vm, &layout.slots) {
             let copy = match slot.is_flat {

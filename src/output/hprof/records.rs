@@ -1,13 +1,13 @@
 //! HPROF 1.0.2's records (heapDumper.cpp, "hprof binary format"). Big endian, 8-byte ids.
 
-pub use crate::hprof::format::{RECORD_HEADER, sub, tag, value_type};
+pub(super) use crate::hprof::format::{RECORD_HEADER, sub, tag, value_type};
 
 /// Bytes of an INSTANCE_DUMP before its values: tag, id, trace, class, length.
-pub const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
+pub(super) const INSTANCE_HEADER: usize = 1 + 8 + 4 + 8 + 4;
 
 /// Fills `head`, of that length. `len` bytes of values follow.
 #[inline(always)]
-pub fn instance_header(head: &mut [u8], id: u64, class_id: u64, len: u32) {
+pub(super) fn instance_header(head: &mut [u8], id: u64, class_id: u64, len: u32) {
     head[0] = sub::INSTANCE_DUMP;
     head[1..9].copy_from_slice(&id.to_be_bytes());
     head[9..13].copy_from_slice(&EMPTY_TRACE.to_be_bytes());
@@ -16,10 +16,10 @@ pub fn instance_header(head: &mut [u8], id: u64, class_id: u64, len: u32) {
 }
 
 /// The trace without frames that every object was "allocated at" (STACK_TRACE_ID).
-pub const EMPTY_TRACE: u32 = 1;
+pub(super) const EMPTY_TRACE: u32 = 1;
 
 /// Bytes that a value of this signature takes: references are ids of 8 bytes.
-pub fn value_size(kind: u8) -> u32 {
+pub(super) fn value_size(kind: u8) -> u32 {
     match kind {
         b'Z' | b'B' => 1,
         b'C' | b'S' => 2,
@@ -29,7 +29,7 @@ pub fn value_size(kind: u8) -> u32 {
 }
 
 /// Appends big-endian values to a buffer.
-pub trait Put {
+pub(super) trait Put {
     /// One byte.
     fn u1(&mut self, v: u8);
     /// Two bytes.
@@ -64,12 +64,12 @@ impl Put for Vec<u8> {
 
 /// A float's bits as HotSpot writes them: one NaN for all.
 #[inline(always)]
-pub fn float_bits(bits: u32) -> u32 {
+pub(super) fn float_bits(bits: u32) -> u32 {
     if f32::from_bits(bits).is_nan() { 0x7fc0_0000 } else { bits }
 }
 
 /// A double's bits as HotSpot writes them.
 #[inline(always)]
-pub fn double_bits(bits: u64) -> u64 {
+pub(super) fn double_bits(bits: u64) -> u64 {
     if f64::from_bits(bits).is_nan() { 0x7ff8_0000_0000_0000 } else { bits }
 }

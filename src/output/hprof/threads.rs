@@ -14,7 +14,7 @@ const UNKNOWN_LINE: u32 = -1i32 as u32;
 const NO_FRAME: u32 = -1i32 as u32;
 
 /// Bytes of each of a thread's root sub-records: tag, object, and two numbers.
-pub const THREAD_ROOT: usize = 1 + 8 + 4 + 4;
+pub(super) const THREAD_ROOT: usize = 1 + 8 + 4 + 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct FrameRecord {
@@ -27,7 +27,7 @@ struct FrameRecord {
 
 /// Makes the records of threads' frames, with the serials of their classes.
 #[derive(Debug)]
-pub struct Traces<'v> {
+pub(super) struct Traces<'v> {
     vm: &'v Vm<'v>,
     serials: HashMap<u64, u32>,
     /// Frames written so far, and the ids of those. Threads share what is the same: virtual ones
@@ -39,14 +39,14 @@ pub struct Traces<'v> {
 
 impl<'v> Traces<'v> {
     /// Classes' serials are their places in the dump, from 1.
-    pub fn new(vm: &'v Vm<'v>, classes: &[&Klass]) -> Traces<'v> {
+    pub(super) fn new(vm: &'v Vm<'v>, classes: &[&Klass]) -> Traces<'v> {
         let serials = (1..).zip(classes).map(|(serial, k)| (k.addr, serial)).collect();
         Traces { vm, serials, frames: HashMap::new(), written: BTreeSet::new() }
     }
 
     /// The symbols that these threads' frames refer to, each once in a dump: notes them as
     /// written.
-    pub fn symbols(&mut self, threads: &[ThreadRoots]) -> Vec<u64> {
+    pub(super) fn symbols(&mut self, threads: &[ThreadRoots]) -> Vec<u64> {
         let all = threads.iter().flat_map(|t| &t.calls).map(|c| &c.method);
         let all = all.flat_map(|m| [m.name, m.signature, m.source_file]).filter(|s| *s != 0);
         let new: BTreeSet<u64> = all.filter(|s| !self.written.contains(s)).collect();
@@ -55,12 +55,12 @@ impl<'v> Traces<'v> {
     }
 
     /// Notes symbols that others write.
-    pub fn wrote(&mut self, symbols: impl IntoIterator<Item = u64>) {
+    pub(super) fn wrote(&mut self, symbols: impl IntoIterator<Item = u64>) {
         self.written.extend(symbols);
     }
 
     /// The FRAME records of a thread, and its TRACE.
-    pub fn trace(&mut self, t: &ThreadRoots, serial: u32, out: &mut Vec<u8>) {
+    pub(super) fn trace(&mut self, t: &ThreadRoots, serial: u32, out: &mut Vec<u8>) {
         let mut ids = Vec::new();
         for call in &t.calls {
             let f = self.frame(call);
@@ -101,7 +101,7 @@ impl<'v> Traces<'v> {
 }
 
 /// The sub-record of a root. Nothing where dumps have none for it.
-pub fn root(r: &Root, out: &mut Vec<u8>) {
+pub(super) fn root(r: &Root, out: &mut Vec<u8>) {
     let tag = match r.kind {
         RootKind::Thread | RootKind::UnmountedThread => sub::ROOT_THREAD_OBJ,
         RootKind::Frame => sub::ROOT_JAVA_FRAME,

@@ -28,11 +28,11 @@ struct Plan {
 
 /// The plans of all value classes, by number of klass; empty where there are none.
 #[derive(Debug)]
-pub struct Plans(Vec<Option<Plan>>);
+pub(super) struct Plans(Vec<Option<Plan>>);
 
 /// The ids of flat objects: 1, 2, 3, ... without those that an object could have as an address.
 #[derive(Debug)]
-pub struct Ids {
+pub(super) struct Ids {
     /// How many there are so far.
     pub given: u64,
     /// The alignment of objects.
@@ -41,17 +41,17 @@ pub struct Ids {
 
 impl Ids {
     /// None so far.
-    pub fn new(alignment: u64) -> Ids {
+    pub(super) fn new(alignment: u64) -> Ids {
         Ids { given: 0, alignment: alignment.max(2) }
     }
 
     /// The id of the object with this number, from 1.
-    pub fn id(&self, number: u64) -> u64 {
+    pub(super) fn id(&self, number: u64) -> u64 {
         number + (number - 1) / (self.alignment - 1)
     }
 
     /// Makes ids of numbers: of those at `places` in `bytes`, counted from what is given.
-    pub fn settle(&self, bytes: &mut [u8], places: &[usize]) {
+    pub(super) fn settle(&self, bytes: &mut [u8], places: &[usize]) {
         for place in places {
             if let Some(number) = bytes.get_mut(*place..).and_then(|b| b.first_chunk_mut::<8>()) {
                 *number = self.id(self.given + u64::from_be_bytes(*number)).to_be_bytes();
@@ -62,7 +62,7 @@ impl Ids {
 
 /// Records with numbers in place of ids, and where these are.
 #[derive(Debug, Default)]
-pub struct Numbered {
+pub(super) struct Numbered {
     /// The records.
     pub bytes: Vec<u8>,
     /// Offsets of the numbers in them.
@@ -71,7 +71,7 @@ pub struct Numbered {
 
 impl Numbered {
     /// Empty.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.places.clear();
     }
@@ -79,7 +79,7 @@ impl Numbered {
 
 impl Plans {
     /// Compiles them; `reference` is how references are copied.
-    pub fn new(heap: &Heap, reference: Copy) -> Plans {
+    pub(super) fn new(heap: &Heap, reference: Copy) -> Plans {
         let (vm, classes) = (heap.vm, heap.vm.classes.all());
         if classes.iter().all(|k| k.flat_elements.is_none() && k.flat_fields().next().is_none()) {
             return Plans(Vec::new());
@@ -112,7 +112,7 @@ impl Plans {
 
     /// Numbers those of `flat` that are not null in `holder`, from `next` on, in the record's
     /// values.
-    pub fn number(
+    pub(super) fn number(
         &self,
         holder: &[u8],
         flat: &[Flat],
@@ -150,7 +150,7 @@ impl Plans {
 
     /// Writes the records of the value objects `depth` levels below those of `holder`, numbered
     /// behind `own`. What lies in them gets the numbers behind `next`.
-    pub fn level(
+    pub(super) fn level(
         &self,
         vm: &Vm,
         flat: &[Flat],
@@ -178,7 +178,7 @@ impl Plans {
 
     /// Writes all records below one holder, whose own flat ones have the numbers behind `own`, up to
     /// `next`. Answers the last number.
-    pub fn below(
+    pub(super) fn below(
         &self,
         vm: &Vm,
         flat: &[Flat],

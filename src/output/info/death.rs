@@ -104,7 +104,11 @@ fn sender(core: &CoreFile, info: SigInfo) -> Sender {
 
 /// What of memory that ran out may be behind `signal`: what HotSpot reported before it aborted, the
 /// errors in the heap, what it runs for them. Walks the heap with `threads` threads.
-pub fn out_of_memory(heap: &Heap, signal: &Signal, threads: usize) -> Result<Option<OutOfMemory>> {
+pub(super) fn out_of_memory(
+    heap: &Heap,
+    signal: &Signal,
+    threads: usize,
+) -> Result<Option<OutOfMemory>> {
     let sent = signal.sender.as_ref().is_some_and(|s| !s.is_itself);
     let command = heap.vm.flags.text("OnOutOfMemoryError").filter(|c| sent && !c.is_empty());
     let found = OutOfMemory {

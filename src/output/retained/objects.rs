@@ -41,7 +41,7 @@ fn name<S: serde::Serializer>(strength: &Strength, s: S) -> Result<S::Ok, S::Err
 }
 
 /// Describes the object at `place`.
-pub fn held<G: ObjectGraph, I: Id>(
+pub(super) fn held<G: ObjectGraph, I: Id>(
     tree: &Dominators<'_, G, I>,
     place: u64,
     retained: u64,
@@ -62,7 +62,7 @@ pub fn held<G: ObjectGraph, I: Id>(
 }
 
 /// A class's name, `?` where it is not known.
-pub fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
+pub(super) fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
     let known = graph.classes().get(class as usize).filter(|_| class != NO_CLASS);
     known.map_or_else(|| "?".into(), |c| c.name.clone())
 }

@@ -26,7 +26,11 @@ pub(super) struct Owner<'t> {
 }
 
 impl<'w> FrameReader<'w> {
-    pub fn new(walker: &'w Walker<'w>, locks: &'w Locks<'w>, values: bool) -> FrameReader<'w> {
+    pub(super) fn new(
+        walker: &'w Walker<'w>,
+        locks: &'w Locks<'w>,
+        values: bool,
+    ) -> FrameReader<'w> {
         FrameReader { walker, locks, classes: HashMap::new(), values }
     }
 
@@ -36,7 +40,12 @@ impl<'w> FrameReader<'w> {
 
     /// One frame; `first` says that it is the innermost of its thread. A virtual thread that no
     /// carrier runs has no thread: it locks nothing that the VM would tell.
-    pub fn frame(&mut self, frame: &frames::Frame, owner: Option<&Owner>, first: bool) -> Frame {
+    pub(super) fn frame(
+        &mut self,
+        frame: &frames::Frame,
+        owner: Option<&Owner>,
+        first: bool,
+    ) -> Frame {
         let vm = self.vm();
         let m = &frame.method;
         let symbol = |at: u64| vm.reader().symbol(at).unwrap_or_else(|| "?".into());
@@ -168,7 +177,7 @@ impl<'w> FrameReader<'w> {
     }
 
     /// An object's class in words; of a mirror the class that it stands for.
-    pub fn class_of(&self, object: u64) -> String {
+    pub(super) fn class_of(&self, object: u64) -> String {
         let vm = self.vm();
         let Some(klass) = vm.klass_of(object) else { return "?".into() };
         if klass.name != "java/lang/Class" {

@@ -25,7 +25,7 @@ pub use crate::address::Address;
 use crate::error::{Error, Remark, Result};
 use crate::heap::{self, Unread};
 use crate::hotspot::eras::Eras;
-use crate::hotspot::frames::{FrameKind, Trust};
+pub use crate::hotspot::frames::{FrameKind, Trust};
 pub use crate::hotspot::states::{JavaState, OsState, VmState};
 use crate::hotspot::threads::CpuTime;
 

@@ -17,7 +17,7 @@ const MAX_RELOCATIONS: u64 = 4 << 20;
 
 /// What is known of a byte of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     /// The file's, relocated: so it was before the first instruction of the library ran.
     Initial,
     /// An initialiser that was followed wrote it.
@@ -28,7 +28,7 @@ pub enum State {
 
 /// The library's image: read-only parts from the file, writable ones relocated.
 #[derive(Debug)]
-pub struct Image<'f> {
+pub(super) struct Image<'f> {
     file: &'f [u8],
     /// From addresses in the file to those of the process.
     pub bias: u64,
@@ -48,7 +48,7 @@ pub struct Image<'f> {
 
 impl<'f> Image<'f> {
     /// Reads `file`, as it would lie in memory with `bias`; says why not in words.
-    pub fn new(file: &'f [u8], bias: u64) -> Result<Image<'f>, &'static str> {
+    pub(super) fn new(file: &'f [u8], bias: u64) -> Result<Image<'f>, &'static str> {
         let header = FileHeader64::<LE>::parse(file).map_err(|_| "it is no ELF file")?;
         let headers =
             header.program_headers(LE, file).map_err(|_| "its program headers are damaged")?;
@@ -178,7 +178,7 @@ impl<'f> Image<'f> {
     }
 
     /// The addresses of the function that starts at `start`.
-    pub fn function(&self, start: u64) -> Range<u64> {
+    pub(super) fn function(&self, start: u64) -> Range<u64> {
         // Without a table: vmStructs.cpp's initialisers have 8 KB.
         const LONGEST: u64 = 64 << 10;
         let next = self.functions.partition_point(|f| *f <= start);
@@ -186,7 +186,7 @@ impl<'f> Image<'f> {
     }
 
     /// `len` bytes that nobody writes to.
-    pub fn constant(&self, at: u64, len: u64) -> Option<&'f [u8]> {
+    pub(super) fn constant(&self, at: u64, len: u64) -> Option<&'f [u8]> {
         let (range, offset) = self.constant.iter().find(|(r, _)| r.contains(&at))?;
         if len > range.end - at {
             return None;
@@ -202,7 +202,7 @@ impl<'f> Image<'f> {
     }
 
     /// Bytes of the data, with what is known of them all.
-    pub fn bytes(&self, at: u64, len: usize) -> Option<(&[u8], State)> {
+    pub(super) fn bytes(&self, at: u64, len: usize) -> Option<(&[u8], State)> {
         let range = self.index(at, len)?;
         let states = &self.states[range.clone()];
         let all = |state: State| states.iter().all(|s| *s == state);
@@ -215,14 +215,14 @@ impl<'f> Image<'f> {
     }
 
     /// A word of the data, unless it is unknown.
-    pub fn word(&self, at: u64) -> Option<u64> {
+    pub(super) fn word(&self, at: u64) -> Option<u64> {
         let (bytes, state) = self.bytes(at, 8)?;
         let known = state != State::Unknown;
         known.then(|| u64::from_le_bytes(bytes.try_into().unwrap_or_default()))
     }
 
     /// Writes to the data; false where that is not within it.
-    pub fn write(&mut self, at: u64, bytes: &[u8], state: State) -> bool {
+    pub(super) fn write(&mut self, at: u64, bytes: &[u8], state: State) -> bool {
         let Some(range) = self.index(at, bytes.len()) else { return false };
         self.bytes[range.clone()].copy_from_slice(bytes);
         self.states[range].fill(state);
@@ -230,7 +230,7 @@ impl<'f> Image<'f> {
     }
 
     /// The parts of `range` that are known.
-    pub fn known(&self, range: Range<u64>, mut found: impl FnMut(u64, &[u8])) {
+    pub(super) fn known(&self, range: Range<u64>, mut found: impl FnMut(u64, &[u8])) {
         let (start, end) = (range.start.max(self.data.start), range.end.min(self.data.end));
         let Some(all) = self.index(start, end.saturating_sub(start) as usize) else { return };
         let is_known = |state: &State| *state != State::Unknown;
@@ -256,7 +256,7 @@ pub(super) mod tests {
 
     /// A library of three pages: headers and relocations, `code`, data. Its dynamic section lies
     /// in the middle of its data; the last eight bytes are its only initialiser.
-    pub fn library(code: &[u8]) -> Vec<u8> {
+    pub(crate) fn library(code: &[u8]) -> Vec<u8> {
         let mut file = vec![0; 3 * PAGE];
         put(&mut file, 0, b"\x7fELF\x02\x01\x01");
         put(&mut file, 16, &[3, 0, 62, 0, 1]);

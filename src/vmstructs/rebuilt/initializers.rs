@@ -33,7 +33,7 @@ const CALL_CLOBBERED: [Register; 9] = [
 
 /// A write of the function: where, which bytes; none where they are unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Write {
+pub(super) struct Write {
     /// Address.
     pub at: u64,
     /// Bytes written.
@@ -44,7 +44,7 @@ pub struct Write {
 
 /// Where the search ended before the function did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stopped {
+pub(super) struct Stopped {
     /// The instruction's address.
     pub at: u64,
     /// Why.
@@ -53,7 +53,11 @@ pub struct Stopped {
 
 /// Follows the function at `start`, `left` steps at most, which it takes off. Answers its writes to
 /// the data in their order, and whether its end was reached.
-pub fn follow(image: &Image, start: u64, left: &mut usize) -> (Vec<Write>, Result<(), Stopped>) {
+pub(super) fn follow(
+    image: &Image,
+    start: u64,
+    left: &mut usize,
+) -> (Vec<Write>, Result<(), Stopped>) {
     let range = image.function(start);
     let mut run = Run {
         image,

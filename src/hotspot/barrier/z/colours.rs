@@ -7,7 +7,7 @@ use crate::vmstructs::{Fields, Tables};
 
 /// How references are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colours {
+pub(super) enum Colours {
     /// Not known yet.
     None,
     /// Above the address; the heap is mapped once for each (until 20, and X in 21).
@@ -34,7 +34,7 @@ pub enum Colours {
 
 /// A reference without its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plain {
+pub(super) struct Plain {
     /// The address that it holds.
     pub addr: u64,
     /// What may have moved the object since.
@@ -44,7 +44,7 @@ pub struct Plain {
 /// Which generation's relocation came after a reference was written. Without generations it
 /// is always the young one's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stale {
+pub(super) enum Stale {
     /// The young generation's, or the only one's.
     Young,
     /// The old generation's.
@@ -61,7 +61,7 @@ pub enum Stale {
 
 impl Colours {
     /// The four (or three) views of one heap; `present` tells how much of one is in the core.
-    pub fn views(
+    pub(super) fn views(
         mem: &Memory,
         tables: &Tables,
         f: &Fields,
@@ -95,7 +95,7 @@ impl Colours {
     }
 
     /// The colours in the low bits.
-    pub fn generational(mem: &Memory, f: &Fields) -> Result<Colours> {
+    pub(super) fn generational(mem: &Memory, f: &Fields) -> Result<Colours> {
         let globals = f.z_globals.get()?;
         let offset_mask = global(mem, globals, f.z_offset_mask.get()?)?;
         check_mask(offset_mask)?;
@@ -110,7 +110,7 @@ impl Colours {
     }
 
     /// The bits of an address that count from the heap's base.
-    pub fn offset_mask(&self) -> u64 {
+    pub(super) fn offset_mask(&self) -> u64 {
         match *self {
             Colours::None => 0,
             Colours::Views { offset_mask, .. } | Colours::Low { offset_mask, .. } => offset_mask,
@@ -118,7 +118,7 @@ impl Colours {
     }
 
     /// What an offset is added to.
-    pub fn base(&self) -> u64 {
+    pub(super) fn base(&self) -> u64 {
         match *self {
             Colours::None => 0,
             Colours::Views { base, .. } => base,
@@ -129,7 +129,7 @@ impl Colours {
     /// The address in a reference, and whether a relocation may have made it old. What is no
     /// reference comes back as it is.
     #[inline(always)]
-    pub fn take_off(&self, bits: u64) -> Plain {
+    pub(super) fn take_off(&self, bits: u64) -> Plain {
         let fresh = |addr| Plain { addr, stale: None };
         match *self {
             Colours::None => fresh(bits),
@@ -169,7 +169,7 @@ impl Colours {
     }
 
     /// Whether a word has the form of a reference that is not null.
-    pub fn is_reference(&self, bits: u64) -> bool {
+    pub(super) fn is_reference(&self, bits: u64) -> bool {
         let addr = self.take_off(bits).addr;
         match *self {
             Colours::None => false,

@@ -14,7 +14,7 @@ const MAX_ENTRIES: u64 = 1 << 26;
 
 /// ZGranuleMap: a pointer for each granule of the offsets.
 #[derive(Debug, Clone, Copy)]
-pub struct Granules {
+pub(super) struct Granules {
     map: u64,
     size: u64,
     /// log2 of a granule's bytes.
@@ -23,7 +23,7 @@ pub struct Granules {
 
 impl Granules {
     /// Reads ZGranuleMap {size_t _size; T* _map} at `at`; `entries` is the offset of _map.
-    pub fn read(mem: &Memory, at: u64, entries: u64, shift: u32) -> Result<Granules> {
+    pub(super) fn read(mem: &Memory, at: u64, entries: u64, shift: u32) -> Result<Granules> {
         let what = || Error::unreadable("a ZGranuleMap");
         let size = mem.u64(at).map_err(what())?;
         let map = mem.u64(at.wrapping_add(entries)).map_err(what())?;
@@ -34,7 +34,7 @@ impl Granules {
     }
 
     /// The same of a bare map (11), whose address is at `at`.
-    pub fn bare(mem: &Memory, at: u64, size: u64, shift: u32) -> Result<Granules> {
+    pub(super) fn bare(mem: &Memory, at: u64, size: u64, shift: u32) -> Result<Granules> {
         let map = mem.u64(at).map_err(Error::unreadable("ZPageTable::_map"))?;
         if size > MAX_GRANULES || !(12..40).contains(&shift) {
             return Err(Error::Corrupt(format!("a ZPageTable of {size} granules")));
@@ -43,7 +43,7 @@ impl Granules {
     }
 
     /// The entry for an offset; 0 where there is none.
-    pub fn get(&self, mem: &Memory, offset: u64) -> u64 {
+    pub(super) fn get(&self, mem: &Memory, offset: u64) -> u64 {
         let granule = offset >> self.shift;
         if granule >= self.size {
             return 0;
@@ -53,7 +53,7 @@ impl Granules {
 
     /// All that are there: granule and pointer. Most of the map was never written, and what was
     /// not is in no core.
-    pub fn each<'m>(&'m self, mem: &'m Memory) -> impl Iterator<Item = (u64, u64)> + 'm {
+    pub(super) fn each<'m>(&'m self, mem: &'m Memory) -> impl Iterator<Item = (u64, u64)> + 'm {
         let end = self.map.saturating_add(self.size * 8);
         mem.present(self.map, end).flat_map(move |(from, to)| {
             let from = from.next_multiple_of(8);
@@ -69,7 +69,7 @@ impl Granules {
 
 /// Where a generation's forwardings are.
 #[derive(Debug, Clone, Copy)]
-pub enum Forwardings {
+pub(super) enum Forwardings {
     /// In a ZForwardingTable (from 13).
     Table(Table),
     /// In the pages themselves.
@@ -78,7 +78,7 @@ pub enum Forwardings {
 
 impl Forwardings {
     /// What forwards the objects of the page that has, or had, this offset.
-    pub fn at(&self, mem: &Memory, offset: u64) -> Option<u64> {
+    pub(super) fn at(&self, mem: &Memory, offset: u64) -> Option<u64> {
         match self {
             Forwardings::Table(table) => table.at(mem, offset),
             Forwardings::InPages(pages) => pages.at(mem, offset),
@@ -86,7 +86,7 @@ impl Forwardings {
     }
 
     /// Where the object at `offset` was moved to; none where it was not.
-    pub fn find(&self, mem: &Memory, offset: u64) -> Option<u64> {
+    pub(super) fn find(&self, mem: &Memory, offset: u64) -> Option<u64> {
         match self {
             Forwardings::Table(table) => table.find(mem, offset),
             Forwardings::InPages(pages) => pages.find(mem, offset),
@@ -94,7 +94,7 @@ impl Forwardings {
     }
 
     /// Whether the page that starts at `offset`, `page`, is being compacted in place.
-    pub fn is_in_place(&self, mem: &Memory, offset: u64, page: u64) -> bool {
+    pub(super) fn is_in_place(&self, mem: &Memory, offset: u64, page: u64) -> bool {
         match self {
             Forwardings::Table(table) => table.is_in_place(mem, offset, page),
             Forwardings::InPages(_) => false,
@@ -102,7 +102,7 @@ impl Forwardings {
     }
 
     /// Whether what forwards the objects at `offset` does so for `page`, out of it.
-    pub fn is_of(&self, mem: &Memory, offset: u64, page: u64) -> bool {
+    pub(super) fn is_of(&self, mem: &Memory, offset: u64, page: u64) -> bool {
         match self {
             Forwardings::Table(table) => {
                 table.is_of(mem, offset, page) && !table.is_in_place(mem, offset, page)
@@ -112,7 +112,7 @@ impl Forwardings {
     }
 
     /// Whether the page's memory is gone, and only its forwarding left.
-    pub fn is_given_back(&self, mem: &Memory, page: u64) -> bool {
+    pub(super) fn is_given_back(&self, mem: &Memory, page: u64) -> bool {
         match self {
             Forwardings::Table(_) => false,
             Forwardings::InPages(pages) => pages.is_given_back(mem, page),
@@ -122,7 +122,7 @@ impl Forwardings {
 
 /// The forwardings that lie in ZPages (11): `ZPage::_forwarding`.
 #[derive(Debug, Clone, Copy)]
-pub struct OfPages {
+pub(super) struct OfPages {
     pages: Granules,
     kind: u64,
     start: u64,
@@ -135,7 +135,12 @@ pub struct OfPages {
 
 impl OfPages {
     /// Looks the fields up.
-    pub fn read(f: &Fields, flags: &Flags, page: &PageFields, pages: Granules) -> Result<OfPages> {
+    pub(super) fn read(
+        f: &Fields,
+        flags: &Flags,
+        page: &PageFields,
+        pages: Granules,
+    ) -> Result<OfPages> {
         let alignment = flags.int("ObjectAlignmentInBytes").unwrap_or(8);
         let [medium, large] = facts::OLD_ALIGNMENT_SHIFT;
         Ok(OfPages {
@@ -188,7 +193,7 @@ impl OfPages {
 
 /// A generation's ZForwardingTable.
 #[derive(Debug, Clone, Copy)]
-pub struct Table {
+pub(super) struct Table {
     map: Granules,
     start: u64,
     alignment_shift: u64,
@@ -199,7 +204,7 @@ pub struct Table {
 }
 
 /// The tables of this heap: one, or young and old.
-pub fn read(
+pub(super) fn read(
     mem: &Memory,
     tables: &Tables,
     f: &Fields,
