@@ -2,10 +2,18 @@
 
 use crate::error::Advice;
 use crate::live::diagnosis::{NextStep, Step};
+use crate::output::report::Gaps;
 use crate::process::refusal::ELSEWHERE;
 
 /// What a dump is called where a step is worded and nobody asked for anything else.
 pub(super) const DUMP: &str = "heap.hprof";
+
+/// What is to be said of an input beside the answer: how the sizes of objects were found, where it does not have
+/// them, and what could not be read.
+pub(super) fn remarks(sizes: Option<&str>, gaps: &Gaps) -> String {
+    let sizes = sizes.map(|note| format!("note: {note}\n")).unwrap_or_default();
+    sizes + &gaps.text(words)
+}
 
 /// Advice about an error or a gap.
 pub(super) fn words(advice: Advice) -> &'static str {

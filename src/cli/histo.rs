@@ -68,8 +68,7 @@ impl Answer for Report {
     }
 
     fn remarks(&self) -> String {
-        let sizes = self.sizes.iter().map(|note| format!("note: {note}\n"));
-        sizes.collect::<String>() + &self.gaps.text(advice::words)
+        advice::remarks(self.sizes.as_deref(), &self.gaps)
     }
 
     fn outcome(&self) -> Outcome {

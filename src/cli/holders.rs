@@ -1,11 +1,11 @@
-//! What the commands have in common that answer who holds the memory: from a core to its dominator tree, with the
-//! progress of each step, and the arguments that choose among objects.
+//! What the commands have in common that answer who holds the memory: from a core or an HPROF file to its dominator
+//! tree, with the progress of each step, and the arguments that choose among objects.
 
 use std::str::FromStr;
 use std::sync::Mutex;
 
 use super::progress::Progress;
-use super::source::Source;
+use super::source::{Input, Opened, Source};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule, Watch, fits};
 use crate::graph::{Id, ObjectGraph};
@@ -18,7 +18,19 @@ use crate::output::report::Gaps;
 pub(super) trait Job {
     type Answer;
 
-    fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, gaps: Gaps) -> Self::Answer;
+    fn work<G: ObjectGraph, I: Id>(
+        self,
+        tree: &Dominators<'_, G, I>,
+        input: Reading,
+    ) -> Self::Answer;
+}
+
+/// What is to be said of the input.
+pub(super) struct Reading {
+    /// What of it could not be read.
+    pub gaps: Gaps,
+    /// How the sizes of objects were found, where it does not have them.
+    pub sizes: Option<String>,
 }
 
 /// Whose rule says what holds.
@@ -99,15 +111,25 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Opens a core, finds its dominator tree by the rule and hands it to the job.
+/// Opens a core or an HPROF file, finds its dominator tree by the rule and hands it to the job.
 pub(super) fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
-    let opened = source.open()?.restored();
+    let threads = source.threads();
+    match source.open_input()? {
+        Input::Core(core) => of_core(&core.restored(), rule, threads, job),
+        Input::Dump(dump) => {
+            let gaps = Gaps::of_dump(dump.loss());
+            let input = Reading { gaps, sizes: Some(dump.size_note()) };
+            of_graph(&*dump, rule, threads, job, input)
+        }
+    }
+}
+
+fn of_core<J: Job>(opened: &Opened, rule: Rule, threads: usize, job: J) -> Result<J::Answer> {
     opened.with_heap(|heap| {
         let view = match rule {
             Rule::Strong => View::Heap,
             Rule::Mat => View::Dumped,
         };
-        let threads = source.threads();
         let progress = Progress::new("walking", heap.used());
         let graph = HeapGraph::open(heap, view, threads, &|n| progress.add(n))?;
         progress.finish();
@@ -115,21 +137,31 @@ pub(super) fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J
         let gaps =
             Gaps::new(graph.report(), graph.damaged(), opened.core.truncation(), &opened.missing)
                 .caught(caught, Task::Objects);
-        let pool = pool(threads)?;
-        // Numbers of 4 bytes where they do.
-        match fits::<u32>(&graph) {
-            true => find::<u32, J>(&graph, rule, &pool, job, gaps),
-            false => find::<u64, J>(&graph, rule, &pool, job, gaps),
-        }
+        of_graph(&graph, rule, threads, job, Reading { gaps, sizes: None })
     })
 }
 
-fn find<I: Id, J: Job>(
-    graph: &HeapGraph,
+fn of_graph<G: ObjectGraph, J: Job>(
+    graph: &G,
+    rule: Rule,
+    threads: usize,
+    job: J,
+    input: Reading,
+) -> Result<J::Answer> {
+    let pool = pool(threads)?;
+    // Numbers of 4 bytes where they do.
+    match fits::<u32>(graph) {
+        true => find::<u32, G, J>(graph, rule, &pool, job, input),
+        false => find::<u64, G, J>(graph, rule, &pool, job, input),
+    }
+}
+
+fn find<I: Id, G: ObjectGraph, J: Job>(
+    graph: &G,
     rule: Rule,
     pool: &rayon::ThreadPool,
     job: J,
-    gaps: Gaps,
+    input: Reading,
 ) -> Result<J::Answer> {
     let bar = Mutex::new(Progress::none());
     let shown =
@@ -138,9 +170,9 @@ fn find<I: Id, J: Job>(
         step: &|name, objects| shown(&|bar| *bar = Progress::of_objects(name, objects)),
         add: &|objects| shown(&|bar| bar.add(objects)),
     };
-    let tree = Dominators::<HeapGraph, I>::find(graph, rule, pool, watch)?;
+    let tree = Dominators::<G, I>::find(graph, rule, pool, watch)?;
     shown(&|bar| *bar = Progress::none());
-    Ok(job.work(&tree, gaps))
+    Ok(job.work(&tree, input))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 
 use super::ending::{Answer, end};
-use super::holders::{self, Job, Pattern};
+use super::holders::{self, Job, Pattern, Reading};
 use super::source::Source;
 use super::{Outcome, advice};
 use crate::error::Result;
@@ -20,7 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   rjcore retained core.1234
   rjcore retained core.1234 --by class --top 30
-  rjcore retained core.1234 --class 'com.acme.*' --min 1M
+  rjcore retained heap.hprof.gz --class 'com.acme.*' --min 1M
   rjcore retained core.1234 --by thread --json | jq '.groups[0]'
 
 An object retains what would be freed if it went: itself, and all that only it holds by strong
@@ -83,6 +83,9 @@ pub(super) struct Report {
     /// All of them, also those that are not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     group_count: Option<usize>,
+    /// How the sizes of objects were found, where the input does not have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizes: Option<String>,
     whole: bool,
     gaps: Gaps,
 }
@@ -108,7 +111,7 @@ impl Answer for Report {
     }
 
     fn remarks(&self) -> String {
-        self.gaps.text(advice::words)
+        advice::remarks(self.sizes.as_deref(), &self.gaps)
     }
 
     fn outcome(&self) -> Outcome {
@@ -139,7 +142,7 @@ impl Args {
 impl Job for &Args {
     type Answer = Report;
 
-    fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, gaps: Gaps) -> Report {
+    fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, input: Reading) -> Report {
         let mut report = Report {
             by: self.by,
             rule: self.like.name(),
@@ -148,8 +151,9 @@ impl Job for &Args {
             weaker_objects: None,
             groups: None,
             group_count: None,
-            whole: gaps.is_whole(),
-            gaps,
+            sizes: input.sizes,
+            whole: input.gaps.is_whole(),
+            gaps: input.gaps,
         };
         let by = match self.by {
             Listed::Object => {

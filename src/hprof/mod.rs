@@ -2,7 +2,7 @@
 //! keeps to the format.
 //!
 //! Knows the format and nothing of how it is packed: a file is mapped. It is read twice, in pieces, by all cores
-//! (`scan`): for the ids, which become dense numbers ([`ids`]), and for where each object's record lies. That takes
+//! (`scan`): for the ids, which become dense numbers (`ids`), and for where each object's record lies. That takes
 //! four bytes an object, or five in a file of more than 4 GiB, besides the numbers. References are read from the file
 //! when they are asked for.
 //!

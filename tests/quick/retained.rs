@@ -1,4 +1,7 @@
-//! What objects of the sample cores retain, against brute force: take an object away, and mark again.
+//! What objects of the sample cores retain, against brute force: take an object away, and mark again. And from an HPROF
+//! dump of the same heap.
+
+use std::path::Path;
 
 use rjcore::corefile::{CoreFile, OpenOptions};
 use rjcore::graph::dominators::{Dominators, Rule, Watch};
@@ -6,8 +9,9 @@ use rjcore::graph::{ObjectGraph, RootKind, Strength};
 use rjcore::heap::graph::View;
 use rjcore::heap::{Heap, HeapGraph, pool};
 use rjcore::hotspot::Vm;
+use serde_json::Value;
 
-use crate::support::dep;
+use crate::support::{Scratch, dep, rjcore, run, text};
 
 /// Objects of each core that are taken away by each rule: those that retain the most, and every so many-th.
 const LARGEST: usize = 150;
@@ -131,4 +135,49 @@ brute_force! {
     jdk17_g1_aarch64: "jdk17-g1-aarch64";
     jdk25_serial: "jdk25-serial";
     jdk25_g1: "jdk25-g1";
+}
+
+/// The program's own classes of an answer, without the shares of all that is held: a dump lacks what the VM added to
+/// objects, and class objects of classes that are not loaded.
+fn own_classes(input: &Path, by: &str, like: &[&str]) -> Value {
+    let mut cmd = rjcore();
+    cmd.arg("retained").arg(input).args(["--by", by, "--class", "Sample*", "--json"]);
+    let json = text(cmd.args(["--top", "100000"]).args(like));
+    let mut answer: Value = serde_json::from_str(&json).expect("JSON");
+    let list = if by == "object" { "objects" } else { "groups" };
+    assert_eq!(answer["whole"], true);
+    assert_eq!(
+        answer["sizes"].is_string(),
+        input.extension() == Some("hprof".as_ref()),
+        "{input:?}"
+    );
+    let mut all = answer[list].take();
+    for one in all.as_array_mut().expect("a list") {
+        one.as_object_mut().expect("an object").remove("share");
+    }
+    all
+}
+
+fn same_from_a_dump(core: &str) {
+    let core = dep(&format!("testdata/cores/{core}.core.zst"));
+    let dir = Scratch::new(&format!("retained-{}", core.file_name().unwrap().to_string_lossy()));
+    let dump = dir.path("heap.hprof");
+    run(rjcore().arg("dump").arg(&core).arg("-o").arg(&dump));
+    for (by, least) in [("object", 400), ("class", 5)] {
+        for like in [&[][..], &["--like", "mat"]] {
+            let [of_core, of_dump] = [&core, &dump].map(|input| own_classes(input, by, like));
+            assert!(of_core.as_array().is_some_and(|all| all.len() >= least), "{of_core}");
+            assert_eq!(of_core, of_dump, "{by} {like:?}");
+        }
+    }
+}
+
+#[test]
+fn a_dump_says_the_same_of_jdk17() {
+    same_from_a_dump("jdk17-g1");
+}
+
+#[test]
+fn a_dump_says_the_same_of_jdk25() {
+    same_from_a_dump("jdk25-serial");
 }
