@@ -183,13 +183,18 @@ impl Kills<'_> {
                     at -= 1;
                     continue;
                 };
-                // Threads come and go, and with them calls: count from the last step that both runs made.
+                // Threads come and go, and with them calls. Where this run made that step, and more, its number is known.
                 let same = |c: &&Call| c.name == want.name && c.step.is_some();
-                let offset = got.iter().rev().filter(same).find_map(|c| {
+                if let Some(made) = got.iter().filter(same).find(|c| c.step == want.step) {
+                    at = made.number;
+                    continue;
+                }
+                // It ended too early: count from the last step that both runs made, but always further on.
+                let further = got.iter().rev().filter(same).find_map(|c| {
                     let there = wanted.iter().find(|w| w.step == c.step && w.name == c.name)?;
-                    Some(want.number as isize - there.number as isize + c.number as isize)
+                    (want.number + c.number).checked_sub(there.number)
                 });
-                at = offset.map_or(at + 1, |n| n.max(1) as usize);
+                at = further.filter(|n| *n > at).unwrap_or(at + 1);
             }
             let hit = self.steps.contains(&step);
             assert!(hit, "{step} of {} was not hit in {TRIES} runs", self.method);
