@@ -388,24 +388,28 @@ fn a_safepoint_that_is_never_reached(version: u32) {
     let jvm = Jvm::start(version, &flags, "Spin java", &dir);
     let pid = jvm.pid() as i32;
     let mut value = Value::Null;
-    until("a JVM that waits", || {
+    // Each look names the thread if that had a CPU meanwhile.
+    until("a JVM that waits for the thread that spins", || {
         value = told(rjcore(), pid);
-        obstacles(&value) == ["safepoint"]
+        let found = || finding(&value, "safepoint", "obstacle")["text"].to_string();
+        obstacles(&value) == ["safepoint"] && found().contains("spins")
     });
-    let what = finding(&value, "safepoint", "obstacle")["text"].as_str().expect("words");
-    assert!(what.contains("\"spins\""), "{value:#}");
     assert_eq!(value["next"], format!("rjcore capture {pid}"));
     let mut answer = String::new();
-    until("an answer that names the thread, which has to have had a CPU meanwhile", || {
+    until("an answer that names the thread", || {
         let mut cmd = rjcore();
         cmd.args(["attach", "--timeout", "1", &pid.to_string(), "stack"]);
         answer = refused(cmd, pid, &["within 1 s", "safepoint", "rjcore capture"]);
         answer.contains("\"spins\"")
     });
-    let mut cmd = rjcore();
-    let shown = cmd.args(["doctor", "--stack", &pid.to_string()]).output().expect("rjcore starts");
-    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-    assert!(shown.contains("\n\"spins\" ") && shown.contains("\tat Spin.numbers("), "{shown}");
+    let mut shown = String::new();
+    until("its stack", || {
+        let mut cmd = rjcore();
+        let said = cmd.args(["doctor", "--stack", &pid.to_string()]).output();
+        shown = String::from_utf8_lossy(&said.expect("rjcore starts").stdout).into_owned();
+        shown.contains("\n\"spins\" ")
+    });
+    assert!(shown.contains("\tat Spin.numbers("), "{shown}");
     assert_eq!(shown.lines().last(), value["next"].as_str(), "{shown}");
 
     // Ctrl-C in the middle leaves nothing either.
