@@ -62,8 +62,7 @@ pub(super) fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let mut rounds: Vec<u64> = Vec::new();
     loop {
         target.check()?;
-        let round = copy.round(&mut tracker, rounds.is_empty());
-        let round = round.map_err(|e| Failure::Refused(no_place(&e)))?;
+        let round = copy.round(&mut tracker, rounds.is_empty())?;
         rounds.push(round);
         // What the stop will have to copy is about what this round had to.
         let shrinks = rounds.len() < 3 || round < rounds[rounds.len() - 2];
@@ -91,8 +90,7 @@ pub(super) fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
     loop {
         // A last one when all is ready: what it writes to from then on is copied in the stop.
         let frozen = target.freeze(&mut || {
-            let round = copy.round(&mut tracker, false);
-            rounds.push(round.map_err(|e| Failure::Refused(no_place(&e)))?);
+            rounds.push(copy.round(&mut tracker, false)?);
             Ok(())
         })?;
         let rest = copy.rest(Some(&tracker))?;
@@ -125,12 +123,11 @@ impl Remaining {
 
 impl<'t> Copy<'t> {
     fn new(target: &'t Target<'t>) -> Result<Copy<'t>, Failure> {
-        let place = |e| Failure::Refused(no_place(&e));
         let mut image = Image::default();
-        image.add(&private(&target.maps), target.staging).map_err(place)?;
+        image.add(&private(&target.maps), target.staging).map_err(refused_place)?;
         let mut shared = objects(target.pid, &target.maps);
         for o in &mut shared {
-            o.image.add(&o.extents, target.staging).map_err(place)?;
+            o.image.add(&o.extents, target.staging).map_err(refused_place)?;
         }
         let of_files =
             target.maps.iter().filter(|m| m.has_file() && m.kind() != Kind::SharedMemory);
@@ -147,7 +144,7 @@ impl<'t> Copy<'t> {
             let present = target.pages.present(m).unwrap_or_default();
             let saved = self.saved(m, &present);
             if is_clean(m, &present) {
-                self.copy_private(&saved.runs).map_err(|e| Failure::Refused(no_place(&e)))?;
+                self.copy_private(&saved.runs).map_err(refused_place)?;
             } else {
                 self.image.prepare(&saved.runs);
             }
@@ -182,7 +179,7 @@ impl<'t> Copy<'t> {
     }
 
     /// One round: what was written to since the last one, or all in the first. Answers bytes.
-    fn round(&mut self, tracker: &mut Tracker, first: bool) -> io::Result<u64> {
+    fn round(&mut self, tracker: &mut Tracker, first: bool) -> Result<u64, Failure> {
         let (target, before) = (self.target, self.copied);
         let (maps, mut came) = match first {
             true => (target.maps.clone(), Vec::new()),
@@ -192,17 +189,17 @@ impl<'t> Copy<'t> {
             // Protected first, then copied: what is written to in between is seen next time. A
             // mapping that came in its place is left out, and then copied in the stop.
             let written = match tracker.watches(m) {
-                true => target.pages.written(m, true, false)?,
+                true => target.pages.written(m, true, false).map_err(unseen)?,
                 false => Vec::new(),
             };
             if first {
-                let present = target.pages.present(m)?;
+                let present = target.pages.present(m).map_err(unseen)?;
                 if tracker.watches(m) || is_clean(m, &present) {
                     let runs = self.saved(m, &present).runs;
-                    self.copy_private(&runs)?;
+                    self.copy_private(&runs).map_err(refused_place)?;
                 }
             } else {
-                self.copy_private(&written)?;
+                self.copy_private(&written).map_err(refused_place)?;
             }
         }
         let mut written = vec![Ranges::new(); self.shared.len()];
@@ -216,30 +213,35 @@ impl<'t> Copy<'t> {
                 }
             }
         }
-        distrust_replaced(target, tracker, &came).map_err(|_| io::ErrorKind::NotFound)?;
-        for (i, mut written) in written.into_iter().enumerate() {
-            // Of what came since, all: it may have been written to through a mapping that is gone.
+        distrust_replaced(target, tracker, &came)?;
+        for (i, written) in written.into_iter().enumerate() {
             let object = &mut self.shared[i];
-            let came: Ranges = object.views(&came).map(|m| m.to_file((m.start, m.end))).collect();
-            written.extend(object.data(&union(came), &maps, &target.pages)?);
-            written.extend(object.follow_holes(&maps, &target.pages)?);
-            let ranges = match first {
-                true => object.data(&object.extents, &maps, &target.pages)?,
-                false => union(written),
+            let mut ranges = match first {
+                true => object.data(&object.extents, &maps, &target.pages).map_err(unseen)?,
+                // Of what came since, all: it may have been written to through a mapping that is gone.
+                false => {
+                    let came = object.views(&came).map(|m| m.to_file((m.start, m.end))).collect();
+                    let came = object.data(&union(came), &maps, &target.pages).map_err(unseen)?;
+                    [written, came].concat()
+                }
             };
-            self.copy_shared(i, &ranges, &maps);
+            ranges.extend(object.follow_holes(&maps, &target.pages).map_err(unseen)?);
+            self.copy_shared(i, &union(ranges), &maps);
         }
         Ok(self.copied - before)
     }
 
     /// Watches what was mapped since, so that not all of it is left for the stop. Answers what is
     /// mapped now, and what of it is watched from now on.
-    fn watch_new(&mut self, tracker: &mut Tracker) -> io::Result<(Vec<Mapping>, Vec<Mapping>)> {
+    fn watch_new(
+        &mut self,
+        tracker: &mut Tracker,
+    ) -> Result<(Vec<Mapping>, Vec<Mapping>), Failure> {
         let target = self.target;
-        let maps = maps::read(target.pid).map_err(|e| io::Error::other(e.to_string()))?;
+        let maps = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
         let unwatched = maps.iter().filter(|m| !tracker.watches(m)).cloned().collect::<Vec<_>>();
         let came = unwatched.into_iter().filter(|m| tracker.watch_again(m)).collect();
-        follow(&mut self.shared, target.pid, &maps, target.staging)?;
+        follow(&mut self.shared, target.pid, &maps, target.staging).map_err(refused_place)?;
         Ok((maps, came))
     }
 
@@ -440,6 +442,15 @@ fn in_time(deadline: Option<Instant>) -> io::Result<()> {
 
 fn no_place(e: &io::Error) -> String {
     format!("no memory for a copy: {e}")
+}
+
+fn refused_place(e: io::Error) -> Failure {
+    Failure::Refused(no_place(&e))
+}
+
+/// Which pages there are, or were written to, cannot be told.
+fn unseen(e: io::Error) -> Failure {
+    Failure::Refused(format!("its page map cannot be read: {e}"))
 }
 
 /// A file's pages that the process can neither have changed nor change without a new mapping.

@@ -133,7 +133,8 @@ impl Object {
                 let runs = pages.present(m)?;
                 touched.extend(runs.iter().map(|r| m.to_file((r.start, r.end))));
             }
-            return Ok(union(touched));
+            let touched = union(touched);
+            return Ok(minus(&touched, &minus(&touched, extents)));
         };
         let mut out = Vec::new();
         for &(start, end) in extents {

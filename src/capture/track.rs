@@ -80,7 +80,7 @@ impl Tracker {
 
     /// Watches what can be written to of `maps`; what cannot be watched is copied in the stop.
     pub(super) fn watch(&mut self, maps: &[Mapping]) {
-        for m in maps.iter().filter(can_be_watched) {
+        for m in maps.iter().filter(|m| can_be_watched(m)) {
             if uffd::register(self.fd.as_fd(), m.start, m.end).is_ok() {
                 self.registered.push((m.start, m.end));
             }
@@ -91,7 +91,7 @@ impl Tracker {
     /// Watches a mapping that came since, or of which something was replaced: nothing that was
     /// copied of it counts any more. Whether that is possible.
     pub(super) fn watch_again(&mut self, m: &Mapping) -> bool {
-        if !can_be_watched(&m) || uffd::register(self.fd.as_fd(), m.start, m.end).is_err() {
+        if !can_be_watched(m) || uffd::register(self.fd.as_fd(), m.start, m.end).is_err() {
             return false;
         }
         self.registered.push((m.start, m.end));
@@ -113,7 +113,7 @@ impl Tracker {
     }
 }
 
-fn can_be_watched(m: &&Mapping) -> bool {
+fn can_be_watched(m: &Mapping) -> bool {
     match m.kind() {
         Kind::Anonymous | Kind::PrivateFile | Kind::SharedMemory => m.flags & 2 != 0,
         Kind::SharedFile | Kind::Vdso | Kind::Foreign => false,

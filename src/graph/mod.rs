@@ -15,6 +15,7 @@ mod numbers;
 
 pub use bits::Bits;
 pub use id::Id;
+pub(crate) use model::{BUILTIN_LOADERS, PRIMITIVES};
 pub use model::{
     Class, ClassKind, ClassPart, Field, Place, Reference, Root, RootKind, Strength, Thread, Unread,
 };

@@ -47,6 +47,26 @@ pub enum ClassKind {
     Primitives,
 }
 
+/// The loaders that live as long as the JVM (ClassLoaderData::is_builtin_class_loader_data), in 9 and later, and until 8.
+pub(crate) const BUILTIN_LOADERS: [&str; 4] = [
+    "jdk.internal.loader.ClassLoaders$AppClassLoader",
+    "jdk.internal.loader.ClassLoaders$PlatformClassLoader",
+    "sun.misc.Launcher$AppClassLoader",
+    "sun.misc.Launcher$ExtClassLoader",
+];
+
+/// Signature characters of the primitive types, and the types' names.
+pub(crate) const PRIMITIVES: [(u8, &str); 8] = [
+    (b'Z', "boolean"),
+    (b'C', "char"),
+    (b'F', "float"),
+    (b'D', "double"),
+    (b'B', "byte"),
+    (b'S', "short"),
+    (b'I', "int"),
+    (b'J', "long"),
+];
+
 /// A class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {

@@ -4,6 +4,8 @@
 //! every 8 bytes of heap that is 1.7 % of the heap and 0.02 bytes an object: 0.3 bytes for an object of 16 bytes, 0.7
 //! for one of 40, which is near the mean of most heaps.
 
+use super::bits::ones;
+
 /// Words of 64 places with one count of the objects before them.
 const BLOCK: usize = 8;
 /// Blocks with one count of 64 bits: those of each are counted from there.
@@ -130,11 +132,7 @@ impl Numbers {
     /// The places of all objects, in order.
     pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         let words = self.bits.iter().enumerate().filter(|(_, w)| **w != 0);
-        words.flat_map(move |(i, &word)| {
-            let rest = |w: &u64| Some(w & (w - 1)).filter(|w| *w != 0);
-            let bits = std::iter::successors(Some(word), rest);
-            bits.map(move |w| i as u64 * 64 + u64::from(w.trailing_zeros()))
-        })
+        words.flat_map(|(i, word)| ones(i as u64 * 64, *word))
     }
 }
 

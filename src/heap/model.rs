@@ -6,18 +6,9 @@ use std::sync::Arc;
 use super::Heap;
 use super::graph::Graph;
 use super::roots::{Call, RootKind};
-use crate::graph::{self, Class, ClassKind, Root, Thread, Unread};
+use crate::graph::{self, BUILTIN_LOADERS, Class, ClassKind, PRIMITIVES, Root, Thread, Unread};
 use crate::hotspot::Vm;
 use crate::hotspot::classes::{Kind, Klass};
-
-/// The loaders that live as long as the JVM (ClassLoaderData::is_builtin_class_loader_data), in 9 and later, and
-/// until 8.
-const BUILTIN_LOADERS: [&str; 4] = [
-    "jdk/internal/loader/ClassLoaders$AppClassLoader",
-    "jdk/internal/loader/ClassLoaders$PlatformClassLoader",
-    "sun/misc/Launcher$AppClassLoader",
-    "sun/misc/Launcher$ExtClassLoader",
-];
 
 /// `byte[][]` of `[[B`, `java.lang.String[]` of `[Ljava.lang.String;`; any other name as it is.
 pub(super) fn java_name(name: &str) -> String {
@@ -26,17 +17,9 @@ pub(super) fn java_name(name: &str) -> String {
     if depth == 0 {
         return name.to_owned();
     }
-    let element = match element {
-        "Z" => "boolean",
-        "B" => "byte",
-        "C" => "char",
-        "S" => "short",
-        "I" => "int",
-        "J" => "long",
-        "F" => "float",
-        "D" => "double",
-        _ => element.strip_prefix('L').and_then(|e| e.strip_suffix(';')).unwrap_or(element),
-    };
+    let primitive = PRIMITIVES.iter().find(|p| element.as_bytes() == [p.0]).map(|p| p.1);
+    let class = || element.strip_prefix('L').and_then(|e| e.strip_suffix(';'));
+    let element = primitive.or_else(class).unwrap_or(element);
     format!("{element}{}", "[]".repeat(depth))
 }
 
@@ -47,7 +30,7 @@ pub(super) fn classes(graph: &Graph<'_, u64>) -> Vec<Class> {
     let place = |addr: u64| graph.index.place(addr);
     let is_builtin = |loader: u64| {
         let klass = vm.klass_of(loader);
-        klass.is_some_and(|k| k.is_boot && BUILTIN_LOADERS.contains(&k.name.as_str()))
+        klass.is_some_and(|k| k.is_boot && BUILTIN_LOADERS.contains(&&*k.name.replace('/', ".")))
     };
     let mut builtin: HashMap<u64, bool> = HashMap::new();
     let all = vm.classes.all().iter().map(|k| {

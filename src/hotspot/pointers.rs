@@ -40,6 +40,12 @@ pub struct Pointers {
     pub alignment: u64,
 }
 
+/// Whether a word may be the address of a structure of the VM: aligned, and not in the first page, where nothing is
+/// mapped.
+pub(in crate::hotspot) fn may_point(word: u64) -> bool {
+    word > 0x1000 && word.is_multiple_of(8)
+}
+
 impl Pointers {
     /// Reads the encoding from flags and statics.
     pub fn read(mem: &Memory, tables: &Tables, f: &Fields, flags: &Flags) -> Result<Pointers> {

@@ -32,7 +32,7 @@ pub use loss::Loss;
 pub use outline::is_hprof;
 
 use crate::error::{Error, Result};
-use crate::graph::{Class, ClassPart, NO_CLASS, Numbers, Root, Thread, Unread};
+use crate::graph::{BUILTIN_LOADERS, Class, ClassPart, NO_CLASS, Numbers, Root, Thread, Unread};
 use classes::Classes;
 use ids::Ids;
 use outline::Outline;
@@ -134,17 +134,11 @@ impl Dump {
 
     /// Whether it is the boot, the platform or the application loader, which live as long as the JVM.
     fn is_permanent_loader(&self, loader: u64) -> bool {
-        const LOADERS: [&str; 4] = [
-            "jdk.internal.loader.ClassLoaders$PlatformClassLoader",
-            "jdk.internal.loader.ClassLoaders$AppClassLoader",
-            "sun.misc.Launcher$ExtClassLoader",
-            "sun.misc.Launcher$AppClassLoader",
-        ];
         let of = |loader| {
             let class = self.class_number(self.ids.number(loader)?);
             Some(self.described.get(class)?.name.element.as_str())
         };
-        loader == 0 || of(loader).is_some_and(|name| LOADERS.contains(&name))
+        loader == 0 || of(loader).is_some_and(|name| BUILTIN_LOADERS.contains(&name))
     }
 
     /// The file as the user named it.

@@ -147,13 +147,12 @@ impl Sizes {
         align(end, self.alignment)
     }
 
-    /// What an instance takes, by its fields and by what lies behind the class's instances. `above` is what its super
-    /// class turned out to take beyond its fields.
-    fn measured(&self, classes: &Classes, class: &Class, gaps: Gaps, above: u64) -> u64 {
+    /// What an instance takes: by its fields `computed`, with what its super class turned out to take beyond its own; or
+    /// by what lies behind the class's instances.
+    fn measured(&self, classes: &Classes, class: &Class, gaps: Gaps, computed: u64) -> u64 {
         if class.kind != ClassKind::Instance {
             return self.alignment;
         }
-        let computed = self.computed(classes, class) + above;
         let least = align(self.header + self.values(classes, class), self.alignment);
         let often = gaps.just > 1 && gaps.just * 2 > gaps.count;
         let more = gaps.least.saturating_sub(computed);
@@ -176,17 +175,19 @@ impl Sizes {
 
     /// All of them, supers first.
     fn measure(&mut self, classes: &Classes, seen: &Evidence) {
+        let computed: Vec<u64> = classes.all.iter().map(|c| self.computed(classes, c)).collect();
         self.instances = vec![0; classes.all.len()];
         for number in 0..classes.all.len() as u32 {
             let chain = classes.chain(number).unwrap_or_else(|| vec![number]);
             let mut above = 0;
             for &at in chain.iter().rev() {
-                let class = &classes.all[at as usize];
-                if self.instances[at as usize] == 0 {
-                    let gaps = seen.classes[at as usize];
-                    self.instances[at as usize] = self.measured(classes, class, gaps, above);
+                let at = at as usize;
+                if self.instances[at] == 0 {
+                    let by_fields = computed[at] + above;
+                    self.instances[at] =
+                        self.measured(classes, &classes.all[at], seen.classes[at], by_fields);
                 }
-                above = self.instances[at as usize].saturating_sub(self.computed(classes, class));
+                above = self.instances[at].saturating_sub(computed[at]);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Names as the file has them, and as people write them.
 
+use crate::graph::PRIMITIVES;
+
 /// Text of modified UTF-8: zero takes two bytes, and a character beyond 16 bits is a pair of surrogates, each of three.
 /// What is neither that nor UTF-8 becomes a replacement character.
 pub(super) fn modified_utf8(bytes: &[u8]) -> String {
@@ -50,18 +52,6 @@ pub(super) struct ClassName {
     /// The first character of the elements' signature if they are primitive.
     pub primitive: Option<u8>,
 }
-
-/// Signature characters of the primitive types, and the types' names.
-const PRIMITIVES: [(u8, &str); 8] = [
-    (b'Z', "boolean"),
-    (b'C', "char"),
-    (b'F', "float"),
-    (b'D', "double"),
-    (b'B', "byte"),
-    (b'S', "short"),
-    (b'I', "int"),
-    (b'J', "long"),
-];
 
 impl ClassName {
     /// HotSpot writes `[Ljava/lang/String;`, Android `java.lang.String[]`.

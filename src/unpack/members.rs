@@ -92,9 +92,9 @@ fn starts(packed: &[u8]) -> Vec<usize> {
 fn members(packed: &[u8], starts: &[usize], mut at: u64) -> Vec<Member> {
     let ends = starts[1..].iter().copied().chain([packed.len()]);
     let sized = starts.iter().zip(ends).map_while(|(start, end)| {
-        let size = packed.get(end - 4..end).filter(|_| end - start >= LEAST)?;
-        let size = u32::from_le_bytes(size.try_into().ok()?) as usize;
-        if size > MAX_BLOCK || size / MAX_RATIO > end - start {
+        let member = packed.get(*start..end).filter(|m| m.len() >= LEAST)?;
+        let size = u32::from_le_bytes(*member.last_chunk()?) as usize;
+        if size > MAX_BLOCK || size / MAX_RATIO > member.len() {
             return None;
         }
         let member = Member { packed: *start..end, at, size };
@@ -223,6 +223,14 @@ mod tests {
         let (bytes, damage) = unpacked(&wrong).expect("several members");
         assert!(bytes.starts_with(&blocks[0]), "{}", bytes.len());
         assert!(damage.expect("told").starts_with("damaged gzip archive"));
+        // Beginnings so close to one another that no member is between them.
+        let mut crowd = [&packed[..], &MAGIC.repeat(10)].concat();
+        crowd.extend([0; 10]);
+        let (bytes, _) = unpacked(&crowd).expect("several members");
+        assert!(bytes.starts_with(&whole));
+        let close = [MAGIC, MAGIC, &[0, 0, 0, 3, 0, 2, 3, 0, 0]].concat();
+        assert_eq!(starts(&close), [0, 3]);
+        assert!(members(&close, &[0, 3], 0).is_empty());
         // What follows the last member is no part of any.
         let tail = [&packed[..], b"behind it"].concat();
         let (bytes, _) = unpacked(&tail).expect("several members");

@@ -9,6 +9,7 @@ use rjcore::graph::{ObjectGraph, RootKind, Strength};
 use rjcore::heap::graph::View;
 use rjcore::heap::{Heap, HeapGraph, pool};
 use rjcore::hotspot::Vm;
+use rjcore::hprof::Dump;
 use serde_json::Value;
 
 use crate::support::{Scratch, dep, rjcore, run, text};
@@ -170,6 +171,20 @@ fn same_from_a_dump(core: &str) {
             assert_eq!(of_core, of_dump, "{by} {like:?}");
         }
     }
+    // All bytes are those of all objects, by the sizes of the rule.
+    let file = std::fs::File::open(&dump).expect("the dump");
+    let graph = Dump::from_file(&dump, &file, None, 2, &|_| {}).expect("a graph");
+    let quiet = Watch { step: &|_, _| {}, add: &|_| {} };
+    let pool = pool(2).expect("threads");
+    let total = |rule| {
+        let tree = Dominators::<_, u32>::find(&graph, rule, &pool, quiet).expect("a tree");
+        let held: u64 = Strength::ALL.map(|s| tree.held(s)).iter().sum();
+        assert!(held < tree.total(), "{rule:?}: garbage");
+        tree.total()
+    };
+    let sum = |size: &dyn Fn(u64) -> u64| graph.numbers().iter().map(size).sum::<u64>();
+    assert_eq!(total(Rule::Strong), sum(&|place| graph.size(place)));
+    assert_eq!(total(Rule::Mat), sum(&|place| graph.mat_size(place)));
 }
 
 #[test]

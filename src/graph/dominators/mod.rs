@@ -46,6 +46,7 @@ pub struct Dominators<'g, G, I> {
     folded: Folded,
     found: Found<I>,
     sizes: Sizes<I>,
+    total: u64,
 }
 
 /// Whether numbers of this kind do for a graph's nodes and places.
@@ -78,7 +79,8 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
             let found = search::search(&ruled, &folded, watch.add);
             (watch.step)("adding up", folded.nodes.len());
             let sizes = sizes::sizes(&ruled, &folded, &found, watch.add);
-            Dominators { pool, ruled, folded, found, sizes }
+            let total = sizes::total(&ruled);
+            Dominators { pool, ruled, folded, found, sizes, total }
         }))
     }
 
@@ -90,6 +92,11 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
     /// The rule.
     pub fn rule(&self) -> Rule {
         self.ruled.rule
+    }
+
+    /// Bytes of all objects, garbage included, by the rule's sizes.
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// Bytes of all objects that are held with just this strength.

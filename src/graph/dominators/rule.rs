@@ -41,14 +41,12 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
     pub(super) fn new(graph: &'g G, rule: Rule) -> Ruled<'g, G> {
         let (roots, locals) = roots(graph, rule);
         let held: HashSet<u64> = roots.iter().copied().collect();
-        let mut classes: Vec<OfClass> = (0..)
-            .zip(graph.classes())
-            .map(|(number, _)| {
-                let object = graph.class_object(number).filter(|o| !held.contains(o));
-                let is_leaf = object.is_none() && !graph.can_refer(number);
-                OfClass { object, has_locals: false, is_leaf }
-            })
-            .collect();
+        let of = |number| {
+            let object = graph.class_object(number).filter(|o| !held.contains(o));
+            let is_leaf = object.is_none() && !graph.can_refer(number);
+            OfClass { object, has_locals: false, is_leaf }
+        };
+        let mut classes: Vec<OfClass> = (0..graph.classes().len() as u32).map(of).collect();
         for &thread in locals.keys() {
             if let Some(of) = classes.get_mut(graph.class_of(thread) as usize) {
                 (of.has_locals, of.is_leaf) = (true, false);

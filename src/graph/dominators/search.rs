@@ -27,8 +27,29 @@ type Deferred<I> = Vec<(I, I)>;
 struct Scaffold<I> {
     numbers: Vec<I>,
     /// By number's index here: the indexes of those that it dominates, and the places that it refers to.
-    below: Vec<Vec<usize>>,
-    places: Vec<Vec<I>>,
+    below: Lists<I>,
+    places: Lists<I>,
+}
+
+/// A list for each index, one behind the other.
+struct Lists<I> {
+    /// Where each begins, and the last one's end.
+    starts: Vec<I>,
+    all: Vec<I>,
+}
+
+impl<I: Id> Lists<I> {
+    /// Of pairs of an index below `count` and what its list has.
+    fn of(count: usize, mut pairs: Vec<(I, I)>) -> Lists<I> {
+        pairs.sort_by_key(|(index, _)| *index);
+        let start = |index| I::of(pairs.partition_point(|p| p.0.index() < index) as u64);
+        let starts = (0..=count).map(start).collect();
+        Lists { starts, all: pairs.into_iter().map(|(_, what)| what).collect() }
+    }
+
+    fn get(&self, index: usize) -> &[I] {
+        &self.all[self.starts[index].index()..self.starts[index + 1].index()]
+    }
 }
 
 struct Search<'a, 'g, G, I> {
@@ -83,9 +104,13 @@ pub(super) fn search<G: ObjectGraph, I: Id>(
         stack: Vec::new(),
         progress,
     };
-    let roots = ruled.roots.iter().filter(|r| nodes.has(**r)).map(|r| I::of(*r)).collect();
-    let whole =
-        Scaffold { numbers: vec![I::default()], below: vec![Vec::new()], places: vec![roots] };
+    let roots = ruled.roots.iter().filter(|r| nodes.has(**r));
+    let roots = roots.map(|r| (I::default(), I::of(*r))).collect();
+    let whole = Scaffold {
+        numbers: vec![I::default()],
+        below: Lists::of(1, Vec::new()),
+        places: Lists::of(1, roots),
+    };
     let numbering = Numbering { forest: Forest::new(), base: 1, local: None };
     let (numbering, _) = search.follow(Strength::Strong, &whole, numbering);
     let mut idom = numbering.forest.dominators();
@@ -128,8 +153,8 @@ impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
                 if numbering.local.is_some() {
                     whole.push(scaffold.numbers[index]);
                 }
-                let below = scaffold.below[index].iter().map(|b| I::of(limit + *b as u64));
-                let all = scaffold.places[index].iter().copied().chain(below);
+                let below = scaffold.below.get(index).iter().map(|b| I::of(limit + b.number()));
+                let all = scaffold.places.get(index).iter().copied().chain(below);
                 stack.extend(all.map(|to| (to, own)));
                 continue;
             }
@@ -192,15 +217,11 @@ impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
             }
         }
         numbers.sort_unstable();
-        let index = |number: I| numbers.partition_point(|n| *n < number);
-        let mut below = vec![Vec::new(); numbers.len()];
-        for (i, number) in numbers.iter().enumerate().skip(1) {
-            below[index(idom[number.index()])].push(i);
-        }
-        let mut places = vec![Vec::new(); numbers.len()];
-        for (from, to) in entries {
-            places[index(from)].push(to);
-        }
+        let index = |number: I| I::of(numbers.partition_point(|n| *n < number) as u64);
+        let held = (1..).zip(&numbers[1..]).map(|(i, n)| (index(idom[n.index()]), I::of(i)));
+        let below = Lists::of(numbers.len(), held.collect());
+        let entries = entries.into_iter().map(|(from, to)| (index(from), to));
+        let places = Lists::of(numbers.len(), entries.collect());
         Some(Scaffold { numbers, below, places })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::super::bits::ones;
 use super::super::{Id, ObjectGraph, Strength};
 use super::fold::{Folded, each_chunk};
-use super::rule::Ruled;
+use super::rule::{Rule, Ruled};
 use super::search::Found;
 
 /// Bytes that objects retain.
@@ -47,6 +47,19 @@ pub(super) fn sizes<G: ObjectGraph, I: Id>(
         progress(done);
     });
     sum(own.into_iter().map(AtomicU64::into_inner).collect(), found)
+}
+
+/// Bytes of all objects, garbage included. By all threads of the pool that this is called in.
+pub(super) fn total<G: ObjectGraph>(ruled: &Ruled<'_, G>) -> u64 {
+    if ruled.rule == Rule::Strong {
+        return ruled.graph.total_size();
+    }
+    let (all, total) = (ruled.graph.numbers(), AtomicU64::new(0));
+    each_chunk(all.bits().len(), |words| {
+        let places = words.flat_map(|word| ones(word as u64 * 64, all.bits()[word]));
+        total.fetch_add(places.map(|place| ruled.size(place)).sum(), Ordering::Relaxed);
+    });
+    total.into_inner()
 }
 
 /// From each node's own bytes.

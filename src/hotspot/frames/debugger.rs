@@ -2,14 +2,13 @@
 
 use crate::hotspot::Vm;
 use crate::hotspot::code::Method;
-use crate::hotspot::threads::JavaThread;
+use crate::hotspot::pointers::may_point;
+use crate::hotspot::threads::{self, JavaThread};
 use crate::hotspot::unexported::jvmti::{
     DEFERRED_UPDATES_ARRAY, DEFERRED_VARIABLE_SIZE, DEFERRED_VARIABLES, MAX_BASIC_TYPE,
     THREAD_STATE_SIZE,
 };
 
-/// A stack of 1 GB is a mistake.
-const MAX_STACK: u64 = 1 << 30;
 /// More frames and locals than any debugger has set.
 const MAX_DEFERRED: u32 = 10_000;
 
@@ -18,11 +17,7 @@ impl Vm<'_> {
     /// locals of compiled frames that are still to be set (jvmtiDeferredLocalVariable). As runs of words, any of
     /// which may be a reference.
     pub fn debugger_words(&self, t: &JavaThread) -> Vec<(u64, u64)> {
-        let f = &self.fields;
-        let field = |offset: Option<u64>| self.mem.u64(t.addr.wrapping_add(offset?)).ok();
-        let base = field(f.thread_stack_base.opt()).unwrap_or(0);
-        let size = field(f.thread_stack_size.opt()).unwrap_or(0).min(MAX_STACK);
-        let stack = base.saturating_sub(size)..base;
+        let stack = threads::stack(self.mem, &self.fields, t.addr).unwrap_or_default();
         let image = self.library.image.0..self.library.image.1;
         let mut out = Vec::new();
         for word in self.words_of(t) {
@@ -63,14 +58,12 @@ impl Vm<'_> {
         let read = || {
             let len = self.mem.u32(array.wrapping_add(f.growable_len.opt()?)).ok()?;
             let data = self.mem.u64(array.wrapping_add(f.growable_data.opt()?)).ok()?;
-            let sound =
-                (1..=MAX_DEFERRED).contains(&len) && data > 0x1000 && data.is_multiple_of(8);
-            sound.then_some(())?;
+            ((1..=MAX_DEFERRED).contains(&len) && may_point(data)).then_some(())?;
             let words = (0..u64::from(len)).map(|i| self.mem.u64(data.wrapping_add(i * 8)).ok());
             words.collect::<Option<Vec<u64>>>()
         };
-        let mut words = if array > 0x1000 { read().unwrap_or_default() } else { Vec::new() };
-        words.retain(|w| *w > 0x1000 && w.is_multiple_of(8));
+        let mut words = if may_point(array) { read().unwrap_or_default() } else { Vec::new() };
+        words.retain(|w| may_point(*w));
         words
     }
 }

@@ -13,14 +13,12 @@ use super::{Place, Registers, Saved, Stack, Trust, Walker};
 use crate::corefile::ThreadNote;
 use crate::hotspot::code::{Blob, BlobKind};
 use crate::hotspot::states::VmState;
-use crate::hotspot::threads::JavaThread;
+use crate::hotspot::threads::{self, JavaThread};
 
 /// Words that a search for a return address looks at: 512 KB of native frames.
 const MAX_SEARCH: u64 = 1 << 16;
 /// Words that compiled code may have pushed beyond its frame.
 const MAX_PUSHED: u64 = 64;
-/// A stack of 1 GB is a mistake.
-const MAX_STACK: u64 = 1 << 30;
 
 impl Walker<'_> {
     /// The Java frames of a thread.
@@ -30,11 +28,8 @@ impl Walker<'_> {
 
     /// Where a thread's stack lies.
     pub(super) fn bounds(&self, t: &JavaThread) -> Bounds {
-        let f = &self.vm.fields;
-        let field = |o: Option<u64>| o.and_then(|o| self.word(t.addr.wrapping_add(o)));
-        let (base, size) = (field(f.thread_stack_base.opt()), field(f.thread_stack_size.opt()));
-        let (base, size) = (base.unwrap_or(0), size.unwrap_or(0).min(MAX_STACK));
-        Bounds { low: base.saturating_sub(size), high: base, thread: t.addr }
+        let stack = threads::stack(self.vm.mem, &self.vm.fields, t.addr).unwrap_or_default();
+        Bounds { low: stack.start, high: stack.end, thread: t.addr }
     }
 
     /// The Java frames of a thread. `returned` is the frame in the VM's code to which the native

@@ -1,6 +1,7 @@
 //! JNI local handles: what native code of a thread holds.
 
 use crate::hotspot::Vm;
+use crate::hotspot::pointers::may_point;
 use crate::hotspot::unexported::{
     FRAME_DATA_HANDLES_AFTER_ANCHOR, HANDLES_PER_BLOCK, POP_FRAME_LINK_AFTER_NEXT, WRAPPER_HANDLES,
 };
@@ -66,8 +67,7 @@ impl Vm<'_> {
         };
         let used = self.mem.u32(addr.wrapping_add(top)).ok();
         let next = self.mem.u64(addr.wrapping_add(next)).ok();
-        addr > 0x1000
-            && addr.is_multiple_of(8)
+        may_point(addr)
             && used.is_some_and(|u| u64::from(u) <= HANDLES_PER_BLOCK)
             && next.is_some_and(|n| n == 0 || n.is_multiple_of(8) && self.mem.u64(n).is_ok())
     }

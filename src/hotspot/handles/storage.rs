@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Handle, MAX_BLOCKS};
 use crate::error::{Fault, Result};
 use crate::hotspot::Vm;
+use crate::hotspot::pointers::may_point;
 use crate::hotspot::unexported::{
     ACTIVE_ARRAY_BLOCKS, ACTIVE_ARRAY_COUNT, BLOCK_BITMASK, BLOCK_OOPS, BLOCK_OWNER,
     OOP_STORAGE_ARRAY, OOP_STORAGE_NAME,
@@ -80,5 +81,5 @@ pub(in crate::hotspot) fn data_pointers<'v>(vm: &'v Vm) -> impl Iterator<Item = 
     let (start, end) = vm.library.image;
     words
         .chain(vm.lost_pointers.iter().copied())
-        .filter(move |p| *p > 0x1000 && p % 8 == 0 && !(start..end).contains(p))
+        .filter(move |p| may_point(*p) && !(start..end).contains(p))
 }

@@ -1,16 +1,20 @@
 //! Memory of a thread in which any word may be a reference: its stack, the JavaThread itself, and
 //! the VM's own handles.
 
+use std::ops::Range;
+
 use super::MAX_CHUNKS;
 use crate::error::Result;
 use crate::hotspot::Vm;
-use crate::hotspot::threads::JavaThread;
+use crate::hotspot::pointers::may_point;
+use crate::hotspot::states::VmState;
+use crate::hotspot::threads::{self, JavaThread};
 use crate::hotspot::unexported::{
     ARENA_CHUNK_HEADER, ARENA_CHUNK_LENGTH, ARENA_WORDS, HANDLE_MARK_AREA,
 };
 
-/// A stack of 1 GB is a mistake.
-const MAX_STACK: u64 = 1 << 30;
+/// An Arena's chunk of 1 GB is a mistake.
+const MAX_ARENA: u64 = 1 << 30;
 /// JavaThread has about 2 KB.
 const MAX_THREAD: u64 = 1 << 16;
 
@@ -31,11 +35,8 @@ impl Vm<'_> {
         let f = &self.fields;
         let mut out = ThreadWords::default();
         let field = |offset: u64| self.mem.u64(t.addr.wrapping_add(offset)).unwrap_or(0);
-        let (base, size) = (field(f.thread_stack_base.get()?), field(f.thread_stack_size.get()?));
-        let mut low = base.saturating_sub(size.min(MAX_STACK));
-        let state = self.mem.i32(t.addr.wrapping_add(f.thread_state.get()?)).map(i64::from);
-        let is = |name: &str| state.ok().is_some_and(|s| self.tables.constant(name) == Some(s));
-        if is("_thread_in_native") || is("_thread_blocked") {
+        let Range { start: mut low, end: base } = threads::stack(self.mem, f, t.addr)?;
+        if matches!(self.vm_state(t), Some(VmState::InNative | VmState::Blocked)) {
             // What runs now keeps references in handles: the last Java frame comes first.
             let anchor = f.thread_anchor.get()?.wrapping_add(f.anchor_sp.get()?);
             let last = field(anchor);
@@ -73,7 +74,7 @@ impl Vm<'_> {
             let &[first, chunk, used, max] = w else { return None };
             let len = mem.u64(chunk.wrapping_add(ARENA_CHUNK_LENGTH)).ok()?;
             let room = chunk..chunk.saturating_add(len).saturating_add(ARENA_CHUNK_HEADER);
-            let chunks = first > 0x1000 && first.is_multiple_of(8) && used > chunk;
+            let chunks = may_point(first) && used > chunk;
             (chunks && used <= max && room.contains(&used) && max <= room.end)
                 .then_some((first, chunk, used))
         });
@@ -82,7 +83,7 @@ impl Vm<'_> {
             if at == last || at == 0 {
                 break;
             }
-            let len = mem.u64(at.wrapping_add(ARENA_CHUNK_LENGTH)).unwrap_or(0).min(MAX_STACK);
+            let len = mem.u64(at.wrapping_add(ARENA_CHUNK_LENGTH)).unwrap_or(0).min(MAX_ARENA);
             out.push((at, at.saturating_add(len)));
             at = mem.u64(at).unwrap_or(0);
         }
@@ -96,7 +97,7 @@ impl Vm<'_> {
     pub(in crate::hotspot) fn words_of(&self, t: &JavaThread) -> Vec<u64> {
         let size = self.tables.size_of("JavaThread").unwrap_or(0).min(MAX_THREAD);
         let words = (0..size / 8).filter_map(|i| self.mem.u64(t.addr.wrapping_add(i * 8)).ok());
-        words.filter(|w| *w > 0x1000 && w.is_multiple_of(8)).collect()
+        words.filter(|w| may_point(*w)).collect()
     }
 
     /// The JNIHandleBlocks that a stack names behind the thread `thread`: JavaCallWrapper and the

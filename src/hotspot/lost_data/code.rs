@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::MAX_CANDIDATES;
 use super::search::{Search, Set, Tally};
 use crate::hotspot::frames::call_wrapper_offset;
+use crate::hotspot::threads;
 
 /// HeapBlock's unit: from 16 bytes to 4 KB.
 const SEGMENT_LOG2: std::ops::RangeInclusive<u32> = 4..=12;
@@ -16,8 +17,8 @@ const MAX_NAME: u64 = 256;
 const MAX_HEADER: u64 = 1024;
 /// What the interpreter's code is aligned to.
 const ALIGNMENT: u64 = 128;
-/// A stack of 1 GB is a mistake.
-const MAX_STACK: u64 = 1 << 30;
+/// Pointers from data to code that are looked at; memory with more is none of a VM's.
+const MAX_POINTERS: usize = MAX_CANDIDATES * 100;
 
 /// Statics that code is found through, each with its value.
 pub(super) fn find(s: &Search, threads: &Set) -> Result<Vec<(u64, u64)>, String> {
@@ -132,7 +133,7 @@ fn interpreter(s: &Search, heaps: &[Heap]) -> Option<u64> {
     let mut found = BTreeSet::new();
     let mut looked = 0;
     s.words(|at, start| {
-        if is_code(heaps, at) || !is_code(heaps, start) || looked == MAX_CANDIDATES * 100 {
+        if is_code(heaps, at) || !is_code(heaps, start) || looked == MAX_POINTERS {
             return;
         }
         looked += 1;
@@ -143,23 +144,22 @@ fn interpreter(s: &Search, heaps: &[Heap]) -> Option<u64> {
             found.insert(queue);
         }
     });
-    found.first().copied().filter(|_| found.len() == 1)
+    found.first().copied().filter(|_| found.len() == 1 && looked < MAX_POINTERS)
 }
 
 /// Where calls into Java return to: below it is the frame pointer of a frame whose JavaCallWrapper names the thread.
-fn call_stub(s: &Search, threads: &Set, heaps: &[Heap]) -> Option<u64> {
+fn call_stub(s: &Search, all: &Set, heaps: &[Heap]) -> Option<u64> {
     let f = s.fields;
     let wrapper = call_wrapper_offset(s.core.cpu(), s.tables);
+    let anchor = f.thread_anchor.opt()?;
     // Compiled frames may leave the frame pointer as it was: the return address nearest to it counts.
     let mut nearest = HashMap::new();
-    for thread in threads.iter() {
-        let base = s.word(thread, f.thread_stack_base)?;
-        let low = base.saturating_sub(s.word(thread, f.thread_stack_size)?.min(MAX_STACK));
+    for thread in all.iter() {
+        let stack = threads::stack(s.mem, f, thread).ok()?;
         // What lies below the last Java frame may be old.
-        let anchor = thread.wrapping_add(f.thread_anchor.opt()?);
-        let Some(low) = s.word(anchor, f.anchor_sp).filter(|sp| (low..base).contains(sp)) else {
-            continue;
-        };
+        let last = s.word(thread.wrapping_add(anchor), f.anchor_sp);
+        let Some(low) = last.filter(|sp| stack.contains(sp)) else { continue };
+        let base = stack.end;
         for (from, to) in s.mem.present(low, base) {
             let from = from.next_multiple_of(8);
             let bytes = s.mem.slice(from, to.saturating_sub(from)).unwrap_or(&[]);

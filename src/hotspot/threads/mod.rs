@@ -11,13 +11,18 @@ pub use facts::{ThreadFacts, VmThread};
 pub use locks::{AwaitedLock, Locks, ObjectMonitor, Waiter, deadlocks};
 pub use notes::{CpuTime, ThreadNotes};
 
-use crate::corefile::ThreadNote;
+use std::ops::Range;
+
+use crate::corefile::{Memory, ThreadNote};
 use crate::error::{Error, Result};
 use crate::hotspot::Vm;
 use crate::hotspot::classes::Klass;
 use crate::hotspot::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
 use crate::hotspot::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
+use crate::vmstructs::Fields;
 
+/// A stack of 1 GB is a mistake.
+const MAX_STACK: u64 = 1 << 30;
 /// More threads than Linux allows by default.
 const MAX_THREADS: u32 = 1 << 22;
 
@@ -25,6 +30,14 @@ const MAX_THREADS: u32 = 1 << 22;
 const MAX_COMPARED: usize = 64;
 /// An OSThread has about 200 bytes.
 const MAX_OSTHREAD: u64 = 1 << 10;
+
+/// The memory of the stack of the JavaThread at `thread`; empty where that cannot be read. An error where the tables do
+/// not tell.
+pub(in crate::hotspot) fn stack(mem: &Memory, f: &Fields, thread: u64) -> Result<Range<u64>> {
+    let field = |offset| mem.u64(thread.wrapping_add(offset)).unwrap_or(0);
+    let (base, size) = (field(f.thread_stack_base.get()?), field(f.thread_stack_size.get()?));
+    Ok(base.saturating_sub(size.min(MAX_STACK))..base)
+}
 
 /// One JavaThread.
 #[derive(Debug, Clone)]

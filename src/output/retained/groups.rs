@@ -52,6 +52,7 @@ pub fn groups<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, by: By) -> Vec
         of_class,
         groups: names.into_iter().map(Group::new).collect(),
         above: Vec::new(),
+        path: Vec::new(),
     };
     sums.above.resize(sums.groups.len(), 0);
     walk(tree, &mut sums);
@@ -123,6 +124,8 @@ struct Sums<'t, 'g, G, I> {
     groups: Vec<Group>,
     /// How many of each group are above the node at hand.
     above: Vec<u32>,
+    /// The groups of the nodes above it, from the top: 4 bytes for each.
+    path: Vec<u32>,
 }
 
 impl<G: ObjectGraph, I: Id> Sums<'_, '_, G, I> {
@@ -155,23 +158,24 @@ impl<G: ObjectGraph, I: Id> Sums<'_, '_, G, I> {
         let (retained, weaker) = (self.tree.retained(number), self.tree.weaker(number));
         let group = self.count(place, retained, weaker, strength);
         self.above[group] += 1;
+        self.path.push(group as u32);
         self.parts(place, strength);
     }
 
     fn parts(&mut self, place: u64, strength: Strength) {
-        let mut parts = Vec::new();
-        self.tree.direct_parts(place, |part| parts.push(part));
-        for part in parts {
-            let group = self.count(part, self.tree.part_retained(part), 0, strength);
+        let tree = self.tree;
+        tree.direct_parts(place, |part| {
+            let group = self.count(part, tree.part_retained(part), 0, strength);
             self.above[group] += 1;
             self.parts(part, strength);
             self.above[group] -= 1;
-        }
+        });
     }
 
-    fn leave(&mut self, place: u64) {
-        let group = self.group(place);
-        self.above[group] -= 1;
+    fn leave(&mut self) {
+        if let Some(group) = self.path.pop() {
+            self.above[group as usize] -= 1;
+        }
     }
 }
 
@@ -195,7 +199,7 @@ fn walk<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, sums: &mut Sums<'_, 
             continue;
         }
         while at != I::default() {
-            sums.leave(places[at.index()].number());
+            sums.leave();
             let beside = next[at.index()];
             if beside != I::default() {
                 at = beside;

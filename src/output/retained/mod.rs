@@ -57,21 +57,10 @@ impl Totals {
     pub fn of<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>) -> Totals {
         let [strong, soft, weak, finalizable, phantom] = Strength::ALL.map(|s| tree.held(s));
         let held = strong + soft + weak + finalizable + phantom;
-        let bytes = total(tree);
+        let bytes = tree.total();
         let garbage = bytes.saturating_sub(held);
         Totals { bytes, strong, soft, weak, finalizable, phantom, garbage }
     }
-}
-
-/// Bytes of all objects, by the rule's sizes.
-fn total<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>) -> u64 {
-    let graph = tree.graph();
-    let mut mirrors: Vec<u64> = graph.classes().iter().filter_map(|c| c.object).collect();
-    mirrors.sort_unstable();
-    mirrors.dedup();
-    let sum = |size: &dyn Fn(u64) -> u64| mirrors.iter().map(|m| size(*m)).sum::<u64>();
-    // MAT's sizes differ for class objects only.
-    graph.total_size() - sum(&|m| graph.size(m)) + sum(&|m| tree.size(m))
 }
 
 /// A share of `all` in percent, with one digit behind the point.
