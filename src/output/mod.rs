@@ -7,12 +7,14 @@ pub(crate) mod collection;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
+pub mod find;
 pub mod histo;
 pub mod hprof;
 pub mod info;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod interrupt;
+pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]
