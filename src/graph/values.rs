@@ -122,7 +122,8 @@ pub struct Slot {
 /// What lies in the objects of a graph. As [`ObjectGraph`]'s methods these answer none for what is not there or cannot be
 /// read; none of them trusts what is in the input.
 pub trait ObjectValues {
-    /// The fields of a class's instances, its own first, then those of its supers; none that the VM added.
+    /// The fields of a class's instances, its own first, then those of its supers; each class's in the input's order.
+    /// None that the VM added.
     fn fields(&self, _class: u32) -> Vec<(Field<'_>, Slot)> {
         Vec::new()
     }

@@ -24,7 +24,7 @@ fn plain(graph: &impl ObjectGraph, value: Option<Value>) -> String {
     }
 }
 
-/// Each field's declaring class and name, with the value.
+/// Each field's declaring class and name, with the value, in order.
 fn fields(
     graph: &impl ObjectGraph,
     place: u64,
@@ -37,6 +37,8 @@ fn fields(
     for (field, value) in statics.iter().flat_map(|class| graph.statics(*class)) {
         out.push(format!("static {} = {}", field.name, plain(graph, Some(value))));
     }
+    // Until 21 HotSpot's dumps have a class's fields in the order opposite to that of the class file.
+    out.sort();
     out
 }
 
