@@ -11,7 +11,7 @@ use crate::graph::{Id, ObjectGraph};
 use crate::heap::graph::View;
 use crate::heap::{HeapGraph, pool};
 use crate::output::collection::Task;
-pub(super) use crate::output::pattern::{Pattern, bytes};
+pub(super) use crate::output::pattern::{Pattern, address, bytes};
 use crate::output::report::Gaps;
 
 /// What a command makes of a dominator tree.
@@ -64,20 +64,37 @@ impl Like {
     }
 }
 
+/// What a command makes of a graph of objects, which knows nothing of who holds what.
+pub(super) trait GraphJob {
+    type Answer;
+
+    fn work<G: ObjectGraph>(
+        self,
+        graph: &G,
+        pool: &rayon::ThreadPool,
+        input: Reading,
+    ) -> Result<Self::Answer>;
+}
+
 /// Opens a core or an HPROF file, finds its dominator tree by the rule and hands it to the job.
 pub(super) fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
+    with_graph(source, rule, Treed { rule, job })
+}
+
+/// Opens a core or an HPROF file and hands its objects to the job: those that the rule counts.
+pub(super) fn with_graph<J: GraphJob>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
     let threads = source.threads();
     match source.open_input()? {
         Input::Core(core) => of_core(&core.restored(), rule, threads, job),
         Input::Dump(dump) => {
             let gaps = Gaps::of_dump(dump.loss());
             let input = Reading { gaps, sizes: Some(dump.size_note()) };
-            of_graph(&*dump, rule, threads, job, input)
+            job.work(&*dump, &pool(threads)?, input)
         }
     }
 }
 
-fn of_core<J: Job>(opened: &Opened, rule: Rule, threads: usize, job: J) -> Result<J::Answer> {
+fn of_core<J: GraphJob>(opened: &Opened, rule: Rule, threads: usize, job: J) -> Result<J::Answer> {
     opened.with_heap(|heap| {
         let view = match rule {
             Rule::Strong => View::Heap,
@@ -90,22 +107,30 @@ fn of_core<J: Job>(opened: &Opened, rule: Rule, threads: usize, job: J) -> Resul
         let gaps =
             Gaps::new(graph.report(), graph.damaged(), opened.core.truncation(), &opened.missing)
                 .caught(caught, Task::Objects);
-        of_graph(&graph, rule, threads, job, Reading { gaps, sizes: None })
+        job.work(&graph, &pool(threads)?, Reading { gaps, sizes: None })
     })
 }
 
-fn of_graph<G: ObjectGraph, J: Job>(
-    graph: &G,
+/// A job on the dominator tree of a graph.
+struct Treed<J> {
     rule: Rule,
-    threads: usize,
     job: J,
-    input: Reading,
-) -> Result<J::Answer> {
-    let pool = pool(threads)?;
-    // Numbers of 4 bytes where they do.
-    match fits::<u32>(graph) {
-        true => find::<u32, G, J>(graph, rule, &pool, job, input),
-        false => find::<u64, G, J>(graph, rule, &pool, job, input),
+}
+
+impl<J: Job> GraphJob for Treed<J> {
+    type Answer = J::Answer;
+
+    fn work<G: ObjectGraph>(
+        self,
+        graph: &G,
+        pool: &rayon::ThreadPool,
+        input: Reading,
+    ) -> Result<J::Answer> {
+        // Numbers of 4 bytes where they do.
+        match fits::<u32>(graph) {
+            true => find::<u32, G, J>(graph, self.rule, pool, self.job, input),
+            false => find::<u64, G, J>(graph, self.rule, pool, self.job, input),
+        }
     }
 }
 

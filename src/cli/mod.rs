@@ -10,6 +10,7 @@ mod check;
 mod doctor;
 mod dump;
 mod ending;
+mod find;
 mod histo;
 mod holders;
 mod info;
@@ -19,6 +20,7 @@ mod retained;
 mod snapshot;
 mod source;
 mod stack;
+mod tree;
 mod trim;
 mod vm_memory;
 mod who;
@@ -48,6 +50,8 @@ enum Command {
     Dump(dump::Args),
     Histo(histo::Args),
     Retained(retained::Args),
+    Tree(tree::Args),
+    Find(find::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -90,6 +94,8 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Tree(args) => args.run(),
+        Command::Find(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

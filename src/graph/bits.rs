@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 /// Words that one thread looks at in one go.
-pub(super) const CHUNK: usize = 4096;
+pub(crate) const CHUNK: usize = 4096;
 
 /// Bits by number, none set at first.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Bits {
 
 /// The places of the bits that are set in a word, which starts at `first`.
 #[inline]
-pub(super) fn ones(first: u64, word: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn ones(first: u64, word: u64) -> impl Iterator<Item = u64> {
     let rest = |w: &u64| Some(w & (w - 1)).filter(|w| *w != 0);
     let bits = std::iter::successors(Some(word).filter(|w| *w != 0), rest);
     bits.map(move |w| first + u64::from(w.trailing_zeros()))

@@ -15,6 +15,7 @@ mod numbers;
 mod values;
 
 pub use bits::Bits;
+pub(crate) use bits::{CHUNK, ones};
 pub use id::Id;
 pub(crate) use model::{BUILTIN_LOADERS, PRIMITIVES};
 pub use model::{

@@ -4,10 +4,10 @@
 #[doc(hidden)]
 pub mod check;
 pub(crate) mod collection;
+pub mod find;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
-pub mod find;
 pub mod histo;
 pub mod hprof;
 pub mod info;
@@ -25,3 +25,4 @@ pub mod retained;
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
+pub mod tree;

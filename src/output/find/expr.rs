@@ -85,7 +85,11 @@ pub(super) enum Against {
     /// A text, also where it looks like a number.
     Words(Words),
     /// A number or an address; of a String the same as text, where it is to be equal.
-    Number { cmp: Cmp, to: Number, text: Option<String> },
+    Number {
+        cmp: Cmp,
+        to: Number,
+        text: Option<String>,
+    },
 }
 
 /// How numbers are compared.
@@ -256,11 +260,7 @@ pub(super) fn check(raw: Raw, seen: &mut Vec<Property>) -> Result<Expr, Mistake>
     })
 }
 
-fn test(
-    property: &Property,
-    op: &Spanned<Op>,
-    value: &Spanned<Written>,
-) -> Result<Test, Mistake> {
+fn test(property: &Property, op: &Spanned<Op>, value: &Spanned<Written>) -> Result<Test, Mistake> {
     Ok(match property {
         Property::Class => Test::Class(match op.value {
             Op::Equal | Op::NotEqual => Names::Pattern(pattern(&value.value.text)),
@@ -292,7 +292,9 @@ fn test(
 const MATCH: &str = "a regular expression fits text, not numbers: class, text, label, fields";
 
 fn order(op: &Spanned<Op>) -> Mistake {
-    op.mistake("text has no order here: = and != compare it, ~ and !~ with a regular expression".into())
+    op.mistake(
+        "text has no order here: = and != compare it, ~ and !~ with a regular expression".into(),
+    )
 }
 
 fn pattern(text: &str) -> Pattern {
@@ -351,9 +353,7 @@ fn against(op: &Spanned<Op>, value: &Spanned<Written>) -> Result<Against, Mistak
     let number = if *quoted { None } else { Number::parse(text) };
     let equal = cmp == Cmp::Equal;
     match (number, text.as_str()) {
-        (Some(to), _) => {
-            Ok(Against::Number { cmp, to, text: equal.then(|| text.clone()) })
-        }
+        (Some(to), _) => Ok(Against::Number { cmp, to, text: equal.then(|| text.clone()) }),
         (None, _) if !equal => {
             Err(value.mistake("a number goes here: text has no order, = and ~ compare it".into()))
         }
@@ -361,5 +361,18 @@ fn against(op: &Spanned<Op>, value: &Spanned<Written>) -> Result<Against, Mistak
         (None, "true") if !quoted => Ok(Against::Boolean(true)),
         (None, "false") if !quoted => Ok(Against::Boolean(false)),
         _ => Ok(Against::Words(Words::Equal(text.clone()))),
+    }
+}
+
+impl Expr {
+    /// Whether only the dominator tree tells whether it holds.
+    pub(super) fn wants_tree(&self) -> bool {
+        match self {
+            Expr::And(all) | Expr::Or(all) => all.iter().any(Expr::wants_tree),
+            Expr::Not(one) => one.wants_tree(),
+            Expr::Test(Test::Strength(_)) => true,
+            Expr::Test(Test::Quantity { of, .. }) => Property::Quantity(*of).wants_tree(),
+            Expr::Test(_) => false,
+        }
     }
 }

@@ -125,7 +125,9 @@ fn one(input: &mut In<'_>) -> ModalResult<Raw> {
     let is = alt((word("instanceof"), word("is")));
     let is = preceded(is, cut_err(value)).map(Raw::Is);
     let test = (property, cut_err(op), cut_err(value)).map(|(p, o, v)| Raw::Test(p, o, v));
-    alt((inner, not, is, test)).context(expected("a test such as class=com.acme.*")).parse_next(input)
+    alt((inner, not, is, test))
+        .context(expected("a test such as class=com.acme.*"))
+        .parse_next(input)
 }
 
 fn end(input: &mut In<'_>) -> ModalResult<()> {
@@ -180,9 +182,7 @@ fn value(input: &mut In<'_>) -> ModalResult<Spanned<Written>> {
 }
 
 /// In quotes all characters stand for themselves, but for a backslash before such a quote.
-fn quoted<'i>(
-    quote: char,
-) -> impl Parser<In<'i>, Written, winnow::error::ErrMode<ContextError>> {
+fn quoted<'i>(quote: char) -> impl Parser<In<'i>, Written, winnow::error::ErrMode<ContextError>> {
     let inside = move |input: &mut In<'i>| -> ModalResult<String> {
         let mut text = String::new();
         loop {

@@ -3,7 +3,7 @@
 use super::Query;
 
 fn wrong(text: &str) -> (usize, String) {
-    let mistake = Query::parse(text).expect_err(text);
+    let mistake = Query::parse(text, 20).expect_err(text);
     (mistake.at, mistake.what)
 }
 
@@ -44,7 +44,7 @@ fn mistakes_point_at_their_place() {
 #[test]
 fn a_mark_stands_below_the_place() {
     let text = "class=ü\tand retaned>5";
-    let mistake = Query::parse(text).expect_err("a mistake");
+    let mistake = Query::parse(text, 20).expect_err("a mistake");
     let said = mistake.text(text);
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[1], "  class=ü and retaned>5");
@@ -64,7 +64,7 @@ fn what_is_read() {
         "  class  =  \"a b\"  ",
         "field.flag=true and field.d < -1.5 and field.l = 0x10",
     ] {
-        if let Err(mistake) = Query::parse(text) {
+        if let Err(mistake) = Query::parse(text, 20) {
             panic!("{}", mistake.text(text));
         }
     }

@@ -32,11 +32,14 @@ pub struct Held {
     /// Bytes below it that only weaker references hold.
     pub weaker: u64,
     /// How it is held itself.
-    #[serde(serialize_with = "name")]
+    #[serde(serialize_with = "strength_name")]
     pub strength: Strength,
 }
 
-fn name<S: serde::Serializer>(strength: &Strength, s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn strength_name<S: serde::Serializer>(
+    strength: &Strength,
+    s: S,
+) -> Result<S::Ok, S::Error> {
     s.serialize_str(strength.name())
 }
 
@@ -62,18 +65,27 @@ pub(super) fn held<G: ObjectGraph, I: Id>(
 }
 
 /// A class's name, `?` where it is not known.
-pub(super) fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
+pub(crate) fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
     let known = graph.classes().get(class as usize).filter(|_| class != NO_CLASS);
     known.map_or_else(|| "?".into(), |c| c.name.clone())
 }
 
 /// What tells an object from others of its class.
-fn label(graph: &impl ObjectGraph, place: u64) -> Option<String> {
+pub(crate) fn label(graph: &impl ObjectGraph, place: u64) -> Option<String> {
+    let thread = graph.threads().iter().find(|t| t.object == Some(place));
+    label_of(graph, place, thread.map(|t| t.name.as_str()))
+}
+
+/// The same of an object whose thread's name is known, where it is one.
+pub(crate) fn label_of(
+    graph: &impl ObjectGraph,
+    place: u64,
+    thread: Option<&str>,
+) -> Option<String> {
     if let Some(class) = graph.mirrored(place) {
         return Some(class_name(graph, class));
     }
-    let thread = graph.threads().iter().find(|t| t.object == Some(place));
-    let named = thread.map(|t| t.name.clone()).filter(|n| !n.is_empty());
+    let named = thread.filter(|n| !n.is_empty()).map(str::to_owned);
     named.or_else(|| graph.text(place, TEXT))
 }
 
@@ -147,7 +159,7 @@ fn order<I>(of: &(u64, u64, Option<I>)) -> (Reverse<u64>, u64) {
 }
 
 /// Leaves the `top` first once there are many more.
-fn cut<T, K: Ord>(all: &mut Vec<T>, top: usize, key: impl FnMut(&T) -> K) {
+pub(crate) fn cut<T, K: Ord>(all: &mut Vec<T>, top: usize, key: impl FnMut(&T) -> K) {
     if all.len() > 2 * top + 1024 {
         all.select_nth_unstable_by_key(top, key);
         all.truncate(top);
