@@ -4,10 +4,10 @@ use std::io;
 
 use serde::Serialize;
 
+use super::cost::{Cost, GraphSource};
 use super::ending::{Answer, end, print_by, tell};
 use super::holders::{self, GraphJob, Job, Reading};
 use super::progress::Progress;
-use super::source::Source;
 use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule};
@@ -48,7 +48,7 @@ What objects retain and how they are held takes longer, and is found only where 
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    source: GraphSource,
     /// Which objects, such as 'class=com.acme.* and retained>1MB'
     #[arg(value_name = "EXPR")]
     expression: String,
@@ -179,6 +179,7 @@ impl GraphJob for Work<'_> {
         graph: &G,
         pool: &rayon::ThreadPool,
         input: Reading,
+        _cost: &Cost,
     ) -> Result<(Found, Reading)> {
         let progress = Progress::of_objects("looking at objects", graph.numbers().len());
         let found = pool.install(|| self.query.in_graph(graph, self.rule, &|n| progress.add(n)));

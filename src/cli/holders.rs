@@ -3,8 +3,9 @@
 
 use std::sync::Mutex;
 
+use super::cost::{Cost, GraphSource};
 use super::progress::Progress;
-use super::source::{Input, Opened, Source};
+use super::source::{Input, Opened};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule, Watch, fits};
 use crate::graph::{Id, ObjectGraph};
@@ -73,28 +74,37 @@ pub(super) trait GraphJob {
         graph: &G,
         pool: &rayon::ThreadPool,
         input: Reading,
+        cost: &Cost,
     ) -> Result<Self::Answer>;
 }
 
 /// Opens a core or an HPROF file, finds its dominator tree by the rule and hands it to the job.
-pub(super) fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
-    with_graph(source, rule, Treed { rule, job })
+pub(super) fn with_tree<J: Job>(of: &GraphSource, rule: Rule, job: J) -> Result<J::Answer> {
+    with_graph(of, rule, Treed { rule, job })
 }
 
 /// Opens a core or an HPROF file and hands its objects to the job: those that the rule counts.
-pub(super) fn with_graph<J: GraphJob>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
-    let threads = source.threads();
+pub(super) fn with_graph<J: GraphJob>(of: &GraphSource, rule: Rule, job: J) -> Result<J::Answer> {
+    let (source, threads) = (&of.source, of.source.threads());
+    let cost = of.cost();
     match source.open_input()? {
-        Input::Core(core) => of_core(&core.restored(), rule, threads, job),
+        // Of a core it counts from here.
+        Input::Core(core) => of_core(&core.restored(), rule, threads, job, &of.cost()),
         Input::Dump(dump) => {
             let gaps = Gaps::of_dump(dump.loss());
             let input = Reading { gaps, sizes: Some(dump.size_note()) };
-            job.work(&*dump, &pool(threads)?, input)
+            job.work(&*dump, &pool(threads)?, input, &cost.of_dump())
         }
     }
 }
 
-fn of_core<J: GraphJob>(opened: &Opened, rule: Rule, threads: usize, job: J) -> Result<J::Answer> {
+fn of_core<J: GraphJob>(
+    opened: &Opened,
+    rule: Rule,
+    threads: usize,
+    job: J,
+    cost: &Cost,
+) -> Result<J::Answer> {
     opened.with_heap(|heap| {
         let view = match rule {
             Rule::Strong => View::Heap,
@@ -107,7 +117,7 @@ fn of_core<J: GraphJob>(opened: &Opened, rule: Rule, threads: usize, job: J) -> 
         let gaps =
             Gaps::new(graph.report(), graph.damaged(), opened.core.truncation(), &opened.missing)
                 .caught(caught, Task::Objects);
-        job.work(&graph, &pool(threads)?, Reading { gaps, sizes: None })
+        job.work(&graph, &pool(threads)?, Reading { gaps, sizes: None }, cost)
     })
 }
 
@@ -125,11 +135,12 @@ impl<J: Job> GraphJob for Treed<J> {
         graph: &G,
         pool: &rayon::ThreadPool,
         input: Reading,
+        cost: &Cost,
     ) -> Result<J::Answer> {
         // Numbers of 4 bytes where they do.
         match fits::<u32>(graph) {
-            true => find::<u32, G, J>(graph, self.rule, pool, self.job, input),
-            false => find::<u64, G, J>(graph, self.rule, pool, self.job, input),
+            true => find::<u32, G, J>(graph, self.rule, pool, self.job, input, cost),
+            false => find::<u64, G, J>(graph, self.rule, pool, self.job, input, cost),
         }
     }
 }
@@ -140,13 +151,16 @@ fn find<I: Id, G: ObjectGraph, J: Job>(
     pool: &rayon::ThreadPool,
     job: J,
     input: Reading,
+    cost: &Cost,
 ) -> Result<J::Answer> {
+    cost.tell(graph.numbers().len(), Dominators::<G, I>::memory_at_most(graph));
     let bar = Mutex::new(Progress::none());
     let shown =
         |work: &dyn Fn(&mut Progress)| work(&mut bar.lock().unwrap_or_else(|e| e.into_inner()));
     let watch = Watch {
         step: &|name, objects| shown(&|bar| *bar = Progress::of_objects(name, objects)),
         add: &|objects| shown(&|bar| bar.add(objects)),
+        room: &|bytes| cost.check(bytes),
     };
     let tree = Dominators::<G, I>::find(graph, rule, pool, watch)?;
     shown(&|bar| *bar = Progress::none());

@@ -4,9 +4,9 @@ use std::io;
 
 use serde::Serialize;
 
+use super::cost::GraphSource;
 use super::ending::{Answer, end};
 use super::holders::{self, Job, Pattern, Reading};
-use super::source::Source;
 use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::graph::dominators::Dominators;
@@ -40,7 +40,7 @@ const SHOWN: u64 = 1000;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    source: GraphSource,
     /// Start at the object at this address, such as 0x7f0012345678
     #[arg(value_name = "OBJ", value_parser = holders::address, conflicts_with = "class")]
     object: Option<u64>,
