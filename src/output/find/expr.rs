@@ -25,13 +25,13 @@ pub(super) enum Test {
     Class(Names),
     /// The class or one of its supers has such a name.
     Is(Pattern),
-    /// A number that every object has.
-    Quantity { of: Quantity, cmp: Cmp, to: Number },
+    /// A number of the object. As with text and fields, one that does not have it fails, whatever is wanted.
+    Quantity { of: Quantity, cmp: Cmp, to: Number, wanted: bool },
     /// How the object is held; none: by nothing.
     Strength(Option<Strength>),
     /// A text of the object.
-    Text { of: Text, words: Words },
-    /// What a field has, or one of an object that a field leads to. An object without it fails, in either sense.
+    Text { of: Text, words: Words, wanted: bool },
+    /// What a field has, or one of an object that a field leads to.
     Field { path: Vec<String>, against: Against, wanted: bool },
 }
 
@@ -246,18 +246,23 @@ pub(super) fn check(raw: Raw, seen: &mut Vec<Property>) -> Result<Expr, Mistake>
         Raw::Is(name) => Expr::Test(Test::Is(pattern(&name.value.text))),
         Raw::Test(property, op, value) => {
             let what = Property::parse(&property.value).map_err(|e| property.mistake(e))?;
-            let negated = matches!(op.value, Op::NotEqual | Op::NoMatch);
-            let of_field = matches!(what, Property::Field(_));
             let test = test(&what, &op, &value)?;
+            let negated =
+                !is_wanted(op.value) && matches!(what, Property::Class | Property::Strength);
             if !seen.contains(&what) {
                 seen.push(what);
             }
-            match negated && !of_field {
+            match negated {
                 true => Expr::Not(Box::new(Expr::Test(test))),
                 false => Expr::Test(test),
             }
         }
     })
+}
+
+/// Whether what is compared is to hold, or not to.
+fn is_wanted(op: Op) -> bool {
+    !matches!(op, Op::NotEqual | Op::NoMatch)
 }
 
 fn test(property: &Property, op: &Spanned<Op>, value: &Spanned<Written>) -> Result<Test, Mistake> {
@@ -276,15 +281,15 @@ fn test(property: &Property, op: &Spanned<Op>, value: &Spanned<Written>) -> Resu
             let to = Number::parse(&value.value.text).ok_or_else(|| {
                 value.mistake("a number goes here, such as 100, 1.5MB or 0x7f00".into())
             })?;
-            Test::Quantity { of: *of, cmp, to }
+            Test::Quantity { of: *of, cmp, to, wanted: is_wanted(op.value) }
         }
         Property::Text(of) => {
             let words = words(op, value)?.ok_or_else(|| order(op))?;
-            Test::Text { of: *of, words }
+            Test::Text { of: *of, words, wanted: is_wanted(op.value) }
         }
         Property::Field(path) => {
-            let wanted = !matches!(op.value, Op::NotEqual | Op::NoMatch);
-            Test::Field { path: path.clone(), against: against(op, value)?, wanted }
+            let (path, wanted) = (path.clone(), is_wanted(op.value));
+            Test::Field { path, against: against(op, value)?, wanted }
         }
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::expr::{Against, Expr, Number, Property, Quantity, Test, Text, Words};
+use super::expr::{Against, Cmp, Expr, Number, Property, Quantity, Test, Text, Words};
 use crate::graph::dominators::Rule;
 use crate::graph::{ClassKind, NO_CLASS, ObjectGraph, Slot, Strength, Value};
 use crate::output::retained::label_of;
@@ -44,9 +44,9 @@ enum Node {
     Not(Box<Node>),
     /// By number of class.
     Class(Vec<bool>),
-    Quantity(Quantity, super::expr::Cmp, Number),
+    Quantity(Quantity, Cmp, Number, bool),
     Strength(Option<Strength>),
-    Text(Text, Words),
+    Text(Text, Words, bool),
     Field(Path, Against, bool),
 }
 
@@ -141,9 +141,9 @@ impl<'g, G: ObjectGraph> Judge<'g, G> {
             },
             Node::Class(fits) => fits.get(class as usize).copied().unwrap_or(false).into(),
             Node::Quantity(Quantity::Length, ..) => look(self.counted(class).is_some()),
-            Node::Text(Text::Text, _) => look(self.is_string(class)),
+            Node::Text(Text::Text, ..) => look(self.is_string(class)),
             Node::Field(path, ..) => look(path.steps[0].slot(self.graph, class).is_some()),
-            Node::Quantity(..) | Node::Strength(_) | Node::Text(Text::Label, _) => Verdict::Look,
+            Node::Quantity(..) | Node::Strength(_) | Node::Text(Text::Label, ..) => Verdict::Look,
         }
     }
 
@@ -153,17 +153,17 @@ impl<'g, G: ObjectGraph> Judge<'g, G> {
             Node::Any(nodes) => nodes.iter().any(|n| self.object(n, seen)),
             Node::Not(node) => !self.object(node, seen),
             Node::Class(fits) => fits.get(seen.class as usize).copied().unwrap_or(false),
-            Node::Quantity(of, cmp, to) => {
+            Node::Quantity(of, cmp, to, wanted) => {
                 let of = self.quantity(*of, seen);
-                of.is_some_and(|of| Number::Whole(of.into()).compares(*cmp, *to))
+                of.is_some_and(|of| Number::Whole(of.into()).compares(*cmp, *to) == *wanted)
             }
             Node::Strength(strength) => seen.strength == *strength,
-            Node::Text(of, words) => {
+            Node::Text(of, words, wanted) => {
                 let text = match of {
                     Text::Text => self.graph.text(seen.place, limit(words)),
                     Text::Label => self.label(seen.place),
                 };
-                text.is_some_and(|text| words.fits(&text))
+                text.is_some_and(|text| words.fits(&text) == *wanted)
             }
             Node::Field(path, against, wanted) => {
                 let value = self.follow(path, seen.place, seen.class);
@@ -343,9 +343,9 @@ fn node(graph: &impl ObjectGraph, expr: &Expr) -> Node {
                 let own = graph.classes().iter().map(|c| pattern.fits(&c.name)).collect();
                 Node::Class(with_subclasses(graph, own))
             }
-            Test::Quantity { of, cmp, to } => Node::Quantity(*of, *cmp, *to),
+            Test::Quantity { of, cmp, to, wanted } => Node::Quantity(*of, *cmp, *to, *wanted),
             Test::Strength(strength) => Node::Strength(*strength),
-            Test::Text { of, words } => Node::Text(*of, words.clone()),
+            Test::Text { of, words, wanted } => Node::Text(*of, words.clone(), *wanted),
             Test::Field { path, against, wanted } => {
                 Node::Field(Path::new(graph, path), against.clone(), *wanted)
             }

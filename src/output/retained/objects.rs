@@ -160,7 +160,7 @@ fn order<I>(of: &(u64, u64, Option<I>)) -> (Reverse<u64>, u64) {
 
 /// Leaves the `top` first once there are many more.
 pub(crate) fn cut<T, K: Ord>(all: &mut Vec<T>, top: usize, key: impl FnMut(&T) -> K) {
-    if all.len() > 2 * top + 1024 {
+    if all.len() > top.saturating_mul(2).saturating_add(1024) {
         all.select_nth_unstable_by_key(top, key);
         all.truncate(top);
     }
