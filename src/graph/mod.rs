@@ -14,6 +14,7 @@ mod model;
 mod numbers;
 pub mod paths;
 mod rule;
+mod values;
 
 pub use bits::Bits;
 pub use id::Id;
@@ -22,6 +23,7 @@ pub use model::{
     Class, ClassKind, ClassPart, Field, Place, Reference, Root, RootKind, Strength, Thread, Unread,
 };
 pub use numbers::Numbers;
+pub use values::{ObjectValues, Slot, Type, Value, field};
 
 /// The number of no class.
 pub const NO_CLASS: u32 = u32::MAX;
@@ -32,7 +34,7 @@ pub const NO_CLASS: u32 = u32::MAX;
 /// Methods that take a place answer something harmless (no references, no class, no bytes) for one without an
 /// object, and for an object that cannot be read; what could not be read is in [`ObjectGraph::unread`], counted when
 /// the graph was made.
-pub trait ObjectGraph: Sync {
+pub trait ObjectGraph: ObjectValues + Sync {
     /// Which places hold objects. Its length is the number of objects, garbage included.
     fn numbers(&self) -> &Numbers;
 

@@ -19,8 +19,10 @@ mod semi_nca;
 mod sizes;
 #[cfg(test)]
 pub(super) mod tests;
+mod top_down;
 
 pub use super::rule::Rule;
+pub use top_down::TopDown;
 
 use super::rule::Ruled;
 use super::{Id, ObjectGraph, Strength};
