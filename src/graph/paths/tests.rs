@@ -14,7 +14,7 @@ fn holds(toy: &Toy) -> Vec<Hold> {
     let outside = |r: &Root| r.kind != RootKind::Frame && toy.at(r.place) == 0;
     let is_held = toy.roots.iter().any(outside);
     let counts = |hold: &Hold| match hold.0 {
-        Some(i) if hold.1 == 0 && is_held || hold.1 == 1 && i == 1 => {
+        Some(i) if hold.1 == 0 && is_held && i != 1 || hold.1 == 1 && i == 1 => {
             toy.edges[i].contains(&(hold.1, hold.2))
         }
         _ => true,
@@ -28,7 +28,7 @@ fn distances(count: usize, holds: &[Hold], weakest: Strength, gone: Option<usize
     let mut all = vec![u64::MAX; count];
     let mut changed = true;
     while std::mem::take(&mut changed) {
-        for (from, to, by) in holds.iter().filter(|h| h.2 <= weakest && Some(h.1) != gone) {
+        for (from, to, _) in holds.iter().filter(|h| h.2 <= weakest && Some(h.1) != gone) {
             let away = from.map_or(0, |i| all[i].saturating_add(1));
             if away < all[*to] {
                 (all[*to], changed) = (away, true);
@@ -156,7 +156,7 @@ fn all_that_refer_to_an_object() {
         let holds = holds(&toy);
         let of = |threads, first| referrers(&toy, &toy.places, first, &pool(threads), quiet());
         let (all, some) = (of(1, usize::MAX), of(2, 2));
-        for (i, place) in toy.places.iter().enumerate() {
+        for i in 0..toy.places.len() {
             let mut expected: Vec<u64> = holds
                 .iter()
                 .filter(|h| h.1 == i)
