@@ -96,6 +96,11 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         self.ruled.graph
     }
 
+    /// The threads that it was found by.
+    pub fn pool(&self) -> &'g rayon::ThreadPool {
+        self.pool
+    }
+
     /// The rule.
     pub fn rule(&self) -> Rule {
         self.ruled.rule

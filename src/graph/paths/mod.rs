@@ -100,6 +100,11 @@ impl<'g, G: ObjectGraph, I: Id> Paths<'g, G, I> {
         self.ruled.graph
     }
 
+    /// Whether the object at `place` is held from outside.
+    pub fn is_root(&self, place: u64) -> bool {
+        self.ruled.roots.binary_search(&place).is_ok()
+    }
+
     /// Whether a path leads to the object at `place`, and was looked for so far.
     pub fn is_reached(&self, place: u64) -> bool {
         self.holder_number(place).is_some()
