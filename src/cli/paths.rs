@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::cost::GraphSource;
 use super::ending::{Answer, end};
 use super::holders::{self, Job, Pattern, Reading};
-use super::source::Source;
 use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule};
@@ -37,7 +37,7 @@ const MOST: u64 = 100_000;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    source: GraphSource,
     /// The object by its address (0x...), or the objects of a class by its name, `*` stands for any
     /// characters
     #[arg(value_name = "OBJ|CLASS")]
@@ -214,14 +214,14 @@ impl Args {
         report: &mut Report,
     ) -> Result<()> {
         let (graph, pool) = (tree.graph(), tree.pool());
-        let (weakest, top) = (self.weakest(), self.top as usize);
-        let found = holders::watched(|watch| {
+        let (weakest, top, cost) = (self.weakest(), self.top as usize, self.source.cost());
+        let found = holders::watched(&cost, tree.memory(), |watch| {
             Paths::<G, I>::apart(graph, weakest, place, top, pool, watch)
         })?;
         let paths = &found.paths;
         let mut chains: Vec<Chain> = Vec::new();
         if paths.is_root(place) {
-            let alone = holders::watched(|watch| {
+            let alone = holders::watched(&cost, tree.memory(), |watch| {
                 Paths::<G, I>::find(graph, weakest, Some(&[place]), pool, watch)
             })?;
             chains.extend(chain(tree, &alone, place, None));
@@ -247,8 +247,8 @@ impl Args {
         if !wanted.contains(&true) {
             return Err(Error::usage(format!("no class has the name {}", clean(&report.what))));
         }
-        let weakest = self.weakest();
-        let paths = holders::watched(|watch| {
+        let (weakest, cost) = (self.weakest(), self.source.cost());
+        let paths = holders::watched(&cost, tree.memory(), |watch| {
             Paths::<G, I>::find(graph, weakest, None, tree.pool(), watch)
         })?;
         let is_wanted =

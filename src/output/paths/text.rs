@@ -22,10 +22,13 @@ pub fn chain_table(chain: &Chain, indent: usize) -> String {
     text.lines().map(|line| format!("{:indent$}{line}\n", "")).collect()
 }
 
-/// `java.util.HashMap @ 0x1234`, with what tells it from others.
-fn object(class: &str, address: u64, label: Option<&str>) -> String {
-    let label = label.map(|l| format!(" ({})", clean(l))).unwrap_or_default();
-    format!("{class} @ {address:#x}{label}")
+/// `java.util.HashMap @ 0x1234`, with what tells it from others; of a class object its class.
+pub(in crate::output) fn object(class: &str, address: u64, label: Option<&str>) -> String {
+    match label {
+        Some(of) if class == "java.lang.Class" => format!("class {} @ {address:#x}", clean(of)),
+        Some(label) => format!("{class} @ {address:#x} ({})", clean(label)),
+        None => format!("{class} @ {address:#x}"),
+    }
 }
 
 fn link(kind: &str, name: Option<&str>, index: Option<u64>, strength: Strength) -> String {
