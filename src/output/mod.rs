@@ -4,6 +4,7 @@
 #[doc(hidden)]
 pub mod check;
 pub(crate) mod collection;
+pub mod collections;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
