@@ -14,6 +14,8 @@ pub mod info;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod interrupt;
+#[cfg(test)]
+mod made;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]

@@ -98,8 +98,14 @@ impl<G: ObjectGraph> Reader<'_, G> {
                     None => Some(true),
                 }
             }
-            Hold::Table(path) => self.table(self.follow(at, &path.fields)?, &mut to),
-            Hold::Pairs(path) => self.pairs(self.follow(at, &path.fields)?, &mut to),
+            Hold::Table(path) => {
+                let array = self.follow(at, &path.fields)?;
+                self.table(array, &mut to)
+            }
+            Hold::Pairs(path) => {
+                let array = self.follow(at, &path.fields)?;
+                self.pairs(array, &mut to)
+            }
             Hold::Ring { array, head, tail } => self.ring(at, array, (*head, *tail), &mut to),
             Hold::Columns { .. } => self.columns(at, plan, &mut to),
             Hold::Fields { keys, values, absent } => {
@@ -112,7 +118,8 @@ impl<G: ObjectGraph> Reader<'_, G> {
             }
             Hold::Buckets { table, next, key, value, also } => {
                 let of = Chain { next: *next, key: *key, value: *value, holes: also.is_some() };
-                self.buckets(self.follow(at, &table.fields)?, of, *also, &mut to)
+                let table = self.follow(at, &table.fields)?;
+                self.buckets(table, of, *also, &mut to)
             }
             Hold::Chain { first, next, key, value, holes } => {
                 let first = self.follow(at, &first.fields)?.object();
@@ -331,11 +338,12 @@ impl<G: ObjectGraph> Reader<'_, G> {
             }
             let (key, value) = self.node(node, of.key, of.value)?;
             // What was taken out of a queue is null, or the node itself.
-            let is_hole = match key {
+            let is_nothing = match key {
                 Some(key) => key == Value::Null,
                 None => value == Value::Null || value == Value::Object(node),
             };
-            if !(of.holes && is_hole) && !to.on(key, value) {
+            let is_entry = !(of.holes && is_nothing);
+            if is_entry && !to.on(key, value) {
                 return Some(false);
             }
             let Some(next) = of.next else { break };
