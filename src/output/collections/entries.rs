@@ -4,8 +4,11 @@ use std::ops::Range;
 
 use super::described::{Kind, Room};
 use super::plan::{Hold, Name, Path, Plan};
-use super::read::Reader;
+use super::read::{MAX_WITHIN, Reader, Seen};
 use crate::graph::{ObjectGraph, Value};
+
+/// Entries that are counted where a collection does not say how many it has.
+const MAX_COUNTED: u64 = 1 << 20;
 
 /// An entry.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -78,6 +81,46 @@ fn is_set(value: Value) -> bool {
 }
 
 impl<G: ObjectGraph> Reader<'_, G> {
+    /// What is to be told of the collection at a place; none where it is none.
+    pub fn look(&mut self, place: u64) -> Option<Seen> {
+        let outer = self.plan(place)?;
+        let (at, plan) = self.innermost(place)?;
+        let size = self.count(place, MAX_COUNTED);
+        Some(Seen {
+            kind: outer.kind,
+            class: outer.class.clone(),
+            size: size.map(|s| s.count),
+            more: size.is_some_and(|s| !s.whole),
+            capacity: self.capacity(at, plan),
+        })
+    }
+
+    /// How many entries a collection has, by what it says or by counting up to `most` of them. None where that cannot be read.
+    pub fn count(&mut self, place: u64, most: u64) -> Option<Walked> {
+        let mut at = place;
+        for _ in 0..MAX_WITHIN {
+            let plan = self.plan(at)?;
+            if let Some(paths) = &plan.size {
+                let mut sum = 0i64;
+                for path in paths {
+                    self.sum(at, path, &mut sum)?;
+                }
+                let count = u64::try_from(sum).ok()?;
+                return Some(Walked { count, whole: true });
+            }
+            match &plan.hold {
+                Hold::Within(path) => at = self.follow(at, &path.fields)?.object()?,
+                Hold::Array(path) => {
+                    let array = self.follow(at, &path.fields)?;
+                    let count = array.object().map_or(Some(0), |a| self.graph.length(a))?;
+                    return Some(Walked { count, whole: true });
+                }
+                _ => return self.entries(at, most, |_| ()),
+            }
+        }
+        None
+    }
+
     /// Calls `each` with the first entries of the collection at a place, `most` at most, in its own order. None where it is
     /// no collection whose entries are known, or cannot be read.
     pub fn entries(&mut self, place: u64, most: u64, each: impl FnMut(Entry)) -> Option<Walked> {

@@ -1,14 +1,12 @@
 //! What a collection says of itself: its size, its backing arrays.
 
+use super::Collections;
 use super::described::{Kind, Room};
 use super::plan::{Hold, Name, Path, Plan};
-use super::{Collections, Walked};
 use crate::graph::{NO_CLASS, ObjectGraph, Slot, Value};
 
 /// Collections in one another that are looked into.
-const MAX_WITHIN: usize = 8;
-/// Entries that are counted where a collection does not say how many it has.
-const MAX_COUNTED: u64 = 1 << 20;
+pub(super) const MAX_WITHIN: usize = 8;
 
 /// A collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,46 +34,6 @@ pub struct Reader<'a, G> {
 impl<'a, G: ObjectGraph> Reader<'a, G> {
     pub(super) fn new(collections: &'a Collections, graph: &'a G) -> Reader<'a, G> {
         Reader { collections, graph, memo: vec![(NO_CLASS, None); collections.names.len()] }
-    }
-
-    /// What is to be told of the collection at a place; none where it is none.
-    pub fn look(&mut self, place: u64) -> Option<Seen> {
-        let outer = self.plan(place)?;
-        let (at, plan) = self.innermost(place)?;
-        let size = self.count(place, MAX_COUNTED);
-        Some(Seen {
-            kind: outer.kind,
-            class: outer.class.clone(),
-            size: size.map(|s| s.count),
-            more: size.is_some_and(|s| !s.whole),
-            capacity: self.capacity(at, plan),
-        })
-    }
-
-    /// How many entries a collection has, by what it says or by counting up to `most` of them. None where that cannot be read.
-    pub fn count(&mut self, place: u64, most: u64) -> Option<Walked> {
-        let mut at = place;
-        for _ in 0..MAX_WITHIN {
-            let plan = self.plan(at)?;
-            if let Some(paths) = &plan.size {
-                let mut sum = 0i64;
-                for path in paths {
-                    self.sum(at, path, &mut sum)?;
-                }
-                let count = u64::try_from(sum).ok()?;
-                return Some(Walked { count, whole: true });
-            }
-            match &plan.hold {
-                Hold::Within(path) => at = self.follow(at, &path.fields)?.object()?,
-                Hold::Array(path) => {
-                    let array = self.follow(at, &path.fields)?;
-                    let count = array.object().map_or(Some(0), |a| self.graph.length(a))?;
-                    return Some(Walked { count, whole: true });
-                }
-                _ => return self.entries(at, most, |_| ()),
-            }
-        }
-        None
     }
 
     /// Calls `each` with the places of a collection's backing arrays, and answers the collection within it, if its entries
@@ -138,7 +96,7 @@ impl<'a, G: ObjectGraph> Reader<'a, G> {
         self.collections.plan(self.graph.class_of(place))
     }
 
-    fn capacity(&mut self, place: u64, plan: &Plan) -> Option<u64> {
+    pub(super) fn capacity(&mut self, place: u64, plan: &Plan) -> Option<u64> {
         let array = self.follow(place, &plan.arrays.first()?.fields)?.object()?;
         self.graph.length(array)
     }
@@ -187,7 +145,7 @@ impl<'a, G: ObjectGraph> Reader<'a, G> {
     }
 
     /// Adds what a path leads to; null is 0. None where it cannot be read.
-    fn sum(&mut self, place: u64, path: &Path, sum: &mut i64) -> Option<()> {
+    pub(super) fn sum(&mut self, place: u64, path: &Path, sum: &mut i64) -> Option<()> {
         let value = self.follow(place, &path.fields)?;
         let mut add = |value: Value| {
             let number = if value == Value::Null { Some(0) } else { value.integer() };
