@@ -14,12 +14,9 @@ pub mod info;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod interrupt;
-<<<<<<< HEAD
 #[cfg(test)]
 mod made;
-=======
 pub mod paths;
->>>>>>> main
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]
