@@ -15,6 +15,7 @@ mod find;
 mod histo;
 mod holders;
 mod info;
+mod paths;
 pub mod progress;
 mod ps;
 mod retained;
@@ -53,6 +54,7 @@ enum Command {
     Retained(retained::Args),
     Tree(tree::Args),
     Find(find::Args),
+    Paths(paths::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Retained(args) => args.run(),
         Command::Tree(args) => args.run(),
         Command::Find(args) => args.run(),
+        Command::Paths(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

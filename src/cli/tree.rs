@@ -164,8 +164,7 @@ type Found<I> = (crate::output::tree::Item<I>, Option<crate::output::tree::Item<
 
 /// The object at an address, and the node that it is a part of, if it is one.
 fn find<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, address: u64) -> Result<Found<I>> {
-    let place = tree.graph().place(address);
-    let place = place.ok_or_else(|| Error::usage(format!("no object begins at {address:#x}")))?;
+    let place = holders::object(tree.graph(), address)?;
     match Start::of(tree, place) {
         Start::Held(item) => Ok((item, None)),
         Start::Part(item, holder) => Ok((item, Some(holder))),

@@ -12,10 +12,12 @@ pub mod dominators;
 mod id;
 mod model;
 mod numbers;
+pub mod paths;
+mod rule;
 mod values;
 
 pub use bits::Bits;
-pub(crate) use bits::{CHUNK, ones};
+pub(crate) use bits::{chunks, ones};
 pub use id::Id;
 pub(crate) use model::{BUILTIN_LOADERS, PRIMITIVES};
 pub use model::{

@@ -4,6 +4,7 @@
 #[doc(hidden)]
 pub mod check;
 pub(crate) mod collection;
+pub mod collections;
 pub mod find;
 #[doc(hidden)]
 #[doc(hidden)]
@@ -14,6 +15,9 @@ pub mod info;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod interrupt;
+#[cfg(test)]
+mod made;
+pub mod paths;
 pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]

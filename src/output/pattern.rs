@@ -49,14 +49,6 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// An address: `0x7f0012345678`, also without `0x`.
-pub(crate) fn address(text: &str) -> Result<u64, String> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    let is_hex = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit());
-    let number = is_hex.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
-    number.ok_or_else(|| "no address, such as 0x7f0012345678".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,11 +18,6 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
         number.filter(|n| *n != I::default())
     }
 
-    /// The threads that it was found by.
-    pub fn pool(&self) -> &rayon::ThreadPool {
-        self.pool
-    }
-
     /// How many numbers there are, 0 among them.
     pub fn count(&self) -> u64 {
         self.found.idom.len() as u64

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::expr::{Number, Property, Quantity};
 use super::judge::{Judge, Path, Seen, Verdict, number};
 use crate::graph::dominators::Dominators;
-use crate::graph::{Bits, CHUNK, Id, ObjectGraph, Strength, ones};
+use crate::graph::{Bits, Id, ObjectGraph, Strength, chunks, ones};
 use crate::output::retained::cut;
 
 /// An object that was found.
@@ -114,7 +114,7 @@ pub(super) fn in_graph<G: ObjectGraph>(
 ) -> Hits {
     let bits = judge.graph.numbers().bits();
     let found = Mutex::new(Hits::default());
-    chunks(bits.len(), |words| {
+    chunks(bits.len()).for_each(|words| {
         let (mut hits, mut done) = (Hits::default(), 0);
         for word in words {
             for place in ones(word as u64 * 64, bits[word]) {
@@ -130,11 +130,6 @@ pub(super) fn in_graph<G: ObjectGraph>(
         found.lock().unwrap_or_else(|e| e.into_inner()).add(hits);
     });
     found.into_inner().unwrap_or_else(|e| e.into_inner()).finish(order.top)
-}
-
-fn chunks(words: usize, work: impl Fn(std::ops::Range<usize>) + Sync) {
-    let all = (0..words.div_ceil(CHUNK)).into_par_iter();
-    all.for_each(|c| work(c * CHUNK..((c + 1) * CHUNK).min(words)));
 }
 
 /// Bytes that would be freed if all that was found went.
@@ -225,7 +220,7 @@ impl<G: ObjectGraph, I: Id> Found<'_, '_, G, I> {
         let bits = self.judge.graph.numbers().bits();
         let found = Mutex::new(hits);
         let is_held = |place| self.held.has(place) || self.tree.number(place).is_some();
-        chunks(bits.len(), |words| {
+        chunks(bits.len()).for_each(|words| {
             let mut hits = Hits::default();
             for word in words {
                 for place in ones(word as u64 * 64, bits[word]) {

@@ -36,6 +36,7 @@ pub struct Held {
     pub strength: Strength,
 }
 
+/// `strong`.
 pub(crate) fn strength_name<S: serde::Serializer>(
     strength: &Strength,
     s: S,
@@ -62,6 +63,21 @@ pub(super) fn held<G: ObjectGraph, I: Id>(
         weaker,
         strength,
     }
+}
+
+/// Describes the object at `place`; none where nothing leads to it. A part is held as strongly as what it lies in, which
+/// is to be given.
+pub(crate) fn held_at<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    place: u64,
+    part: Strength,
+) -> Option<Held> {
+    if tree.is_part(place) {
+        return Some(held(tree, place, tree.part_retained(place), 0, part));
+    }
+    let number = tree.number(place)?;
+    let strength = tree.strength(number);
+    Some(held(tree, place, tree.retained(number), tree.weaker(number), strength))
 }
 
 /// A class's name, `?` where it is not known.
