@@ -49,7 +49,11 @@ pub(in crate::output) fn part(part: ClassPart) -> &'static str {
 }
 
 /// The text of a thread's frame.
-pub(in crate::output) fn frame(graph: &impl ObjectGraph, thread: u32, frame: Option<u32>) -> Option<String> {
+pub(in crate::output) fn frame(
+    graph: &impl ObjectGraph,
+    thread: u32,
+    frame: Option<u32>,
+) -> Option<String> {
     let thread = graph.threads().get(thread as usize)?;
     thread.frames.get(frame? as usize).map(|text| text.to_string())
 }

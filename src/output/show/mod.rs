@@ -10,12 +10,12 @@ pub use values::{Collection, Contents, Entry, Field, Shown, contents};
 
 use serde::Serialize;
 
-use crate::address::{Address, hex};
+use crate::address::hex;
 use crate::graph::dominators::{Dominators, Watch};
 use crate::graph::paths::{self, Paths};
 use crate::graph::{Id, NO_CLASS, ObjectGraph, Strength};
 use crate::output::paths::words;
-use crate::output::retained::{class_name, held, label, strength_name};
+use crate::output::retained::{class_name, label, strength_name};
 
 /// An object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -209,8 +209,8 @@ fn referrers<G: ObjectGraph, I: Id>(
             references.push(reference(words::named(graph, &link.by), link.strength));
         }
         let at = referrer.place;
-        let is_held = tree.number(at).is_some()
-            || tree.is_part(at) && tree.node_of_part(at).is_some();
+        let is_held =
+            tree.number(at).is_some() || tree.is_part(at) && tree.node_of_part(at).is_some();
         Referrer { object: Shown::object(graph, at), garbage: !is_held, references }
     });
     Referrers { objects: found.objects, classes: classes.collect(), first: first.collect() }

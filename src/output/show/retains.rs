@@ -53,11 +53,10 @@ pub fn retains<G: ObjectGraph, I: Id>(
         }
     }
     let mut all: Vec<(u32, (u64, u64))> = sums.into_iter().collect();
-    all.sort_unstable_by_key(|(class, (objects, bytes))| (Reverse(*bytes), Reverse(*objects), *class));
-    let kind = |(class, (objects, bytes))| Kind {
-        class: class_name(tree.graph(), class),
-        objects,
-        bytes,
-    };
+    all.sort_unstable_by_key(|(class, (objects, bytes))| {
+        (Reverse(*bytes), Reverse(*objects), *class)
+    });
+    let kind =
+        |(class, (objects, bytes))| Kind { class: class_name(tree.graph(), class), objects, bytes };
     all.into_iter().take(top).map(kind).collect()
 }

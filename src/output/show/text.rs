@@ -29,18 +29,24 @@ fn head(of: &Object, out: &mut String) {
     };
     line("object", object(&of.class, of.object, of.label.as_deref()));
     line("shallow", size_exact(of.shallow));
-    line("retained", match of.retained {
-        Some(bytes) => size_exact(bytes),
-        None => "nothing holds it: it is garbage".into(),
-    });
+    line(
+        "retained",
+        match of.retained {
+            Some(bytes) => size_exact(bytes),
+            None => "nothing holds it: it is garbage".into(),
+        },
+    );
     if of.weaker > 0 {
         line("weaker", format!("{} below it, by weaker references only", size_exact(of.weaker)));
     }
     if of.retained.is_some() {
-        line("held", match of.strength {
-            "strong" => "strongly".into(),
-            weaker => format!("by {weaker} references at most"),
-        });
+        line(
+            "held",
+            match of.strength {
+                "strong" => "strongly".into(),
+                weaker => format!("by {weaker} references at most"),
+            },
+        );
     }
     line("loader", of.loader.as_ref().map_or_else(|| "the boot loader".into(), Shown::text));
     for root in &of.roots {
