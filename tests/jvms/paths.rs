@@ -167,13 +167,13 @@ fn known_paths(input: &Path) {
 /// The object that a static field of Paths holds.
 fn of_field(input: &Path, field: &str) -> Value {
     let classes = ask(input, "retained", "--class=java.lang.Class", &["--top", "100000"]);
-    let class = classes["objects"].as_array().expect("objects").iter();
-    let class = class.filter(|o| o["label"] == "Paths").map(|o| o["object"].as_str());
-    let class = class.last().flatten().expect("the class");
+    let mut classes = classes["objects"].as_array().expect("objects").iter();
+    let class = classes.find(|o| o["label"] == "Paths").expect("the class");
+    let class = class["object"].as_str().expect("an address");
     let shown = ask(input, "show", class, &["--top", "100"]);
-    let statics = shown["statics"].as_array().expect("static fields").iter();
-    let of = statics.filter(|f| f["name"] == field).map(|f| f["object"].as_str());
-    ask(input, "show", of.last().flatten().expect("an object"), &[])
+    let mut statics = shown["statics"].as_array().expect("static fields").iter();
+    let of = statics.find(|f| f["name"] == field).expect("the field");
+    ask(input, "show", of["object"].as_str().expect("an object"), &[])
 }
 
 fn known_contents(input: &Path) {
