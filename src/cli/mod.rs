@@ -19,6 +19,7 @@ mod paths;
 pub mod progress;
 mod ps;
 mod retained;
+mod show;
 mod snapshot;
 mod source;
 mod stack;
@@ -55,6 +56,7 @@ enum Command {
     Tree(tree::Args),
     Find(find::Args),
     Paths(paths::Args),
+    Show(show::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Tree(args) => args.run(),
         Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
+        Command::Show(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

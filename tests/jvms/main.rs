@@ -22,6 +22,7 @@ mod inputs;
 mod launcher;
 mod live;
 mod mixed;
+mod paths;
 mod people;
 mod readers;
 mod retained;

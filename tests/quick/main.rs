@@ -21,6 +21,7 @@ mod interrupt;
 mod json;
 mod layers;
 mod packed;
+mod paths;
 mod retained;
 mod sink;
 mod values;
