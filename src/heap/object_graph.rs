@@ -9,7 +9,8 @@ use super::scan::{self, Item};
 use super::{Heap, NO_KLASS, model};
 use crate::error::Result;
 use crate::graph::{
-    self, Class, Field, NO_CLASS, Numbers, ObjectGraph, Reference, Root, Strength, Thread, Unread,
+    self, Class, Field, NO_CLASS, Numbers, ObjectGraph, ObjectValues, Reference, Root, Strength,
+    Thread, Unread,
 };
 use crate::hotspot::barrier::Barrier;
 
@@ -24,7 +25,7 @@ pub struct HeapGraph<'h> {
     roots: Vec<Root>,
     threads: Vec<Thread>,
     unread: Unread,
-    mat_sizes: Vec<u64>,
+    mat_sizes: model::MatSizes,
 }
 
 /// How the references of a class's objects are read.
@@ -78,7 +79,7 @@ impl<'h> HeapGraph<'h> {
             roots: model::roots(&graph),
             threads: model::threads(&graph),
             unread: model::unread(&graph),
-            mat_sizes: model::mat_sizes(heap),
+            mat_sizes: model::MatSizes::new(heap),
             graph,
         })
     }
@@ -208,9 +209,23 @@ impl ObjectGraph for HeapGraph<'_> {
     }
 
     fn mat_size(&self, place: u64) -> u64 {
-        match self.mirrored(place) {
-            Some(class) => self.mat_sizes[class as usize],
-            None => self.size(place),
+        let klass = self.class_of(place);
+        let layouts = &self.graph.heap.layouts().of;
+        let Some(layout) = layouts.get(klass as usize) else { return 0 };
+        let sizes = &self.mat_sizes;
+        match layout.shape {
+            Shape::Elements { kind, .. } => sizes.array(kind, self.length(place).unwrap_or(0)),
+            Shape::FlatElements { .. } => sizes.array(b'L', self.length(place).unwrap_or(0)),
+            Shape::Mirror { .. } => {
+                let addr = self.address(place);
+                let item = Item { addr, klass, from: 0 };
+                match self.graph.class_at(addr) {
+                    Some(class) => sizes.mirrors[class as usize],
+                    None if self.graph.is_dormant(item, &mut Vec::new()) => 0,
+                    None => sizes.instances[klass as usize],
+                }
+            }
+            _ => sizes.instances[klass as usize],
         }
     }
 
