@@ -15,6 +15,7 @@ mod holders;
 mod info;
 pub mod progress;
 mod ps;
+mod report;
 mod retained;
 mod snapshot;
 mod source;
@@ -48,6 +49,7 @@ enum Command {
     Dump(dump::Args),
     Histo(histo::Args),
     Retained(retained::Args),
+    Report(report::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

@@ -13,6 +13,8 @@ pub mod info;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod interrupt;
+#[cfg(feature = "cli")]
+pub mod page;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]

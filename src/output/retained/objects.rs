@@ -62,13 +62,13 @@ pub(super) fn held<G: ObjectGraph, I: Id>(
 }
 
 /// A class's name, `?` where it is not known.
-pub(super) fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
+pub(in crate::output) fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
     let known = graph.classes().get(class as usize).filter(|_| class != NO_CLASS);
     known.map_or_else(|| "?".into(), |c| c.name.clone())
 }
 
 /// What tells an object from others of its class.
-fn label(graph: &impl ObjectGraph, place: u64) -> Option<String> {
+pub(in crate::output) fn label(graph: &impl ObjectGraph, place: u64) -> Option<String> {
     if let Some(class) = graph.mirrored(place) {
         return Some(class_name(graph, class));
     }
