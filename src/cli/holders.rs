@@ -4,8 +4,9 @@
 use std::str::FromStr;
 use std::sync::Mutex;
 
+use super::cost::{Cost, GraphSource};
 use super::progress::Progress;
-use super::source::{Input, Opened, Source};
+use super::source::{Input, Opened};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule, Watch, fits};
 use crate::graph::{Id, ObjectGraph};
@@ -117,14 +118,16 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Opens a core or an HPROF file, finds its dominator tree by the rule and hands it to the job.
-pub(super) fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
-    let threads = source.threads();
+pub(super) fn with_tree<J: Job>(of: &GraphSource, rule: Rule, job: J) -> Result<J::Answer> {
+    let (source, threads) = (&of.source, of.source.threads());
+    let cost = of.cost();
     match source.open_input()? {
-        Input::Core(core) => of_core(&core.restored(), rule, threads, job),
+        // Of a core it counts from here.
+        Input::Core(core) => of_core(&core.restored(), rule, threads, job, &of.cost()),
         Input::Dump(dump) => {
             let gaps = Gaps::of_dump(dump.loss());
             let input = Reading { gaps, sizes: Some(dump.size_note()) };
-            of_graph(&*dump, rule, threads, job, input)
+            of_graph(&*dump, rule, threads, job, input, &cost.of_dump())
         }
     }
 }
@@ -134,6 +137,7 @@ fn of_core<J: Job>(
     rule: Rule,
     threads: usize,
     mut job: J,
+    cost: &Cost,
 ) -> Result<J::Answer> {
     opened.with_heap(|heap| {
         job.read_core(opened, heap)?;
@@ -148,7 +152,7 @@ fn of_core<J: Job>(
         let gaps =
             Gaps::new(graph.report(), graph.damaged(), opened.core.truncation(), &opened.missing)
                 .caught(caught, Task::Objects);
-        of_graph(&graph, rule, threads, job, Reading { gaps, sizes: None })
+        of_graph(&graph, rule, threads, job, Reading { gaps, sizes: None }, cost)
     })
 }
 
@@ -158,12 +162,13 @@ fn of_graph<G: ObjectGraph, J: Job>(
     threads: usize,
     job: J,
     input: Reading,
+    cost: &Cost,
 ) -> Result<J::Answer> {
     let pool = pool(threads)?;
     // Numbers of 4 bytes where they do.
     match fits::<u32>(graph) {
-        true => find::<u32, G, J>(graph, rule, &pool, job, input),
-        false => find::<u64, G, J>(graph, rule, &pool, job, input),
+        true => find::<u32, G, J>(graph, rule, &pool, job, input, cost),
+        false => find::<u64, G, J>(graph, rule, &pool, job, input, cost),
     }
 }
 
@@ -173,13 +178,16 @@ fn find<I: Id, G: ObjectGraph, J: Job>(
     pool: &rayon::ThreadPool,
     job: J,
     input: Reading,
+    cost: &Cost,
 ) -> Result<J::Answer> {
+    cost.tell(graph.numbers().len(), Dominators::<G, I>::memory_at_most(graph));
     let bar = Mutex::new(Progress::none());
     let shown =
         |work: &dyn Fn(&mut Progress)| work(&mut bar.lock().unwrap_or_else(|e| e.into_inner()));
     let watch = Watch {
         step: &|name, objects| shown(&|bar| *bar = Progress::of_objects(name, objects)),
         add: &|objects| shown(&|bar| bar.add(objects)),
+        room: &|bytes| cost.check(bytes),
     };
     let tree = Dominators::<G, I>::find(graph, rule, pool, watch)?;
     shown(&|bar| *bar = Progress::none());

@@ -7,6 +7,7 @@ mod advice;
 mod attach;
 mod capture;
 mod check;
+mod cost;
 mod doctor;
 mod dump;
 mod ending;

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::cost::GraphSource;
 use super::ending::{Answer, end};
 use super::holders::{self, Job, Reading};
 use super::progress::Progress;
-use super::source::{Opened, Source, check_output, plain_name, refuse_two_streams};
+use super::source::{Opened, check_output, plain_name, refuse_two_streams};
 use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule};
@@ -45,7 +46,7 @@ look at it before it goes to others.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    source: GraphSource,
     /// Where to write the page [default: CORE.html in this directory, with --md CORE.md]; `-` is
     /// standard output
     #[arg(short, long, value_name = "OUT")]
@@ -95,7 +96,7 @@ impl Args {
         let target = Target::new(&self.output_name(), self.overwrite);
         refuse_two_streams(self.json, &target)?;
         let started = Instant::now();
-        check_output(Some(&self.source.core), &target)?;
+        check_output(Some(&self.source.source.core), &target)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let gathering = Gathering { args: self, core: None };
         let page = holders::with_tree(&self.source, Rule::Strong, gathering)?;
@@ -124,7 +125,7 @@ impl Args {
         if let Some(name) = &self.output {
             return name.clone();
         }
-        let plain = plain_name(&self.source.core);
+        let plain = plain_name(&self.source.source.core);
         let plain = match plain.as_encoded_bytes().strip_suffix(b".hprof") {
             Some(_) => plain_stem(plain),
             None => plain,
@@ -143,7 +144,7 @@ impl Job for Gathering<'_> {
     type Answer = Page;
 
     fn read_core(&mut self, opened: &Opened, heap: &Heap) -> Result<()> {
-        let source = &self.args.source;
+        let source = &self.args.source.source;
         let mut info = Info::of_core(&opened.core, source.bytes(), &opened.missing);
         info.add_vm(heap.vm, true);
         info.add_heap(heap, source.threads())?;
@@ -163,7 +164,7 @@ impl Job for Gathering<'_> {
     fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, input: Reading) -> Page {
         let mut gaps = input.gaps;
         gaps.metadata.extend(self.core.iter().flat_map(|core| core.threads.broken()));
-        let name = self.args.source.core.display().to_string();
+        let name = self.args.source.source.core.display().to_string();
         Page::of_tree(name, tree, self.core, gaps, input.sizes)
     }
 }
@@ -173,7 +174,9 @@ impl Answer for Summary {
         let mut out = format!("{}: {} written\n", self.file, size_exact(self.bytes_written));
         if self.boxes_shown < self.boxes && self.boxes_shown > 0 {
             let (shown, all) = (number(self.boxes_shown as u64), number(self.boxes as u64));
-            out += &format!("{shown} of the treemap's {all} boxes are in it: --max-size has no room for more\n");
+            out += &format!(
+                "{shown} of the treemap's {all} boxes are in it: --max-size has no room for more\n"
+            );
         }
         out + &advice::remarks(self.sizes.as_deref(), &self.gaps)
     }

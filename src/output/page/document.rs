@@ -104,8 +104,8 @@ pub(super) enum Block {
     Table(Table),
     /// Lines of what the target says, as they are: stacks.
     Lines(Vec<String>),
-    /// What is shown when one opens it: own words, and what is inside.
-    Folded(String, Vec<Block>),
+    /// What is shown when one opens it: what it is, and what is inside.
+    Folded(Line, Vec<Block>),
     /// A smaller heading.
     Heading(String),
     /// The picture of who holds the memory.

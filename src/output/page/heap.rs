@@ -26,13 +26,21 @@ impl Page {
             let caption = "Held by soft, weak, final or phantom references at most";
             blocks.push(Block::Table(held(caption, &self.weaker, rows.min(10))));
         }
-        blocks.push(Block::Table(groups("What kinds of roots hold", "kind of root", &self.roots, rows)));
+        blocks.push(Block::Table(groups(
+            "What kinds of roots hold",
+            "kind of root",
+            &self.roots,
+            rows,
+        )));
         Section { id: "holders", title: "Who holds the memory", blocks }
     }
 
     /// The treemap's first level as a table.
     fn first_level(&self, rows: usize) -> Table {
-        let mut table = Table::new("What no single object holds: the picture's first level", &["#bytes", "#share", "what"]);
+        let mut table = Table::new(
+            "What no single object holds: the picture's first level",
+            &["#bytes", "#share", "what"],
+        );
         let mut nodes: Vec<_> = self.picture.inside(0).collect();
         nodes.sort_by_key(|n| std::cmp::Reverse(n.value));
         for node in nodes.into_iter().take(rows.min(25)) {
@@ -87,12 +95,16 @@ impl Page {
 
     /// And that about classes.
     pub(super) fn class_sentence(&self) -> Line {
-        let Some(first) = self.classes.iter().max_by_key(|c| (c.shallow, std::cmp::Reverse(&c.name))) else {
+        let Some(first) =
+            self.classes.iter().max_by_key(|c| (c.shallow, std::cmp::Reverse(&c.name)))
+        else {
             return Line::words("There are no objects of known classes.");
         };
-        Line::words("Of all classes, most bytes are in ")
-            .and_name(&first.name)
-            .and(format!(": {} in {}.", size(first.shallow), count(first.objects, "object", "objects")))
+        Line::words("Of all classes, most bytes are in ").and_name(&first.name).and(format!(
+            ": {} in {}.",
+            size(first.shallow),
+            count(first.objects, "object", "objects")
+        ))
     }
 }
 

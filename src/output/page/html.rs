@@ -118,7 +118,7 @@ fn block(of: &Block, pictures: &Pictures<'_>) -> Markup {
             // What is wider than the page is moved to by keys, too.
             Block::Lines(lines) => pre tabindex="0" { (lines.join("\n")) },
             Block::Folded(summary, inside) => details {
-                summary { (summary) }
+                summary { (line(summary)) }
                 @for of in inside { (block(of, pictures)) }
             },
             Block::Map => (map(pictures)),
@@ -203,6 +203,7 @@ fn first_level(
 pub(super) fn name(picture: &Picture, node: &Node) -> String {
     let name = &picture.names[node.name as usize];
     match &node.object {
+        Some((_, Some(class))) if name == "java.lang.Class" => format!("class {class}"),
         Some((_, Some(label))) => format!("{name} ({label})"),
         _ if node.count > 1 && node.flags & WORDS == 0 => {
             format!("{} × {name}", number(node.count))
@@ -223,15 +224,19 @@ fn round(n: f64) -> f64 {
 
 /// A text in so many characters. Of a class's name the end says most.
 fn fitted(text: &str, room: usize) -> String {
-    let all = text.chars().count();
-    if all <= room {
+    if text.chars().count() <= room {
         return text.to_owned();
     }
-    let simple = text.split_once(" (").map_or(text, |(class, _)| class);
-    let simple = simple.rsplit_once('.').map_or(simple, |(_, name)| name);
-    match simple.chars().count() <= room {
-        true => simple.to_owned(),
-        false => simple.chars().take(room - 1).chain(['…']).collect(),
+    let (before, name) = match text.split_once("× ").or_else(|| text.split_once("class ")) {
+        Some((_, name)) => (&text[..text.len() - name.len()], name),
+        None => ("", text),
+    };
+    let name = name.split_once(" (").map_or(name, |(class, _)| class);
+    let name = name.rsplit_once('.').map_or(name, |(_, name)| name);
+    let short = format!("{before}{name}");
+    match short.chars().count() <= room {
+        true => short,
+        false => short.chars().take(room - 1).chain(['…']).collect(),
     }
 }
 

@@ -60,6 +60,24 @@ fn code(text: &str) -> String {
     }
 }
 
+/// As HTML, where Markdown does not go: names with all that could mean something as entities.
+fn markup(of: &Line) -> String {
+    let piece = |piece: &Piece| match piece {
+        Piece::Words(text) => text.clone(),
+        Piece::Name(text) | Piece::Told(text) => {
+            let mut out = String::from("<code>");
+            for c in text.chars() {
+                match c.is_ascii_punctuation() && !"$-_.()".contains(c) {
+                    true => out.push_str(&format!("&#{};", u32::from(c))),
+                    false => out.push(c),
+                }
+            }
+            out + "</code>"
+        }
+    };
+    of.0.iter().map(piece).collect()
+}
+
 /// Without what ends a code span, a fence or a table's cell.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -82,7 +100,7 @@ fn block(of: &Block, out: &mut String) {
         }
         Block::Lines(lines) => write!(out, "```\n{}\n```\n\n", plain(&lines.join("\n"))),
         Block::Folded(summary, inside) => {
-            let _ = write!(out, "<details><summary>{summary}</summary>\n\n");
+            let _ = write!(out, "<details><summary>{}</summary>\n\n", markup(summary));
             inside.iter().for_each(|b| block(b, out));
             write!(out, "</details>\n\n")
         }

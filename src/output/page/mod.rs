@@ -150,7 +150,8 @@ impl Page {
             heap_json: heap.0,
             threads_json: threads,
         };
-        let without = html::page(document, &pictures((String::new(), 0), flame.map(|_| String::new())));
+        let without =
+            html::page(document, &pictures((String::new(), 0), flame.map(|_| String::new())));
         let left = limit.saturating_sub(without.len());
         let threads = flame.map(|f| f.json(left / 4).0);
         let left = left.saturating_sub(threads.as_ref().map_or(0, String::len));
@@ -175,7 +176,9 @@ impl Page {
     fn title(&self) -> Line {
         let process = self.core.as_ref().and_then(|c| c.info.core.process.as_deref());
         match process {
-            Some(process) => Line::words("Report on ").and_name(process).and(" from ").and_name(&self.name),
+            Some(process) => {
+                Line::words("Report on ").and_name(process).and(" from ").and_name(&self.name)
+            }
             None => Line::words("Report on ").and_name(&self.name),
         }
     }

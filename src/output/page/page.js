@@ -54,7 +54,7 @@
 
     name(i) {
       const { data } = this, name = data.names[data.name[i]], label = data.label[i];
-      if (label !== undefined) return `${name} (${label})`;
+      if (label !== undefined) return name === "java.lang.Class" ? `class ${label}` : `${name} (${label})`;
       if (this.unit === "bytes" && data.count[i] > 1) {
         return data.flags[i] & WORDS ? `${name}: ${number(data.count[i])} objects` : `${number(data.count[i])} × ${name}`;
       }
@@ -80,8 +80,11 @@
     }
     fitted(text, room) {
       if (text.length <= room) return text;
-      const simple = text.split(" (")[0].replace(/^.*\./, "");
-      return simple.length <= room ? simple : `${simple.slice(0, room - 1)}…`;
+      const [, before, name] = /^(.*?× |class )?(.*)$/su.exec(text);
+      const parts = name.split(" (")[0].split(".");
+      // Of a frame the class and the method.
+      const short = (before ?? "") + parts.slice(this.unit === "threads" ? -2 : -1).join(".");
+      return short.length <= room ? short : `${short.slice(0, room - 1)}…`;
     }
 
     // Boxes as [number, x, y, width, height, depth].
@@ -154,7 +157,7 @@
         if (isButton) {
           g.setAttribute("tabindex", "-1");
           g.setAttribute("role", "button");
-          g.setAttribute("aria-label", `${this.name(i)}, ${this.about(i)}${opens ? "" : ", nothing to open"}`);
+          g.setAttribute("aria-label", `${this.name(i)}, ${this.about(i)}${opens || i === this.root ? "" : ", nothing to open"}`);
           g.addEventListener("focus", () => this.show(i));
           this.boxes.set(i, { g, x: x + bw / 2, y: y + bh / 2 });
         } else {
@@ -169,7 +172,8 @@
           if (isMap && bh >= 34 && room >= 9 && !isOpen) g.append(element("text", { x: x + 4, y: y + 30 }, this.amount(this.data.value[i])));
         }
         g.addEventListener("click", () => this.go(isButton ? i : this.data.parent[i]));
-        g.addEventListener("pointerenter", () => this.show(i));
+        // A picture that is drawn anew under a pointer at rest is not pointed at.
+        g.addEventListener("pointermove", (event) => { if (event.movementX || event.movementY) this.show(i); });
         svg.append(g);
       }
       this.area.replaceChildren(svg);

@@ -126,7 +126,8 @@ impl Picture {
             })
         };
         let name = nodes.iter().map(&mut name).collect();
-        let objects = || nodes.iter().enumerate().filter_map(|(i, n)| Some((i, n.object.as_ref()?)));
+        let objects =
+            || nodes.iter().enumerate().filter_map(|(i, n)| Some((i, n.object.as_ref()?)));
         let lists = Lists {
             parent: nodes.iter().map(|n| n.parent).collect(),
             name,
@@ -211,7 +212,10 @@ struct Painter<'t, 'g, G, I> {
 
 /// The picture of who holds the memory: of all objects those that nothing else holds, what they hold, and so on; and
 /// besides them what is not strongly held.
-pub(super) fn of_heap<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, below: TopDown<I>) -> Picture {
+pub(super) fn of_heap<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    below: TopDown<I>,
+) -> Picture {
     let totals = Totals::of(tree);
     let mut painter = Painter {
         tree,
@@ -228,8 +232,7 @@ pub(super) fn of_heap<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, below:
 
 impl<G: ObjectGraph, I: Id> Painter<'_, '_, G, I> {
     fn paint(&mut self, totals: &Totals) {
-        let (bytes, objects) = (totals.bytes, self.tree.graph().numbers().len());
-        self.words("all objects", 0, bytes, objects);
+        self.words("all objects", 0, totals.bytes, 0);
         let all = Member { object: Object::Node(I::default()), weight: 1.0 };
         let all = Closed { node: 0, class: NO_CLASS, members: vec![all], depth: 0 };
         self.open(all, totals.strong);
@@ -419,7 +422,15 @@ impl<G: ObjectGraph, I: Id> Painter<'_, '_, G, I> {
                 }
                 _ => None,
             };
-            self.picture.nodes.push(Node { parent: node, name, value, count, own: 0, flags, object });
+            self.picture.nodes.push(Node {
+                parent: node,
+                name,
+                value,
+                count,
+                own: 0,
+                flags,
+                object,
+            });
             if value >= 2 * least && depth < DEPTH {
                 self.next.push((value, Reverse(number)));
                 let closed = Closed { node: number, class, members, depth: depth + 1 };

@@ -25,7 +25,9 @@ pub(super) fn sentence(d: &ThreadDump) -> Line {
     let blocked = of(&|s| s == JavaState::BlockedOnMonitorEnter);
     let virtuals = match d.virtual_thread_count {
         0 => String::new(),
-        n => format!(", and there {} without a carrier", are(n, "virtual thread", "virtual threads")),
+        n => {
+            format!(", and there {} without a carrier", are(n, "virtual thread", "virtual threads"))
+        }
     };
     let deadlocks = match d.deadlocks.len() as u64 {
         0 => "no deadlock".to_owned(),
@@ -137,7 +139,8 @@ fn locks(d: &ThreadDump, rows: usize) -> Vec<Block> {
     let owned = all.iter().filter(|(_, of)| !of.owners.is_empty()).count();
     all.retain(|(_, of)| !of.waiting.is_empty());
     all.sort_by_key(|(at, of)| (of.owners.is_empty(), std::cmp::Reverse(of.waiting.len()), *at));
-    let mut table = Table::new("What threads wait for", &["#waiting", "lock", "held by", "threads that wait"]);
+    let mut table =
+        Table::new("What threads wait for", &["#waiting", "lock", "held by", "threads that wait"]);
     let names = |all: &[String]| {
         let mut all = all.to_vec();
         // One thread may have a monitor in several frames.
@@ -164,7 +167,11 @@ fn locks(d: &ThreadDump, rows: usize) -> Vec<Block> {
     let mut text = format!("{} owned by threads", are(owned as u64, "lock", "locks"));
     text = format!("There {text}");
     if let Some(jni) = d.jni_handles {
-        text += &format!("; JNI has {} global and {} weak handles", number(jni.global), number(jni.weak));
+        text += &format!(
+            "; JNI has {} global and {} weak handles",
+            number(jni.global),
+            number(jni.weak)
+        );
     }
     let mut out = vec![Block::Line(Line::words(text + "."))];
     if waited > 0 {
@@ -181,7 +188,9 @@ fn locks(d: &ThreadDump, rows: usize) -> Vec<Block> {
 fn busy(d: &ThreadDump, rows: usize) -> Table {
     let rows = rows.min(25);
     let mut all: Vec<&Thread> = d.threads.iter().collect();
-    let cpu = |t: &Thread| t.cpu_ms.as_ref().map_or(0.0, |c| c.text().trim_end_matches("ms").parse().unwrap_or(0.0));
+    let cpu = |t: &Thread| {
+        t.cpu_ms.as_ref().map_or(0.0, |c| c.text().trim_end_matches("ms").parse().unwrap_or(0.0))
+    };
     all.sort_by(|a, b| {
         let key = |t: &Thread| (cpu(t), t.allocated.unwrap_or(0));
         key(b).partial_cmp(&key(a)).unwrap_or(std::cmp::Ordering::Equal)
@@ -233,6 +242,7 @@ fn stack(g: &group::Group<'_>) -> Block {
     if let Some(Remark { text, .. }) = g.broken {
         lines.push(format!("    (the stack goes on, but cannot be read: {})", clean(text)));
     }
-    let summary = format!("{}, {}", count(g.count as u64, "thread", "threads"), g.role);
+    let summary = format!("{}, {}: ", count(g.count as u64, "thread", "threads"), g.role);
+    let summary = Line::words(summary).and_name(g.threads.first().unwrap_or(&""));
     Block::Folded(summary, vec![Block::Lines(lines)])
 }

@@ -34,7 +34,8 @@ pub(super) fn sentence(info: &Info) -> Line {
     let version = vm.map_or("a VM".into(), version_of);
     let process = info.core.process.as_deref().unwrap_or("(unknown)");
     let pid = info.core.pid.map_or(String::new(), |p| format!(" (pid {p})"));
-    let up = vm.and_then(|vm| vm.uptime_ms).map(|up| format!(" had run for about {}", duration(up)));
+    let up =
+        vm.and_then(|vm| vm.uptime_ms).map(|up| format!(" had run for about {}", duration(up)));
     let taken = info.core.captured.as_ref().map(|c| format!(" on {}", utc(c.captured_ms)));
     let ended = match &info.core.killed_by {
         Some(signal) => format!("; {} ended it", signal.name),
@@ -107,7 +108,9 @@ fn settings(vm: &VmInfo, rows: usize) -> Section {
     if let Some(command) = &vm.arguments.java_command {
         arguments.rows.push(vec![Line::words("command"), Line::name(&without_secrets(command))]);
     }
-    for (from, all) in [("argument", &vm.arguments.jvm_args), ("from a file", &vm.arguments.jvm_flags)] {
+    for (from, all) in
+        [("argument", &vm.arguments.jvm_args), ("from a file", &vm.arguments.jvm_flags)]
+    {
         for argument in all.iter().take(2 * rows) {
             let value = Line::name(&without_secret(argument));
             arguments.rows.push(vec![Line::words(from), value]);
@@ -124,13 +127,20 @@ fn settings(vm: &VmInfo, rows: usize) -> Section {
         table.rows = named(all, |name| PROPERTIES.contains(&name), rows);
         blocks.push(Block::Table(table));
         let left = all.len() - all.keys().filter(|n| PROPERTIES.contains(&n.as_str())).count();
-        let text = format!("{} not shown: they may hold secrets.", count(left as u64, "other is", "others are"));
+        let text = format!(
+            "{} not shown: they may hold secrets.",
+            count(left as u64, "other is", "others are")
+        );
         blocks.push(Block::Line(Line::words(text)));
     }
     Section { id: "settings", title: "Flags and properties", blocks }
 }
 
-fn named(all: &BTreeMap<String, String>, wanted: impl Fn(&str) -> bool, rows: usize) -> Vec<Vec<Line>> {
+fn named(
+    all: &BTreeMap<String, String>,
+    wanted: impl Fn(&str) -> bool,
+    rows: usize,
+) -> Vec<Vec<Line>> {
     let all = all.iter().filter(|(name, _)| wanted(name)).take(rows);
     all.map(|(name, value)| vec![Line::name(name), Line::name(value)]).collect()
 }
@@ -151,7 +161,8 @@ fn without_secrets(command: &str) -> String {
 
 fn collector(heap: &HeapInfo) -> Section {
     let mut table = facts("The collector");
-    let mut row = |what: &str, value: String| table.rows.push(vec![Line::words(what), Line::words(value)]);
+    let mut row =
+        |what: &str, value: String| table.rows.push(vec![Line::words(what), Line::words(value)]);
     let busy = if heap.collecting { "; a collection was under way" } else { "" };
     row("collector", format!("{}{busy}", heap.collector));
     if let Some(n) = heap.collections {
@@ -166,9 +177,13 @@ fn collector(heap: &HeapInfo) -> Section {
         row(regions, format!("{} {generation}{}", number(of.regions), of.kind));
     }
     for of in &heap.collections_by_name {
-        table.rows.push(vec![Line::words("collections of"), Line::name(&of.name).and(format!(": {}", number(of.count)))]);
+        table.rows.push(vec![
+            Line::words("collections of"),
+            Line::name(&of.name).and(format!(": {}", number(of.count))),
+        ]);
     }
-    let mut spaces = Table::new("Its spaces", &["space", "#regions", "#capacity", "#used", "#not in the core"]);
+    let mut spaces =
+        Table::new("Its spaces", &["space", "#regions", "#capacity", "#used", "#not in the core"]);
     for s in &heap.spaces {
         spaces.rows.push(vec![
             Line::words(s.space.name()),
@@ -178,7 +193,11 @@ fn collector(heap: &HeapInfo) -> Section {
             Line::words(if s.not_in_core == 0 { "–".into() } else { size(s.not_in_core) }),
         ]);
     }
-    Section { id: "collector", title: "Collector and spaces", blocks: vec![Block::Table(table), Block::Table(spaces)] }
+    Section {
+        id: "collector",
+        title: "Collector and spaces",
+        blocks: vec![Block::Table(table), Block::Table(spaces)],
+    }
 }
 
 #[cfg(test)]
