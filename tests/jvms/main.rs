@@ -23,6 +23,7 @@ mod live;
 mod mixed;
 mod people;
 mod readers;
+mod report;
 mod retained;
 mod roots;
 mod scale;
