@@ -18,6 +18,7 @@ mod info;
 mod paths;
 pub mod progress;
 mod ps;
+mod report;
 mod retained;
 mod show;
 mod snapshot;
@@ -57,6 +58,7 @@ enum Command {
     Find(find::Args),
     Paths(paths::Args),
     Show(show::Args),
+    Report(report::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Show(args) => args.run(),
+        Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

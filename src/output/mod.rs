@@ -17,6 +17,8 @@ pub mod info;
 pub mod interrupt;
 #[cfg(test)]
 mod made;
+#[cfg(feature = "cli")]
+pub mod page;
 pub mod paths;
 pub(crate) mod pattern;
 pub(crate) mod reader;
