@@ -213,9 +213,9 @@ fn memory_has_a_limit() {
 }
 
 /// By MAT's rule a core's objects are those of its dump: each of the same size, and retains the same.
-fn like_mat(core: &str) {
-    let path = dep(&format!("testdata/cores/{core}.core.zst"));
-    let dir = Scratch::new(&format!("retained-mat-{core}"));
+fn like_mat(name: &str) {
+    let path = dep(&format!("testdata/cores/{name}.core.zst"));
+    let dir = Scratch::new(&format!("retained-mat-{name}"));
     let dump = dir.path("heap.hprof");
     run(rjcore().arg("dump").arg(&path).arg("-o").arg(&dump));
     let file = std::fs::File::open(&dump).expect("the dump");
@@ -240,7 +240,7 @@ fn like_mat(core: &str) {
         }
     }
     let (count, first) = (differ.len(), differ.iter().take(20).collect::<Vec<_>>());
-    assert!(differ.is_empty(), "{core}: {count} of {}: {first:#?}", expected.len());
+    assert!(differ.is_empty(), "{name}: {count} of {}: {first:#?}", expected.len());
 }
 
 /// Of each object, by address, its class, its own bytes and those that it retains, where something holds it.
