@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::cost::{Cost, GraphSource};
 use super::progress::Progress;
 use super::source::{Input, Opened};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule, Watch, fits};
 use crate::graph::{Id, ObjectGraph};
 use crate::heap::graph::View;
@@ -175,17 +175,33 @@ fn find<I: Id, G: ObjectGraph, J: Job>(
     cost: &Cost,
 ) -> Result<J::Answer> {
     cost.tell(graph.numbers().len(), Dominators::<G, I>::memory_at_most(graph));
+    let tree = watched(cost, 0, |watch| Dominators::<G, I>::find(graph, rule, pool, watch))?;
+    Ok(job.work(&tree, input))
+}
+
+/// Shows the progress of each step of some work, and keeps it within the limit of memory, of which `held` bytes are taken.
+pub(super) fn watched<T>(cost: &Cost, held: u64, work: impl FnOnce(Watch<'_>) -> T) -> T {
     let bar = Mutex::new(Progress::none());
     let shown =
         |work: &dyn Fn(&mut Progress)| work(&mut bar.lock().unwrap_or_else(|e| e.into_inner()));
-    let watch = Watch {
+    work(Watch {
         step: &|name, objects| shown(&|bar| *bar = Progress::of_objects(name, objects)),
         add: &|objects| shown(&|bar| bar.add(objects)),
-        room: &|bytes| cost.check(bytes),
-    };
-    let tree = Dominators::<G, I>::find(graph, rule, pool, watch)?;
-    shown(&|bar| *bar = Progress::none());
-    Ok(job.work(&tree, input))
+        room: &|bytes| cost.check(held + bytes),
+    })
+}
+
+/// An address in hexadecimal digits: `0x7f0012345678`.
+pub(super) fn address(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let digits = digits.ok_or("an address starts with 0x")?;
+    u64::from_str_radix(digits, 16).map_err(|_| format!("{digits:?} are no hexadecimal digits"))
+}
+
+/// The place of the object at an address.
+pub(super) fn object(graph: &impl ObjectGraph, address: u64) -> Result<u64> {
+    let place = graph.place(address);
+    place.ok_or_else(|| Error::usage(format!("no object begins at {address:#x}")))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod ending;
 mod histo;
 mod holders;
 mod info;
+mod paths;
 pub mod progress;
 mod ps;
 mod retained;
@@ -49,6 +50,7 @@ enum Command {
     Dump(dump::Args),
     Histo(histo::Args),
     Retained(retained::Args),
+    Paths(paths::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Paths(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

@@ -4,6 +4,7 @@
 #[doc(hidden)]
 pub mod check;
 pub(crate) mod collection;
+pub mod collections;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
@@ -13,6 +14,9 @@ pub mod info;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod interrupt;
+#[cfg(test)]
+mod made;
+pub mod paths;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]

@@ -14,21 +14,20 @@
 
 mod fold;
 mod query;
-mod rule;
 mod search;
 mod semi_nca;
 mod sizes;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod top_down;
 
-pub use rule::Rule;
+pub use super::rule::Rule;
 pub use top_down::TopDown;
 
+use super::rule::Ruled;
 use super::{Id, ObjectGraph, Strength};
 use crate::error::{Error, Result};
 use fold::Folded;
-use rule::Ruled;
 use search::Found;
 use sizes::Sizes;
 
@@ -61,6 +60,16 @@ pub fn fits<I: Id>(graph: &impl ObjectGraph) -> bool {
     numbers.places().saturating_add(numbers.len()) < I::MAX
 }
 
+/// An error where they do not.
+pub(super) fn check_fits<I: Id>(graph: &impl ObjectGraph) -> Result<()> {
+    if fits::<I>(graph) {
+        return Ok(());
+    }
+    let places = graph.numbers().places();
+    let what = format!("{places} places of objects have no numbers of that size");
+    Err(Error::Unsupported(what))
+}
+
 impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
     /// Finds it, by all threads of `pool` where more than one can work.
     ///
@@ -71,11 +80,7 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         pool: &'g rayon::ThreadPool,
         watch: Watch<'_>,
     ) -> Result<Dominators<'g, G, I>> {
-        if !fits::<I>(graph) {
-            let places = graph.numbers().places();
-            let what = format!("{places} places of objects have no numbers of that size");
-            return Err(Error::Unsupported(what));
-        }
+        check_fits::<I>(graph)?;
         pool.install(|| {
             let numbers = graph.numbers();
             let ruled = Ruled::new(graph, rule);
@@ -108,9 +113,22 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         2 * numbers.memory() + bits + Self::of_nodes(numbers.len())
     }
 
+    /// Bytes of memory that the tree takes, now that it is found.
+    pub fn memory(&self) -> u64 {
+        let numbers = self.graph().numbers();
+        let orders = (self.found.order.len() + self.found.idom.len()) * size_of::<I>();
+        let bytes = orders + self.sizes.retained.len() * 8;
+        numbers.memory() + self.folded.nodes.memory() + numbers.places() / 8 + bytes as u64
+    }
+
     /// The graph.
     pub fn graph(&self) -> &'g G {
         self.ruled.graph
+    }
+
+    /// The threads that it was found by.
+    pub fn pool(&self) -> &'g rayon::ThreadPool {
+        self.pool
     }
 
     /// The rule.
