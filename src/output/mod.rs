@@ -1,17 +1,14 @@
 //! What is made of a heap: HPROF, histograms, reports, and the files that they go to.
 
 #[doc(hidden)]
-#[doc(hidden)]
 pub mod check;
 pub(crate) mod collection;
 pub mod collections;
-#[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
 pub mod histo;
 pub mod hprof;
 pub mod info;
-#[doc(hidden)]
 #[doc(hidden)]
 pub mod interrupt;
 #[cfg(test)]
@@ -19,11 +16,9 @@ mod made;
 pub mod paths;
 pub(crate) mod reader;
 #[doc(hidden)]
-#[doc(hidden)]
 pub mod readers;
 pub(crate) mod report;
 pub mod retained;
-#[doc(hidden)]
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
