@@ -92,9 +92,9 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
         place: u64,
         mut each: impl FnMut(u64, Strength) -> bool,
     ) -> bool {
-        let all = self.graph.all_references(place, |target, strength| {
-            each(target, self.counted(strength))
-        });
+        let all = self
+            .graph
+            .all_references(place, |target, strength| each(target, self.counted(strength)));
         all.is_some_and(|class| {
             self.besides(place, class).all(|target| each(target, Strength::Strong))
         })
