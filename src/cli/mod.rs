@@ -18,6 +18,7 @@ mod paths;
 pub mod progress;
 mod ps;
 mod retained;
+mod show;
 mod snapshot;
 mod source;
 mod stack;
@@ -51,6 +52,7 @@ enum Command {
     Histo(histo::Args),
     Retained(retained::Args),
     Paths(paths::Args),
+    Show(show::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
         Command::Paths(args) => args.run(),
+        Command::Show(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

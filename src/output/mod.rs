@@ -19,6 +19,7 @@ pub(crate) mod reader;
 pub mod readers;
 pub(crate) mod report;
 pub mod retained;
+pub mod show;
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
