@@ -11,6 +11,7 @@ mod cost;
 mod doctor;
 mod dump;
 mod ending;
+mod find;
 mod histo;
 mod holders;
 mod info;
@@ -22,6 +23,7 @@ mod show;
 mod snapshot;
 mod source;
 mod stack;
+mod tree;
 mod trim;
 mod vm_memory;
 mod who;
@@ -51,6 +53,8 @@ enum Command {
     Dump(dump::Args),
     Histo(histo::Args),
     Retained(retained::Args),
+    Tree(tree::Args),
+    Find(find::Args),
     Paths(paths::Args),
     Show(show::Args),
     Stack(stack::Args),
@@ -95,6 +99,8 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Tree(args) => args.run(),
+        Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Show(args) => args.run(),
         Command::Stack(args) => args.run(),

@@ -5,6 +5,7 @@
 pub mod check;
 pub(crate) mod collection;
 pub mod collections;
+pub mod find;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
@@ -17,6 +18,7 @@ pub mod interrupt;
 #[cfg(test)]
 mod made;
 pub mod paths;
+pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]
@@ -28,3 +30,4 @@ pub mod show;
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
+pub mod tree;

@@ -15,6 +15,7 @@ mod cut;
 mod doctor;
 mod door;
 mod fidelity;
+mod find;
 mod growth;
 mod info;
 mod inputs;
