@@ -23,6 +23,7 @@ mod source;
 mod stack;
 mod trim;
 mod vm_memory;
+mod waste;
 mod who;
 
 use std::path::Path;
@@ -51,6 +52,7 @@ enum Command {
     Histo(histo::Args),
     Retained(retained::Args),
     Paths(paths::Args),
+    Waste(waste::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
         Command::Paths(args) => args.run(),
+        Command::Waste(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

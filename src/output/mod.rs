@@ -27,3 +27,4 @@ pub mod retained;
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
+pub mod waste;

@@ -32,3 +32,4 @@ mod thawed;
 mod unseen;
 mod updates;
 mod values;
+mod waste;
