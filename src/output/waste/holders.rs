@@ -6,7 +6,6 @@
 //! object. Where several fields lead to one object, one that leads to it at once goes first, then the first by name.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -15,7 +14,7 @@ use super::Found;
 use super::held::Held;
 use crate::graph::dominators::Dominators;
 use crate::graph::{
-    Bits, ClassKind, Id, NO_CLASS, Numbers, ObjectGraph, Place, RootKind, Slot, Strength, Type,
+    Bits, ClassKind, Id, Numbers, ObjectGraph, Place, RootKind, Slot, Strength, Type,
 };
 use crate::output::collections::Collections;
 
@@ -113,7 +112,7 @@ impl Fields {
 /// What leads to objects from class objects and from outside of the heap.
 fn outside<G: ObjectGraph>(graph: &G, held: &Held, names: &mut Names) -> Vec<(u64, u32)> {
     let mut first = Vec::new();
-    for (number, class) in (0..).zip(graph.classes()) {
+    for class in graph.classes() {
         let Some(object) = class.object.filter(|o| held.strong.has(*o)) else { continue };
         graph.describe(object, |reference| {
             let field = match &reference.place {
@@ -125,7 +124,6 @@ fn outside<G: ObjectGraph>(graph: &G, held: &Held, names: &mut Names) -> Vec<(u6
                 first.push((reference.target, names.number(&class.name, field)));
             }
         });
-        debug_assert!(number < NO_CLASS);
     }
     for root in graph.roots() {
         let thread = root.thread.and_then(|t| graph.threads().get(t as usize));
@@ -259,7 +257,6 @@ pub(super) fn holders<G: ObjectGraph, I: Id>(
         }
     };
     let containers = Containers::of(tree, fields, held);
-    let next = Mutex::new(Vec::new());
     let lead = |found: &mut Vec<u64>, place: u64, field: u32| {
         hold(place, field);
         if containers.numbers.has(place) && containers.note(place, 0, field) {
@@ -268,7 +265,6 @@ pub(super) fn holders<G: ObjectGraph, I: Id>(
     };
     let mut first = Vec::new();
     fields.first.iter().for_each(|(place, field)| lead(&mut first, *place, *field));
-    next.lock().unwrap_or_else(|e| e.into_inner()).append(&mut first);
     let wanted = |target: u64| marked.has(target) || containers.numbers.has(target);
     held.each(
         tree,
@@ -278,10 +274,9 @@ pub(super) fn holders<G: ObjectGraph, I: Id>(
                 own.into_iter().for_each(|field| lead(found, target, field));
             });
         },
-        |mut found| next.lock().unwrap_or_else(|e| e.into_inner()).append(&mut found),
+        |mut found| first.append(&mut found),
     );
-    let next = next.into_inner().unwrap_or_else(|e| e.into_inner());
-    tree.pool().install(|| containers.spread(graph, fields, next));
+    tree.pool().install(|| containers.spread(graph, fields, first));
     held.each(
         tree,
         || (),
