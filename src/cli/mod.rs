@@ -18,6 +18,7 @@ mod paths;
 pub mod progress;
 mod ps;
 mod retained;
+mod show;
 mod snapshot;
 mod source;
 mod stack;
@@ -52,6 +53,7 @@ enum Command {
     Histo(histo::Args),
     Retained(retained::Args),
     Paths(paths::Args),
+    Show(show::Args),
     Waste(waste::Args),
     Stack(stack::Args),
     Info(info::Args),
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
         Command::Paths(args) => args.run(),
+        Command::Show(args) => args.run(),
         Command::Waste(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),

@@ -23,6 +23,7 @@ pub(crate) mod reader;
 pub mod readers;
 pub(crate) mod report;
 pub mod retained;
+pub mod show;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod sink;

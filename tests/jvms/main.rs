@@ -21,6 +21,7 @@ mod inputs;
 mod launcher;
 mod live;
 mod mixed;
+mod paths;
 mod people;
 mod readers;
 mod retained;

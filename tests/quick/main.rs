@@ -20,6 +20,7 @@ mod interrupt;
 mod json;
 mod layers;
 mod packed;
+mod paths;
 mod retained;
 mod sink;
 mod values;
