@@ -14,7 +14,7 @@ use super::Found;
 use super::held::Held;
 use crate::graph::dominators::Dominators;
 use crate::graph::{
-    Bits, ClassKind, Id, Numbers, ObjectGraph, Place, RootKind, Slot, Strength, Type,
+    Bits, Class, ClassKind, Id, Numbers, ObjectGraph, Place, RootKind, Slot, Strength, Type,
 };
 use crate::output::collections::Collections;
 
@@ -33,11 +33,14 @@ pub(super) struct Field {
     pub name: String,
 }
 
+/// Where an object's references are, and the numbers of their fields; none of those that are inside of a collection.
+type Leads = Box<[(Slot, Option<u32>)]>;
+
 /// All fields, by number.
 pub(super) struct Fields {
     pub all: Vec<Field>,
-    /// Of each class the reference fields of its objects; none of a field that is inside of a collection.
-    of_class: Vec<Box<[(Slot, Option<u32>)]>>,
+    /// Of each class those of its objects.
+    of_class: Vec<Leads>,
     /// From outside of other objects: static fields, constants, stacks.
     first: Vec<(u64, u32)>,
     /// Classes whose objects have fields that are inside, and arrays of references.
@@ -63,14 +66,12 @@ impl Fields {
                 let own = !collections.is_inner(field.class);
                 (slot, own.then(|| names.number(name(field.class), &field.name)))
             });
-            of_class.push(of.collect::<Box<[_]>>());
+            of_class.push(of.collect::<Leads>());
         }
         let first = outside(graph, held, &mut names);
-        let is_container =
-            |(class, fields): (&crate::graph::Class, &Box<[(Slot, Option<u32>)]>)| {
-                class.kind == ClassKind::Objects
-                    || fields.iter().any(|(_, number)| number.is_none())
-            };
+        let is_container = |(class, fields): (&Class, &Leads)| {
+            class.kind == ClassKind::Objects || fields.iter().any(|(_, number)| number.is_none())
+        };
         let containers = classes.iter().zip(&of_class).map(is_container).collect();
         names.in_order(Fields { all: Vec::new(), of_class, first, containers })
     }
