@@ -5,6 +5,7 @@
 pub mod check;
 pub(crate) mod collection;
 pub mod collections;
+pub mod find;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
@@ -16,7 +17,10 @@ pub mod info;
 pub mod interrupt;
 #[cfg(test)]
 mod made;
+#[cfg(feature = "cli")]
+pub mod page;
 pub mod paths;
+pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]
@@ -28,4 +32,5 @@ pub mod show;
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
+pub mod tree;
 pub mod waste;
