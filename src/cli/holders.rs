@@ -19,7 +19,7 @@ use crate::output::report::Gaps;
 pub(super) trait Job {
     type Answer;
 
-    /// What it reads of a core besides the tree, while that is open; of an HPROF file there is nothing more.
+    /// What it reads of a core besides the tree, while that is open.
     fn read_core(&mut self, _opened: &Opened, _heap: &Heap) -> Result<()> {
         Ok(())
     }
@@ -73,6 +73,11 @@ impl Like {
 /// What a command makes of a graph of objects, which knows nothing of who holds what.
 pub(super) trait GraphJob {
     type Answer;
+
+    /// What it reads of a core besides the graph, while that is open; of an HPROF file there is nothing more.
+    fn read_core(&mut self, _opened: &Opened, _heap: &Heap) -> Result<()> {
+        Ok(())
+    }
 
     fn work<G: ObjectGraph>(
         self,
@@ -135,6 +140,10 @@ struct Treed<J> {
 
 impl<J: Job> GraphJob for Treed<J> {
     type Answer = J::Answer;
+
+    fn read_core(&mut self, opened: &Opened, heap: &Heap) -> Result<()> {
+        self.job.read_core(opened, heap)
+    }
 
     fn work<G: ObjectGraph>(
         self,
