@@ -11,19 +11,23 @@ mod cost;
 mod doctor;
 mod dump;
 mod ending;
+mod find;
 mod histo;
 mod holders;
 mod info;
 mod paths;
 pub mod progress;
 mod ps;
+mod report;
 mod retained;
 mod show;
 mod snapshot;
 mod source;
 mod stack;
+mod tree;
 mod trim;
 mod vm_memory;
+mod waste;
 mod who;
 
 use std::path::Path;
@@ -51,8 +55,12 @@ enum Command {
     Dump(dump::Args),
     Histo(histo::Args),
     Retained(retained::Args),
+    Tree(tree::Args),
+    Find(find::Args),
     Paths(paths::Args),
     Show(show::Args),
+    Waste(waste::Args),
+    Report(report::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -95,8 +103,12 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Tree(args) => args.run(),
+        Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Show(args) => args.run(),
+        Command::Waste(args) => args.run(),
+        Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

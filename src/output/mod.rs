@@ -4,6 +4,7 @@
 pub mod check;
 pub(crate) mod collection;
 pub mod collections;
+pub mod find;
 #[doc(hidden)]
 pub mod gzip;
 pub mod histo;
@@ -13,7 +14,10 @@ pub mod info;
 pub mod interrupt;
 #[cfg(test)]
 mod made;
+#[cfg(feature = "cli")]
+pub mod page;
 pub mod paths;
+pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]
 pub mod readers;
@@ -23,3 +27,5 @@ pub mod show;
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
+pub mod tree;
+pub mod waste;
