@@ -10,13 +10,16 @@ use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule, Watch, fits};
 use crate::graph::{Id, ObjectGraph};
 use crate::heap::graph::View;
-use crate::heap::{HeapGraph, pool};
+use crate::heap::{Heap, HeapGraph, pool};
 use crate::output::collection::Task;
 use crate::output::report::Gaps;
 
 /// What a command makes of a dominator tree.
 pub(super) trait Job {
     type Answer;
+
+    /// Looks at the heap of a core before its objects are made a graph: for what no other input tells.
+    fn meet(&mut self, _heap: &Heap<'_>) {}
 
     fn work<G: ObjectGraph, I: Id>(
         self,
@@ -124,8 +127,9 @@ pub(super) fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J
     }
 }
 
-fn of_core<J: Job>(opened: &Opened, rule: Rule, threads: usize, job: J) -> Result<J::Answer> {
+fn of_core<J: Job>(opened: &Opened, rule: Rule, threads: usize, mut job: J) -> Result<J::Answer> {
     opened.with_heap(|heap| {
+        job.meet(heap);
         let view = match rule {
             Rule::Strong => View::Heap,
             Rule::Mat => View::Dumped,

@@ -19,6 +19,7 @@ mod retained;
 mod snapshot;
 mod source;
 mod stack;
+mod threads;
 mod trim;
 mod vm_memory;
 mod who;
@@ -49,6 +50,7 @@ enum Command {
     Histo(histo::Args),
     Retained(retained::Args),
     Stack(stack::Args),
+    Threads(threads::Args),
     Info(info::Args),
     Trim(trim::Args),
     Check(check::Args),
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
         Command::Stack(args) => args.run(),
+        Command::Threads(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),
         Command::Check(args) => args.run(),

@@ -23,3 +23,4 @@ pub mod retained;
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
+pub mod threads;

@@ -8,6 +8,7 @@ mod text;
 
 pub use groups::{By, Group, groups, roots, threads};
 pub use objects::{Held, objects};
+pub(crate) use objects::{class_name, held_at, strength_name};
 pub use text::{group_table, object_table, summary};
 
 use serde::Serialize;
@@ -64,6 +65,6 @@ impl Totals {
 }
 
 /// A share of `all` in percent, with one digit behind the point.
-fn share(bytes: u64, all: u64) -> f64 {
+pub(crate) fn share(bytes: u64, all: u64) -> f64 {
     if all == 0 { 0.0 } else { (bytes as f64 * 1000.0 / all as f64).round() / 10.0 }
 }

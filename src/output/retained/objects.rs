@@ -32,11 +32,15 @@ pub struct Held {
     /// Bytes below it that only weaker references hold.
     pub weaker: u64,
     /// How it is held itself.
-    #[serde(serialize_with = "name")]
+    #[serde(serialize_with = "strength_name")]
     pub strength: Strength,
 }
 
-fn name<S: serde::Serializer>(strength: &Strength, s: S) -> Result<S::Ok, S::Error> {
+/// `strong`.
+pub(crate) fn strength_name<S: serde::Serializer>(
+    strength: &Strength,
+    s: S,
+) -> Result<S::Ok, S::Error> {
     s.serialize_str(strength.name())
 }
 
@@ -61,14 +65,29 @@ pub(super) fn held<G: ObjectGraph, I: Id>(
     }
 }
 
+/// Describes the object at `place`; none where nothing leads to it. A part is held as strongly as what it lies in, which
+/// is to be given.
+pub(crate) fn held_at<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    place: u64,
+    part: Strength,
+) -> Option<Held> {
+    if tree.is_part(place) {
+        return Some(held(tree, place, tree.part_retained(place), 0, part));
+    }
+    let number = tree.number(place)?;
+    let strength = tree.strength(number);
+    Some(held(tree, place, tree.retained(number), tree.weaker(number), strength))
+}
+
 /// A class's name, `?` where it is not known.
-pub(super) fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
+pub(crate) fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
     let known = graph.classes().get(class as usize).filter(|_| class != NO_CLASS);
     known.map_or_else(|| "?".into(), |c| c.name.clone())
 }
 
 /// What tells an object from others of its class.
-fn label(graph: &impl ObjectGraph, place: u64) -> Option<String> {
+pub(crate) fn label(graph: &impl ObjectGraph, place: u64) -> Option<String> {
     if let Some(class) = graph.mirrored(place) {
         return Some(class_name(graph, class));
     }
