@@ -12,6 +12,7 @@ pub mod dominators;
 mod id;
 mod model;
 mod numbers;
+mod values;
 
 pub use bits::Bits;
 pub use id::Id;
@@ -20,6 +21,7 @@ pub use model::{
     Class, ClassKind, ClassPart, Field, Place, Reference, Root, RootKind, Strength, Thread, Unread,
 };
 pub use numbers::Numbers;
+pub use values::{ObjectValues, Slot, Type, Value, field};
 
 /// The number of no class.
 pub const NO_CLASS: u32 = u32::MAX;
@@ -30,7 +32,7 @@ pub const NO_CLASS: u32 = u32::MAX;
 /// Methods that take a place answer something harmless (no references, no class, no bytes) for one without an
 /// object, and for an object that cannot be read; what could not be read is in [`ObjectGraph::unread`], counted when
 /// the graph was made.
-pub trait ObjectGraph: Sync {
+pub trait ObjectGraph: ObjectValues + Sync {
     /// Which places hold objects. Its length is the number of objects, garbage included.
     fn numbers(&self) -> &Numbers;
 

@@ -13,6 +13,7 @@ mod marking;
 mod marks;
 mod model;
 mod object_graph;
+mod object_values;
 pub(crate) mod places;
 mod report;
 pub mod roots;

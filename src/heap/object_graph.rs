@@ -130,13 +130,21 @@ impl<'h> HeapGraph<'h> {
         klass
     }
 
+    /// The heap that was walked.
+    pub(super) fn heap(&self) -> &'h Heap<'h> {
+        self.graph.heap
+    }
+
+    /// A field by its name.
+    pub(super) fn name_of(&self, slot: &Slot) -> Field<'h> {
+        let name = self.heap().vm.reader().symbol_bytes(slot.name);
+        let name = name.map_or(Cow::Borrowed("?"), String::from_utf8_lossy);
+        Field { name, class: slot.declared_by }
+    }
+
     fn field(&self, slots: &[Slot], number: u32) -> Field<'h> {
-        let slot = slots.get(number as usize);
-        let name = slot.and_then(|s| self.graph.heap.vm.reader().symbol_bytes(s.name));
-        Field {
-            name: name.map_or(Cow::Borrowed("?"), String::from_utf8_lossy),
-            class: slot.map_or(NO_CLASS, |s| s.declared_by),
-        }
+        let unknown = Field { name: Cow::Borrowed("?"), class: NO_CLASS };
+        slots.get(number as usize).map_or(unknown, |slot| self.name_of(slot))
     }
 
     /// Where a reference of an object of `klass` stands; of a class object that of the class `mirrored`.

@@ -318,7 +318,7 @@ fn class(data: &[u8], outline: &Outline, id: u64, at: usize) -> Option<Class> {
 }
 
 /// Whether a static field is one that HotSpot's dumps add to those of the class.
-fn is_added(name: Option<&[u8]>) -> bool {
+pub(super) fn is_added(name: Option<&[u8]>) -> bool {
     name.is_some_and(|name| name.starts_with(b"<"))
 }
 

@@ -1,22 +1,19 @@
 //! [`ObjectGraph`] of an HPROF file: an object's place is its number, its bytes are its record.
 
-use std::borrow::Cow;
-
 use super::bytes::{Bytes, number};
 use super::classes::Slot;
 use super::format::{sub, ty};
 use super::sub::{ClassRecord, Sub, is_reference, next};
-use super::text::modified_utf8;
 use super::{Dump, class_part, is_class};
 use crate::graph::{
-    Class, ClassKind, ClassPart, Field, NO_CLASS, Numbers, ObjectGraph, Place, Reference, Root,
-    Strength, Thread, Unread,
+    Class, ClassKind, ClassPart, NO_CLASS, Numbers, ObjectGraph, Place, Reference, Root, Strength,
+    Thread, Unread,
 };
 
 impl Dump {
     /// The record of the object at a place, and the values in it.
     #[inline]
-    fn record(&self, place: u64) -> Option<(Sub, &[u8])> {
+    pub(super) fn record(&self, place: u64) -> Option<(Sub, &[u8])> {
         let at = self.offsets.get(place);
         let tag = *self.data.get(at).filter(|_| at != 0)?;
         let mut bytes = Bytes::new(&self.data, at..self.data.len(), self.outline.id);
@@ -118,17 +115,11 @@ impl Dump {
         }
         let class = self.described.number(record.id);
         for (name, _, id) in record.statics().filter(|(_, ty, _)| is_reference(*ty)) {
-            let name = self.outline.name(&self.data, name);
-            each(
-                id,
-                match class_part(name) {
-                    Some(part) => Place::Class(part),
-                    None => {
-                        let name = Cow::Owned(name.map_or_else(|| "?".into(), modified_utf8));
-                        Place::Static(Field { name, class })
-                    }
-                },
-            );
+            let place = match class_part(self.outline.name(&self.data, name)) {
+                Some(part) => Place::Class(part),
+                None => Place::Static(self.field_named(name, class)),
+            };
+            each(id, place);
         }
     }
 }
@@ -241,9 +232,7 @@ impl ObjectGraph for Dump {
                 let class = self.described.get(self.described.number(class));
                 for slot in class.iter().flat_map(|c| &c.slots) {
                     let Some(target) = self.target(self.id_at(values, slot)) else { continue };
-                    let name = self.outline.name(&self.data, slot.name);
-                    let name = Cow::Owned(name.map_or_else(|| "?".into(), modified_utf8));
-                    let place = Place::Field(Field { name, class: slot.class });
+                    let place = Place::Field(self.field_named(slot.name, slot.class));
                     each(Reference { target, strength: slot.strength, place });
                 }
             }

@@ -21,6 +21,7 @@ mod scan;
 mod sizes;
 mod sub;
 mod text;
+mod values;
 mod workers;
 
 use std::fs::File;

@@ -22,3 +22,4 @@ mod layers;
 mod packed;
 mod retained;
 mod sink;
+mod values;

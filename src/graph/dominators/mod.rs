@@ -20,8 +20,10 @@ mod semi_nca;
 mod sizes;
 #[cfg(test)]
 mod tests;
+mod top_down;
 
 pub use rule::Rule;
+pub use top_down::TopDown;
 
 use super::{Id, ObjectGraph, Strength};
 use crate::error::{Error, Result};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::{
-    Class, ClassKind, NO_CLASS, Numbers, ObjectGraph, Reference, Root, RootKind, Strength, Thread,
-    Unread,
+    Class, ClassKind, NO_CLASS, Numbers, ObjectGraph, ObjectValues, Reference, Root, RootKind,
+    Strength, Thread, Unread,
 };
 use super::*;
 
@@ -135,6 +135,8 @@ impl Toy {
         out
     }
 }
+
+impl ObjectValues for Toy {}
 
 impl ObjectGraph for Toy {
     fn numbers(&self) -> &Numbers {

@@ -179,33 +179,18 @@ impl<G: ObjectGraph, I: Id> Sums<'_, '_, G, I> {
     }
 }
 
-/// Walks the dominator tree from the top down. 12 bytes a node with numbers of 4.
+/// Walks the dominator tree from the top down.
 fn walk<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, sums: &mut Sums<'_, '_, G, I>) {
-    let places = tree.places();
-    let count = tree.count() as usize;
-    // Of each node the first that it dominates, and the next with the same dominator.
-    let (mut first, mut next) = (vec![I::default(); count], vec![I::default(); count]);
-    for i in (1..count).rev() {
-        let dominator = tree.dominator(I::of(i as u64)).index();
-        next[i] = first[dominator];
-        first[dominator] = I::of(i as u64);
-    }
-    let mut at = first[0];
-    while at != I::default() {
-        sums.enter(places[at.index()].number(), at);
-        let below = first[at.index()];
-        if below != I::default() {
-            at = below;
-            continue;
-        }
-        while at != I::default() {
+    let down = tree.top_down();
+    let mut at = down.first(I::default());
+    while let Some(node) = at {
+        sums.enter(down.place(node), node);
+        at = down.first(node);
+        let mut done = node;
+        while at.is_none() && done != I::default() {
             sums.leave();
-            let beside = next[at.index()];
-            if beside != I::default() {
-                at = beside;
-                break;
-            }
-            at = tree.dominator(at);
+            at = down.next(done);
+            done = tree.dominator(done);
         }
     }
 }

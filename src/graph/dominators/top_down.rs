@@ -1,0 +1,56 @@
+//! The dominator tree from the top down.
+
+use std::iter::successors;
+
+use super::super::{Id, ObjectGraph};
+use super::Dominators;
+
+/// Which nodes each node dominates, and where nodes lie. 12 bytes a node with numbers of 4.
+pub struct TopDown<I> {
+    /// The places of nodes by their numbers; 0 for number 0.
+    places: Vec<I>,
+    /// Of each node the first that it dominates; 0 for none.
+    first: Vec<I>,
+    /// The next with the same dominator.
+    next: Vec<I>,
+}
+
+impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
+    /// Turns the tree around.
+    pub fn top_down(&self) -> TopDown<I> {
+        let count = self.count() as usize;
+        let (mut first, mut next) = (vec![I::default(); count], vec![I::default(); count]);
+        for i in (1..count).rev() {
+            let dominator = self.dominator(I::of(i as u64)).index();
+            next[i] = first[dominator];
+            first[dominator] = I::of(i as u64);
+        }
+        TopDown { places: self.places(), first, next }
+    }
+}
+
+impl<I: Id> TopDown<I> {
+    /// The place of a node. Of number 0, which is no object, 0.
+    #[inline]
+    pub fn place(&self, number: I) -> u64 {
+        self.places[number.index()].number()
+    }
+
+    /// The first node that this one immediately dominates, by number.
+    #[inline]
+    pub fn first(&self, number: I) -> Option<I> {
+        Some(self.first[number.index()]).filter(|n| *n != I::default())
+    }
+
+    /// The next node with the same immediate dominator.
+    #[inline]
+    pub fn next(&self, number: I) -> Option<I> {
+        Some(self.next[number.index()]).filter(|n| *n != I::default())
+    }
+
+    /// The nodes that this one immediately dominates, in the order of their numbers; those of number 0 are what no
+    /// single object holds.
+    pub fn children(&self, number: I) -> impl Iterator<Item = I> + '_ {
+        successors(self.first(number), |n| self.next(*n))
+    }
+}
