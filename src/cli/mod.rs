@@ -15,6 +15,7 @@ mod holders;
 mod info;
 pub mod progress;
 mod ps;
+mod refs;
 mod retained;
 mod snapshot;
 mod source;
@@ -49,6 +50,7 @@ enum Command {
     Dump(dump::Args),
     Histo(histo::Args),
     Retained(retained::Args),
+    Refs(refs::Args),
     Stack(stack::Args),
     Threads(threads::Args),
     Info(info::Args),
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Refs(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Threads(args) => args.run(),
         Command::Info(args) => args.run(),

@@ -17,6 +17,7 @@ pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod readers;
+pub mod refs;
 pub(crate) mod report;
 pub mod retained;
 #[doc(hidden)]

@@ -18,6 +18,7 @@ mod fidelity;
 mod growth;
 mod info;
 mod inputs;
+mod kept;
 mod launcher;
 mod live;
 mod mixed;

@@ -5,63 +5,30 @@ use std::collections::HashMap;
 
 use super::{KeyGroup, LocalHeld, shares};
 use crate::graph::dominators::Dominators;
-use crate::graph::{Id, ObjectGraph, Place, Strength};
-use crate::output::retained::{class_name, held_at};
+use crate::graph::{Id, ObjectGraph, Slot, Strength, field};
+use crate::address::Address;
+use crate::output::retained::{class_name, held_at, static_names};
 
 /// Entries of one thread that are read; more is damage.
 const MAX_ENTRIES: usize = 1 << 20;
 
-/// The static fields that hold java.lang.ThreadLocals.
+/// The static fields that hold java.lang.ThreadLocals, by the place of those.
 #[derive(Debug)]
 pub(super) struct Keys(HashMap<u64, String>);
 
 impl Keys {
     /// Looks through the static fields of all classes.
     pub(super) fn find(graph: &impl ObjectGraph) -> Keys {
-        let is_key = subclasses(graph, "java.lang.ThreadLocal");
-        let mut names = HashMap::new();
-        for class in graph.classes() {
-            let Some(object) = class.object else { continue };
-            graph.describe(object, |reference| {
-                let of = graph.class_of(reference.target) as usize;
-                if let Place::Static(field) = &reference.place
-                    && is_key.get(of).copied().unwrap_or(false)
-                {
-                    let name = || format!("{}.{}", class.name, field.name);
-                    names.entry(reference.target).or_insert_with(name);
-                }
-            });
-        }
-        Keys(names)
+        let is_key = graph.subclasses("java.lang.ThreadLocal");
+        Keys(static_names(graph, |place| {
+            is_key.get(graph.class_of(place) as usize).copied().unwrap_or(false)
+        }))
     }
 }
 
-/// Of each class whether it is the one of that name, or a subclass of it.
-fn subclasses(graph: &impl ObjectGraph, name: &str) -> Vec<bool> {
-    let classes = graph.classes();
-    let is_it = |class: usize| {
-        let mut at = Some(class as u32);
-        // No more supers than classes: a circle is damage.
-        (0..classes.len().min(256)).any(|_| {
-            let of = at.and_then(|n| classes.get(n as usize));
-            at = of.and_then(|c| c.super_class);
-            of.is_some_and(|c| c.name == name && c.loader.is_none())
-        })
-    };
-    (0..classes.len()).map(is_it).collect()
-}
-
 /// Where the field of this name leads.
-fn field(graph: &impl ObjectGraph, place: u64, name: &str) -> Option<u64> {
-    let mut found = None;
-    graph.describe(place, |reference| {
-        if let Place::Field(field) = &reference.place
-            && field.name == name
-        {
-            found = found.or(Some(reference.target));
-        }
-    });
-    found
+fn object(graph: &impl ObjectGraph, place: u64, name: &str) -> Option<u64> {
+    field(graph, place, name)?.object()
 }
 
 /// An entry of a ThreadLocalMap: its key and value, where they are not null.
@@ -76,7 +43,7 @@ struct Entry {
 fn entries(graph: &impl ObjectGraph, thread: u64) -> Vec<Entry> {
     let mut out = Vec::new();
     for (map, inheritable) in [("threadLocals", false), ("inheritableThreadLocals", true)] {
-        let table = field(graph, thread, map).and_then(|map| field(graph, map, "table"));
+        let table = object(graph, thread, map).and_then(|map| object(graph, map, "table"));
         let mut places = Vec::new();
         if let Some(table) = table {
             graph.references(table, |entry, _| {
@@ -85,10 +52,17 @@ fn entries(graph: &impl ObjectGraph, thread: u64) -> Vec<Entry> {
                 }
             });
         }
+        // All entries are of one class.
+        let class = places.first().map(|place| graph.class_of(*place));
+        let slot = |name| class.and_then(|class| graph.slot(class, name));
+        let (key, value) = (slot("referent"), slot("value"));
+        let of = |place, slot: Option<Slot>| {
+            graph.value(place, slot.filter(|_| Some(graph.class_of(place)) == class)?)?.object()
+        };
         out.extend(places.into_iter().map(|place| Entry {
             place,
-            key: field(graph, place, "referent"),
-            value: field(graph, place, "value"),
+            key: of(place, key),
+            value: of(place, value),
             inheritable,
         }));
     }
@@ -119,7 +93,7 @@ pub(super) fn of_thread<G: ObjectGraph, I: Id>(
     let strength = tree.number(thread).map_or(Strength::Strong, |n| tree.strength(n));
     let of = |entry: Entry| LocalHeld {
         key_class: entry.key.map(|key| class_name(graph, graph.class_of(key))),
-        key: entry.key.map(|key| graph.address(key)),
+        key: entry.key.map(|key| Address(graph.address(key))),
         key_name: entry.key.and_then(|key| keys.0.get(&key).cloned()),
         inheritable: entry.inheritable,
         value: entry.value.and_then(|value| held_at(tree, value, strength)),
@@ -142,7 +116,7 @@ pub(super) fn by_key<'a, G: ObjectGraph, I: Id>(
         for entry in entries(graph, thread.place) {
             let of = all.entry(entry.key).or_insert_with(|| KeyGroup {
                 key_class: entry.key.map(|key| class_name(graph, graph.class_of(key))),
-                key: entry.key.map(|key| graph.address(key)),
+                key: entry.key.map(|key| Address(graph.address(key))),
                 key_name: entry.key.and_then(|key| keys.0.get(&key).cloned()),
                 threads: 0,
                 value_class: None,

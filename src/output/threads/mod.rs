@@ -14,12 +14,12 @@ mod text;
 pub use text::text;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use super::retained::{Held, class_name, held_at, share};
-use crate::address::hex;
+use crate::address::{Address, hex};
 use crate::graph::dominators::Dominators;
 use crate::graph::{Id, ObjectGraph, Strength};
 use locals::Keys;
@@ -128,6 +128,8 @@ pub struct FrameHeld {
     pub text: String,
     /// Bytes that would be freed when it returns.
     pub retained: u64,
+    /// Of those what only several of its objects, or of the frames that it called, hold together.
+    pub joint: u64,
     /// How many objects it holds alone.
     pub object_count: u64,
     /// Those of them that retain the most.
@@ -144,8 +146,7 @@ pub struct LocalHeld {
     /// The class of its key; none where the key is gone.
     pub key_class: Option<String>,
     /// The key.
-    #[serde(serialize_with = "some_hex")]
-    pub key: Option<u64>,
+    pub key: Option<Address>,
     /// The static field that holds the key, where there is one: `com.acme.Context.CURRENT`.
     pub key_name: Option<String>,
     /// An InheritableThreadLocal.
@@ -154,13 +155,6 @@ pub struct LocalHeld {
     pub value: Option<Held>,
     /// Bytes that would be freed with the entry: 0 where others hold the value as well.
     pub retained: u64,
-}
-
-fn some_hex<S: serde::Serializer>(address: &Option<u64>, s: S) -> Result<S::Ok, S::Error> {
-    match address {
-        Some(address) => hex(address, s),
-        None => s.serialize_none(),
-    }
 }
 
 /// Threads whose names differ in digits alone.
@@ -188,8 +182,7 @@ pub struct KeyGroup {
     /// The class of the key; none of values whose key is gone.
     pub key_class: Option<String>,
     /// The key; none where it is gone.
-    #[serde(serialize_with = "some_hex")]
-    pub key: Option<u64>,
+    pub key: Option<Address>,
     /// The static field that holds the key.
     pub key_name: Option<String>,
     /// How many threads have a value.
@@ -330,6 +323,7 @@ fn frames<G: ObjectGraph, I: Id>(
                 frame: *frame,
                 text: text.map_or_else(|| "native code".into(), |t| t.to_string()),
                 retained: held.map_or(0, |(_, bytes)| *bytes),
+                joint: 0,
                 object_count: 0,
                 objects: Vec::new(),
                 shared_count: 0,
@@ -345,6 +339,8 @@ fn frames<G: ObjectGraph, I: Id>(
         list.extend(held_at(tree, *place, strength));
     }
     for frame in &mut out {
+        let single: u64 = frame.objects.iter().map(|o| o.retained).sum();
+        frame.joint = frame.retained.saturating_sub(single);
         for list in [&mut frame.objects, &mut frame.shared] {
             list.sort_by_key(|h| (Reverse(h.retained), h.object));
             list.truncate(OBJECTS);
@@ -363,6 +359,10 @@ fn shared<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, wanted: &Wanted<'_
         threads.extend(root.thread.filter(|t| threads.last() != Some(t)));
     }
     let name = |t: &u32| graph.threads()[*t as usize].name.as_str();
+    // Threads and classes are held by themselves.
+    let roots = graph.roots().iter().filter(|r| !shares::is_local(r)).map(|r| r.place);
+    let own: HashSet<u64> = roots.chain(graph.classes().iter().filter_map(|c| c.object)).collect();
+    of.retain(|place, _| !own.contains(place));
     let retained = |(place, threads): (u64, Vec<u32>)| {
         let number = tree.number(place).filter(|n| tree.dominator(*n) == I::default())?;
         let is_wanted = threads.len() > 1 && threads.iter().any(|t| (wanted.name)(name(t)));

@@ -2,12 +2,16 @@
 
 use std::fmt::Write;
 
-use super::{FrameHeld, LocalHeld, Report, ThreadHeld};
+use super::{FrameHeld, LocalHeld, Report, Shared, ThreadHeld};
+use crate::address::Address;
 use crate::output::report::{Table, clean, count, number, size};
 use crate::output::retained::Held;
 
 /// Thread locals of a thread that are listed.
 const LOCALS: usize = 10;
+/// Objects that several threads have are listed from so many bytes on, and so many threads of each.
+const SHARED: u64 = 1024;
+const NAMES: usize = 3;
 /// Objects of a frame that are listed.
 const OBJECTS: usize = 5;
 
@@ -23,9 +27,11 @@ pub fn text(report: &Report) -> String {
         out += "\nThread locals, in all threads:\n";
         out += &keys(report);
     }
-    if !report.shared.is_empty() {
+    let shared: Vec<&Shared> =
+        report.shared.iter().filter(|s| s.object.retained >= SHARED).collect();
+    if !shared.is_empty() {
         out += "\nIn the frames of several threads, so that no thread holds them alone:\n";
-        out += &shared(report);
+        out += &shared_table(&shared);
     }
     report.threads.iter().for_each(|thread| details(&mut out, thread));
     out
@@ -110,18 +116,18 @@ fn keys(report: &Report) -> String {
 }
 
 /// `com.acme.Context.CURRENT`, or else `java.lang.ThreadLocal @ 0x7f00`.
-fn key(name: Option<&str>, class: Option<&str>, address: Option<u64>) -> String {
+fn key(name: Option<&str>, class: Option<&str>, address: Option<Address>) -> String {
     match (name, class, address) {
         (Some(name), ..) => name.into(),
-        (None, Some(class), Some(address)) => format!("{class} @ {address:#x}"),
+        (None, Some(class), Some(address)) => format!("{class} @ {:#x}", address.0),
         _ => "(its key is gone)".into(),
     }
 }
 
-fn shared(report: &Report) -> String {
+fn shared_table(all: &[&Shared]) -> String {
     let mut table = Table::new(&["retained", "object", "threads"], &[1, 2]);
-    for of in &report.shared {
-        let mut names: Vec<String> = of.threads.iter().map(|n| format!("\"{n}\"")).collect();
+    for of in all.iter().take(OBJECTS) {
+        let mut names: Vec<String> = of.threads.iter().take(NAMES).map(|n| format!("\"{n}\"")).collect();
         let left = of.thread_count.saturating_sub(names.len() as u64);
         if left > 0 {
             names.push(format!("and {} more", number(left)));
@@ -148,6 +154,10 @@ fn details(out: &mut String, of: &ThreadHeld) {
         table.row(vec![String::new(), number(frame.retained), format!("at {}", frame.text)]);
         for held in frame.objects.iter().take(OBJECTS) {
             table.row(vec![String::new(), number(held.retained), format!("  {}", object(held))]);
+        }
+        if frame.joint > 0 {
+            let text = "  what several of these hold together".into();
+            table.row(vec![String::new(), number(frame.joint), text]);
         }
         let left = frame.object_count.saturating_sub(frame.objects.len().min(OBJECTS) as u64);
         if left > 0 {
