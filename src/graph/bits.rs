@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 /// Words that one thread looks at in one go.
-pub(super) const CHUNK: usize = 4096;
+const CHUNK: usize = 4096;
 
 /// Bits by number, none set at first.
 #[derive(Debug)]
@@ -69,4 +69,10 @@ pub(super) fn ones(first: u64, word: u64) -> impl Iterator<Item = u64> {
     let rest = |w: &u64| Some(w & (w - 1)).filter(|w| *w != 0);
     let bits = std::iter::successors(Some(word).filter(|w| *w != 0), rest);
     bits.map(move |w| first + u64::from(w.trailing_zeros()))
+}
+
+/// Ranges of words, by all threads.
+pub(super) fn chunks(words: usize) -> impl ParallelIterator<Item = std::ops::Range<usize>> {
+    let count = words.div_ceil(CHUNK);
+    (0..count).into_par_iter().map(move |c| c * CHUNK..((c + 1) * CHUNK).min(words))
 }

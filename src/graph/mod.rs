@@ -12,6 +12,8 @@ pub mod dominators;
 mod id;
 mod model;
 mod numbers;
+pub mod paths;
+mod rule;
 mod values;
 
 pub use bits::Bits;

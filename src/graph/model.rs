@@ -124,6 +124,19 @@ pub enum Place<'a> {
     Class(ClassPart),
 }
 
+impl Place<'_> {
+    /// The same, with names of its own.
+    pub fn into_owned(self) -> Place<'static> {
+        let owned = |f: Field<'_>| Field { name: f.name.into_owned().into(), class: f.class };
+        match self {
+            Place::Field(field) => Place::Field(owned(field)),
+            Place::Element(index) => Place::Element(index),
+            Place::Static(field) => Place::Static(owned(field)),
+            Place::Class(part) => Place::Class(part),
+        }
+    }
+}
+
 /// A reference with all that is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference<'a> {

@@ -5,9 +5,9 @@
 
 use rayon::prelude::*;
 
-use super::super::bits::{CHUNK, ones};
+use super::super::bits::{chunks, ones};
+use super::super::rule::Ruled;
 use super::super::{Bits, Numbers, ObjectGraph, Strength};
-use super::rule::Ruled;
 
 /// How deep a folded object can lie in its holder.
 const MAX_ROUNDS: usize = 4;
@@ -127,12 +127,6 @@ fn fold_holders<G: ObjectGraph>(ruled: &Ruled<'_, G>, once: &Bits, parts: &Bits,
             break;
         }
     }
-}
-
-/// Ranges of words, by all threads.
-fn chunks(words: usize) -> impl ParallelIterator<Item = std::ops::Range<usize>> {
-    let count = words.div_ceil(CHUNK);
-    (0..count).into_par_iter().map(move |c| c * CHUNK..((c + 1) * CHUNK).min(words))
 }
 
 /// Calls `work` with ranges of words, by all threads.

@@ -14,21 +14,20 @@
 
 mod fold;
 mod query;
-mod rule;
 mod search;
 mod semi_nca;
 mod sizes;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod top_down;
 
-pub use rule::Rule;
+pub use super::rule::Rule;
 pub use top_down::TopDown;
 
+use super::rule::Ruled;
 use super::{Id, ObjectGraph, Strength};
 use crate::error::{Error, Result};
 use fold::Folded;
-use rule::Ruled;
 use search::Found;
 use sizes::Sizes;
 
@@ -58,6 +57,16 @@ pub fn fits<I: Id>(graph: &impl ObjectGraph) -> bool {
     numbers.places().saturating_add(numbers.len()) < I::MAX
 }
 
+/// An error where they do not.
+pub(super) fn check_fits<I: Id>(graph: &impl ObjectGraph) -> Result<()> {
+    if fits::<I>(graph) {
+        return Ok(());
+    }
+    let places = graph.numbers().places();
+    let what = format!("{places} places of objects have no numbers of that size");
+    Err(Error::Unsupported(what))
+}
+
 impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
     /// Finds it, by all threads of `pool` where more than one can work.
     ///
@@ -68,11 +77,7 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         pool: &'g rayon::ThreadPool,
         watch: Watch<'_>,
     ) -> Result<Dominators<'g, G, I>> {
-        if !fits::<I>(graph) {
-            let places = graph.numbers().places();
-            let what = format!("{places} places of objects have no numbers of that size");
-            return Err(Error::Unsupported(what));
-        }
+        check_fits::<I>(graph)?;
         Ok(pool.install(|| {
             let ruled = Ruled::new(graph, rule);
             (watch.step)("reading references", graph.numbers().len());

@@ -5,9 +5,9 @@
 //! of all nodes before, those that dominate the holders of its first objects, as the tree that they are: which nodes
 //! are common to all paths to a holder, that tree says as the whole graph does.
 
+use super::super::rule::Ruled;
 use super::super::{Bits, Id, ObjectGraph, Strength};
 use super::fold::Folded;
-use super::rule::Ruled;
 use super::semi_nca::Forest;
 
 /// What the search makes.

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::bits::ones;
+use super::super::rule::{Rule, Ruled};
 use super::super::{Id, ObjectGraph, Strength};
 use super::fold::{Folded, each_chunk};
-use super::rule::{Rule, Ruled};
 use super::search::Found;
 
 /// Bytes that objects retain.

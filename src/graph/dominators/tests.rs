@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::super::{
-    Class, ClassKind, NO_CLASS, Numbers, ObjectGraph, ObjectValues, Reference, Root, RootKind,
-    Strength, Thread, Unread,
+    Class, ClassKind, NO_CLASS, Numbers, ObjectGraph, ObjectValues, Place, Reference, Root,
+    RootKind, Strength, Thread, Unread,
 };
 use super::*;
 
 /// A graph made up: objects by number, at places with gaps.
-struct Toy {
-    numbers: Numbers,
-    places: Vec<u64>,
-    class: Vec<u32>,
-    edges: Vec<Vec<(usize, Strength)>>,
+pub(in crate::graph) struct Toy {
+    pub(in crate::graph) numbers: Numbers,
+    pub(in crate::graph) places: Vec<u64>,
+    pub(in crate::graph) class: Vec<u32>,
+    pub(in crate::graph) edges: Vec<Vec<(usize, Strength)>>,
     classes: Vec<Class>,
-    roots: Vec<Root>,
+    pub(in crate::graph) roots: Vec<Root>,
     threads: Vec<Thread>,
     unread: Unread,
 }
@@ -37,7 +37,7 @@ const MORTAL: u32 = 2;
 const THREAD: u32 = 3;
 
 impl Toy {
-    fn random(seed: u64) -> Toy {
+    pub(in crate::graph) fn random(seed: u64) -> Toy {
         let mut r = Random(seed);
         let count = 3 + r.below(24);
         let degree = 1 + r.below(3);
@@ -106,7 +106,7 @@ impl Toy {
         }
     }
 
-    fn at(&self, place: u64) -> usize {
+    pub(in crate::graph) fn at(&self, place: u64) -> usize {
         self.numbers.rank(place) as usize
     }
 
@@ -115,7 +115,7 @@ impl Toy {
     }
 
     /// All that holds, by the rule: from, to, how. From none: a root.
-    fn holds(&self, rule: Rule) -> Vec<(Option<usize>, usize, Strength)> {
+    pub(in crate::graph) fn holds(&self, rule: Rule) -> Vec<(Option<usize>, usize, Strength)> {
         let mut out = Vec::new();
         for (i, edges) in self.edges.iter().enumerate() {
             for (to, s) in edges {
@@ -168,7 +168,12 @@ impl ObjectGraph for Toy {
     fn can_refer(&self, class: u32) -> bool {
         class != LEAF
     }
-    fn describe(&self, _: u64, _: impl FnMut(Reference<'_>)) {}
+    fn describe(&self, place: u64, mut each: impl FnMut(Reference<'_>)) {
+        for (i, (to, strength)) in (0..).zip(&self.edges[self.at(place)]) {
+            let (target, place) = (self.places[*to], Place::Element(i));
+            each(Reference { target, strength: *strength, place });
+        }
+    }
     fn mirrored(&self, place: u64) -> Option<u32> {
         (place == self.places[0]).then_some(MORTAL)
     }
@@ -189,7 +194,7 @@ impl ObjectGraph for Toy {
     }
 }
 
-type Hold = (Option<usize>, usize, Strength);
+pub(in crate::graph) type Hold = (Option<usize>, usize, Strength);
 
 /// How strongly each object is held without `gone`: on the best path the weakest reference counts.
 fn levels(count: usize, holds: &[Hold], gone: Option<usize>) -> Vec<Option<Strength>> {
@@ -247,7 +252,7 @@ fn truth(toy: &Toy, rule: Rule) -> Vec<Option<(u64, u64)>> {
     (0..count).map(of).collect()
 }
 
-fn quiet() -> Watch<'static> {
+pub(in crate::graph) fn quiet() -> Watch<'static> {
     Watch { step: &|_, _| {}, add: &|_| {} }
 }
 

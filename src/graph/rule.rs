@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::{NO_CLASS, ObjectGraph, RootKind, Strength};
+use super::{NO_CLASS, ObjectGraph, Root, RootKind, Strength};
 
 /// What it means that an object holds another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,11 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
         class
     }
 
+    /// Who holds what a root leads to.
+    pub(super) fn holder(&self, root: &Root) -> Holder {
+        holder(self.graph, self.rule, root)
+    }
+
     /// An object's own bytes.
     #[inline]
     pub(super) fn size(&self, place: u64) -> u64 {
@@ -91,20 +96,37 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
     }
 }
 
+/// Who holds what a root leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// The JVM or native code.
+    Outside,
+    /// The thread at this place, with its frames.
+    Thread(u64),
+    /// Who refers to it: the root itself keeps nothing.
+    Others,
+}
+
+/// By the rule.
+fn holder(graph: &impl ObjectGraph, rule: Rule, root: &Root) -> Holder {
+    let thread = root.thread.and_then(|t| graph.threads().get(t as usize)?.object);
+    match (root.kind, thread) {
+        (RootKind::UnmountedThread, _) if rule == Rule::Strong => Holder::Others,
+        (RootKind::Thread | RootKind::UnmountedThread, _) | (_, None) => Holder::Outside,
+        (_, Some(thread)) if thread == root.place => Holder::Others,
+        (_, Some(thread)) => Holder::Thread(thread),
+    }
+}
+
 /// The places that are held from outside, and what threads hold by their frames.
 fn roots<G: ObjectGraph>(graph: &G, rule: Rule) -> (Vec<u64>, HashMap<u64, Vec<u64>>) {
     let mut places = Vec::new();
     let mut locals: HashMap<u64, Vec<u64>> = HashMap::new();
     for root in graph.roots() {
-        let thread = root.thread.and_then(|t| graph.threads().get(t as usize)?.object);
-        match (root.kind, thread) {
-            // Who refers to such a thread holds it.
-            (RootKind::UnmountedThread, _) if rule == Rule::Strong => {}
-            (RootKind::Thread | RootKind::UnmountedThread, _) | (_, None) => {
-                places.push(root.place)
-            }
-            (_, Some(thread)) if thread == root.place => {}
-            (_, Some(thread)) => locals.entry(thread).or_default().push(root.place),
+        match holder(graph, rule, root) {
+            Holder::Outside => places.push(root.place),
+            Holder::Thread(thread) => locals.entry(thread).or_default().push(root.place),
+            Holder::Others => {}
         }
     }
     let permanent = graph.classes().iter().filter(|c| c.is_permanent);
