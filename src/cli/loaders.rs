@@ -21,11 +21,12 @@ Examples:
   rjcore loaders core.1234 --loader 'org.apache.catalina.loader.*'
   rjcore loaders heap.hprof.gz --json | jq '.duplicates[] | {name, loaders}'
 
-A loader and its classes are unloaded together: when nothing strongly holds the loader, one of its
+What would be freed is told of a loader with its classes and all their objects, and what is
+retained of the loader's object alone. They are unloaded together: when nothing strongly holds the loader, one of its
 classes or an object of one. What keeps a loader is the shortest path from a root up to the first
 object that is its own; there may be others.";
 
-/// Show class loaders: their classes, what they retain, and why they are not unloaded
+/// Show class loaders: their classes, what goes with them, and why they are not unloaded
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -35,10 +36,10 @@ pub(super) struct Args {
     /// defined; `*` stands for any characters
     #[arg(long, value_name = "PATTERN")]
     loader: Option<Pattern>,
-    /// Show the N loaders that retain the most, and as many duplicate classes
+    /// Show the N loaders with which the most would be freed, and as many duplicate classes
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
-    /// Show only loaders that retain so many bytes; K, M, G stand for powers of 1024
+    /// Show only loaders with which so many bytes would be freed; K, M, G stand for powers of 1024
     #[arg(long, value_name = "BYTES", value_parser = holders::bytes, default_value = "0")]
     min: u64,
     /// Write JSON

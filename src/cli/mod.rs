@@ -13,6 +13,7 @@ mod ending;
 mod histo;
 mod holders;
 mod info;
+mod loaders;
 pub mod progress;
 mod ps;
 mod refs;
@@ -54,6 +55,7 @@ enum Command {
     Stack(stack::Args),
     Threads(threads::Args),
     Info(info::Args),
+    Loaders(loaders::Args),
     Trim(trim::Args),
     Check(check::Args),
     /// Print the manual page (roff).
@@ -98,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Stack(args) => args.run(),
         Command::Threads(args) => args.run(),
         Command::Info(args) => args.run(),
+        Command::Loaders(args) => args.run(),
         Command::Trim(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Man => man(),

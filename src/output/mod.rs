@@ -13,6 +13,7 @@ pub mod info;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod interrupt;
+pub mod loaders;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]

@@ -77,7 +77,10 @@ fn threads(input: &Path, is_core: bool) {
     }
     let shared = one(&said, "shared", "class", "Kept$Held");
     assert_eq!(number(shared, "retained"), held(1_500_000));
-    assert_eq!(shared["threads"], serde_json::json!(["twin-1", "twin-2"]));
+    // 8 has the newest thread first.
+    let mut twins: Vec<&str> = all(shared, "threads").iter().filter_map(Value::as_str).collect();
+    twins.sort();
+    assert_eq!(twins, ["twin-1", "twin-2"]);
     let main = frame("main", "Kept.hold(");
     assert_eq!(number(one(&main, "objects", "class", "Kept$Held"), "retained"), held(3_100_000));
     // Thread locals.
@@ -93,7 +96,10 @@ fn threads(input: &Path, is_core: bool) {
     assert_eq!(key("Kept.COMMON"), (8, 0));
     assert_eq!(key("Kept.INHERITED"), (1, held(250_000)));
     let of_main = one(thread("main"), "thread_locals", "key_name", "Kept.INHERITED");
-    assert_eq!((of_main["inheritable"].clone(), number(of_main, "retained")), (true.into(), held(250_000)));
+    assert_eq!(
+        (of_main["inheritable"].clone(), number(of_main, "retained")),
+        (true.into(), held(250_000))
+    );
     // Parts are a whole, and so are all threads.
     let mut sum = 0;
     for of in all(&said, "threads") {
@@ -129,9 +135,13 @@ fn loaders(input: &Path) {
         assert_eq!(number(of, "instance_bytes"), instances * object(1));
     }
     // The one object that is kept holds its class and the loader.
+    // The loader alone does not hold its class: the object does, too.
     let kept = array(300_000) + array(700_000);
-    let retained = number(leaked, "retained") + number(loose, "retained");
-    assert!(retained < 2 * kept + 10_000, "{leaked:#} {loose:#}");
+    for of in [leaked, loose] {
+        assert!((kept..kept + 20_000).contains(&number(of, "freed")), "{of:#}");
+        let alone = number(of, "retained");
+        assert!((array(300_000)..array(310_000)).contains(&alone), "{of:#}");
+    }
     let path = all(leaked, "path");
     let texts: Vec<&str> = path.iter().filter_map(|s| s["by_text"].as_str()).collect();
     assert!(texts.contains(&"static .leaked"), "{texts:?}");
@@ -149,11 +159,13 @@ fn loaders(input: &Path) {
     assert_eq!(number(twice, "bytes"), 7 * object(1));
     // All of them: the loaders of the JDK are never unloaded.
     let said = ask("loaders", input, &[]);
-    let boot: Vec<&Value> = all(&said, "loaders").iter().filter(|l| l["object"].is_null()).collect();
+    let boot: Vec<&Value> =
+        all(&said, "loaders").iter().filter(|l| l["object"].is_null()).collect();
     assert_eq!(boot.len(), 1);
     assert!(number(boot[0], "classes") > 300 && boot[0]["retained"].is_null());
     let lasting = all(&said, "loaders").iter().filter(|l| l["life"] == "permanent").count();
-    assert_eq!(lasting, 3);
+    // From 9 on an object stands for the boot loader, too.
+    assert!((3..=4).contains(&lasting), "{said:#}");
 }
 
 fn references(input: &Path) {
@@ -178,19 +190,27 @@ fn references(input: &Path) {
     ] {
         let of = one(&said, "referents", "class", name);
         assert_eq!(of["strength"], strength);
-        assert_eq!((number(of, "objects"), number(of, "retained")), (objects, objects * held(length)));
+        assert_eq!(
+            (number(of, "objects"), number(of, "retained")),
+            (objects, objects * held(length))
+        );
     }
     // What hangs on references directly is all that they hold.
     for kind in all(&said, "kinds") {
         let own = all(&said, "referents").iter().filter(|r| r["strength"] == kind["strength"]);
-        assert_eq!(own.map(|r| number(r, "retained")).sum::<u64>(), number(kind, "held"), "{kind:#}");
+        assert_eq!(
+            own.map(|r| number(r, "retained")).sum::<u64>(),
+            number(kind, "held"),
+            "{kind:#}"
+        );
     }
     let queue = one(&said, "queues", "name", "Kept.QUEUE");
     assert_eq!((number(queue, "length"), number(queue, "own_length")), (7, 7));
     let finalizers = &said["finalizers"];
     let queued = one(finalizers, "queued_classes", "name", "Kept$Backlog");
     assert_eq!((number(queued, "objects"), number(queued, "retained")), (12, 12 * held(50_000)));
-    let registered = |name: &str| number(one(finalizers, "registered_classes", "name", name), "objects");
+    let registered =
+        |name: &str| number(one(finalizers, "registered_classes", "name", name), "objects");
     assert_eq!((registered("Kept$Backlog"), registered("Kept$Registered")), (12, 5));
     let running = one(finalizers, "running", "thread", "Finalizer");
     let frame = running["finalizer"].as_str().expect("a frame");

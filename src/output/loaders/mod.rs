@@ -5,6 +5,7 @@
 //! shortest path from a root, up to the first object that is its own.
 
 mod duplicates;
+mod freed;
 mod path;
 mod text;
 
@@ -31,7 +32,7 @@ const NAME: usize = 200;
 pub struct Report {
     /// Of all of them, also those that are not listed.
     pub totals: Totals,
-    /// Those that retain the most first; those that are never unloaded behind the others.
+    /// Those with which the most would be freed first; those that are never unloaded behind the others.
     pub loaders: Vec<LoaderHeld>,
     /// All that fit the filters, also those that are not listed.
     pub loader_count: u64,
@@ -87,12 +88,12 @@ pub struct LoaderHeld {
     pub instances: u64,
     /// Their own bytes.
     pub instance_bytes: u64,
-    /// Bytes that would be freed with the loader; none for the boot loader, which is no object.
-    pub retained: Option<u64>,
-    /// Of all that is held as strongly, in percent.
+    /// Bytes that would be freed if it went, its classes and all their objects; none of one that is never unloaded.
+    pub freed: Option<u64>,
+    /// Of all that is strongly held, in percent, where it is held so.
     pub share: Option<f64>,
-    /// Bytes below it that only weaker references hold.
-    pub weaker: Option<u64>,
+    /// Bytes that would be freed with the loader's object alone; none for the boot loader, which is no object.
+    pub retained: Option<u64>,
     /// Whether it can be unloaded.
     pub life: Life,
     /// What keeps it: from a root to the first object that is its own. Empty where nothing strongly does, or where it is
@@ -122,6 +123,7 @@ pub fn report<G: ObjectGraph, I: Id>(
     let graph = tree.graph();
     let (counts, places) = count(tree);
     let mut all = loaders(tree, &counts, &places);
+    free(tree, &mut all);
     let mut totals = Totals { loaders: all.len() as u64, ..Totals::default() };
     for (_, of) in &all {
         totals.classes += of.classes;
@@ -130,11 +132,11 @@ pub fn report<G: ObjectGraph, I: Id>(
     all.retain(|(_, of)| {
         let names = [of.class.clone(), of.name.clone(), Some(of.text())];
         let is_wanted = names.iter().flatten().any(|n| (wanted.name)(n));
-        is_wanted && of.retained.unwrap_or(u64::MAX) >= wanted.least
+        is_wanted && of.freed.or(of.retained).unwrap_or(u64::MAX) >= wanted.least
     });
     let key = |of: &LoaderHeld| {
         let is_permanent = of.life == Life::Permanent;
-        (is_permanent, Reverse(of.retained), Reverse(of.instance_bytes), of.object)
+        (is_permanent, Reverse(of.freed), Reverse(of.instance_bytes), of.object)
     };
     all.sort_by(|(_, a), (_, b)| key(a).cmp(&key(b)));
     let loader_count = all.len() as u64;
@@ -233,6 +235,19 @@ fn loaders<G: ObjectGraph, I: Id>(
     all
 }
 
+/// Fills in what would be freed with those that are not there for ever.
+fn free<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, all: &mut [(Option<u64>, LoaderHeld)]) {
+    let mortal = all.iter_mut().filter(|(_, of)| of.life != Life::Permanent);
+    let mut mortal: Vec<_> = mortal.filter_map(|(place, of)| Some(((*place)?, of))).collect();
+    let numbers = mortal.iter().enumerate().map(|(number, (place, _))| (*place, number));
+    let freed = freed::find(tree, &numbers.collect());
+    for ((_, of), freed) in mortal.iter_mut().zip(freed) {
+        of.freed = Some(freed);
+        let is_held = of.life == Life::Held;
+        of.share = is_held.then(|| share(freed, tree.held(Strength::Strong)));
+    }
+}
+
 /// A loader without what it has defined.
 fn describe<G: ObjectGraph, I: Id>(
     tree: &Dominators<'_, G, I>,
@@ -270,20 +285,21 @@ fn describe<G: ObjectGraph, I: Id>(
         array_classes: 0,
         instances: 0,
         instance_bytes: 0,
+        freed: None,
+        share: None,
         retained: loader.map(retained),
-        share: loader.map(|place| {
-            let strength = number.map_or(Strength::Strong, |n| tree.strength(n));
-            share(retained(place), tree.held(strength))
-        }),
-        weaker: loader.map(|_| number.map_or(0, |n| tree.weaker(n))),
         life,
         path: Vec::new(),
     }
 }
 
+/// What stands for the boot loader in the JDK's own lists, from 9.
+const BOOT_STAND_IN: &str = "jdk.internal.loader.ClassLoaders$BootClassLoader";
+
 /// Whether it is one of those that live as long as the JVM, though it has defined nothing.
 fn is_builtin(graph: &impl ObjectGraph, loader: u64) -> bool {
     let number = graph.class_of(loader);
     let class = graph.classes().get(number as usize).filter(|_| number != NO_CLASS);
-    class.is_some_and(|c| c.loader.is_none() && BUILTIN_LOADERS.contains(&&*c.name))
+    let is_one = |name: &str| name == BOOT_STAND_IN || BUILTIN_LOADERS.contains(&name);
+    class.is_some_and(|c| c.loader.is_none() && is_one(&c.name))
 }

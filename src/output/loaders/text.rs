@@ -17,14 +17,25 @@ pub fn text(report: &Report) -> String {
         count(t.classes, "class", "classes"),
         number(t.unloadable),
     );
-    let head = ["retained", "share", "classes", "instances", "bytes", "unloaded", "loader", "parent"];
-    let mut table = Table::new(&head, &[5, 6, 7]);
+    let head = [
+        "freed",
+        "share",
+        "retained",
+        "classes",
+        "instances",
+        "bytes",
+        "unloaded",
+        "loader",
+        "parent",
+    ];
+    let mut table = Table::new(&head, &[6, 7, 8]);
     for of in &report.loaders {
         let name = of.name.as_ref().map(|n| format!(" (\"{n}\")")).unwrap_or_default();
         let parent = of.parent.zip(of.parent_class.as_deref());
         table.row(vec![
-            of.retained.map_or_else(|| "-".into(), number),
+            of.freed.map_or_else(|| "-".into(), number),
             of.share.map_or_else(|| "-".into(), |s| format!("{s:.1} %")),
+            of.retained.map_or_else(|| "-".into(), number),
             number(of.classes),
             number(of.instances),
             number(of.instance_bytes),
@@ -60,8 +71,8 @@ fn life(life: Life) -> &'static str {
 }
 
 fn path(out: &mut String, of: &LoaderHeld) {
-    let retained = size(of.retained.unwrap_or(0));
-    let _ = writeln!(out, "\n{}: {retained}, kept by", clean(&of.text()));
+    let freed = size(of.freed.unwrap_or(0));
+    let _ = writeln!(out, "\n{}: {freed}, kept by", clean(&of.text()));
     let mut table = Table::new(&["", "how", "object"], &[1, 2]);
     for step in &of.path {
         let label = step.label.as_ref().map(|l| format!(" ({l})")).unwrap_or_default();

@@ -65,8 +65,7 @@ pub(super) fn declared(
     names: &[&str],
 ) -> Option<Slot> {
     let all = graph.fields(class).into_iter();
-    let mut found =
-        all.filter(|(f, _)| f.class == declarer && names.contains(&f.name.as_ref()));
+    let mut found = all.filter(|(f, _)| f.class == declarer && names.contains(&f.name.as_ref()));
     found.next().map(|(_, slot)| slot)
 }
 

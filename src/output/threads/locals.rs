@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::{KeyGroup, LocalHeld, shares};
+use crate::address::Address;
 use crate::graph::dominators::Dominators;
 use crate::graph::{Id, ObjectGraph, Slot, Strength, field};
-use crate::address::Address;
 use crate::output::retained::{class_name, held_at, static_names};
 
 /// Entries of one thread that are read; more is damage.

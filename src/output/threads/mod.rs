@@ -375,7 +375,11 @@ fn shared<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, wanted: &Wanted<'_
     let of = |(_, place, threads): (u64, u64, Vec<u32>)| {
         let names = threads.iter().take(NAMED).map(|t| name(t).to_owned()).collect();
         let thread_count = threads.len() as u64;
-        Some(Shared { object: held_at(tree, place, Strength::Strong)?, thread_count, threads: names })
+        Some(Shared {
+            object: held_at(tree, place, Strength::Strong)?,
+            thread_count,
+            threads: names,
+        })
     };
     all.into_iter().filter_map(of).collect()
 }

@@ -42,7 +42,11 @@ fn summary(report: &Report) -> String {
     let mut out = format!(
         "{} that only {} by: frames {}, thread locals {}, the rest of the threads' objects {}\n",
         size(t.retained),
-        if t.threads == 1 { "1 thread holds".into() } else { format!("{} threads hold", number(t.threads)) },
+        if t.threads == 1 {
+            "1 thread holds".into()
+        } else {
+            format!("{} threads hold", number(t.threads))
+        },
         size(t.frames),
         size(t.thread_locals),
         size(t.rest),
@@ -127,7 +131,8 @@ fn key(name: Option<&str>, class: Option<&str>, address: Option<Address>) -> Str
 fn shared_table(all: &[&Shared]) -> String {
     let mut table = Table::new(&["retained", "object", "threads"], &[1, 2]);
     for of in all.iter().take(OBJECTS) {
-        let mut names: Vec<String> = of.threads.iter().take(NAMES).map(|n| format!("\"{n}\"")).collect();
+        let mut names: Vec<String> =
+            of.threads.iter().take(NAMES).map(|n| format!("\"{n}\"")).collect();
         let left = of.thread_count.saturating_sub(names.len() as u64);
         if left > 0 {
             names.push(format!("and {} more", number(left)));
