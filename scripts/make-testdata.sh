@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Make the sample cores anew: testdata/cores/*.core.zst and their README.md.
 # Each is a gcore of tests/java/Sample.java, cut down by `rjcore trim` and compressed. Those of aarch64 are
-# qemu's. Needs scripts/setup.sh, and root: the JVMs run where a machine is made up, with JDK and classes below /opt
-# and a user and host of no one's, so that nothing of this machine gets into the cores.
+# qemu's. Needs scripts/setup.sh, and root: the JVMs run in namespaces of their own, with JDK and classes below /opt and
+# an invented user and host, so that nothing of this machine gets into the cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ -z "${RJCORE:-}" ]; then # else: the program to trim with
@@ -26,8 +26,8 @@ cat > "$out/README.md" << 'END'
 
 Real cores of `tests/java/Sample.java`, taken with `scripts/gcore.sh` (of aarch64: written by qemu's user mode),
 cut down with `rjcore trim` to what rjcore reads, compressed with zstd. No JDK and no libjvm is needed to read them.
-The JVMs ran where a machine was made up: JDK and classes below /opt, a user and a host of no one's.
-`scripts/make-testdata.sh` makes them anew and writes this file.
+Nothing in them names the machine that they were made on: the JVMs ran in namespaces of their own, with JDK and classes
+below /opt and an invented user and host. `scripts/make-testdata.sh` makes them anew and writes this file.
 
 | core | JVM | flags | taken | core | trimmed | compressed |
 |---|---|---|---|---|---|---|

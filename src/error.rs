@@ -60,6 +60,8 @@ pub enum Advice {
     WaitForThreads,
     /// Wait without a limit for the JVM's answer.
     WaitForAnswer,
+    /// Allow more memory, or work where there is more.
+    AllowMemory,
     /// Show more of the virtual threads.
     MoreVirtualThreads,
 }

@@ -40,6 +40,9 @@ pub(super) fn words(advice: Advice) -> &'static str {
         Advice::UncompressedFile => "write to a file, without --zstd",
         Advice::WaitForThreads => "try again later, or give it longer with --stop-timeout",
         Advice::WaitForAnswer => "--timeout 0 waits for it without a limit",
+        Advice::AllowMemory => {
+            "allow more with --memory, or work where there is more: a core is read on any machine"
+        }
         Advice::MoreVirtualThreads => "--virtual shows more",
     }
 }

@@ -4,9 +4,10 @@
 use std::str::FromStr;
 use std::sync::Mutex;
 
+use super::cost::{Cost, GraphSource};
 use super::progress::Progress;
-use super::source::{Input, Opened, Source};
-use crate::error::Result;
+use super::source::{Input, Opened};
+use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule, Watch, fits};
 use crate::graph::{Id, ObjectGraph};
 use crate::heap::graph::View;
@@ -115,19 +116,27 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Opens a core or an HPROF file, finds its dominator tree by the rule and hands it to the job.
-pub(super) fn with_tree<J: Job>(source: &Source, rule: Rule, job: J) -> Result<J::Answer> {
-    let threads = source.threads();
+pub(super) fn with_tree<J: Job>(of: &GraphSource, rule: Rule, job: J) -> Result<J::Answer> {
+    let (source, threads) = (&of.source, of.source.threads());
+    let cost = of.cost();
     match source.open_input()? {
-        Input::Core(core) => of_core(&core.restored(), rule, threads, job),
+        // Of a core it counts from here.
+        Input::Core(core) => of_core(&core.restored(), rule, threads, job, &of.cost()),
         Input::Dump(dump) => {
             let gaps = Gaps::of_dump(dump.loss());
             let input = Reading { gaps, sizes: Some(dump.size_note()) };
-            of_graph(&*dump, rule, threads, job, input)
+            of_graph(&*dump, rule, threads, job, input, &cost.of_dump())
         }
     }
 }
 
-fn of_core<J: Job>(opened: &Opened, rule: Rule, threads: usize, mut job: J) -> Result<J::Answer> {
+fn of_core<J: Job>(
+    opened: &Opened,
+    rule: Rule,
+    threads: usize,
+    mut job: J,
+    cost: &Cost,
+) -> Result<J::Answer> {
     opened.with_heap(|heap| {
         job.meet(heap);
         let view = match rule {
@@ -141,7 +150,7 @@ fn of_core<J: Job>(opened: &Opened, rule: Rule, threads: usize, mut job: J) -> R
         let gaps =
             Gaps::new(graph.report(), graph.damaged(), opened.core.truncation(), &opened.missing)
                 .caught(caught, Task::Objects);
-        of_graph(&graph, rule, threads, job, Reading { gaps, sizes: None })
+        of_graph(&graph, rule, threads, job, Reading { gaps, sizes: None }, cost)
     })
 }
 
@@ -151,12 +160,13 @@ fn of_graph<G: ObjectGraph, J: Job>(
     threads: usize,
     job: J,
     input: Reading,
+    cost: &Cost,
 ) -> Result<J::Answer> {
     let pool = pool(threads)?;
     // Numbers of 4 bytes where they do.
     match fits::<u32>(graph) {
-        true => find::<u32, G, J>(graph, rule, &pool, job, input),
-        false => find::<u64, G, J>(graph, rule, &pool, job, input),
+        true => find::<u32, G, J>(graph, rule, &pool, job, input, cost),
+        false => find::<u64, G, J>(graph, rule, &pool, job, input, cost),
     }
 }
 
@@ -166,17 +176,36 @@ fn find<I: Id, G: ObjectGraph, J: Job>(
     pool: &rayon::ThreadPool,
     job: J,
     input: Reading,
+    cost: &Cost,
 ) -> Result<J::Answer> {
+    cost.tell(graph.numbers().len(), Dominators::<G, I>::memory_at_most(graph));
+    let tree = watched(cost, 0, |watch| Dominators::<G, I>::find(graph, rule, pool, watch))?;
+    Ok(job.work(&tree, input))
+}
+
+/// Shows the progress of each step of some work, and keeps it within the limit of memory, of which `held` bytes are taken.
+pub(super) fn watched<T>(cost: &Cost, held: u64, work: impl FnOnce(Watch<'_>) -> T) -> T {
     let bar = Mutex::new(Progress::none());
     let shown =
         |work: &dyn Fn(&mut Progress)| work(&mut bar.lock().unwrap_or_else(|e| e.into_inner()));
-    let watch = Watch {
+    work(Watch {
         step: &|name, objects| shown(&|bar| *bar = Progress::of_objects(name, objects)),
         add: &|objects| shown(&|bar| bar.add(objects)),
-    };
-    let tree = Dominators::<G, I>::find(graph, rule, pool, watch)?;
-    shown(&|bar| *bar = Progress::none());
-    Ok(job.work(&tree, input))
+        room: &|bytes| cost.check(held + bytes),
+    })
+}
+
+/// An address in hexadecimal digits: `0x7f0012345678`.
+pub(super) fn address(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let digits = digits.ok_or("an address starts with 0x")?;
+    u64::from_str_radix(digits, 16).map_err(|_| format!("{digits:?} are no hexadecimal digits"))
+}
+
+/// The place of the object at an address.
+pub(super) fn object(graph: &impl ObjectGraph, address: u64) -> Result<u64> {
+    let place = graph.place(address);
+    place.ok_or_else(|| Error::usage(format!("no object begins at {address:#x}")))
 }
 
 #[cfg(test)]

@@ -4,14 +4,13 @@ use std::io;
 
 use serde::Serialize;
 
+use super::cost::GraphSource;
 use super::ending::{Answer, end};
 use super::holders::{self, Job, Pattern, Reading};
-use super::source::Source;
 use super::{Outcome, advice};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
-use crate::heap::pool;
 use crate::output::loaders::{self, Wanted};
 use crate::output::report::Gaps;
 
@@ -31,7 +30,7 @@ object that is its own; there may be others.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    source: GraphSource,
     /// Show loaders of these classes or names only, and classes of these names that several have
     /// defined; `*` stands for any characters
     #[arg(long, value_name = "PATTERN")]
@@ -90,11 +89,9 @@ impl Job for &Args {
     ) -> Result<Report> {
         let name = |name: &str| self.loader.as_ref().is_none_or(|p| p.fits(name));
         let wanted = Wanted { name: &name, least: self.min, top: self.top };
-        Ok(Report {
-            loaders: loaders::report(tree, &wanted, &pool(self.source.threads())?)?,
-            sizes: input.sizes,
-            whole: input.gaps.is_whole(),
-            gaps: input.gaps,
-        })
+        let loaders = holders::watched(&self.source.cost(), tree.memory(), |watch| {
+            loaders::report(tree, &wanted, watch)
+        })?;
+        Ok(Report { loaders, sizes: input.sizes, whole: input.gaps.is_whole(), gaps: input.gaps })
     }
 }

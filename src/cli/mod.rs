@@ -7,6 +7,7 @@ mod advice;
 mod attach;
 mod capture;
 mod check;
+mod cost;
 mod doctor;
 mod dump;
 mod ending;
@@ -14,6 +15,7 @@ mod histo;
 mod holders;
 mod info;
 mod loaders;
+mod paths;
 pub mod progress;
 mod ps;
 mod refs;
@@ -52,6 +54,7 @@ enum Command {
     Histo(histo::Args),
     Retained(retained::Args),
     Refs(refs::Args),
+    Paths(paths::Args),
     Stack(stack::Args),
     Threads(threads::Args),
     Info(info::Args),
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
         Command::Refs(args) => args.run(),
+        Command::Paths(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Threads(args) => args.run(),
         Command::Info(args) => args.run(),

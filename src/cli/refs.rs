@@ -4,9 +4,9 @@ use std::io;
 
 use serde::Serialize;
 
+use super::cost::GraphSource;
 use super::ending::{Answer, end};
 use super::holders::{self, Job, Pattern, Reading};
-use super::source::Source;
 use super::{Outcome, advice};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
@@ -29,7 +29,7 @@ short; objects with a finalizer: once that has run).";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    source: GraphSource,
     /// Show classes of these names only, of references and of what they refer to; `*` stands for
     /// any characters
     #[arg(long, value_name = "PATTERN")]

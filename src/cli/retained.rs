@@ -4,9 +4,9 @@ use std::io;
 
 use serde::Serialize;
 
+use super::cost::GraphSource;
 use super::ending::{Answer, end};
 use super::holders::{self, Job, Pattern, Reading};
-use super::source::Source;
 use super::{Outcome, advice};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
@@ -33,7 +33,7 @@ figures are those of Eclipse MAT.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    source: GraphSource,
     /// What to list: single objects, or what those of a class, a package or a class loader, a
     /// thread or a kind of root retain together
     #[arg(long, value_enum, default_value_t = Listed::Object)]

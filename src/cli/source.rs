@@ -154,6 +154,8 @@ impl Source {
         let (file, report) = how.capture_unlinked(pid, self.threads(), &Target::Stdout)?;
         tell(&report_text(&report));
         self.snapshot.set(report.core_bytes);
+        // What is read from it now is shown only; a file that is to be written asks for its own tidy end.
+        interrupt::settle(Path::new("standard output"))?;
         let name = format!("the snapshot of process {pid}");
         let opened = Opened::captured(Path::new(&name), file)?;
         Ok((opened.core, Ok(opened.missing)))

@@ -5,9 +5,9 @@ use std::io;
 
 use serde::Serialize;
 
+use super::cost::GraphSource;
 use super::ending::{Answer, end};
 use super::holders::{self, Job, Pattern, Reading};
-use super::source::Source;
 use super::{Outcome, advice};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
@@ -32,7 +32,7 @@ alone. A frame holds what would be freed when it returns.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    source: Source,
+    source: GraphSource,
     /// Show threads of these names only, `*` stands for any characters
     #[arg(long, value_name = "PATTERN")]
     thread: Option<Pattern>,

@@ -1,6 +1,6 @@
 //! What vmStructs does not carry, each fact with its source. The only file that may know it.
 //!
-//! Everything here has held in every JDK from 11 to 26, or says where it changed.
+//! Everything here holds in every JDK that is tested (8 to 28) and has the thing at all, or says where it changed.
 
 pub(super) mod code;
 pub(super) mod jvmti;

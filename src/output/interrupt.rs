@@ -1,11 +1,11 @@
-//! Ctrl-C and its kin: the first signal asks for a tidy end, the second one ends at once.
+//! Ctrl-C and its kin: while there is something to tidy, the first signal asks for a tidy end, the second one ends at once.
 //!
 //! Knows which temporary files exist, so that the second signal can remove them; knows nothing
 //! of what is being written. State is per process, as signals are.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -16,15 +16,18 @@ use crate::error::{Error, Result};
 
 /// The first signal that came, or 0.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
+/// There is nothing to tidy: a signal ends at once.
+static SETTLED: AtomicBool = AtomicBool::new(false);
 /// The temporary files that exist now.
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Start listening for SIGINT, SIGTERM and SIGHUP; later calls do nothing.
+/// Start listening for SIGINT, SIGTERM and SIGHUP; later calls only take [`settle`] back.
 ///
 /// A signal that the parent had us ignore (nohup, a shell's background job) stays ignored.
 /// A thread does the work, so nothing runs inside a signal handler.
 pub fn install() -> io::Result<()> {
     static ONCE: Once = Once::new();
+    SETTLED.store(false, Ordering::SeqCst);
     let mut result = Ok(());
     ONCE.call_once(|| result = listen());
     result
@@ -36,7 +39,9 @@ fn listen() -> io::Result<()> {
     let mut signals = Signals::new(wanted)?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in signals.forever() {
-            if SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            let is_first =
+                SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+            if is_first && !SETTLED.load(Ordering::SeqCst) {
                 continue;
             }
             // The lock is kept to the end: no new temporary file can slip in.
@@ -48,6 +53,13 @@ fn listen() -> io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// From here on there is nothing to tidy, until [`install`] is called again: a signal ends at once.
+/// [`Error::Interrupted`] where one came before; `path` is what will not be written.
+pub fn settle(path: &Path) -> Result<()> {
+    SETTLED.store(true, Ordering::SeqCst);
+    check(path)
 }
 
 /// The `SigIgn` mask of a `/proc/<pid>/status`: bit n-1 is signal n (proc_pid_status(5)).

@@ -4,6 +4,7 @@
 #[doc(hidden)]
 pub mod check;
 pub(crate) mod collection;
+pub mod collections;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
@@ -14,6 +15,9 @@ pub mod info;
 #[doc(hidden)]
 pub mod interrupt;
 pub mod loaders;
+#[cfg(test)]
+mod made;
+pub mod paths;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]

@@ -35,6 +35,12 @@ impl Room {
         Room { machine, target, own, all_die: all_die(pid) }
     }
 
+    /// What rjcore itself may take, without a target.
+    pub(crate) fn here() -> u64 {
+        let own = MemoryGauge::of(std::process::id() as i32);
+        own.machine().min(own.group())
+    }
+
     /// What rjcore may take for a copy of its own.
     pub(crate) fn for_copy(&self) -> u64 {
         self.machine.min(self.own)

@@ -142,18 +142,19 @@ fn loaders(input: &Path) {
         let alone = number(of, "retained");
         assert!((array(300_000)..array(310_000)).contains(&alone), "{of:#}");
     }
-    let path = all(leaked, "path");
-    let texts: Vec<&str> = path.iter().filter_map(|s| s["by_text"].as_str()).collect();
-    assert!(texts.contains(&"static .leaked"), "{texts:?}");
-    assert_eq!(path.last().expect("a step")["class"], "Kept$Plugin");
-    assert!(all(loose, "path").is_empty());
+    let steps = |of: &Value| -> Vec<(String, String)> {
+        let word = |s: &Value, field| s[field].as_str().unwrap_or("").to_owned();
+        all(&of["path"], "steps").iter().map(|s| (word(s, "by"), word(s, "name"))).collect()
+    };
+    let path = steps(leaked);
+    assert!(path.contains(&("static".into(), "leaked".into())), "{path:?}");
+    let last = all(&leaked["path"], "steps").last().expect("a step");
+    assert_eq!(last["class"], "Kept$Plugin");
+    assert!(loose["path"].is_null());
     let web = one(&said, "loaders", "class", "Kept$WebLoader");
     assert_eq!((web["life"].clone(), number(web, "classes")), ("held".into(), 0));
-    let steps: Vec<(&str, &str)> = all(web, "path")
-        .iter()
-        .map(|s| (s["by_text"].as_str().expect("text"), s["label"].as_str().unwrap_or("")))
-        .collect();
-    assert_eq!(steps, [("a thread", "web"), (".contextClassLoader", "")]);
+    assert_eq!(web["path"]["thread"], "web");
+    assert_eq!(steps(web).last(), Some(&("field".into(), "contextClassLoader".into())));
     let twice = one(&said, "duplicates", "name", "Kept$Plugin");
     assert_eq!((number(twice, "loaders"), number(twice, "instances")), (2, 7));
     assert_eq!(number(twice, "bytes"), 7 * object(1));

@@ -1,7 +1,11 @@
 //! What objects retain, of programs of which it is known: the strong rule says what a collection would free.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::{Jvm, PATIENTLY, Scratch, rjcore, run, text};
@@ -166,4 +170,25 @@ fn jdk25_g1() {
 #[test]
 fn jdk25_parallel() {
     holders("jdk25-parallel", 25, &["-XX:+UseParallelGC"]);
+}
+
+/// Of a snapshot nothing is written, so that a signal ends the work at once, wherever it is.
+#[test]
+fn a_signal_ends_it_at_once() {
+    let dir = Scratch::new("retained-signal");
+    let jvm = Jvm::start(17, &["-Xmx512m"], "BigHeap 200 small", &dir);
+    let mut cmd = rjcore();
+    cmd.args(["retained", "--threads", "1", &jvm.pid().to_string()]);
+    let mut child = cmd.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("rjcore");
+    let mut said = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("stood still") {
+        line.clear();
+        assert!(said.read_line(&mut line).expect("text") > 0, "ended before it was captured");
+    }
+    child.signal(Signal::INT);
+    let out = child.wait_with_output().expect("its end");
+    // By the signal; or by its exit code, if it came before that was settled.
+    let ended = out.status.signal() == Some(Signal::INT.as_raw()) || out.status.code() == Some(130);
+    assert!(ended && out.stdout.is_empty(), "{:?}", out.status);
 }

@@ -96,3 +96,19 @@ fn the_second_signal_ends_at_once_and_leaves_nothing() {
     assert_eq!(child.wait().unwrap().signal(), Some(Signal::INT.as_raw()));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn where_nothing_is_to_be_tidied_the_first_signal_ends_at_once() {
+    const TEST: &str = "interrupt::where_nothing_is_to_be_tidied_the_first_signal_ends_at_once";
+    if std::env::var_os(ROLE).is_some() {
+        interrupt::install().unwrap();
+        interrupt::settle(Path::new("nothing")).unwrap();
+        eprintln!("ready");
+        loop {
+            std::thread::park();
+        }
+    }
+    let (mut child, _stdin, _stderr) = start(TEST, Path::new("/"));
+    child.signal(Signal::INT);
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::INT.as_raw()));
+}

@@ -89,7 +89,7 @@ fn brute_force(core: &str, rule: Rule, view: View) {
     let graph = HeapGraph::open(&heap, view, 2, &|_| {}).expect("a graph");
     let written = written(&graph, rule);
     let all = written.reached(None);
-    let quiet = Watch { step: &|_, _| {}, add: &|_| {} };
+    let quiet = Watch { step: &|_, _| {}, add: &|_| {}, room: &|_| Ok(()) };
     let mut first = None;
     for threads in [1, 2] {
         let pool = pool(threads).expect("threads");
@@ -174,7 +174,7 @@ fn same_from_a_dump(core: &str) {
     // All bytes are those of all objects, by the sizes of the rule.
     let file = std::fs::File::open(&dump).expect("the dump");
     let graph = Dump::from_file(&dump, &file, None, 2, &|_| {}).expect("a graph");
-    let quiet = Watch { step: &|_, _| {}, add: &|_| {} };
+    let quiet = Watch { step: &|_, _| {}, add: &|_| {}, room: &|_| Ok(()) };
     let pool = pool(2).expect("threads");
     let total = |rule| {
         let tree = Dominators::<_, u32>::find(&graph, rule, &pool, quiet).expect("a tree");
@@ -195,4 +195,18 @@ fn a_dump_says_the_same_of_jdk17() {
 #[test]
 fn a_dump_says_the_same_of_jdk25() {
     same_from_a_dump("jdk25-serial");
+}
+
+/// More memory than is allowed is not taken: the error says how much it would be.
+#[test]
+fn memory_has_a_limit() {
+    let core = dep("testdata/cores/jdk17-g1.core.zst");
+    let ask =
+        |limit| rjcore().arg("retained").arg(&core).args(["--memory", limit]).output().unwrap();
+    let refused = ask("100K");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains(" KB of memory at least") && said.contains("--memory"), "{said}");
+    assert!(refused.stdout.is_empty());
+    assert_eq!(ask("100M").status.code(), Some(0));
 }

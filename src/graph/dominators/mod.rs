@@ -38,6 +38,9 @@ pub struct Watch<'a> {
     pub step: &'a (dyn Fn(&'static str, u64) + Sync),
     /// So many objects more are done.
     pub add: &'a (dyn Fn(u64) + Sync),
+    /// So many bytes of memory are taken in all from here on, at least; an error ends the work. Called before they are taken,
+    /// and again when more are needed.
+    pub room: &'a (dyn Fn(u64) -> Result<()> + Sync),
 }
 
 /// The dominator tree of a graph. `I` is the kind of number that its nodes have.
@@ -70,7 +73,7 @@ pub(super) fn check_fits<I: Id>(graph: &impl ObjectGraph) -> Result<()> {
 impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
     /// Finds it, by all threads of `pool` where more than one can work.
     ///
-    /// An error where numbers of this kind do not do: see [`fits`].
+    /// An error where numbers of this kind do not do (see [`fits`]), and where `watch` allows no more memory.
     pub fn find(
         graph: &'g G,
         rule: Rule,
@@ -78,22 +81,54 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         watch: Watch<'_>,
     ) -> Result<Dominators<'g, G, I>> {
         check_fits::<I>(graph)?;
-        Ok(pool.install(|| {
+        pool.install(|| {
+            let numbers = graph.numbers();
             let ruled = Ruled::new(graph, rule);
-            (watch.step)("reading references", graph.numbers().len());
+            // Three bits for each place, then two.
+            let bits = numbers.places() / 8;
+            (watch.room)(numbers.memory() + 3 * bits)?;
+            (watch.step)("reading references", numbers.len());
             let folded = Folded::new(&ruled, watch.add);
+            let fixed = numbers.memory() + folded.nodes.memory() + bits;
+            (watch.room)(fixed + Self::of_nodes(folded.nodes.len()))?;
             (watch.step)("following references", folded.nodes.len());
-            let found = search::search(&ruled, &folded, watch.add);
+            let more = |bytes| (watch.room)(fixed + bytes);
+            let found = search::search(&ruled, &folded, watch.add, &more)?;
             (watch.step)("adding up", folded.nodes.len());
             let sizes = sizes::sizes(&ruled, &folded, &found, watch.add);
             let total = sizes::total(&ruled);
-            Dominators { pool, ruled, folded, found, sizes, total }
-        }))
+            Ok(Dominators { pool, ruled, folded, found, sizes, total })
+        })
+    }
+
+    /// Bytes that dominators of so many nodes take while they are found, besides references that lead back.
+    fn of_nodes(nodes: u64) -> u64 {
+        nodes.saturating_mul(5 * size_of::<I>() as u64)
+    }
+
+    /// Bytes of memory that a tree of a graph may take in all, were every object a node; besides references that lead back.
+    pub fn memory_at_most(graph: &G) -> u64 {
+        let numbers = graph.numbers();
+        let bits = numbers.places() / 8;
+        2 * numbers.memory() + bits + Self::of_nodes(numbers.len())
+    }
+
+    /// Bytes of memory that the tree takes, now that it is found.
+    pub fn memory(&self) -> u64 {
+        let numbers = self.graph().numbers();
+        let orders = (self.found.order.len() + self.found.idom.len()) * size_of::<I>();
+        let bytes = orders + self.sizes.retained.len() * 8;
+        numbers.memory() + self.folded.nodes.memory() + numbers.places() / 8 + bytes as u64
     }
 
     /// The graph.
     pub fn graph(&self) -> &'g G {
         self.ruled.graph
+    }
+
+    /// The threads that it was found by.
+    pub fn pool(&self) -> &'g rayon::ThreadPool {
+        self.pool
     }
 
     /// The rule.

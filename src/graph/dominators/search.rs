@@ -9,6 +9,7 @@ use super::super::rule::Ruled;
 use super::super::{Bits, Id, ObjectGraph, Strength};
 use super::fold::Folded;
 use super::semi_nca::Forest;
+use crate::error::Result;
 
 /// What the search makes.
 pub(super) struct Found<I> {
@@ -61,6 +62,7 @@ struct Search<'a, 'g, G, I> {
     deferred: [Deferred<I>; Strength::ALL.len()],
     stack: Vec<(I, I)>,
     progress: &'a (dyn Fn(u64) + Sync),
+    room: &'a (dyn Fn(u64) -> Result<()> + Sync),
 }
 
 /// Numbers of one strength's search. `I` must do for all places, and as many numbers behind them.
@@ -84,12 +86,14 @@ impl<I: Id> Numbering<I> {
 /// How many nodes are done before progress is told.
 const STEP: u64 = 1 << 16;
 
-/// Numbers all nodes that can be reached, and finds their dominators.
+/// Numbers all nodes that can be reached, and finds their dominators. `room` is asked before more memory is taken, for all of
+/// the search's.
 pub(super) fn search<G: ObjectGraph, I: Id>(
     ruled: &Ruled<'_, G>,
     folded: &Folded,
     progress: &(dyn Fn(u64) + Sync),
-) -> Found<I> {
+    room: &(dyn Fn(u64) -> Result<()> + Sync),
+) -> Result<Found<I>> {
     let nodes = &folded.nodes;
     let held = Bits::new(nodes.len());
     ruled.roots.iter().filter(|r| nodes.has(**r)).for_each(|r| {
@@ -103,6 +107,7 @@ pub(super) fn search<G: ObjectGraph, I: Id>(
         deferred: Default::default(),
         stack: Vec::new(),
         progress,
+        room,
     };
     let roots = ruled.roots.iter().filter(|r| nodes.has(**r));
     let roots = roots.map(|r| (I::default(), I::of(*r))).collect();
@@ -112,7 +117,7 @@ pub(super) fn search<G: ObjectGraph, I: Id>(
         places: Lists::of(1, roots),
     };
     let numbering = Numbering { forest: Forest::new(), base: 1, local: None };
-    let (numbering, _) = search.follow(Strength::Strong, &whole, numbering);
+    let (numbering, _) = search.follow(Strength::Strong, &whole, numbering)?;
     let mut idom = numbering.forest.dominators();
     let mut first = [1; Strength::ALL.len() + 1];
     for strength in Strength::ALL.into_iter().skip(1) {
@@ -121,13 +126,13 @@ pub(super) fn search<G: ObjectGraph, I: Id>(
         let deferred = std::mem::take(&mut search.deferred[strength as usize]);
         let Some(scaffold) = search.scaffold(&deferred, &idom) else { continue };
         let numbering = Numbering { forest: Forest::new(), base, local: Some(Vec::new()) };
-        let (numbering, whole) = search.follow(strength, &scaffold, numbering);
+        let (numbering, whole) = search.follow(strength, &scaffold, numbering)?;
         let below = numbering.forest.dominators();
         let local = numbering.local.unwrap_or_default();
         idom.extend(local.iter().map(|l| whole[below[l.index()].index()]));
     }
     first[Strength::ALL.len()] = idom.len() as u64;
-    Found { order: search.order, idom, first }
+    Ok(Found { order: search.order, idom, first })
 }
 
 impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
@@ -138,7 +143,7 @@ impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
         strength: Strength,
         scaffold: &Scaffold<I>,
         mut numbering: Numbering<I>,
-    ) -> (Numbering<I>, Vec<I>) {
+    ) -> Result<(Numbering<I>, Vec<I>)> {
         let nodes = &self.folded.nodes;
         // Behind the last place stand the scaffold's nodes.
         let limit = nodes.places();
@@ -175,6 +180,7 @@ impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
             }
             if next.is_multiple_of(STEP) {
                 (self.progress)(STEP);
+                (self.room)(self.memory(&numbering, &stack))?;
             }
             let (order, deferred) = (&self.order, &mut self.deferred);
             self.ruled.references(at.number(), |target, by| {
@@ -195,7 +201,14 @@ impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
             });
         }
         self.stack = stack;
-        (numbering, whole)
+        Ok((numbering, whole))
+    }
+
+    /// Bytes that the search takes, and will take for the nodes that it has met.
+    fn memory(&self, numbering: &Numbering<I>, stack: &[(I, I)]) -> u64 {
+        let deferred: usize = self.deferred.iter().map(Vec::len).sum();
+        let pairs = numbering.forest.back.len() + deferred + stack.len();
+        (5 * self.order.len() + 2 * pairs) as u64 * size_of::<I>() as u64
     }
 
     /// Who holds what is referred to by `deferred` and was not reached yet; none where there is no such.

@@ -80,19 +80,31 @@ impl<G: ObjectGraph, I: Id> Paths<'_, G, I> {
     /// How the object at `holder` holds that at `place`: the strongest of its references to it, and of those the
     /// first. Takes time in its references.
     pub fn link(&self, holder: u64, place: u64) -> Link {
-        let mut best: Option<Link> = None;
-        self.graph().describe(holder, |reference| {
-            let is_better = best.as_ref().is_none_or(|b| reference.strength < b.strength);
-            if reference.target == place && is_better && reference.strength <= self.weakest {
-                let by = By::Reference(reference.place.into_owned());
-                best = Some(Link { by, strength: reference.strength });
-            }
-        });
-        best.unwrap_or_else(|| self.link_besides(holder, place))
+        match self.reference(holder, place, |of| of.clone().into_owned()) {
+            Some((of, strength)) => Link { by: By::Reference(of), strength },
+            None => self.link_besides(holder, place),
+        }
     }
 
-    /// How it does where none of its references leads there.
-    pub(super) fn link_besides(&self, holder: u64, place: u64) -> Link {
+    /// The same reference, of which `make` takes what it needs; none where no reference of the object leads there.
+    pub fn reference<T>(
+        &self,
+        holder: u64,
+        place: u64,
+        mut make: impl FnMut(&Place<'_>) -> T,
+    ) -> Option<(T, Strength)> {
+        let mut best: Option<(T, Strength)> = None;
+        self.graph().describe(holder, |reference| {
+            let is_better = best.as_ref().is_none_or(|b| reference.strength < b.1);
+            if reference.target == place && is_better && reference.strength <= self.weakest {
+                best = Some((make(&reference.place), reference.strength));
+            }
+        });
+        best
+    }
+
+    /// How it holds it where none of its references leads there.
+    pub fn link_besides(&self, holder: u64, place: u64) -> Link {
         let local = self.locals.get(&(holder, place)).map(|r| self.root(*r));
         Link::strong(match local.and_then(|r| Some((r, r.thread?))) {
             Some((root, thread)) => By::Local { kind: root.kind, thread, frame: root.frame },

@@ -53,7 +53,8 @@ impl<'g, G: ObjectGraph, I: Id> Paths<'g, G, I> {
     /// Finds the paths that consist of references that are at least as strong as `weakest`, by all threads of `pool`.
     /// Ends where the places of `targets` are all reached; without any, all objects that can be are.
     ///
-    /// An error where numbers of this kind do not do: see [`super::dominators::fits`].
+    /// An error where numbers of this kind do not do (see [`super::dominators::fits`]), and where `watch` allows no
+    /// more memory.
     pub fn find(
         graph: &'g G,
         weakest: Strength,
@@ -67,7 +68,7 @@ impl<'g, G: ObjectGraph, I: Id> Paths<'g, G, I> {
             targets.sort_unstable();
             targets.dedup();
         }
-        let ruled = ruled::<G, I>(graph)?;
+        let ruled = ruled::<G, I>(graph, watch)?;
         let search = Search { targets, ..Search::of(&ruled, weakest) };
         let found = pool.install(|| search.run::<I>(watch));
         Ok(Paths::of(ruled, weakest, found.holders))
@@ -83,7 +84,7 @@ impl<'g, G: ObjectGraph, I: Id> Paths<'g, G, I> {
         pool: &rayon::ThreadPool,
         watch: Watch<'_>,
     ) -> Result<Apart<'g, G, I>> {
-        let ruled = ruled::<G, I>(graph)?;
+        let ruled = ruled::<G, I>(graph, watch)?;
         let search = Search { avoid: Some((place, most)), ..Search::of(&ruled, weakest) };
         let found = pool.install(|| search.run::<I>(watch));
         let paths = Paths::of(ruled, weakest, found.holders);
@@ -98,6 +99,11 @@ impl<'g, G: ObjectGraph, I: Id> Paths<'g, G, I> {
     /// The graph.
     pub fn graph(&self) -> &'g G {
         self.ruled.graph
+    }
+
+    /// Whether the object at `place` is held from outside.
+    pub fn is_root(&self, place: u64) -> bool {
+        self.ruled.roots.binary_search(&place).is_ok()
     }
 
     /// Whether a path leads to the object at `place`, and was looked for so far.
@@ -142,8 +148,11 @@ impl<'g, G: ObjectGraph, I: Id> Paths<'g, G, I> {
     }
 }
 
-/// The graph with what holds besides references.
-fn ruled<G: ObjectGraph, I: Id>(graph: &G) -> Result<Ruled<'_, G>> {
+/// The graph with what holds besides references, if the search has room.
+fn ruled<'g, G: ObjectGraph, I: Id>(graph: &'g G, watch: Watch<'_>) -> Result<Ruled<'g, G>> {
     check_fits::<I>(graph)?;
+    let numbers = graph.numbers();
+    // The levels at hand come to it; few graphs are wide.
+    (watch.room)(numbers.memory() + numbers.len() * size_of::<I>() as u64 + numbers.places() / 8)?;
     Ok(Ruled::new(graph, Rule::Strong))
 }

@@ -10,7 +10,6 @@ mod path;
 mod text;
 
 pub use duplicates::{Definition, Duplicate};
-pub use path::Step;
 pub use text::text;
 
 use std::cmp::Reverse;
@@ -18,10 +17,11 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
+use super::paths::Chain;
 use super::retained::{class_name, share};
 use crate::address::Address;
 use crate::error::Result;
-use crate::graph::dominators::Dominators;
+use crate::graph::dominators::{Dominators, Watch};
 use crate::graph::{BUILTIN_LOADERS, ClassKind, Id, NO_CLASS, ObjectGraph, Strength, field};
 
 /// Characters of a loader's name.
@@ -96,9 +96,9 @@ pub struct LoaderHeld {
     pub retained: Option<u64>,
     /// Whether it can be unloaded.
     pub life: Life,
-    /// What keeps it: from a root to the first object that is its own. Empty where nothing strongly does, or where it is
+    /// What keeps it: from a root to the first object that is its own. None where nothing strongly does, or where it is
     /// never unloaded.
-    pub path: Vec<Step>,
+    pub path: Option<Chain>,
 }
 
 /// What is to be listed.
@@ -114,11 +114,11 @@ pub struct Wanted<'a> {
 /// Counts of a class's objects that can be reached, and their bytes.
 pub(super) type Counts = Vec<(u64, u64)>;
 
-/// What all class loaders hold. `pool` is for the paths.
+/// What all class loaders hold. `watch` is for the paths.
 pub fn report<G: ObjectGraph, I: Id>(
     tree: &Dominators<'_, G, I>,
     wanted: &Wanted<'_>,
-    pool: &rayon::ThreadPool,
+    watch: Watch<'_>,
 ) -> Result<Report> {
     let graph = tree.graph();
     let (counts, places) = count(tree);
@@ -142,9 +142,9 @@ pub fn report<G: ObjectGraph, I: Id>(
     let loader_count = all.len() as u64;
     all.truncate(wanted.top);
     let held = all.iter().filter(|(_, of)| of.life == Life::Held).filter_map(|(place, _)| *place);
-    let mut paths = path::find::<G, I>(graph, &held.collect::<Vec<_>>(), pool)?;
+    let mut paths = path::find(tree, &held.collect::<Vec<_>>(), watch)?;
     for (place, of) in &mut all {
-        of.path = place.and_then(|p| paths.remove(&p)).unwrap_or_default();
+        of.path = place.and_then(|p| paths.remove(&p));
     }
     let mut duplicates = duplicates::find(graph, &counts, wanted.name);
     let duplicate_count = duplicates.len() as u64;
@@ -289,7 +289,7 @@ fn describe<G: ObjectGraph, I: Id>(
         share: None,
         retained: loader.map(retained),
         life,
-        path: Vec::new(),
+        path: None,
     }
 }
 

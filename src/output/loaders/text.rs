@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Life, LoaderHeld, Report};
+use crate::output::paths::{Chain, chain_table};
 use crate::output::report::{Table, clean, count, number, size};
 
 /// Definitions of a duplicate class that are listed.
@@ -49,7 +50,9 @@ pub fn text(report: &Report) -> String {
     if left > 0 {
         let _ = writeln!(out, "and {} more", count(left, "loader", "loaders"));
     }
-    report.loaders.iter().filter(|l| !l.path.is_empty()).for_each(|l| path(&mut out, l));
+    for of in &report.loaders {
+        of.path.iter().for_each(|chain| path(&mut out, of, chain));
+    }
     if !report.duplicates.is_empty() {
         out += "\nClasses of the same name, defined by several loaders:\n";
         out += &duplicates(report);
@@ -70,16 +73,10 @@ fn life(life: Life) -> &'static str {
     }
 }
 
-fn path(out: &mut String, of: &LoaderHeld) {
+fn path(out: &mut String, of: &LoaderHeld, chain: &Chain) {
     let freed = size(of.freed.unwrap_or(0));
     let _ = writeln!(out, "\n{}: {freed}, kept by", clean(&of.text()));
-    let mut table = Table::new(&["", "how", "object"], &[1, 2]);
-    for step in &of.path {
-        let label = step.label.as_ref().map(|l| format!(" ({l})")).unwrap_or_default();
-        let object = format!("{} @ {:#x}{label}", step.class, step.object.0);
-        table.row(vec![String::new(), step.by_text.clone(), object]);
-    }
-    *out += &table.text();
+    *out += &chain_table(chain, 2);
 }
 
 fn duplicates(report: &Report) -> String {
