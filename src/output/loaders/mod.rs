@@ -138,7 +138,7 @@ pub fn report<G: ObjectGraph, I: Id>(
         let is_permanent = of.life == Life::Permanent;
         (is_permanent, Reverse(of.freed), Reverse(of.instance_bytes), of.object)
     };
-    all.sort_by(|(_, a), (_, b)| key(a).cmp(&key(b)));
+    all.sort_by_key(|(_, of)| key(of));
     let loader_count = all.len() as u64;
     all.truncate(wanted.top);
     let held = all.iter().filter(|(_, of)| of.life == Life::Held).filter_map(|(place, _)| *place);
@@ -255,7 +255,7 @@ fn describe<G: ObjectGraph, I: Id>(
     permanent: &HashSet<u64>,
 ) -> LoaderHeld {
     let graph = tree.graph();
-    let object = |name| Some(field(graph, loader?, name)?.object()?);
+    let object = |name| field(graph, loader?, name)?.object();
     let class_of = |place| class_name(graph, graph.class_of(place));
     let parent = object("parent");
     let number = loader.and_then(|place| tree.number(place));

@@ -181,9 +181,7 @@ impl<G: ObjectGraph, I: Id> Look<'_, '_, G, I> {
             None => {}
             Some(Role::Reference(reference)) => self.reference(room, place, class, &reference),
             Some(Role::Queue(head, _)) => {
-                if self.target(place, head).is_some() {
-                    room.found.queues.push(place);
-                }
+                room.found.queues.extend(self.target(place, head).map(|_| place));
             }
             Some(Role::Buffer(buffer)) => self.buffer(room, place, &buffer, strength),
             Some(Role::Deallocator(size)) => {

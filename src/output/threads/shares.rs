@@ -243,11 +243,11 @@ fn divide<G: ObjectGraph, I: Id>(
             if parts.insert(*target) {
                 (bytes, alone) = (tree.part_retained(*target), true);
             }
-        } else if let Some(child) = tree.number(*target) {
-            if let Ok(index) = children.binary_search(&child) {
-                alone = tree.strength(child) == own && !taken[index];
-                todo.push(index);
-            }
+        } else if let Some(child) = tree.number(*target)
+            && let Ok(index) = children.binary_search(&child)
+        {
+            alone = tree.strength(child) == own && !taken[index];
+            todo.push(index);
         }
         while let Some(index) = todo.pop() {
             if tree.strength(children[index]) != own || std::mem::replace(&mut taken[index], true) {
