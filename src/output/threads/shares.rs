@@ -120,12 +120,15 @@ impl<I: Id> Shares<I> {
         }
         let below = Below::new(tree, &numbers);
         let mut direct = direct(tree, &threads);
-        // Between children of one thread: who refers to whom.
+        // Between children of one thread: who refers to whom, as strongly as the thread is held itself.
         let mut edges: Vec<(I, I)> = Vec::new();
-        let between = |from: I, target: u64, out: &mut Vec<(I, I)>| {
+        let between = |from: I, by: Strength, target: u64, out: &mut Vec<(I, I)>| {
             let Some(to) = tree.number(target).filter(|to| below.is_child(*to)) else { return };
-            let child = below.child(tree, tree.dominator(to), from);
-            out.extend(child.filter(|c| *c != to).map(|c| (c, to)));
+            let thread = tree.dominator(to);
+            if by.max(tree.strength(from)) <= tree.strength(thread) {
+                let child = below.child(tree, thread, from);
+                out.extend(child.filter(|c| *c != to).map(|c| (c, to)));
+            }
         };
         tree.each_node(
             Vec::new,
@@ -133,21 +136,20 @@ impl<I: Id> Shares<I> {
                 if below.0[number.index()] == I::default() {
                     return;
                 }
-                let own = tree.strength(number);
                 let class = graph.references(place, |target, strength| {
-                    if strength <= own {
-                        between(number, target, out);
-                    }
+                    between(number, strength, target, out);
                 });
                 if let Some(object) = graph.class_object(class) {
-                    between(number, object, out);
+                    between(number, Strength::Strong, object, out);
                 }
             },
             |out| edges.extend(out),
         );
         for ((_, _, number), of) in threads.iter().zip(&direct) {
             if below.0[number.index()] != I::default() {
-                of.iter().for_each(|(_, target)| between(*number, *target, &mut edges));
+                for (_, target) in of {
+                    between(*number, Strength::Strong, *target, &mut edges);
+                }
             }
         }
         edges.sort_unstable();
