@@ -11,6 +11,7 @@ mod cost;
 mod doctor;
 mod dump;
 mod ending;
+mod find;
 mod histo;
 mod holders;
 mod info;
@@ -20,10 +21,12 @@ pub mod progress;
 mod ps;
 mod refs;
 mod retained;
+mod show;
 mod snapshot;
 mod source;
 mod stack;
 mod threads;
+mod tree;
 mod trim;
 mod vm_memory;
 mod who;
@@ -54,7 +57,10 @@ enum Command {
     Histo(histo::Args),
     Retained(retained::Args),
     Refs(refs::Args),
+    Tree(tree::Args),
+    Find(find::Args),
     Paths(paths::Args),
+    Show(show::Args),
     Stack(stack::Args),
     Threads(threads::Args),
     Info(info::Args),
@@ -100,7 +106,10 @@ pub fn main() -> ExitCode {
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
         Command::Refs(args) => args.run(),
+        Command::Tree(args) => args.run(),
+        Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
+        Command::Show(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Threads(args) => args.run(),
         Command::Info(args) => args.run(),

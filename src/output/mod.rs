@@ -5,6 +5,7 @@
 pub mod check;
 pub(crate) mod collection;
 pub mod collections;
+pub mod find;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
@@ -18,6 +19,7 @@ pub mod loaders;
 #[cfg(test)]
 mod made;
 pub mod paths;
+pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]
@@ -25,8 +27,10 @@ pub mod readers;
 pub mod refs;
 pub(crate) mod report;
 pub mod retained;
+pub mod show;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
 pub mod threads;
+pub mod tree;

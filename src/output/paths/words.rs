@@ -5,7 +5,7 @@ use crate::graph::{ClassPart, ObjectGraph, Place, RootKind};
 use crate::output::retained::class_name;
 
 /// A root's kind as JSON has it.
-pub(super) fn code(kind: RootKind) -> &'static str {
+pub(in crate::output) fn code(kind: RootKind) -> &'static str {
     match kind {
         RootKind::Thread => "thread",
         RootKind::UnmountedThread => "unmounted_thread",
@@ -21,7 +21,7 @@ pub(super) fn code(kind: RootKind) -> &'static str {
 }
 
 /// What holds an object from outside.
-pub(super) fn root(kind: RootKind) -> &'static str {
+pub(in crate::output) fn root(kind: RootKind) -> &'static str {
     match kind {
         RootKind::Thread => "a thread that runs",
         RootKind::UnmountedThread => "a virtual thread",
@@ -37,7 +37,7 @@ pub(super) fn root(kind: RootKind) -> &'static str {
 }
 
 /// A part of a class.
-pub(super) fn part(part: ClassPart) -> &'static str {
+pub(in crate::output) fn part(part: ClassPart) -> &'static str {
     match part {
         ClassPart::Super => "super class",
         ClassPart::Loader => "loader",
@@ -49,7 +49,11 @@ pub(super) fn part(part: ClassPart) -> &'static str {
 }
 
 /// The text of a thread's frame.
-pub(super) fn frame(graph: &impl ObjectGraph, thread: u32, frame: Option<u32>) -> Option<String> {
+pub(in crate::output) fn frame(
+    graph: &impl ObjectGraph,
+    thread: u32,
+    frame: Option<u32>,
+) -> Option<String> {
     let thread = graph.threads().get(thread as usize)?;
     thread.frames.get(frame? as usize).map(|text| text.to_string())
 }
@@ -57,15 +61,19 @@ pub(super) fn frame(graph: &impl ObjectGraph, thread: u32, frame: Option<u32>) -
 /// A link in parts: its kind as JSON has it, a field's name or what stands for it, the class that declares the field,
 /// an element's index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Named {
+pub(in crate::output) struct Named {
+    /// As a path's steps have it.
     pub kind: &'static str,
+    /// The field's name.
     pub name: Option<String>,
+    /// The class that declares it.
     pub declared_by: Option<String>,
+    /// Of an element.
     pub index: Option<u64>,
 }
 
 /// Where a reference stands.
-pub(super) fn place(graph: &impl ObjectGraph, place: &Place<'_>) -> Named {
+pub(in crate::output) fn place(graph: &impl ObjectGraph, place: &Place<'_>) -> Named {
     let field = |kind, field: &crate::graph::Field<'_>| Named {
         kind,
         name: Some(field.name.to_string()),
@@ -83,7 +91,7 @@ pub(super) fn place(graph: &impl ObjectGraph, place: &Place<'_>) -> Named {
 }
 
 /// How one object on a path holds the next.
-pub(super) fn named(graph: &impl ObjectGraph, by: &By) -> Named {
+pub(in crate::output) fn named(graph: &impl ObjectGraph, by: &By) -> Named {
     match by {
         By::Root { kind, .. } => {
             Named { kind: "root", name: Some(root(*kind).into()), ..Named::default() }
@@ -99,7 +107,7 @@ pub(super) fn named(graph: &impl ObjectGraph, by: &By) -> Named {
 }
 
 /// A link as a person reads it.
-pub(super) fn text(kind: &str, name: Option<&str>, index: Option<u64>) -> String {
+pub(in crate::output) fn text(kind: &str, name: Option<&str>, index: Option<u64>) -> String {
     let name = name.unwrap_or("?");
     match (kind, index) {
         ("field", _) => format!(".{name}"),
