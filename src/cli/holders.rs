@@ -19,8 +19,10 @@ use crate::output::report::Gaps;
 pub(super) trait Job {
     type Answer;
 
-    /// Looks at the heap of a core before its objects are made a graph: for what no other input tells.
-    fn meet(&mut self, _heap: &Heap<'_>) {}
+    /// What it reads of a core besides the tree, while that is open.
+    fn read_core(&mut self, _opened: &Opened, _heap: &Heap) -> Result<()> {
+        Ok(())
+    }
 
     fn work<G: ObjectGraph, I: Id>(
         self,
@@ -72,8 +74,10 @@ impl Like {
 pub(super) trait GraphJob {
     type Answer;
 
-    /// See [`Job::meet`].
-    fn meet(&mut self, _heap: &Heap<'_>) {}
+    /// What it reads of a core besides the graph, while that is open; of an HPROF file there is nothing more.
+    fn read_core(&mut self, _opened: &Opened, _heap: &Heap) -> Result<()> {
+        Ok(())
+    }
 
     fn work<G: ObjectGraph>(
         self,
@@ -112,7 +116,7 @@ fn of_core<J: GraphJob>(
     cost: &Cost,
 ) -> Result<J::Answer> {
     opened.with_heap(|heap| {
-        job.meet(heap);
+        job.read_core(opened, heap)?;
         let view = match rule {
             Rule::Strong => View::Heap,
             Rule::Mat => View::Dumped,
@@ -137,8 +141,8 @@ struct Treed<J> {
 impl<J: Job> GraphJob for Treed<J> {
     type Answer = J::Answer;
 
-    fn meet(&mut self, heap: &Heap<'_>) {
-        self.job.meet(heap);
+    fn read_core(&mut self, opened: &Opened, heap: &Heap) -> Result<()> {
+        self.job.read_core(opened, heap)
     }
 
     fn work<G: ObjectGraph>(

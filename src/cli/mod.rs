@@ -20,6 +20,7 @@ mod paths;
 pub mod progress;
 mod ps;
 mod refs;
+mod report;
 mod retained;
 mod show;
 mod snapshot;
@@ -61,6 +62,7 @@ enum Command {
     Find(find::Args),
     Paths(paths::Args),
     Show(show::Args),
+    Report(report::Args),
     Stack(stack::Args),
     Threads(threads::Args),
     Info(info::Args),
@@ -110,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Show(args) => args.run(),
+        Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Threads(args) => args.run(),
         Command::Info(args) => args.run(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::cost::GraphSource;
 use super::ending::{Answer, end};
 use super::holders::{self, Job, Pattern, Reading};
+use super::source::Opened;
 use super::{Outcome, advice};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
@@ -93,9 +94,10 @@ impl Args {
 impl Job for Threads<'_> {
     type Answer = Report;
 
-    fn meet(&mut self, heap: &Heap<'_>) {
+    fn read_core(&mut self, _opened: &Opened, heap: &Heap) -> Result<()> {
         let of = |t| VmFacts { allocated: heap.vm.allocated_bytes(t), tlab: heap.vm.tlab(t) };
         self.facts = Some(heap.threads.iter().map(|t| (t.object, of(t))).collect());
+        Ok(())
     }
 
     fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, input: Reading) -> Report {

@@ -18,6 +18,8 @@ pub mod interrupt;
 pub mod loaders;
 #[cfg(test)]
 mod made;
+#[cfg(feature = "cli")]
+pub mod page;
 pub mod paths;
 pub(crate) mod pattern;
 pub(crate) mod reader;

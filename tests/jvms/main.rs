@@ -26,6 +26,7 @@ mod mixed;
 mod paths;
 mod people;
 mod readers;
+mod report;
 mod retained;
 mod roots;
 mod scale;
