@@ -30,6 +30,7 @@ mod threads;
 mod tree;
 mod trim;
 mod vm_memory;
+mod waste;
 mod who;
 
 use std::path::Path;
@@ -62,6 +63,7 @@ enum Command {
     Find(find::Args),
     Paths(paths::Args),
     Show(show::Args),
+    Waste(waste::Args),
     Report(report::Args),
     Stack(stack::Args),
     Threads(threads::Args),
@@ -112,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Show(args) => args.run(),
+        Command::Waste(args) => args.run(),
         Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Threads(args) => args.run(),

@@ -36,3 +36,4 @@ pub mod sink;
 pub mod stack;
 pub mod threads;
 pub mod tree;
+pub mod waste;

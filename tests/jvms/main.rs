@@ -36,3 +36,4 @@ mod thawed;
 mod unseen;
 mod updates;
 mod values;
+mod waste;

@@ -81,6 +81,7 @@ const FOR_8: [&str; 9] = [
     "Stacks.java",
     "StopStress.java",
     "Unseen.java",
+    "Waste.java",
 ];
 
 /// The Java programs, compiled for 8 or 17: their classes run on later ones too. Once per test binary and
