@@ -15,15 +15,18 @@ mod find;
 mod histo;
 mod holders;
 mod info;
+mod loaders;
 mod paths;
 pub mod progress;
 mod ps;
+mod refs;
 mod report;
 mod retained;
 mod show;
 mod snapshot;
 mod source;
 mod stack;
+mod threads;
 mod tree;
 mod trim;
 mod vm_memory;
@@ -55,6 +58,7 @@ enum Command {
     Dump(dump::Args),
     Histo(histo::Args),
     Retained(retained::Args),
+    Refs(refs::Args),
     Tree(tree::Args),
     Find(find::Args),
     Paths(paths::Args),
@@ -62,7 +66,9 @@ enum Command {
     Waste(waste::Args),
     Report(report::Args),
     Stack(stack::Args),
+    Threads(threads::Args),
     Info(info::Args),
+    Loaders(loaders::Args),
     Trim(trim::Args),
     Check(check::Args),
     /// Print the manual page (roff).
@@ -103,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Refs(args) => args.run(),
         Command::Tree(args) => args.run(),
         Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
@@ -110,7 +117,9 @@ pub fn main() -> ExitCode {
         Command::Waste(args) => args.run(),
         Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
+        Command::Threads(args) => args.run(),
         Command::Info(args) => args.run(),
+        Command::Loaders(args) => args.run(),
         Command::Trim(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Man => man(),

@@ -109,6 +109,19 @@ pub trait ObjectGraph: ObjectValues + Sync {
     /// All classes, array classes too. Several may have the same name.
     fn classes(&self) -> &[Class];
 
+    /// Of each class whether it is the boot loader's class of this name, or a subclass of it.
+    fn subclasses(&self, name: &str) -> Vec<bool> {
+        let classes = self.classes();
+        let next = |class: &u32| classes.get(*class as usize)?.super_class;
+        let is_it = |class: &u32| {
+            let class = classes.get(*class as usize);
+            class.is_some_and(|c| c.name == name && c.loader.is_none())
+        };
+        // No compiler makes so many supers: a circle is damage.
+        let is_one = |class| std::iter::successors(Some(class), next).take(256).any(|c| is_it(&c));
+        (0..classes.len() as u32).map(is_one).collect()
+    }
+
     /// What keeps objects from outside of the heap, in the input's order; the same object as often as it is named.
     fn roots(&self) -> &[Root];
 

@@ -12,6 +12,7 @@ pub mod hprof;
 pub mod info;
 #[doc(hidden)]
 pub mod interrupt;
+pub mod loaders;
 #[cfg(test)]
 mod made;
 #[cfg(feature = "cli")]
@@ -21,11 +22,13 @@ pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]
 pub mod readers;
+pub mod refs;
 pub(crate) mod report;
 pub mod retained;
 pub mod show;
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
+pub mod threads;
 pub mod tree;
 pub mod waste;

@@ -19,6 +19,7 @@ mod find;
 mod growth;
 mod info;
 mod inputs;
+mod kept;
 mod launcher;
 mod live;
 mod mixed;

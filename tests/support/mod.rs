@@ -75,6 +75,7 @@ const FOR_8: [&str; 9] = [
     "Collected.java",
     "Everything.java",
     "Exhausted.java",
+    "Kept.java",
     "Roots.java",
     "Sample.java",
     "Stacks.java",
