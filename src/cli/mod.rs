@@ -15,18 +15,22 @@ mod find;
 mod histo;
 mod holders;
 mod info;
+mod loaders;
 mod paths;
 pub mod progress;
 mod ps;
+mod refs;
 mod report;
 mod retained;
 mod show;
 mod snapshot;
 mod source;
 mod stack;
+mod threads;
 mod tree;
 mod trim;
 mod vm_memory;
+mod waste;
 mod who;
 
 use std::path::Path;
@@ -54,13 +58,17 @@ enum Command {
     Dump(dump::Args),
     Histo(histo::Args),
     Retained(retained::Args),
+    Refs(refs::Args),
     Tree(tree::Args),
     Find(find::Args),
     Paths(paths::Args),
     Show(show::Args),
+    Waste(waste::Args),
     Report(report::Args),
     Stack(stack::Args),
+    Threads(threads::Args),
     Info(info::Args),
+    Loaders(loaders::Args),
     Trim(trim::Args),
     Check(check::Args),
     /// Print the manual page (roff).
@@ -101,13 +109,17 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Refs(args) => args.run(),
         Command::Tree(args) => args.run(),
         Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Show(args) => args.run(),
+        Command::Waste(args) => args.run(),
         Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
+        Command::Threads(args) => args.run(),
         Command::Info(args) => args.run(),
+        Command::Loaders(args) => args.run(),
         Command::Trim(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Man => man(),

@@ -116,6 +116,44 @@ impl<'h> HeapGraph<'h> {
         self.graph.scanner.places.locate(addr).map(|m| m.bit as u64)
     }
 
+    /// Calls `each` with the references of the object of this class whose bytes are given, until it answers false; whether it
+    /// never did.
+    #[inline]
+    fn read(
+        &self,
+        place: u64,
+        bytes: &[u8],
+        klass: u32,
+        mut each: impl FnMut(u64, Strength) -> bool,
+    ) -> bool {
+        let p = &self.graph.heap.vm.pointers;
+        let oop = p.oop_size() as usize;
+        match self.plans.get(klass as usize) {
+            None | Some(Plan::None) => true,
+            Some(Plan::Fields(references)) => references.iter().all(|r| {
+                let at = r.offset as usize;
+                let target = bytes.get(at..at + oop).and_then(|b| self.target(p.decode(b)));
+                target.is_none_or(|target| each(target, r.strength.into()))
+            }),
+            Some(Plan::Elements(header)) => {
+                let at = p.array_length as usize;
+                let length = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
+                let length = length.map_or(0, u32::from_le_bytes) as usize;
+                let end = (*header as usize).saturating_add(length.saturating_mul(oop));
+                let elements = bytes.get(*header as usize..end.min(bytes.len())).unwrap_or(&[]);
+                elements.chunks_exact(oop).all(|bits| {
+                    let target = self.target(p.decode(bits));
+                    target.is_none_or(|target| each(target, Strength::Strong))
+                })
+            }
+            Some(Plan::Scan) => {
+                let mut all = true;
+                self.scan(place, |_, strength, target| all = all && each(target, strength.into()));
+                all
+            }
+        }
+    }
+
     /// Calls `each` with all references of an object, by all that the scanner knows.
     fn scan(&self, place: u64, mut each: impl FnMut(Place, layout::Strength, u64)) -> u32 {
         let addr = self.address(place);
@@ -167,6 +205,12 @@ impl<'h> HeapGraph<'h> {
             }
         }
     }
+}
+
+/// The number of the class that has this klass.
+#[inline]
+fn class_number(klass: u32) -> u32 {
+    if klass == NO_KLASS { NO_CLASS } else { klass }
 }
 
 /// Whether the VM added references to its objects.
@@ -235,43 +279,50 @@ impl ObjectGraph for HeapGraph<'_> {
 
     #[inline]
     fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
-        let p = &self.graph.heap.vm.pointers;
-        let oop = p.oop_size() as usize;
         let Some((_, bytes)) = self.bytes(place) else {
             return self.scan(place, |_, strength, target| each(target, strength.into()));
         };
         let klass = self.klass(bytes);
+        self.read(place, bytes, klass, |target, strength| {
+            each(target, strength);
+            true
+        });
+        class_number(klass)
+    }
+
+    #[inline]
+    fn all_references(
+        &self,
+        place: u64,
+        mut each: impl FnMut(u64, Strength) -> bool,
+    ) -> Option<u32> {
+        let Some((_, bytes)) = self.bytes(place) else {
+            let mut all = true;
+            let class = self.scan(place, |_, strength, target| {
+                all = all && each(target, strength.into());
+            });
+            return all.then_some(class);
+        };
+        let klass = self.klass(bytes);
+        self.read(place, bytes, klass, each).then_some(class_number(klass))
+    }
+
+    #[inline]
+    fn visit(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> (u32, u64) {
+        let Some((_, bytes)) = self.bytes(place) else {
+            return (self.references(place, each), self.size(place));
+        };
+        let klass = self.klass(bytes);
         if klass == NO_KLASS {
-            return NO_CLASS;
+            return (NO_CLASS, 0);
         }
-        match self.plans[klass as usize] {
-            Plan::None => {}
-            Plan::Fields(references) => {
-                for r in references {
-                    let at = r.offset as usize;
-                    let target = bytes.get(at..at + oop).and_then(|b| self.target(p.decode(b)));
-                    if let Some(target) = target {
-                        each(target, r.strength.into());
-                    }
-                }
-            }
-            Plan::Elements(header) => {
-                let at = p.array_length as usize;
-                let length = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
-                let length = length.map_or(0, u32::from_le_bytes) as usize;
-                let end = (header as usize).saturating_add(length.saturating_mul(oop));
-                let elements = bytes.get(header as usize..end.min(bytes.len())).unwrap_or(&[]);
-                for bits in elements.chunks_exact(oop) {
-                    if let Some(target) = self.target(p.decode(bits)) {
-                        each(target, Strength::Strong);
-                    }
-                }
-            }
-            Plan::Scan => {
-                return self.scan(place, |_, strength, target| each(target, strength.into()));
-            }
-        }
-        klass
+        self.read(place, bytes, klass, |target, strength| {
+            each(target, strength);
+            true
+        });
+        let heap = self.graph.heap;
+        let size = heap.klasses.size(klass).bytes(&heap.vm.pointers, bytes);
+        (klass, size.unwrap_or_else(|| self.size(place)))
     }
 
     fn can_refer(&self, class: u32) -> bool {

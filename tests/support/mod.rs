@@ -71,15 +71,17 @@ pub fn rjcore() -> Command {
 }
 
 /// The programs that run on JDK 8, too.
-const FOR_8: [&str; 8] = [
+const FOR_8: [&str; 9] = [
     "Collected.java",
     "Everything.java",
     "Exhausted.java",
+    "Kept.java",
     "Roots.java",
     "Sample.java",
     "Stacks.java",
     "StopStress.java",
     "Unseen.java",
+    "Waste.java",
 ];
 
 /// The Java programs, compiled for 8 or 17: their classes run on later ones too. Once per test binary and
