@@ -27,6 +27,7 @@ mod stack;
 mod tree;
 mod trim;
 mod vm_memory;
+mod waste;
 mod who;
 
 use std::path::Path;
@@ -58,6 +59,7 @@ enum Command {
     Find(find::Args),
     Paths(paths::Args),
     Show(show::Args),
+    Waste(waste::Args),
     Report(report::Args),
     Stack(stack::Args),
     Info(info::Args),
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Show(args) => args.run(),
+        Command::Waste(args) => args.run(),
         Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),

@@ -33,3 +33,4 @@ pub mod show;
 pub mod sink;
 pub mod stack;
 pub mod tree;
+pub mod waste;

@@ -35,3 +35,4 @@ mod thawed;
 mod unseen;
 mod updates;
 mod values;
+mod waste;

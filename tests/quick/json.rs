@@ -15,7 +15,7 @@ use super::support::{Scratch, rjcore};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is asked of each sample core, and the schema of the answer.
-const ASKED: [(&str, &str); 16] = [
+const ASKED: [(&str, &str); 17] = [
     ("info", "info"),
     ("info --properties", "info"),
     ("histo", "histo"),
@@ -26,6 +26,7 @@ const ASKED: [(&str, &str); 16] = [
     ("retained --by root", "retained"),
     ("paths CORE Sample$Order --top 5", "paths"),
     ("paths CORE java.util.HashMap --weak --top 4", "paths"),
+    ("waste --top 5", "waste"),
     ("stack", "stack"),
     ("stack --locals", "stack"),
     ("stack --group", "stack-group"),
