@@ -14,6 +14,7 @@ mod ending;
 mod histo;
 mod holders;
 mod info;
+mod leaks;
 mod paths;
 pub mod progress;
 mod ps;
@@ -49,6 +50,7 @@ enum Command {
     Capture(capture::Args),
     Dump(dump::Args),
     Histo(histo::Args),
+    Leaks(leaks::Args),
     Retained(retained::Args),
     Paths(paths::Args),
     Stack(stack::Args),
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Capture(args) => args.run(),
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
+        Command::Leaks(args) => args.run(),
         Command::Retained(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Stack(args) => args.run(),

@@ -14,6 +14,7 @@ pub mod info;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod interrupt;
+pub mod leaks;
 #[cfg(test)]
 mod made;
 pub mod paths;

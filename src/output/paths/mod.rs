@@ -3,7 +3,7 @@
 mod chain;
 mod merge;
 mod text;
-mod words;
+pub(in crate::output) mod words;
 
 pub use chain::{Chain, Step, chain};
 pub use merge::{Branch, Merged, merged};

@@ -21,7 +21,7 @@ pub(super) fn code(kind: RootKind) -> &'static str {
 }
 
 /// What holds an object from outside.
-pub(super) fn root(kind: RootKind) -> &'static str {
+pub(in crate::output) fn root(kind: RootKind) -> &'static str {
     match kind {
         RootKind::Thread => "a thread that runs",
         RootKind::UnmountedThread => "a virtual thread",
@@ -57,7 +57,7 @@ pub(super) fn frame(graph: &impl ObjectGraph, thread: u32, frame: Option<u32>) -
 /// A link in parts: its kind as JSON has it, a field's name or what stands for it, the class that declares the field,
 /// an element's index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Named {
+pub(in crate::output) struct Named {
     pub kind: &'static str,
     pub name: Option<String>,
     pub declared_by: Option<String>,
@@ -83,7 +83,7 @@ pub(super) fn place(graph: &impl ObjectGraph, place: &Place<'_>) -> Named {
 }
 
 /// How one object on a path holds the next.
-pub(super) fn named(graph: &impl ObjectGraph, by: &By) -> Named {
+pub(in crate::output) fn named(graph: &impl ObjectGraph, by: &By) -> Named {
     match by {
         By::Root { kind, .. } => {
             Named { kind: "root", name: Some(root(*kind).into()), ..Named::default() }
@@ -99,7 +99,7 @@ pub(super) fn named(graph: &impl ObjectGraph, by: &By) -> Named {
 }
 
 /// A link as a person reads it.
-pub(super) fn text(kind: &str, name: Option<&str>, index: Option<u64>) -> String {
+pub(in crate::output) fn text(kind: &str, name: Option<&str>, index: Option<u64>) -> String {
     let name = name.unwrap_or("?");
     match (kind, index) {
         ("field", _) => format!(".{name}"),

@@ -1,0 +1,145 @@
+//! What is in suspects, by class: one pass over all nodes, by all threads.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::OfClass;
+use super::glue::Kinds;
+use super::units::Units;
+use crate::graph::dominators::Dominators;
+use crate::graph::{Id, ObjectGraph, Strength};
+
+/// How many classes of each are told.
+const CLASSES: usize = 12;
+/// The mark of what is in no suspect.
+const NONE: u8 = u8::MAX;
+/// How many suspects there can be.
+pub(super) const MOST: usize = NONE as usize - 1;
+
+/// What is in one suspect.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Content {
+    /// Those with the most bytes first.
+    pub classes: Vec<OfClass>,
+    /// Of all of them.
+    pub class_count: u64,
+    /// Class loaders.
+    pub loaders: u64,
+}
+
+/// What a suspect begins with.
+pub(super) enum Start<'a, I> {
+    /// A node.
+    Node(I),
+    /// The objects of a group.
+    Nodes(&'a [I]),
+    /// The place of what is folded into a node.
+    Part(u64),
+}
+
+/// Whose each node is: the suspect's number from 1 on, of at most [`MOST`]. 0 and [`NONE`]: nobody's.
+pub(super) fn owners<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    units: &Units<I>,
+    starts: &[Start<'_, I>],
+) -> Vec<u8> {
+    let mut owners = vec![0; tree.count() as usize];
+    units.is_top.iter().for_each(|top| owners[top.index()] = NONE);
+    for (owner, start) in (1..=MOST as u8).zip(starts) {
+        match start {
+            Start::Node(node) => owners[node.index()] = owner,
+            Start::Nodes(nodes) => nodes.iter().for_each(|n| owners[n.index()] = owner),
+            Start::Part(_) => {}
+        }
+    }
+    // A dominator's number is lower than those of what it dominates.
+    for i in 1..owners.len() {
+        if owners[i] == 0 {
+            owners[i] = owners[tree.dominator(I::of(i as u64)).index()];
+        }
+    }
+    owners
+}
+
+/// What is in suspects, of what is held with this strength. The parts `apart` are in no node's.
+pub(super) fn contents<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    kinds: &Kinds<'_>,
+    owners: &[u8],
+    strength: Strength,
+    starts: &[Start<'_, I>],
+    apart: &HashSet<u64>,
+) -> Vec<Content> {
+    let graph = tree.graph();
+    // By owner and the name of the class: objects and their own bytes.
+    let mut sums: BTreeMap<(u8, u32), (u64, u64)> = BTreeMap::new();
+    tree.each_node(
+        HashMap::new,
+        |room: &mut HashMap<(u8, u32), (u64, u64)>, place, number| {
+            let owner = owners[number.index()];
+            if owner == 0 || owner == NONE || tree.strength(number) != strength {
+                return;
+            }
+            let mut add = |place| {
+                let of = room.entry((owner, kinds.name_at(graph, place))).or_default();
+                *of = (of.0 + 1, of.1 + tree.size(place));
+            };
+            add(place);
+            parts(tree, place, apart, &mut add);
+        },
+        |room| {
+            for (key, (objects, bytes)) in room {
+                let of = sums.entry(key).or_default();
+                *of = (of.0 + objects, of.1 + bytes);
+            }
+        },
+    );
+    for (owner, start) in (1..=MOST as u8).zip(starts) {
+        let Start::Part(part) = start else { continue };
+        let mut add = |place| {
+            let of = sums.entry((owner, kinds.name_at(graph, place))).or_default();
+            *of = (of.0 + 1, of.1 + tree.size(place));
+        };
+        add(*part);
+        parts(tree, *part, apart, &mut add);
+    }
+    let mut contents = vec![Content::default(); starts.len()];
+    for ((owner, name), (objects, bytes)) in sums {
+        let Some(of) = contents.get_mut(usize::from(owner) - 1) else { continue };
+        of.classes.push(OfClass { class: kinds.text(name).into(), objects, bytes });
+        of.class_count += 1;
+    }
+    for of in &mut contents {
+        of.classes.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.class.cmp(&b.class)));
+        of.classes.truncate(CLASSES);
+    }
+    let loaders: HashSet<u64> = graph.classes().iter().filter_map(|c| c.loader).collect();
+    for loader in loaders {
+        let owner = tree.number(loader).map_or(0, |n| usize::from(owners[n.index()]));
+        if let Some(of) = owner.checked_sub(1).and_then(|i| contents.get_mut(i)) {
+            of.loaders += 1;
+        }
+    }
+    contents
+}
+
+/// Calls `each` with the places of all parts in an object but for those apart. They lie a few deep at most.
+fn parts<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    place: u64,
+    apart: &HashSet<u64>,
+    each: &mut impl FnMut(u64),
+) {
+    if apart.is_empty() {
+        return tree.parts(place, each);
+    }
+    let mut inner = Vec::new();
+    tree.direct_parts(place, |part| {
+        if !apart.contains(&part) {
+            inner.push(part);
+        }
+    });
+    for part in inner {
+        each(part);
+        parts(tree, part, apart, each);
+    }
+}
