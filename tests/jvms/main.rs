@@ -19,6 +19,7 @@ mod growth;
 mod info;
 mod inputs;
 mod launcher;
+mod leaks;
 mod live;
 mod mixed;
 mod people;

@@ -90,14 +90,7 @@ fn objects(level: &Level) -> String {
 /// What a suspect is.
 pub(super) fn describe(suspect: &Suspect, threads: &[Thread]) -> String {
     let mut out = match suspect.kind {
-        Kind::Object | Kind::Group => {
-            let (bytes, share) = (size(suspect.bytes), suspect.share);
-            format!(
-                "{} holds {bytes}, {share:.1} % of what is strongly held: {}.",
-                subject(suspect),
-                filling(suspect)
-            )
-        }
+        Kind::Object | Kind::Group => strong(suspect),
         Kind::Direct => outside(suspect),
         _ => weaker(suspect, threads),
     };
@@ -107,6 +100,21 @@ pub(super) fn describe(suspect: &Suspect, threads: &[Thread]) -> String {
     out
 }
 
+/// Of what is strongly held.
+fn strong(suspect: &Suspect) -> String {
+    let share = format!("{:.1} % of what is strongly held", suspect.share);
+    let bytes = size(suspect.bytes);
+    let first = suspect.levels.first().filter(|_| suspect.object.is_none() && suspect.fullest == 0);
+    match (first, &suspect.field, &suspect.thread) {
+        (Some(level), None, None) => format!(
+            "{} {}, which no single object holds, have {bytes}, {share}.",
+            number(level.objects),
+            clean(&level.class)
+        ),
+        _ => format!("{} holds {bytes}, {share}: {}.", subject(suspect), filling(suspect)),
+    }
+}
+
 /// What there is so much of.
 fn filling(suspect: &Suspect) -> String {
     let levels = &suspect.levels;
@@ -114,12 +122,15 @@ fn filling(suspect: &Suspect) -> String {
         return format!("a {}", clean(&suspect.class));
     };
     let before = suspect.fullest.checked_sub(1).map(|i| &levels[i]);
+    // The subject has said already whose it is.
+    let is_named = suspect.field.is_some() || suspect.thread.is_some();
     let threads = suspect.thread.as_ref().map_or(0, |t| t.threads);
     let holder = match (before, suspect.object) {
         (Some(before), _) if before.objects > 1 => {
             format!("in {} {}, ", number(before.objects), clean(&before.class))
         }
         (Some(before), _) => format!("in a {}, ", clean(&before.class)),
+        (None, Some(_)) if level.class != suspect.class && !is_named => String::new(),
         (None, Some(_)) if level.class != suspect.class => {
             format!("a {} with ", clean(&suspect.class))
         }

@@ -70,56 +70,63 @@ pub(super) fn contents<G: ObjectGraph, I: Id>(
     apart: &HashSet<u64>,
 ) -> Vec<Content> {
     let graph = tree.graph();
-    // By owner and the name of the class: objects and their own bytes.
-    let mut sums: BTreeMap<(u8, u32), (u64, u64)> = BTreeMap::new();
+    let loaders: HashSet<u64> = graph.classes().iter().filter_map(|c| c.loader).collect();
+    let of_loaders: HashSet<u32> = loaders.iter().map(|l| kinds.name_at(graph, *l)).collect();
+    let add = |sums: &mut HashMap<(u8, u32), Sum>, owner: u8, place: u64| {
+        let name = kinds.name_at(graph, place);
+        let is_loader = of_loaders.contains(&name) && loaders.contains(&place);
+        let sum = sums.entry((owner, name)).or_default();
+        sum.add(Sum { objects: 1, bytes: tree.size(place), loaders: u64::from(is_loader) });
+    };
+    let mut sums: BTreeMap<(u8, u32), Sum> = BTreeMap::new();
     tree.each_node(
         HashMap::new,
-        |room: &mut HashMap<(u8, u32), (u64, u64)>, place, number| {
+        |room, place, number| {
             let owner = owners[number.index()];
             if owner == 0 || owner == NONE || tree.strength(number) != strength {
                 return;
             }
-            let mut add = |place| {
-                let of = room.entry((owner, kinds.name_at(graph, place))).or_default();
-                *of = (of.0 + 1, of.1 + tree.size(place));
-            };
-            add(place);
-            parts(tree, place, apart, &mut add);
+            add(room, owner, place);
+            parts(tree, place, apart, &mut |part| add(room, owner, part));
         },
-        |room| {
-            for (key, (objects, bytes)) in room {
-                let of = sums.entry(key).or_default();
-                *of = (of.0 + objects, of.1 + bytes);
-            }
-        },
+        |room| room.into_iter().for_each(|(key, sum)| sums.entry(key).or_default().add(sum)),
     );
     for (owner, start) in (1..=MOST as u8).zip(starts) {
         let Start::Part(part) = start else { continue };
-        let mut add = |place| {
-            let of = sums.entry((owner, kinds.name_at(graph, place))).or_default();
-            *of = (of.0 + 1, of.1 + tree.size(place));
-        };
-        add(*part);
-        parts(tree, *part, apart, &mut add);
+        let mut room = HashMap::new();
+        add(&mut room, owner, *part);
+        parts(tree, *part, apart, &mut |part| add(&mut room, owner, part));
+        room.into_iter().for_each(|(key, sum)| sums.entry(key).or_default().add(sum));
     }
     let mut contents = vec![Content::default(); starts.len()];
-    for ((owner, name), (objects, bytes)) in sums {
+    for ((owner, name), Sum { objects, bytes, loaders }) in sums {
         let Some(of) = contents.get_mut(usize::from(owner) - 1) else { continue };
         of.classes.push(OfClass { class: kinds.text(name).into(), objects, bytes });
         of.class_count += 1;
+        of.loaders += loaders;
     }
     for of in &mut contents {
         of.classes.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.class.cmp(&b.class)));
         of.classes.truncate(CLASSES);
     }
-    let loaders: HashSet<u64> = graph.classes().iter().filter_map(|c| c.loader).collect();
-    for loader in loaders {
-        let owner = tree.number(loader).map_or(0, |n| usize::from(owners[n.index()]));
-        if let Some(of) = owner.checked_sub(1).and_then(|i| contents.get_mut(i)) {
-            of.loaders += 1;
-        }
-    }
     contents
+}
+
+/// Objects of one class.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    objects: u64,
+    bytes: u64,
+    /// Those that are class loaders.
+    loaders: u64,
+}
+
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.loaders += other.loaders;
+    }
 }
 
 /// Calls `each` with the places of all parts in an object but for those apart. They lie a few deep at most.
