@@ -111,7 +111,7 @@ impl<G: ObjectGraph, I: Id> Looker<'_, '_, '_, G, I> {
             while let Some(holder) = queue.pop_front() {
                 for number in self.down.children(holder) {
                     let bytes = self.weights.at(number);
-                    if bytes == 0 || self.units.is_top.contains(&number) {
+                    if bytes == 0 || self.units.is_top(number, bytes) {
                         continue;
                     }
                     let place = self.down.place(number);
@@ -292,7 +292,7 @@ impl<G: ObjectGraph, I: Id> Looker<'_, '_, '_, G, I> {
         let mut kinds: HashMap<u32, Kind<I>> = HashMap::new();
         for number in nodes {
             let bytes = self.weights.at(number);
-            if bytes == 0 || self.units.is_top.contains(&number) {
+            if bytes == 0 || self.units.is_top(number, bytes) {
                 continue;
             }
             let name = self.name(self.down.place(number));

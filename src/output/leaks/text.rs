@@ -245,8 +245,9 @@ fn by_field(suspect: &Suspect) -> String {
 
 fn outside(suspect: &Suspect) -> String {
     let what = suspect.levels.iter().find(|l| l.class.contains("ByteBuffer"));
+    let holds = if suspect.field.is_none() && suspect.objects > 1 { "hold" } else { "holds" };
     format!(
-        "{} holds {} outside of the heap, {:.1} % of all memory that objects hold: {}.",
+        "{} {holds} {} outside of the heap, {:.1} % of all memory that objects hold: {}.",
         subject(suspect),
         size(suspect.bytes),
         suspect.share,

@@ -27,13 +27,21 @@ pub(super) struct Units<I> {
     /// What each holds that no other does.
     pub own: Vec<u64>,
     /// The tops but for number 0.
-    pub is_top: HashSet<I>,
+    pub tops_set: HashSet<I>,
+    /// What a top holds at least.
+    pub least: u64,
 }
 
-impl<I> Units<I> {
+impl<I: Id> Units<I> {
     /// Without any.
     pub(super) fn none() -> Units<I> {
-        Units { tops: Vec::new(), own: Vec::new(), is_top: HashSet::new() }
+        Units { tops: Vec::new(), own: Vec::new(), tops_set: HashSet::new(), least: u64::MAX }
+    }
+
+    /// Whether a node that holds so many bytes is a top.
+    #[inline]
+    pub(super) fn is_top(&self, number: I, bytes: u64) -> bool {
+        bytes >= self.least && self.tops_set.contains(&number)
     }
 }
 
@@ -64,7 +72,8 @@ pub(super) fn units<G: ObjectGraph, I: Id>(
     }
     let mut finder = Finder { tree, down, kinds, weights, below, heavy: HashMap::new() };
     let root = I::default();
-    let mut units = Units { tops: vec![root], own: vec![weights.at(root)], is_top: HashSet::new() };
+    let mut units =
+        Units { tops: vec![root], own: vec![weights.at(root)], tops_set: HashSet::new(), least };
     finder.heavy.insert(root, Heavy { unit: 0, is_grouped: false, name: 0, run: 0 });
     // A dominator's number is lower than those of what it dominates.
     let holders = std::iter::once(root).chain(all);
@@ -79,7 +88,7 @@ pub(super) fn units<G: ObjectGraph, I: Id>(
             if of.unit == units.tops.len() {
                 units.tops.push(number);
                 units.own.push(0);
-                units.is_top.insert(number);
+                units.tops_set.insert(number);
             }
             // Below a group all is the group's.
             if of.unit != above.unit {

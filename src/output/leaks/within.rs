@@ -43,7 +43,7 @@ pub(super) fn owners<G: ObjectGraph, I: Id>(
     starts: &[Start<'_, I>],
 ) -> Vec<u8> {
     let mut owners = vec![0; tree.count() as usize];
-    units.is_top.iter().for_each(|top| owners[top.index()] = NONE);
+    units.tops_set.iter().for_each(|top| owners[top.index()] = NONE);
     for (owner, start) in (1..=MOST as u8).zip(starts) {
         match start {
             Start::Node(node) => owners[node.index()] = owner,
@@ -72,15 +72,17 @@ pub(super) fn contents<G: ObjectGraph, I: Id>(
     let graph = tree.graph();
     let loaders: HashSet<u64> = graph.classes().iter().filter_map(|c| c.loader).collect();
     let of_loaders: HashSet<u32> = loaders.iter().map(|l| kinds.name_at(graph, *l)).collect();
-    let add = |sums: &mut HashMap<(u8, u32), Sum>, owner: u8, place: u64| {
+    let is_of_loaders: Vec<bool> =
+        (0..kinds.names.len() as u32).map(|name| of_loaders.contains(&name)).collect();
+    let add = |room: &mut Room, owner: u8, place: u64| {
         let name = kinds.name_at(graph, place);
-        let is_loader = of_loaders.contains(&name) && loaders.contains(&place);
-        let sum = sums.entry((owner, name)).or_default();
-        sum.add(Sum { objects: 1, bytes: tree.size(place), loaders: u64::from(is_loader) });
+        let is_loader = is_of_loaders[name as usize] && loaders.contains(&place);
+        let one = Sum { objects: 1, bytes: tree.size(place), loaders: u64::from(is_loader) };
+        room.add((owner, name), one);
     };
     let mut sums: BTreeMap<(u8, u32), Sum> = BTreeMap::new();
     tree.each_node(
-        HashMap::new,
+        Room::new,
         |room, place, number| {
             let owner = owners[number.index()];
             if owner == 0 || owner == NONE || tree.strength(number) != strength {
@@ -89,14 +91,14 @@ pub(super) fn contents<G: ObjectGraph, I: Id>(
             add(room, owner, place);
             parts(tree, place, apart, &mut |part| add(room, owner, part));
         },
-        |room| room.into_iter().for_each(|(key, sum)| sums.entry(key).or_default().add(sum)),
+        |room| room.gather(&mut sums),
     );
     for (owner, start) in (1..=MOST as u8).zip(starts) {
         let Start::Part(part) = start else { continue };
-        let mut room = HashMap::new();
+        let mut room = Room::new();
         add(&mut room, owner, *part);
         parts(tree, *part, apart, &mut |part| add(&mut room, owner, part));
-        room.into_iter().for_each(|(key, sum)| sums.entry(key).or_default().add(sum));
+        room.gather(&mut sums);
     }
     let mut contents = vec![Content::default(); starts.len()];
     for ((owner, name), Sum { objects, bytes, loaders }) in sums {
@@ -126,6 +128,38 @@ impl Sum {
         self.objects += other.objects;
         self.bytes += other.bytes;
         self.loaders += other.loaders;
+    }
+}
+
+/// Sums by owner and the name of the class. Most objects are of few classes, whose sums are found without a search.
+struct Room {
+    recent: Vec<((u8, u32), Sum)>,
+    rest: HashMap<(u8, u32), Sum>,
+}
+
+impl Room {
+    const RECENT: usize = 64;
+
+    fn new() -> Room {
+        Room { recent: vec![((0, 0), Sum::default()); Room::RECENT], rest: HashMap::new() }
+    }
+
+    #[inline]
+    fn add(&mut self, key: (u8, u32), sum: Sum) {
+        let recent = &mut self.recent[key.1 as usize % Room::RECENT];
+        if recent.0 != key {
+            let (before, of) = std::mem::replace(recent, (key, Sum::default()));
+            self.rest.entry(before).or_default().add(of);
+        }
+        recent.1.add(sum);
+    }
+
+    fn gather(self, sums: &mut BTreeMap<(u8, u32), Sum>) {
+        let all = self.rest.into_iter().chain(self.recent);
+        // Nobody has the number 0.
+        for (key, sum) in all.filter(|(key, _)| key.0 != 0) {
+            sums.entry(key).or_default().add(sum);
+        }
     }
 }
 
