@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::holders;
 use super::source::Source;
 use super::tell;
 use crate::error::{Advice, Error, Result};
+use crate::output::pattern::bytes;
 use crate::output::report::{number, size};
 use crate::process::room::Room;
 
@@ -23,7 +23,7 @@ pub(super) struct GraphSource {
     /// Take no more memory than this for objects and who holds them; K, M, G stand for powers of
     /// 1024. What would take more ends, and says how much [default: what the machine and its
     /// control groups have]
-    #[arg(long, value_name = "BYTES", value_parser = holders::bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory: Option<u64>,
 }
 

@@ -1,7 +1,6 @@
 //! What the commands have in common that answer who holds the memory: from a core or an HPROF file to its dominator
 //! tree, with the progress of each step, and the arguments that choose among objects.
 
-use std::str::FromStr;
 use std::sync::Mutex;
 
 use super::cost::{Cost, GraphSource};
@@ -13,6 +12,7 @@ use crate::graph::{Id, ObjectGraph};
 use crate::heap::graph::View;
 use crate::heap::{HeapGraph, pool};
 use crate::output::collection::Task;
+pub(super) use crate::output::pattern::{Pattern, bytes};
 use crate::output::report::Gaps;
 
 /// What a command makes of a dominator tree.
@@ -65,55 +65,26 @@ impl Like {
     }
 }
 
-/// Names in which `*` stands for any characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pattern(String);
+/// What a command makes of a graph of objects, which knows nothing of who holds what.
+pub(super) trait GraphJob {
+    type Answer;
 
-impl FromStr for Pattern {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Pattern, Self::Err> {
-        Ok(Pattern(text.to_owned()))
-    }
-}
-
-impl Pattern {
-    /// Whether the whole name is one of them.
-    pub(super) fn fits(&self, name: &str) -> bool {
-        let mut pieces = self.0.split('*');
-        let first = pieces.next().unwrap_or("");
-        let Some(mut rest) = name.strip_prefix(first) else { return false };
-        let Some(last) = pieces.next_back() else { return rest.is_empty() };
-        for piece in pieces {
-            match rest.find(piece) {
-                Some(at) => rest = &rest[at + piece.len()..],
-                None => return false,
-            }
-        }
-        rest.ends_with(last)
-    }
-}
-
-/// `4096`, `64K`, `1.5M`, `2G`.
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" | "B" => 0,
-        "K" | "KB" => 10,
-        "M" | "MB" => 20,
-        "G" | "GB" => 30,
-        unit => return Err(format!("{unit} is none of K, M, G")),
-    };
-    let number: f64 = digits.parse().map_err(|_| format!("{digits:?} is no number"))?;
-    let bytes = number * (1u64 << shift) as f64;
-    match bytes >= 0.0 && bytes < u64::MAX as f64 {
-        true => Ok(bytes as u64),
-        false => Err("out of range".into()),
-    }
+    fn work<G: ObjectGraph>(
+        self,
+        graph: &G,
+        pool: &rayon::ThreadPool,
+        input: Reading,
+        cost: &Cost,
+    ) -> Result<Self::Answer>;
 }
 
 /// Opens a core or an HPROF file, finds its dominator tree by the rule and hands it to the job.
 pub(super) fn with_tree<J: Job>(of: &GraphSource, rule: Rule, job: J) -> Result<J::Answer> {
+    with_graph(of, rule, Treed { rule, job })
+}
+
+/// Opens a core or an HPROF file and hands its objects to the job: those that the rule counts.
+pub(super) fn with_graph<J: GraphJob>(of: &GraphSource, rule: Rule, job: J) -> Result<J::Answer> {
     let (source, threads) = (&of.source, of.source.threads());
     let cost = of.cost();
     match source.open_input()? {
@@ -122,12 +93,12 @@ pub(super) fn with_tree<J: Job>(of: &GraphSource, rule: Rule, job: J) -> Result<
         Input::Dump(dump) => {
             let gaps = Gaps::of_dump(dump.loss());
             let input = Reading { gaps, sizes: Some(dump.size_note()) };
-            of_graph(&*dump, rule, threads, job, input, &cost.of_dump())
+            job.work(&*dump, &pool(threads)?, input, &cost.of_dump())
         }
     }
 }
 
-fn of_core<J: Job>(
+fn of_core<J: GraphJob>(
     opened: &Opened,
     rule: Rule,
     threads: usize,
@@ -146,23 +117,31 @@ fn of_core<J: Job>(
         let gaps =
             Gaps::new(graph.report(), graph.damaged(), opened.core.truncation(), &opened.missing)
                 .caught(caught, Task::Objects);
-        of_graph(&graph, rule, threads, job, Reading { gaps, sizes: None }, cost)
+        job.work(&graph, &pool(threads)?, Reading { gaps, sizes: None }, cost)
     })
 }
 
-fn of_graph<G: ObjectGraph, J: Job>(
-    graph: &G,
+/// A job on the dominator tree of a graph.
+struct Treed<J> {
     rule: Rule,
-    threads: usize,
     job: J,
-    input: Reading,
-    cost: &Cost,
-) -> Result<J::Answer> {
-    let pool = pool(threads)?;
-    // Numbers of 4 bytes where they do.
-    match fits::<u32>(graph) {
-        true => find::<u32, G, J>(graph, rule, &pool, job, input, cost),
-        false => find::<u64, G, J>(graph, rule, &pool, job, input, cost),
+}
+
+impl<J: Job> GraphJob for Treed<J> {
+    type Answer = J::Answer;
+
+    fn work<G: ObjectGraph>(
+        self,
+        graph: &G,
+        pool: &rayon::ThreadPool,
+        input: Reading,
+        cost: &Cost,
+    ) -> Result<J::Answer> {
+        // Numbers of 4 bytes where they do.
+        match fits::<u32>(graph) {
+            true => find::<u32, G, J>(graph, self.rule, pool, self.job, input, cost),
+            false => find::<u64, G, J>(graph, self.rule, pool, self.job, input, cost),
+        }
     }
 }
 
@@ -202,39 +181,4 @@ pub(super) fn address(text: &str) -> Result<u64, String> {
 pub(super) fn object(graph: &impl ObjectGraph, address: u64) -> Result<u64> {
     let place = graph.place(address);
     place.ok_or_else(|| Error::usage(format!("no object begins at {address:#x}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pattern_fits_the_whole_name() {
-        let fits = |pattern: &str, name: &str| Pattern(pattern.into()).fits(name);
-        for (pattern, name) in [
-            ("a.B", "a.B"),
-            ("a.*", "a.b.C"),
-            ("*Map*", "java.util.HashMap$Node"),
-            ("*.List", "x.List"),
-            ("*", ""),
-            ("a*b*c", "a-b-b-c"),
-            ("*[]", "byte[]"),
-        ] {
-            assert!(fits(pattern, name), "{pattern} {name}");
-        }
-        for (pattern, name) in
-            [("a.B", "a.BC"), ("a.*", "b.a.C"), ("*Map", "Map$Node"), ("ab*ba", "aba"), ("", "x")]
-        {
-            assert!(!fits(pattern, name), "{pattern} {name}");
-        }
-    }
-
-    #[test]
-    fn bytes_with_and_without_a_unit() {
-        assert_eq!(bytes("4096"), Ok(4096));
-        assert_eq!(bytes("64K"), Ok(65_536));
-        assert_eq!(bytes("1.5mb"), Ok(3 << 19));
-        assert!(bytes("1X").is_err() && bytes("").is_err() && bytes("-1").is_err());
-        assert!(bytes("nan").is_err());
-    }
 }

@@ -11,6 +11,7 @@ mod cost;
 mod doctor;
 mod dump;
 mod ending;
+mod find;
 mod histo;
 mod holders;
 mod info;
@@ -19,9 +20,11 @@ mod paths;
 pub mod progress;
 mod ps;
 mod retained;
+mod show;
 mod snapshot;
 mod source;
 mod stack;
+mod tree;
 mod trim;
 mod vm_memory;
 mod who;
@@ -52,7 +55,10 @@ enum Command {
     Histo(histo::Args),
     Leaks(leaks::Args),
     Retained(retained::Args),
+    Tree(tree::Args),
+    Find(find::Args),
     Paths(paths::Args),
+    Show(show::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -96,7 +102,10 @@ pub fn main() -> ExitCode {
         Command::Histo(args) => args.run(),
         Command::Leaks(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Tree(args) => args.run(),
+        Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
+        Command::Show(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

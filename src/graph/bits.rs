@@ -65,14 +65,14 @@ impl Bits {
 
 /// The places of the bits that are set in a word, which starts at `first`.
 #[inline]
-pub(super) fn ones(first: u64, word: u64) -> impl Iterator<Item = u64> {
+pub(crate) fn ones(first: u64, word: u64) -> impl Iterator<Item = u64> {
     let rest = |w: &u64| Some(w & (w - 1)).filter(|w| *w != 0);
     let bits = std::iter::successors(Some(word).filter(|w| *w != 0), rest);
     bits.map(move |w| first + u64::from(w.trailing_zeros()))
 }
 
 /// Ranges of words, by all threads.
-pub(super) fn chunks(words: usize) -> impl ParallelIterator<Item = std::ops::Range<usize>> {
+pub(crate) fn chunks(words: usize) -> impl ParallelIterator<Item = std::ops::Range<usize>> {
     let count = words.div_ceil(CHUNK);
     (0..count).into_par_iter().map(move |c| c * CHUNK..((c + 1) * CHUNK).min(words))
 }

@@ -17,6 +17,7 @@ mod rule;
 mod values;
 
 pub use bits::Bits;
+pub(crate) use bits::{chunks, ones};
 pub use id::Id;
 pub(crate) use model::{BUILTIN_LOADERS, PRIMITIVES};
 pub use model::{

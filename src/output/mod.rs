@@ -5,6 +5,7 @@
 pub mod check;
 pub(crate) mod collection;
 pub mod collections;
+pub mod find;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
@@ -18,13 +19,16 @@ pub mod leaks;
 #[cfg(test)]
 mod made;
 pub mod paths;
+pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod readers;
 pub(crate) mod report;
 pub mod retained;
+pub mod show;
 #[doc(hidden)]
 #[doc(hidden)]
 pub mod sink;
 pub mod stack;
+pub mod tree;

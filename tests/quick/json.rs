@@ -15,7 +15,7 @@ use super::support::{Scratch, rjcore};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is asked of each sample core, and the schema of the answer.
-const ASKED: [(&str, &str); 15] = [
+const ASKED: [(&str, &str); 17] = [
     ("info", "info"),
     ("info --properties", "info"),
     ("histo", "histo"),
@@ -25,6 +25,8 @@ const ASKED: [(&str, &str); 15] = [
     ("retained --by class --top 50", "retained"),
     ("retained --by root", "retained"),
     ("leaks --min 50K --share 5", "leaks"),
+    ("paths CORE Sample$Order --top 5", "paths"),
+    ("paths CORE java.util.HashMap --weak --top 4", "paths"),
     ("stack", "stack"),
     ("stack --locals", "stack"),
     ("stack --group", "stack-group"),
@@ -54,7 +56,9 @@ fn cores() -> Vec<(String, PathBuf)> {
 /// The answer to `words` about a core.
 fn ask(words: &str, core: &Path, dir: &Scratch) -> Value {
     let mut cmd = rjcore();
-    cmd.args(words.split(' ')).arg("--json").arg(core);
+    // The core comes last, or where it is named.
+    let (before, after) = words.split_once(" CORE").unwrap_or((words, ""));
+    cmd.args(before.split(' ')).arg("--json").arg(core).args(after.split_whitespace());
     if words == "dump" || words == "trim" {
         cmd.arg("--overwrite").arg("-o").arg(dir.path("out"));
     }

@@ -67,6 +67,21 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
         });
     }
 
+    /// The node that a part is folded into, at any depth: its place and number. None where nothing leads to that.
+    /// Takes a pass over all nodes, by all threads of the pool.
+    pub fn node_of_part(&self, place: u64) -> Option<(u64, I)> {
+        let mut found = None;
+        let look = |found: &mut Option<(u64, I)>, holder, number| {
+            self.parts(holder, &mut |part| {
+                if part == place {
+                    *found = Some((holder, number));
+                }
+            });
+        };
+        self.each_node(|| None, look, |some| found = found.or(some));
+        found
+    }
+
     /// Bytes that a part retains.
     pub fn part_retained(&self, place: u64) -> u64 {
         let mut bytes = self.ruled.size(place);

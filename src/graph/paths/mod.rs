@@ -91,6 +91,11 @@ impl<'g, G: ObjectGraph, I: Id> Paths<'g, G, I> {
         Ok(Apart { paths, referrers: found.referrers, has_more: found.ended_early })
     }
 
+    /// No paths, but why objects are roots and how one holds another.
+    pub fn links(graph: &'g G, weakest: Strength) -> Paths<'g, G, I> {
+        Paths::of(Ruled::new(graph, Rule::Strong), weakest, Vec::new())
+    }
+
     fn of(ruled: Ruled<'g, G>, weakest: Strength, holders: Vec<I::Atomic>) -> Paths<'g, G, I> {
         let (roots, locals) = link::roots(&ruled);
         Paths { ruled, weakest, holders, roots, locals }
@@ -121,7 +126,7 @@ impl<'g, G: ObjectGraph, I: Id> Paths<'g, G, I> {
     fn holder_number(&self, place: u64) -> Option<u64> {
         let numbers = self.graph().numbers();
         let number = numbers.has(place).then(|| numbers.rank(place))?;
-        let holder = I::load(&self.holders[number as usize]).number();
+        let holder = I::load(self.holders.get(number as usize)?).number();
         (holder != I::MAX).then_some(holder)
     }
 

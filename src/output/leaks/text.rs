@@ -213,7 +213,7 @@ fn weaker(suspect: &Suspect, threads: &[Thread]) -> String {
     let (bytes, share) = (size(suspect.bytes), suspect.share);
     let held = format!("{bytes}, {share:.1} % of all that is held,");
     // Behind what leads there by references.
-    let what = suspect.levels.get(suspect.fullest).map(|l| objects(l)).unwrap_or_default();
+    let what = suspect.levels.get(suspect.fullest).map(objects).unwrap_or_default();
     match suspect.kind {
         Kind::Final => {
             let busy = threads.iter().find(|t| t.name == "Finalizer");

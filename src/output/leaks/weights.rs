@@ -97,10 +97,8 @@ pub(super) fn direct_buffers<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>)
             let object = |slot| value(slot).and_then(Value::object);
             let Some(cleaner) = object(cleaner) else { return };
             let bytes = value(capacity).and_then(Value::integer);
-            if let (Some(bytes @ 1..), None) = (bytes, object(fd)) {
-                if !unmaps(graph, cleaner) {
-                    found.push((number, bytes as u64));
-                }
+            if let (Some(bytes @ 1..), None, false) = (bytes, object(fd), unmaps(graph, cleaner)) {
+                found.push((number, bytes as u64));
             }
         },
         |found| buffers.extend(found),

@@ -2,7 +2,7 @@
 
 mod chain;
 mod merge;
-mod text;
+pub(in crate::output) mod text;
 pub(in crate::output) mod words;
 
 pub use chain::{Chain, Step, chain};

@@ -31,7 +31,13 @@ pub(in crate::output) fn object(class: &str, address: u64, label: Option<&str>) 
     }
 }
 
-fn link(kind: &str, name: Option<&str>, index: Option<u64>, strength: Strength) -> String {
+/// A link as a person reads it; how it holds, if that is less than strongly.
+pub(in crate::output) fn link(
+    kind: &str,
+    name: Option<&str>,
+    index: Option<u64>,
+    strength: Strength,
+) -> String {
     let text = words::text(kind, name, index);
     match strength {
         Strength::Strong => text,

@@ -5,7 +5,7 @@ use crate::graph::{ClassPart, ObjectGraph, Place, RootKind};
 use crate::output::retained::class_name;
 
 /// A root's kind as JSON has it.
-pub(super) fn code(kind: RootKind) -> &'static str {
+pub(in crate::output) fn code(kind: RootKind) -> &'static str {
     match kind {
         RootKind::Thread => "thread",
         RootKind::UnmountedThread => "unmounted_thread",
@@ -37,7 +37,7 @@ pub(in crate::output) fn root(kind: RootKind) -> &'static str {
 }
 
 /// A part of a class.
-pub(super) fn part(part: ClassPart) -> &'static str {
+pub(in crate::output) fn part(part: ClassPart) -> &'static str {
     match part {
         ClassPart::Super => "super class",
         ClassPart::Loader => "loader",
@@ -49,7 +49,11 @@ pub(super) fn part(part: ClassPart) -> &'static str {
 }
 
 /// The text of a thread's frame.
-pub(super) fn frame(graph: &impl ObjectGraph, thread: u32, frame: Option<u32>) -> Option<String> {
+pub(in crate::output) fn frame(
+    graph: &impl ObjectGraph,
+    thread: u32,
+    frame: Option<u32>,
+) -> Option<String> {
     let thread = graph.threads().get(thread as usize)?;
     thread.frames.get(frame? as usize).map(|text| text.to_string())
 }
@@ -58,14 +62,18 @@ pub(super) fn frame(graph: &impl ObjectGraph, thread: u32, frame: Option<u32>) -
 /// an element's index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::output) struct Named {
+    /// As a path's steps have it.
     pub kind: &'static str,
+    /// The field's name.
     pub name: Option<String>,
+    /// The class that declares it.
     pub declared_by: Option<String>,
+    /// Of an element.
     pub index: Option<u64>,
 }
 
 /// Where a reference stands.
-pub(super) fn place(graph: &impl ObjectGraph, place: &Place<'_>) -> Named {
+pub(in crate::output) fn place(graph: &impl ObjectGraph, place: &Place<'_>) -> Named {
     let field = |kind, field: &crate::graph::Field<'_>| Named {
         kind,
         name: Some(field.name.to_string()),

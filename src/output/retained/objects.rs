@@ -88,11 +88,20 @@ pub(crate) fn class_name(graph: &impl ObjectGraph, class: u32) -> String {
 
 /// What tells an object from others of its class.
 pub(crate) fn label(graph: &impl ObjectGraph, place: u64) -> Option<String> {
+    let thread = graph.threads().iter().find(|t| t.object == Some(place));
+    label_of(graph, place, thread.map(|t| t.name.as_str()))
+}
+
+/// The same of an object whose thread's name is known, where it is one.
+pub(crate) fn label_of(
+    graph: &impl ObjectGraph,
+    place: u64,
+    thread: Option<&str>,
+) -> Option<String> {
     if let Some(class) = graph.mirrored(place) {
         return Some(class_name(graph, class));
     }
-    let thread = graph.threads().iter().find(|t| t.object == Some(place));
-    let named = thread.map(|t| t.name.clone()).filter(|n| !n.is_empty());
+    let named = thread.filter(|n| !n.is_empty()).map(str::to_owned);
     named.or_else(|| graph.text(place, TEXT))
 }
 
@@ -166,8 +175,8 @@ fn order<I>(of: &(u64, u64, Option<I>)) -> (Reverse<u64>, u64) {
 }
 
 /// Leaves the `top` first once there are many more.
-fn cut<T, K: Ord>(all: &mut Vec<T>, top: usize, key: impl FnMut(&T) -> K) {
-    if all.len() > 2 * top + 1024 {
+pub(crate) fn cut<T, K: Ord>(all: &mut Vec<T>, top: usize, key: impl FnMut(&T) -> K) {
+    if all.len() > top.saturating_mul(2).saturating_add(1024) {
         all.select_nth_unstable_by_key(top, key);
         all.truncate(top);
     }
