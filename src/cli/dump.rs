@@ -1,7 +1,7 @@
 //! `rjcore dump`: the heap as HPROF, of a core or of a live JVM.
 
 use std::cell::Cell;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::ending::{Answer, end};
 use super::progress::Progress;
 use super::snapshot::{How, report_text};
-use super::source::{Files, Opened, Source, check_output, refuse_two_streams};
+use super::source::{Files, Opened, Source, check_output, plain_name, refuse_two_streams};
 use super::who::{self, Who};
 use super::{Outcome, advice, tell};
 use crate::capture::Report;
@@ -23,9 +23,6 @@ use crate::output::hprof::{DumpSummary, write_dump};
 use crate::output::interrupt;
 use crate::output::report::{Gaps, count, size, size_exact};
 use crate::output::sink::{Sink, Target};
-
-/// Ends of names that say how a core is packed.
-const PACKED: [&str; 10] = ["zst", "gz", "xz", "lz4", "bz2", "tar", "tgz", "txz", "tzst", "zip"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -176,17 +173,6 @@ impl Args {
         let bytes = sink.finish()?;
         Ok((summary, bytes))
     }
-}
-
-/// A core's file name without what says how it is packed.
-fn plain_name(core: &Path) -> &OsStr {
-    let mut name = Path::new(core.file_name().unwrap_or(OsStr::new("core")));
-    while let Some(end) = name.extension().and_then(OsStr::to_str)
-        && PACKED.contains(&end)
-    {
-        name = Path::new(name.file_stem().unwrap_or_default());
-    }
-    name.as_os_str()
 }
 
 impl Answer for Summary {

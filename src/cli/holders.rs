@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule, Watch, fits};
 use crate::graph::{Id, ObjectGraph};
 use crate::heap::graph::View;
-use crate::heap::{HeapGraph, pool};
+use crate::heap::{Heap, HeapGraph, pool};
 use crate::output::collection::Task;
 pub(super) use crate::output::pattern::{Pattern, bytes};
 use crate::output::report::Gaps;
@@ -18,6 +18,11 @@ use crate::output::report::Gaps;
 /// What a command makes of a dominator tree.
 pub(super) trait Job {
     type Answer;
+
+    /// What it reads of a core besides the tree, while that is open.
+    fn read_core(&mut self, _opened: &Opened, _heap: &Heap) -> Result<()> {
+        Ok(())
+    }
 
     fn work<G: ObjectGraph, I: Id>(
         self,
@@ -69,6 +74,11 @@ impl Like {
 pub(super) trait GraphJob {
     type Answer;
 
+    /// What it reads of a core besides the graph, while that is open; of an HPROF file there is nothing more.
+    fn read_core(&mut self, _opened: &Opened, _heap: &Heap) -> Result<()> {
+        Ok(())
+    }
+
     fn work<G: ObjectGraph>(
         self,
         graph: &G,
@@ -102,10 +112,11 @@ fn of_core<J: GraphJob>(
     opened: &Opened,
     rule: Rule,
     threads: usize,
-    job: J,
+    mut job: J,
     cost: &Cost,
 ) -> Result<J::Answer> {
     opened.with_heap(|heap| {
+        job.read_core(opened, heap)?;
         let view = match rule {
             Rule::Strong => View::Heap,
             Rule::Mat => View::Dumped,
@@ -129,6 +140,10 @@ struct Treed<J> {
 
 impl<J: Job> GraphJob for Treed<J> {
     type Answer = J::Answer;
+
+    fn read_core(&mut self, opened: &Opened, heap: &Heap) -> Result<()> {
+        self.job.read_core(opened, heap)
+    }
 
     fn work<G: ObjectGraph>(
         self,

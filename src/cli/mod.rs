@@ -19,6 +19,7 @@ mod leaks;
 mod paths;
 pub mod progress;
 mod ps;
+mod report;
 mod retained;
 mod show;
 mod snapshot;
@@ -27,6 +28,7 @@ mod stack;
 mod tree;
 mod trim;
 mod vm_memory;
+mod waste;
 mod who;
 
 use std::path::Path;
@@ -59,6 +61,8 @@ enum Command {
     Find(find::Args),
     Paths(paths::Args),
     Show(show::Args),
+    Waste(waste::Args),
+    Report(report::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -106,6 +110,8 @@ pub fn main() -> ExitCode {
         Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Show(args) => args.run(),
+        Command::Waste(args) => args.run(),
+        Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

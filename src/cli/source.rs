@@ -25,6 +25,9 @@ const MAX_THREADS: u64 = 4096;
 /// Threads for each CPU at most: some wait for the disk. More would only wait for one another.
 const PER_CPU: usize = 4;
 
+/// Ends of names that say how a core is packed.
+const PACKED: [&str; 10] = ["zst", "gz", "xz", "lz4", "bz2", "tar", "tgz", "txz", "tzst", "zip"];
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Source {
     /// The core: gcore's or the kernel's, plain or compressed (zstd, gzip, xz, lz4, bzip2), or a
@@ -186,6 +189,17 @@ pub(super) fn refuse_two_streams(json: bool, target: &Target) -> Result<()> {
 /// Whether a file of this name is to be compressed.
 pub(super) fn names_zstd(name: &OsStr) -> bool {
     name.as_encoded_bytes().ends_with(b".zst")
+}
+
+/// A core's file name without what says how it is packed.
+pub(super) fn plain_name(core: &Path) -> &OsStr {
+    let mut name = Path::new(core.file_name().unwrap_or(OsStr::new("core")));
+    while let Some(end) = name.extension().and_then(OsStr::to_str)
+        && PACKED.contains(&end)
+    {
+        name = Path::new(name.file_stem().unwrap_or_default());
+    }
+    name.as_os_str()
 }
 
 /// Refuses an output that is the core itself or one that cannot be written, before any work is

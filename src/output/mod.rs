@@ -18,6 +18,8 @@ pub mod interrupt;
 pub mod leaks;
 #[cfg(test)]
 mod made;
+#[cfg(feature = "cli")]
+pub mod page;
 pub mod paths;
 pub(crate) mod pattern;
 pub(crate) mod reader;
@@ -32,3 +34,4 @@ pub mod show;
 pub mod sink;
 pub mod stack;
 pub mod tree;
+pub mod waste;

@@ -27,6 +27,7 @@ const ASKED: [(&str, &str); 17] = [
     ("leaks --min 50K --share 5", "leaks"),
     ("paths CORE Sample$Order --top 5", "paths"),
     ("paths CORE java.util.HashMap --weak --top 4", "paths"),
+    ("waste --top 5", "waste"),
     ("stack", "stack"),
     ("stack --locals", "stack"),
     ("stack --group", "stack-group"),

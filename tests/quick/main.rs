@@ -22,6 +22,7 @@ mod json;
 mod layers;
 mod packed;
 mod paths;
+mod report;
 mod retained;
 mod sink;
 mod values;

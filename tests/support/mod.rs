@@ -71,7 +71,7 @@ pub fn rjcore() -> Command {
 }
 
 /// The programs that run on JDK 8, too.
-const FOR_8: [&str; 8] = [
+const FOR_8: [&str; 9] = [
     "Collected.java",
     "Everything.java",
     "Exhausted.java",
@@ -80,6 +80,7 @@ const FOR_8: [&str; 8] = [
     "Stacks.java",
     "StopStress.java",
     "Unseen.java",
+    "Waste.java",
 ];
 
 /// The Java programs, compiled for 8 or 17: their classes run on later ones too. Once per test binary and

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use death::{OutOfMemory, Sender, Signal, Thrown};
-pub(super) use text::lines;
+pub(super) use text::{encoding, lines, out_of_memory};
 
 use super::collection::{Collection, Task};
 use super::reader::{Facts, Reader, Source};

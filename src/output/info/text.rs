@@ -36,17 +36,7 @@ impl Info {
             let by = format!("{}, by rjcore {} ({})", utc(o.captured_ms), o.version, o.method);
             line("captured", by);
         }
-        match &c.killed_by {
-            None if c.threads == 0 => line("ended by", "unknown: the core has no notes".into()),
-            None => line("ended by", "nothing: it lived when the core was taken".into()),
-            Some(s) => {
-                let at = s.address.map_or(String::new(), |a| format!(" at {:#x}", a.0));
-                let tid = s.tid.map_or(String::new(), |t| format!(", thread {t}"));
-                let thread = s.thread.as_ref().map_or(String::new(), |n| format!(" \"{n}\""));
-                let by = s.sender.as_ref().map_or(String::new(), sender);
-                line("ended by", format!("{} ({}){at}{tid}{thread}{by}", s.name, s.number));
-            }
-        }
+        line("ended by", self.ended());
         if let Some(memory) = &c.out_of_memory {
             lines(&mut line, "memory", out_of_memory(memory).split(' ').map(String::from));
         }
@@ -116,6 +106,22 @@ impl Info {
             }
         }
         out
+    }
+
+    /// How the process ended.
+    pub(in crate::output) fn ended(&self) -> String {
+        let c = &self.core;
+        let Some(s) = &c.killed_by else {
+            return match c.threads {
+                0 => "unknown: the core has no notes".into(),
+                _ => "nothing: it lived when the core was taken".into(),
+            };
+        };
+        let at = s.address.map_or(String::new(), |a| format!(" at {:#x}", a.0));
+        let tid = s.tid.map_or(String::new(), |t| format!(", thread {t}"));
+        let thread = s.thread.as_ref().map_or(String::new(), |n| format!(" \"{n}\""));
+        let by = s.sender.as_ref().map_or(String::new(), sender);
+        format!("{} ({}){at}{tid}{thread}{by}", s.name, s.number)
     }
 
     fn trouble(&self, wording: Wording, out: &mut String) {
@@ -198,7 +204,7 @@ fn sender(s: &Sender) -> String {
     }
 }
 
-fn out_of_memory(found: &OutOfMemory) -> String {
+pub(in crate::output) fn out_of_memory(found: &OutOfMemory) -> String {
     let reported = found
         .reported
         .iter()
@@ -216,7 +222,7 @@ fn out_of_memory(found: &OutOfMemory) -> String {
     reported.chain(thrown).chain(command).collect::<Vec<_>>().join("; ")
 }
 
-fn encoding(e: &Encoding, compressed: &str, not: &str) -> String {
+pub(in crate::output) fn encoding(e: &Encoding, compressed: &str, not: &str) -> String {
     let (Some(base), Some(shift)) = (e.base, e.shift) else { return not.to_owned() };
     let how = match (base.0, shift) {
         (0, 0) => "32-bit, unscaled".into(),

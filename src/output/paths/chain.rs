@@ -13,8 +13,6 @@ use crate::output::retained::{class_name, label, strength_name};
 
 /// Steps that are kept of a path: so many of its start and of its end.
 const ENDS: usize = 100;
-/// Equal steps behind one another that stay two.
-const SAME: u64 = 2;
 
 /// A path from a root to an object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -118,7 +116,7 @@ pub fn chain<G: ObjectGraph, I: Id>(
             _ => u64::from(is_self),
         };
         run = is_self.then(|| (link.clone(), class, count));
-        kept.add(link, pair[1], count > SAME);
+        kept.add(link, pair[1], count > 1);
     }
     let step = |(link, place, times): (Link, u64, u64)| {
         let named = words::named(graph, &link.by);

@@ -35,7 +35,10 @@ pub fn write(d: &ThreadDump, all: bool, out: &mut dyn Write) -> Result<()> {
 }
 
 /// Stacks as flame graphs take them, sorted; and how many threads are not drawn.
-fn lines(threads: impl Iterator<Item = Folded>, all: bool) -> (Vec<String>, u64) {
+pub(in crate::output) fn lines(
+    threads: impl Iterator<Item = Folded>,
+    all: bool,
+) -> (Vec<String>, u64) {
     // By state, pool and frames: the first one's name, and how many there are.
     let mut groups: BTreeMap<(Role, String, Vec<String>), (String, u64)> = BTreeMap::new();
     for t in threads {

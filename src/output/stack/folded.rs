@@ -9,7 +9,7 @@ use crate::output::report::clean;
 
 /// A thread as flame graphs see it.
 #[derive(Debug, Clone)]
-pub(super) struct Folded {
+pub(in crate::output) struct Folded {
     /// Its name, or the number of a virtual thread without one.
     pub name: String,
     /// What it is and does.
@@ -40,7 +40,7 @@ pub(super) fn line<'s>(
 }
 
 /// All threads that have frames.
-pub(super) fn threads(d: &ThreadDump) -> impl Iterator<Item = Folded> + '_ {
+pub(in crate::output) fn threads(d: &ThreadDump) -> impl Iterator<Item = Folded> + '_ {
     let virtual_name = |name: &str, number: Option<i64>| match (name, number) {
         ("", Some(number)) => format!("virtual thread #{number}"),
         ("", None) => "virtual thread".to_owned(),

@@ -193,7 +193,7 @@ pub(super) fn stack(s: &Stack, wording: Wording, out: &mut String) {
 }
 
 /// `java_lang_Throwable::print_stack_element`.
-pub(super) fn frame(f: &Place, out: &mut String) {
+pub(in crate::output) fn frame(f: &Place, out: &mut String) {
     let _ = write!(out, "\tat {}.{}(", f.class, f.method);
     if let Some(module) = &f.module {
         let _ = write!(out, "{module}/");
@@ -235,7 +235,7 @@ fn lock(l: &Lock, out: &mut String) {
 }
 
 /// `DeadlockCycle::print_on_with`.
-fn deadlocks(d: &ThreadDump, wording: Wording, out: &mut String) {
+pub(in crate::output) fn deadlocks(d: &ThreadDump, wording: Wording, out: &mut String) {
     for cycle in &d.deadlocks {
         *out += "\nFound one Java-level deadlock:\n=============================\n";
         for (i, w) in cycle.iter().enumerate() {

@@ -1,0 +1,253 @@
+//! The page as one HTML file that needs nothing else: styles, script and data are in it.
+//!
+//! Without its script it has all tables and the first level of the treemap; the script makes the pictures ones that can
+//! be clicked through. Nothing of the target is trusted: maud escapes all text, the data can not end their element, and
+//! the page's policy allows only this script and these styles, by their hashes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+use super::document::{Block, Document, Line, Piece, Section, Table};
+use super::picture::{Node, Picture, WORDS};
+use super::treemap::{Rect, squarify};
+use crate::output::report::{count, number, size};
+use crate::output::retained::share;
+
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+/// Width and height of the treemap where no script draws it: on a wide screen and on a phone.
+const SIZES: [(&str, f64, f64); 2] = [("wide", 960.0, 480.0), ("narrow", 360.0, 420.0)];
+/// Width of a character of the treemap's text, and height of its lines.
+const CHARACTER: f64 = 6.8;
+const LINE: f64 = 15.0;
+
+/// What the pictures are drawn from; none where the page has none.
+pub(super) struct Pictures<'p> {
+    /// Who holds the memory, as many boxes as are on the page.
+    pub(super) heap: &'p Picture,
+    /// The same as JSON.
+    pub(super) heap_json: String,
+    /// The threads' stacks.
+    pub(super) threads_json: Option<String>,
+}
+
+/// The whole file.
+pub(super) fn page(document: &Document, pictures: &Pictures<'_>) -> String {
+    let policy = format!(
+        "default-src 'none'; script-src '{}'; style-src '{}'; base-uri 'none'; form-action 'none'",
+        hash(SCRIPT),
+        hash(STYLE)
+    );
+    let title = document.title.text();
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                meta name="generator" content=(concat!("rjcore ", env!("CARGO_PKG_VERSION")));
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a class="skip" href="#summary" { "Skip to the summary" }
+                header { h1 { (line(&document.title)) } }
+                nav aria-label="Sections" {
+                    ul {
+                        li { a href="#summary" { "Summary" } }
+                        @for section in &document.sections {
+                            li { a href={ "#" (section.id) } { (section.title) } }
+                        }
+                    }
+                }
+                main {
+                    section #summary aria-labelledby="summary-title" {
+                        h2 #summary-title { "Summary" }
+                        @for sentence in &document.summary { p { (line(sentence)) } }
+                    }
+                    @for section in &document.sections { (part(section, pictures)) }
+                }
+                script type="application/json" #heap-data { (PreEscaped(&pictures.heap_json)) }
+                @if let Some(json) = &pictures.threads_json {
+                    script type="application/json" #threads-data { (PreEscaped(json)) }
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    markup.into_string()
+}
+
+/// A hash as a policy names it.
+fn hash(text: &str) -> String {
+    format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
+}
+
+fn line(of: &Line) -> Markup {
+    html! {
+        @for piece in &of.0 {
+            @match piece {
+                Piece::Words(text) | Piece::Told(text) => (text),
+                Piece::Name(text) => code { (text) },
+            }
+        }
+    }
+}
+
+fn part(section: &Section, pictures: &Pictures<'_>) -> Markup {
+    let id = section.id;
+    html! {
+        section id=(id) aria-labelledby={ (id) "-title" } {
+            h2 id={ (id) "-title" } { (section.title) }
+            @for of in &section.blocks { (block(of, pictures)) }
+        }
+    }
+}
+
+fn block(of: &Block, pictures: &Pictures<'_>) -> Markup {
+    html! {
+        @match of {
+            Block::Line(text) => p { (line(text)) },
+            Block::Heading(text) => h3 { (text) },
+            Block::Table(of) => (table(of)),
+            // What is wider than the page is moved to by keys, too.
+            Block::Lines(lines) => pre tabindex="0" { (lines.join("\n")) },
+            Block::Folded(summary, inside) => details {
+                summary { (line(summary)) }
+                @for of in inside { (block(of, pictures)) }
+            },
+            Block::Map => (map(pictures)),
+            Block::Flame => @if pictures.threads_json.is_some() {
+                div class="chart" #threads-chart data-unit="threads" aria-label="Flame graph of the threads" {
+                    p class="script" { "The flame graph needs the page's script; the stacks below do not." }
+                }
+            },
+        }
+    }
+}
+
+fn table(of: &Table) -> Markup {
+    html! {
+        div class="wide" tabindex="0" role="region" aria-label=(of.caption) {
+            table {
+                caption { (of.caption) }
+                thead { tr {
+                    @for (text, is_number) in &of.head { th scope="col" class=[is_number.then_some("n")] { (text) } }
+                } }
+                tbody {
+                    @for row in &of.rows { tr {
+                        @for (cell, (_, is_number)) in row.iter().zip(&of.head) {
+                            td class=[is_number.then_some("n")] { (line(cell)) }
+                        }
+                    } }
+                }
+            }
+        }
+    }
+}
+
+/// The treemap's first level, which the script replaces by one that can be clicked through.
+fn map(pictures: &Pictures<'_>) -> Markup {
+    let picture = pictures.heap;
+    let Some(all) = picture.nodes.first() else { return html! {} };
+    let mut nodes: Vec<&Node> = picture.inside(0).collect();
+    nodes.sort_by_key(|n| std::cmp::Reverse(n.value));
+    html! {
+        div class="chart" #heap-chart data-unit="bytes" aria-label="Who holds the memory" {
+            @for (class, w, h) in SIZES {
+                (first_level(picture, &nodes, all, Rect { x: 0.0, y: 0.0, w, h }, class))
+            }
+        }
+    }
+}
+
+fn first_level(
+    picture: &Picture,
+    nodes: &[&Node],
+    all: &Node,
+    room: Rect,
+    class: &'static str,
+) -> Markup {
+    let values: Vec<u64> = nodes.iter().map(|n| n.value).collect();
+    let boxes = squarify(&values, all.value, room);
+    // What is narrower than a pixel is seen by nobody.
+    let seen = nodes.iter().zip(boxes).filter(|(_, at)| at.w >= 1.0 && at.h >= 1.0);
+    html! {
+        svg class={ "map " (class) } viewBox={ "0 0 " (room.w) " " (room.h) } role="img"
+            aria-label="Treemap of all objects, by what holds them; the table below has the largest" {
+            @for (node, at) in seen {
+                g class={ "b c" (colour(picture, node)) } {
+                    title { (name(picture, node)) ", " (size(node.value)) ", " (percent(node, all)) }
+                    rect x=(round(at.x)) y=(round(at.y)) width=(round(at.w)) height=(round(at.h));
+                    @let room = ((at.w - 8.0) / CHARACTER) as usize;
+                    @if room >= 4 && at.h >= LINE + 4.0 {
+                        text x=(round(at.x + 4.0)) y=(round(at.y + LINE)) { (fitted(&name(picture, node), room)) }
+                        @if at.h >= 2.0 * LINE + 4.0 && room >= 9 {
+                            text x=(round(at.x + 4.0)) y=(round(at.y + 2.0 * LINE)) {
+                                (size(node.value)) @if room >= 17 { ", " (percent(node, all)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A box's name with what tells it from others.
+pub(super) fn name(picture: &Picture, node: &Node) -> String {
+    let name = &picture.names[node.name as usize];
+    match &node.object {
+        Some((_, Some(class))) if name == "java.lang.Class" => format!("class {class}"),
+        Some((_, Some(label))) => format!("{name} ({label})"),
+        _ if node.count > 1 && node.flags & WORDS == 0 => {
+            format!("{} × {name}", number(node.count))
+        }
+        _ if node.count > 1 => format!("{name}: {}", count(node.count, "object", "objects")),
+        _ => name.clone(),
+    }
+}
+
+fn percent(node: &Node, all: &Node) -> String {
+    format!("{:.1} %", share(node.value, all.value))
+}
+
+/// A tenth of a pixel does.
+fn round(n: f64) -> f64 {
+    (n * 10.0).round() / 10.0
+}
+
+/// A text in so many characters. Of a class's name the end says most.
+fn fitted(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let (before, name) = match text.split_once("× ").or_else(|| text.split_once("class ")) {
+        Some((_, name)) => (&text[..text.len() - name.len()], name),
+        None => ("", text),
+    };
+    let name = name.split_once(" (").map_or(name, |(class, _)| class);
+    let name = name.rsplit_once('.').map_or(name, |(_, name)| name);
+    let short = format!("{before}{name}");
+    match short.chars().count() <= room {
+        true => short,
+        false => short.chars().take(room - 1).chain(['…']).collect(),
+    }
+}
+
+/// The number of a box's colour: the same for all classes of a package, 0 for what is no class. The script counts alike.
+fn colour(picture: &Picture, node: &Node) -> u32 {
+    if node.flags & WORDS != 0 {
+        return 0;
+    }
+    let name = &picture.names[node.name as usize];
+    let package = name.rsplit_once('.').map_or("", |(package, _)| package);
+    // FNV-1a over UTF-16, as JavaScript has it.
+    let hash = |hash: u32, unit: u16| (hash ^ u32::from(unit)).wrapping_mul(0x0100_0193);
+    package.encode_utf16().fold(0x811c_9dc5, hash) % 8 + 1
+}

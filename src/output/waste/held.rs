@@ -1,0 +1,272 @@
+//! The first pass: what is strongly held, whose arrays belong to whom, and how large arrays are.
+
+use std::ops::Range;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use super::roles::{Role, Roles};
+use crate::graph::dominators::Dominators;
+use crate::graph::{Bits, Id, NO_CLASS, ObjectGraph, Strength, Type};
+use crate::output::collections::{Collections, Reader};
+
+/// Words of 64 places that a thread looks at in one go.
+const CHUNK: usize = 4096;
+
+/// What is strongly held. Three bits for each place.
+pub(super) struct Held {
+    pub strong: Bits,
+    /// Arrays of strings, and what belongs to a collection: arrays, the collection within it.
+    pub owned: Bits,
+    /// Collections whose entries are in another.
+    wrappers: Bits,
+    words: usize,
+    pub counts: Counts,
+}
+
+/// What was counted of strongly held objects.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Counts {
+    pub objects: u64,
+    pub bytes: u64,
+    pub strings: u64,
+    pub boxes: u64,
+    pub arrays: u64,
+    pub measure: Measure,
+}
+
+/// How large arrays are, seen from those that there are.
+#[derive(Debug, Clone)]
+pub(super) struct Measure {
+    /// By bytes of an element, the least that an array has besides its elements.
+    headers: [u64; 9],
+    /// The same of arrays of references, if one takes 4 bytes, and if it takes 8.
+    references: [u64; 2],
+    narrow: bool,
+    /// All sizes in one: what they are multiples of.
+    sizes: u64,
+}
+
+impl Default for Measure {
+    fn default() -> Measure {
+        Measure { headers: [u64::MAX; 9], references: [u64::MAX; 2], narrow: false, sizes: 0 }
+    }
+}
+
+impl Measure {
+    fn array(&mut self, role: Role, length: u64, size: u64) {
+        let besides = |each: u64| length.checked_mul(each).and_then(|of| size.checked_sub(of));
+        match role {
+            Role::Primitives(ty) => {
+                let header = &mut self.headers[ty.bytes().min(8) as usize];
+                *header = besides(ty.bytes()).map_or(*header, |b| b.min(*header));
+            }
+            _ => {
+                for (header, each) in self.references.iter_mut().zip([4, 8]) {
+                    *header = besides(each).map_or(*header, |b| b.min(*header));
+                }
+                self.narrow |= besides(8).is_none();
+            }
+        }
+    }
+
+    fn add(&mut self, other: &Measure) {
+        let all = self.headers.iter_mut().chain(&mut self.references);
+        for (own, of) in all.zip(other.headers.iter().chain(&other.references)) {
+            *own = (*own).min(*of);
+        }
+        self.narrow |= other.narrow;
+        self.sizes |= other.sizes;
+    }
+
+    /// Bytes of an element of an array of that role.
+    pub(super) fn each(&self, role: Role) -> u64 {
+        match role {
+            Role::Primitives(ty) => ty.bytes().max(1),
+            _ if self.narrow => 4,
+            _ => 8,
+        }
+    }
+
+    /// Bytes of an array of that role and length.
+    pub(super) fn array_bytes(&self, role: Role, length: u64) -> u64 {
+        let each = self.each(role);
+        let header = match role {
+            Role::Primitives(_) => self.headers[each.min(8) as usize],
+            _ => self.references[usize::from(!self.narrow)],
+        };
+        let header = if header == u64::MAX { 16 } else { header };
+        let align = 1u64 << self.sizes.trailing_zeros().clamp(3, 8);
+        header.saturating_add(length.saturating_mul(each)).next_multiple_of(align)
+    }
+}
+
+impl Counts {
+    fn add(&mut self, other: &Counts) {
+        self.objects += other.objects;
+        self.bytes += other.bytes;
+        self.strings += other.strings;
+        self.boxes += other.boxes;
+        self.arrays += other.arrays;
+        self.measure.add(&other.measure);
+    }
+}
+
+/// What one thread counts with.
+struct Room<'a, G> {
+    counts: Counts,
+    reader: Reader<'a, G>,
+}
+
+impl Held {
+    /// By all threads of the tree's pool.
+    pub(super) fn of<G: ObjectGraph, I: Id>(
+        tree: &Dominators<'_, G, I>,
+        roles: &Roles,
+        collections: &Collections,
+    ) -> Held {
+        let graph = tree.graph();
+        let places = graph.numbers().places();
+        let bits = || Bits::new(places);
+        let mut held = Held {
+            strong: bits(),
+            owned: bits(),
+            wrappers: bits(),
+            words: graph.numbers().bits().len(),
+            counts: Counts::default(),
+        };
+        let mut counts = Counts::default();
+        tree.each_node(
+            || Room { counts: Counts::default(), reader: collections.reader(graph) },
+            |room, place, number| {
+                if tree.strength(number) == Strength::Strong {
+                    held.visit(tree, roles, place, room);
+                }
+            },
+            |room| counts.add(&room.counts),
+        );
+        held.counts = counts;
+        held.pass_over_locks(graph, roles);
+        held.each_word(tree, |words, _: &mut ()| {
+            let mut reader = collections.reader(graph);
+            for place in words.flat_map(|word| ones(word, held.wrappers.word(word))) {
+                let inner = reader.parts(place, |_| ());
+                if let Some(inner) = inner.filter(|inner| is_own(tree, place, *inner)) {
+                    held.owned.set(inner);
+                }
+            }
+        });
+        held
+    }
+
+    /// What classes are locked by until they are initialized, an int[0] each, is the VM's.
+    fn pass_over_locks<G: ObjectGraph>(&self, graph: &G, roles: &Roles) {
+        for class_object in graph.classes().iter().filter_map(|c| c.object) {
+            graph.references(class_object, |target, _| {
+                let is_ints = roles.of(graph.class_of(target)) == Role::Primitives(Type::Int);
+                if is_ints && graph.length(target) == Some(0) {
+                    self.owned.set(target);
+                }
+            });
+        }
+    }
+
+    /// An object, and what is folded into it, which is not deep.
+    fn visit<G: ObjectGraph, I: Id>(
+        &self,
+        tree: &Dominators<'_, G, I>,
+        roles: &Roles,
+        place: u64,
+        room: &mut Room<'_, G>,
+    ) {
+        let graph = tree.graph();
+        self.strong.set(place);
+        let class = graph.class_of(place);
+        let size = graph.size(place);
+        let role = roles.of(class);
+        let counts = &mut room.counts;
+        counts.objects += 1;
+        counts.bytes += size;
+        counts.measure.sizes |= size;
+        match role {
+            Role::String => counts.strings += 1,
+            Role::Box => counts.boxes += 1,
+            Role::Primitives(_) | Role::Objects => {
+                counts.arrays += u64::from(role != Role::Objects);
+                if let Some(length) = graph.length(place) {
+                    counts.measure.array(role, length, size);
+                }
+            }
+            Role::Collection => {
+                room.reader.parts(place, |array| {
+                    self.owned.set(array);
+                });
+                if room.reader.is_wrapper(place) {
+                    self.wrappers.set(place);
+                }
+            }
+            Role::Builder | Role::Other => {}
+        }
+        if let Some(array) = roles.array_of(graph, class, place) {
+            self.owned.set(array);
+        }
+        tree.direct_parts(place, |part| self.visit(tree, roles, part, room));
+    }
+
+    /// Calls `work` with stretches of words of the bits, by all threads, and answers what each made, in no order.
+    fn each_word<G: ObjectGraph, I: Id, T: Default + Send>(
+        &self,
+        tree: &Dominators<'_, G, I>,
+        work: impl Fn(Range<usize>, &mut T) + Sync,
+    ) -> Vec<T> {
+        let all = Mutex::new(Vec::new());
+        tree.pool().install(|| {
+            (0..self.words.div_ceil(CHUNK)).into_par_iter().for_each(|c| {
+                let mut room = T::default();
+                work(c * CHUNK..((c + 1) * CHUNK).min(self.words), &mut room);
+                all.lock().unwrap_or_else(|e| e.into_inner()).push(room);
+            });
+        });
+        all.into_inner().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Calls `work` with the places of all strongly held objects, by all threads: `make` makes what a thread works with for
+    /// a while, and `gather` gets it then, in any order.
+    pub(super) fn each<G: ObjectGraph, I: Id, T>(
+        &self,
+        tree: &Dominators<'_, G, I>,
+        make: impl Fn() -> T + Sync,
+        work: impl Fn(&mut T, u64, u32) + Sync,
+        gather: impl FnMut(T) + Send,
+    ) {
+        let gather = Mutex::new(gather);
+        let graph = tree.graph();
+        self.each_word(tree, |words, _: &mut ()| {
+            let mut room = make();
+            for place in words.flat_map(|word| ones(word, self.strong.word(word))) {
+                let class = graph.class_of(place);
+                if class != NO_CLASS {
+                    work(&mut room, place, class);
+                }
+            }
+            gather.lock().unwrap_or_else(|e| e.into_inner())(room);
+        });
+    }
+}
+
+/// Whether an object would go with `holder`, which refers to it: nobody else holds it.
+pub(super) fn is_own<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    holder: u64,
+    place: u64,
+) -> bool {
+    let dominator = tree.number(place).map(|number| tree.dominator(number));
+    tree.is_part(place) || dominator.is_some_and(|of| Some(of) == tree.number(holder))
+}
+
+/// The places of the bits that are set in a word.
+pub(super) fn ones(word: usize, bits: u64) -> impl Iterator<Item = u64> {
+    let rest = |w: &u64| Some(w & (w - 1)).filter(|w| *w != 0);
+    let all = std::iter::successors(Some(bits).filter(|w| *w != 0), rest);
+    all.map(move |w| word as u64 * 64 + u64::from(w.trailing_zeros()))
+}
