@@ -28,12 +28,8 @@ pub use text::show;
 
 use serde::Serialize;
 
-use super::reader::Reader;
 use super::retained::{self, Totals};
 use crate::address::hex;
-
-/// What `leaks` reads of metadata is what `retained` does.
-pub(super) const READER: Reader = Reader { name: "leaks", ..retained::READER };
 
 /// From where on memory stands out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
