@@ -15,6 +15,7 @@ mod find;
 mod histo;
 mod holders;
 mod info;
+mod leaks;
 mod loaders;
 mod paths;
 pub mod progress;
@@ -57,6 +58,7 @@ enum Command {
     Capture(capture::Args),
     Dump(dump::Args),
     Histo(histo::Args),
+    Leaks(leaks::Args),
     Retained(retained::Args),
     Refs(refs::Args),
     Tree(tree::Args),
@@ -108,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Capture(args) => args.run(),
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
+        Command::Leaks(args) => args.run(),
         Command::Retained(args) => args.run(),
         Command::Refs(args) => args.run(),
         Command::Tree(args) => args.run(),

@@ -12,6 +12,7 @@ pub mod hprof;
 pub mod info;
 #[doc(hidden)]
 pub mod interrupt;
+pub mod leaks;
 pub mod loaders;
 #[cfg(test)]
 mod made;

@@ -21,6 +21,7 @@ mod info;
 mod inputs;
 mod kept;
 mod launcher;
+mod leaks;
 mod live;
 mod mixed;
 mod paths;

@@ -15,7 +15,7 @@ use super::support::{Scratch, rjcore};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is asked of each sample core, and the schema of the answer.
-const ASKED: [(&str, &str); 17] = [
+const ASKED: [(&str, &str); 18] = [
     ("info", "info"),
     ("info --properties", "info"),
     ("histo", "histo"),
@@ -24,6 +24,7 @@ const ASKED: [(&str, &str); 17] = [
     ("retained --like mat --top 30", "retained"),
     ("retained --by class --top 50", "retained"),
     ("retained --by root", "retained"),
+    ("leaks --min 50K --share 5", "leaks"),
     ("paths CORE Sample$Order --top 5", "paths"),
     ("paths CORE java.util.HashMap --weak --top 4", "paths"),
     ("waste --top 5", "waste"),

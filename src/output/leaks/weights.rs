@@ -1,0 +1,118 @@
+//! What is weighed: how much of a sort of memory each node of a dominator tree holds.
+
+use std::collections::HashMap;
+
+use crate::graph::dominators::Dominators;
+use crate::graph::{ClassKind, Id, ObjectGraph, Slot, Strength, Value};
+
+/// Memory outside of the heap by the buffers that own it.
+const DIRECT: &str = "java.nio.DirectByteBuffer";
+
+/// So much of a sort of memory each node holds.
+pub(super) struct Weights<'t, 'g, G, I> {
+    tree: &'t Dominators<'g, G, I>,
+    /// Of what is held just so; none of memory outside of the heap.
+    pub strength: Option<Strength>,
+    /// By number; empty where the tree itself has it.
+    below: Vec<u64>,
+}
+
+impl<'t, 'g, G: ObjectGraph, I: Id> Weights<'t, 'g, G, I> {
+    /// Bytes that are held with just this strength.
+    pub(super) fn of(tree: &'t Dominators<'g, G, I>, strength: Strength) -> Self {
+        if strength == Strength::Strong {
+            return Weights { tree, strength: Some(strength), below: Vec::new() };
+        }
+        let mut below = vec![0; tree.count() as usize];
+        for i in (1..tree.count()).rev() {
+            let number = I::of(i);
+            let dominator = tree.dominator(number);
+            if tree.strength(number) == strength {
+                below[number.index()] = tree.retained(number);
+            }
+            let passes = dominator == I::default() || tree.strength(dominator) != strength;
+            if passes {
+                below[dominator.index()] += below[number.index()];
+            }
+        }
+        Weights { tree, strength: Some(strength), below }
+    }
+
+    /// Bytes outside of the heap that these nodes own.
+    pub(super) fn outside(tree: &'t Dominators<'g, G, I>, own: &[(I, u64)]) -> Self {
+        let mut below = vec![0_u64; tree.count() as usize];
+        for (number, bytes) in own {
+            below[number.index()] = below[number.index()].saturating_add(*bytes);
+        }
+        for i in (1..tree.count()).rev() {
+            let dominator = tree.dominator(I::of(i)).index();
+            below[dominator] = below[dominator].saturating_add(below[i as usize]);
+        }
+        Weights { tree, strength: None, below }
+    }
+
+    /// What a node holds; of number 0: all of it.
+    #[inline]
+    pub(super) fn at(&self, number: I) -> u64 {
+        match self.below.is_empty() {
+            true => {
+                let strong = self.tree.strength(number) == Strength::Strong;
+                if strong { self.tree.retained(number) } else { 0 }
+            }
+            false => self.below[number.index()],
+        }
+    }
+
+    /// Whether what is folded into a node is of what is weighed.
+    pub(super) fn counts_parts(&self, holder: I) -> bool {
+        holder != I::default() && self.strength == Some(self.tree.strength(holder))
+    }
+
+    /// A node's own bytes, without parts.
+    pub(super) fn own(&self, number: I, place: u64) -> u64 {
+        if self.counts_parts(number) { self.tree.size(place) } else { 0 }
+    }
+}
+
+/// The direct buffers that can be reached and own their memory, in order, with its bytes: those with a cleaner that frees
+/// it. Views of others have none, files' are unmapped, and whose memory it is that native code made a buffer of, it knows.
+pub(super) fn direct_buffers<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>) -> Vec<(I, u64)> {
+    let graph = tree.graph();
+    let mut slots: HashMap<u32, [Option<Slot>; 3]> = HashMap::new();
+    for (number, class) in (0..).zip(graph.classes()) {
+        if class.name.starts_with(DIRECT) && class.kind == ClassKind::Instance {
+            slots
+                .insert(number, ["capacity", "cleaner", "fd"].map(|name| graph.slot(number, name)));
+        }
+    }
+    let mut buffers: Vec<(I, u64)> = Vec::new();
+    if slots.is_empty() {
+        return buffers;
+    }
+    tree.each_node(
+        Vec::new,
+        |found, place, number| {
+            let Some([capacity, cleaner, fd]) = slots.get(&graph.class_of(place)) else { return };
+            let value = |slot: &Option<Slot>| graph.value(place, (*slot)?);
+            let object = |slot| value(slot).and_then(Value::object);
+            let Some(cleaner) = object(cleaner) else { return };
+            let bytes = value(capacity).and_then(Value::integer);
+            if let (Some(bytes @ 1..), None, false) = (bytes, object(fd), unmaps(graph, cleaner)) {
+                found.push((number, bytes as u64));
+            }
+        },
+        |found| buffers.extend(found),
+    );
+    buffers.sort_unstable();
+    buffers
+}
+
+/// Whether a cleaner unmaps a file.
+fn unmaps(graph: &impl ObjectGraph, cleaner: u64) -> bool {
+    let mut unmaps = false;
+    graph.references(cleaner, |target, _| {
+        let class = graph.classes().get(graph.class_of(target) as usize);
+        unmaps |= class.is_some_and(|c| c.name.contains("Unmapper"));
+    });
+    unmaps
+}
