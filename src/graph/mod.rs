@@ -68,6 +68,24 @@ pub trait ObjectGraph: ObjectValues + Sync {
     /// ([`ClassPart`]). That an object keeps its class is not among them: see [`ObjectGraph::class_object`].
     fn references(&self, place: u64, each: impl FnMut(u64, Strength)) -> u32;
 
+    /// Calls `each` with the references as [`ObjectGraph::references`] has them until it answers false. Answers the object's class
+    /// where it never did.
+    fn all_references(
+        &self,
+        place: u64,
+        mut each: impl FnMut(u64, Strength) -> bool,
+    ) -> Option<u32> {
+        let mut all = true;
+        let class = self.references(place, |target, strength| all = all && each(target, strength));
+        all.then_some(class)
+    }
+
+    /// [`ObjectGraph::references`] and [`ObjectGraph::size`] in one: the object's class, and its bytes.
+    #[inline]
+    fn visit(&self, place: u64, each: impl FnMut(u64, Strength)) -> (u32, u64) {
+        (self.references(place, each), self.size(place))
+    }
+
     /// Whether an object of this class can refer to others, its class aside: false for arrays of primitives and
     /// for classes whose fields are all primitive. Of a class object always true.
     fn can_refer(&self, class: u32) -> bool;

@@ -24,6 +24,7 @@ mod launcher;
 mod live;
 mod mixed;
 mod paths;
+mod peers;
 mod people;
 mod readers;
 mod report;

@@ -71,7 +71,7 @@ pub fn rjcore() -> Command {
 }
 
 /// The programs that run on JDK 8, too.
-const FOR_8: [&str; 9] = [
+const FOR_8: [&str; 10] = [
     "Collected.java",
     "Everything.java",
     "Exhausted.java",
