@@ -15,7 +15,7 @@ use super::support::{Scratch, rjcore};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is asked of each sample core, and the schema of the answer.
-const ASKED: [(&str, &str); 17] = [
+const ASKED: [(&str, &str); 18] = [
     ("info", "info"),
     ("info --properties", "info"),
     ("histo", "histo"),
