@@ -30,7 +30,8 @@ Expressions:
   retained, weaker       bytes that would be freed with the object, and that hang below it by weaker
                          references
   shallow                its own bytes
-  length                 elements of an array, characters of a String
+  length                 elements of an array, characters of a String, entries of a
+                         collection
   strength=STRENGTH      strong, soft, weak, final, phantom; garbage is what nothing holds
   address                such as 0x7f0012345678
   text                   a String's text

@@ -16,15 +16,18 @@ mod histo;
 mod holders;
 mod info;
 mod leaks;
+mod loaders;
 mod paths;
 pub mod progress;
 mod ps;
+mod refs;
 mod report;
 mod retained;
 mod show;
 mod snapshot;
 mod source;
 mod stack;
+mod threads;
 mod tree;
 mod trim;
 mod vm_memory;
@@ -57,6 +60,7 @@ enum Command {
     Histo(histo::Args),
     Leaks(leaks::Args),
     Retained(retained::Args),
+    Refs(refs::Args),
     Tree(tree::Args),
     Find(find::Args),
     Paths(paths::Args),
@@ -64,7 +68,9 @@ enum Command {
     Waste(waste::Args),
     Report(report::Args),
     Stack(stack::Args),
+    Threads(threads::Args),
     Info(info::Args),
+    Loaders(loaders::Args),
     Trim(trim::Args),
     Check(check::Args),
     /// Print the manual page (roff).
@@ -106,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Histo(args) => args.run(),
         Command::Leaks(args) => args.run(),
         Command::Retained(args) => args.run(),
+        Command::Refs(args) => args.run(),
         Command::Tree(args) => args.run(),
         Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
@@ -113,7 +120,9 @@ pub fn main() -> ExitCode {
         Command::Waste(args) => args.run(),
         Command::Report(args) => args.run(),
         Command::Stack(args) => args.run(),
+        Command::Threads(args) => args.run(),
         Command::Info(args) => args.run(),
+        Command::Loaders(args) => args.run(),
         Command::Trim(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Man => man(),

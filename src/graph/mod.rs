@@ -68,6 +68,24 @@ pub trait ObjectGraph: ObjectValues + Sync {
     /// ([`ClassPart`]). That an object keeps its class is not among them: see [`ObjectGraph::class_object`].
     fn references(&self, place: u64, each: impl FnMut(u64, Strength)) -> u32;
 
+    /// Calls `each` with the references as [`ObjectGraph::references`] has them until it answers false. Answers the object's class
+    /// where it never did.
+    fn all_references(
+        &self,
+        place: u64,
+        mut each: impl FnMut(u64, Strength) -> bool,
+    ) -> Option<u32> {
+        let mut all = true;
+        let class = self.references(place, |target, strength| all = all && each(target, strength));
+        all.then_some(class)
+    }
+
+    /// [`ObjectGraph::references`] and [`ObjectGraph::size`] in one: the object's class, and its bytes.
+    #[inline]
+    fn visit(&self, place: u64, each: impl FnMut(u64, Strength)) -> (u32, u64) {
+        (self.references(place, each), self.size(place))
+    }
+
     /// Whether an object of this class can refer to others, its class aside: false for arrays of primitives and
     /// for classes whose fields are all primitive. Of a class object always true.
     fn can_refer(&self, class: u32) -> bool;
@@ -90,6 +108,19 @@ pub trait ObjectGraph: ObjectValues + Sync {
 
     /// All classes, array classes too. Several may have the same name.
     fn classes(&self) -> &[Class];
+
+    /// Of each class whether it is the boot loader's class of this name, or a subclass of it.
+    fn subclasses(&self, name: &str) -> Vec<bool> {
+        let classes = self.classes();
+        let next = |class: &u32| classes.get(*class as usize)?.super_class;
+        let is_it = |class: &u32| {
+            let class = classes.get(*class as usize);
+            class.is_some_and(|c| c.name == name && c.loader.is_none())
+        };
+        // No compiler makes so many supers: a circle is damage.
+        let is_one = |class| std::iter::successors(Some(class), next).take(256).any(|c| is_it(&c));
+        (0..classes.len() as u32).map(is_one).collect()
+    }
 
     /// What keeps objects from outside of the heap, in the input's order; the same object as often as it is named.
     fn roots(&self) -> &[Root];

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{NO_CLASS, ObjectGraph, Root, RootKind, Strength};
+use super::{ObjectGraph, Root, RootKind, Strength};
 
 /// What it means that an object holds another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,24 +61,56 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
         self.classes.get(class as usize).is_none_or(|c| c.is_leaf)
     }
 
-    /// Calls `each` with what an object holds, by all that the rule counts.
+    /// How a reference counts.
+    #[inline]
+    fn counted(&self, strength: Strength) -> Strength {
+        if self.rule == Rule::Mat { Strength::Strong } else { strength }
+    }
+
+    /// What an object holds besides its references: of its class, and of a thread.
+    #[inline]
+    fn besides(&self, place: u64, class: u32) -> impl Iterator<Item = u64> + '_ {
+        let of = self.classes.get(class as usize).copied().unwrap_or_default();
+        let locals = if of.has_locals { self.locals.get(&place) } else { None };
+        of.object.into_iter().chain(locals.into_iter().flatten().copied())
+    }
+
+    /// Calls `each` with what an object holds, by all that the rule counts; answers its class.
     #[inline]
     pub(super) fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
-        let mat = self.rule == Rule::Mat;
         let class = self.graph.references(place, |target, strength| {
-            each(target, if mat { Strength::Strong } else { strength });
+            each(target, self.counted(strength));
         });
-        if class != NO_CLASS {
-            let of = &self.classes[class as usize];
-            if let Some(object) = of.object {
-                each(object, Strength::Strong);
-            }
-            if of.has_locals {
-                let locals = self.locals.get(&place);
-                locals.into_iter().flatten().for_each(|local| each(*local, Strength::Strong));
-            }
-        }
+        self.besides(place, class).for_each(|target| each(target, Strength::Strong));
         class
+    }
+
+    /// Whether `each` answers true for all that an object holds; it is not asked any more after it did not.
+    #[inline]
+    pub(super) fn all_references(
+        &self,
+        place: u64,
+        mut each: impl FnMut(u64, Strength) -> bool,
+    ) -> bool {
+        let all = self
+            .graph
+            .all_references(place, |target, strength| each(target, self.counted(strength)));
+        all.is_some_and(|class| {
+            self.besides(place, class).all(|target| each(target, Strength::Strong))
+        })
+    }
+
+    /// Calls `each` with what an object holds; answers its own bytes.
+    #[inline]
+    pub(super) fn visit(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u64 {
+        let (class, size) = self.graph.visit(place, |target, strength| {
+            each(target, self.counted(strength));
+        });
+        self.besides(place, class).for_each(|target| each(target, Strength::Strong));
+        match self.rule {
+            Rule::Strong => size,
+            Rule::Mat => self.graph.mat_size(place),
+        }
     }
 
     /// Who holds what a root leads to.

@@ -220,6 +220,11 @@ impl<'h, I: Id> Graph<'h, I> {
         (mirror == Some(item.addr) && number != NO_KLASS).then_some(number)
     }
 
+    /// Whether an object is the mirror of a class that is not loaded: dumps do not have it.
+    pub(super) fn is_dormant(&self, item: Item, scratch: &mut Vec<u8>) -> bool {
+        matches!(self.scanner.class_of_mirror(item, scratch), Some((_, None)))
+    }
+
     /// The mirror of an object's own class, where that is in the graph.
     pub fn own_class(&self, addr: u64) -> Option<I> {
         let klass = self.klass(addr)?;
@@ -262,6 +267,9 @@ impl<'h, I: Id> Graph<'h, I> {
         let vm = self.heap.vm;
         let class = self.class_of(item, scratch);
         let is_dumped = self.view == View::Dumped;
+        if is_dumped && class.is_none() && self.is_dormant(item, scratch) {
+            return None;
+        }
         let scanned = self.scanner.scan(item, scratch, |place, strength, bits| {
             let hidden = strength == Strength::Injected
                 || class.is_some() && matches!(place, ScanPlace::Field(_));

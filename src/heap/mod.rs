@@ -22,7 +22,6 @@ mod starts;
 mod trace;
 mod traced;
 #[doc(hidden)]
-#[doc(hidden)]
 pub mod virtual_threads;
 mod walk;
 

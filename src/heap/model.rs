@@ -1,12 +1,15 @@
 //! What the object graph tells of a core's classes, roots and threads, in the words that all inputs share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Heap;
 use super::graph::Graph;
+use super::layout::{Layout, Strength};
 use super::roots::{Call, RootKind};
-use crate::graph::{self, BUILTIN_LOADERS, Class, ClassKind, PRIMITIVES, Root, Thread, Unread};
+use crate::graph::{
+    self, BUILTIN_LOADERS, Class, ClassKind, PRIMITIVES, Root, Thread, Type, Unread,
+};
 use crate::hotspot::Vm;
 use crate::hotspot::classes::{Kind, Klass};
 
@@ -130,8 +133,53 @@ pub(super) fn unread(graph: &Graph<'_, u64>) -> Unread {
     }
 }
 
-/// The bytes that MAT gives each class object: of its static fields' values, as dumps have them.
-pub(super) fn mat_sizes(heap: &Heap) -> Vec<u64> {
+/// The bytes that MAT gives objects, by what dumps have of them: ids of 8 bytes, and no field that the VM added.
+#[derive(Debug)]
+pub(super) struct MatSizes {
+    /// By class, of its class object: the static fields' values.
+    pub mirrors: Vec<u64>,
+    /// By class, of an instance.
+    pub instances: Vec<u64>,
+    /// Bytes before an array's elements.
+    header: u64,
+    reference: u64,
+    alignment: u64,
+}
+
+/// Bytes of an id.
+const ID: u64 = 8;
+
+impl MatSizes {
+    pub(super) fn new(heap: &Heap) -> MatSizes {
+        let p = &heap.vm.pointers;
+        let (reference, alignment) = (p.oop_size(), p.alignment);
+        let header = (ID + reference + 4).next_multiple_of(reference);
+        let instance = |layout: &Layout| {
+            // What each class of the chain declares is rounded up to a reference.
+            let mut own: BTreeMap<u32, u64> = BTreeMap::new();
+            for slot in layout.slots.iter().filter(|s| s.strength != Strength::Injected) {
+                *own.entry(slot.declared_by).or_default() += p.value_size(slot.kind);
+            }
+            let fields: u64 = own.values().map(|bytes| bytes.next_multiple_of(reference)).sum();
+            (ID + reference + fields).next_multiple_of(alignment)
+        };
+        let instances = heap.layouts().of.iter().map(instance).collect();
+        MatSizes { mirrors: mirrors(heap), instances, header, reference, alignment }
+    }
+
+    /// Of an array with so many elements of `kind`, a signature's first character.
+    pub(super) fn array(&self, kind: u8, length: u64) -> u64 {
+        let each = match Type::of_signature(kind).bytes() {
+            0 => self.reference,
+            bytes => bytes,
+        };
+        let elements = each.saturating_mul(length).saturating_add(self.header);
+        elements.checked_next_multiple_of(self.alignment).unwrap_or(elements)
+    }
+}
+
+/// The bytes of each class object: of its static fields' values, as dumps have them.
+fn mirrors(heap: &Heap) -> Vec<u64> {
     let reader = super::class_objects::ClassObjects::new(heap);
     let p = &heap.vm.pointers;
     let all = (0..).zip(heap.vm.classes.all()).map(|(number, k)| {
@@ -143,25 +191,7 @@ pub(super) fn mat_sizes(heap: &Heap) -> Vec<u64> {
                 .read(number)
                 .map_or(0, |of| of.resolved_references.len() as u64 + u64::from(of.init_lock != 0)),
         };
-        (values + extra * p.oop_size()).next_multiple_of(8)
+        (values + extra * p.oop_size()).next_multiple_of(p.alignment)
     });
     all.collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::java_name;
-
-    #[test]
-    fn array_classes_as_java_has_them() {
-        for (name, java) in [
-            ("[B", "byte[]"),
-            ("[[J", "long[][]"),
-            ("[Ljava.lang.String;", "java.lang.String[]"),
-            ("java.util.HashMap$Node", "java.util.HashMap$Node"),
-            ("[LZ;", "Z[]"),
-        ] {
-            assert_eq!(java_name(name), java);
-        }
-    }
 }

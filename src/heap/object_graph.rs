@@ -9,7 +9,8 @@ use super::scan::{self, Item};
 use super::{Heap, NO_KLASS, model};
 use crate::error::Result;
 use crate::graph::{
-    self, Class, Field, NO_CLASS, Numbers, ObjectGraph, Reference, Root, Strength, Thread, Unread,
+    self, Class, Field, NO_CLASS, Numbers, ObjectGraph, ObjectValues, Reference, Root, Strength,
+    Thread, Unread,
 };
 use crate::hotspot::barrier::Barrier;
 
@@ -24,7 +25,7 @@ pub struct HeapGraph<'h> {
     roots: Vec<Root>,
     threads: Vec<Thread>,
     unread: Unread,
-    mat_sizes: Vec<u64>,
+    mat_sizes: model::MatSizes,
 }
 
 /// How the references of a class's objects are read.
@@ -78,7 +79,7 @@ impl<'h> HeapGraph<'h> {
             roots: model::roots(&graph),
             threads: model::threads(&graph),
             unread: model::unread(&graph),
-            mat_sizes: model::mat_sizes(heap),
+            mat_sizes: model::MatSizes::new(heap),
             graph,
         })
     }
@@ -113,6 +114,44 @@ impl<'h> HeapGraph<'h> {
         let vm = self.graph.heap.vm;
         let addr = if self.plain { bits } else { vm.barrier.resolve(vm.mem, bits) };
         self.graph.scanner.places.locate(addr).map(|m| m.bit as u64)
+    }
+
+    /// Calls `each` with the references of the object of this class whose bytes are given, until it answers false; whether it
+    /// never did.
+    #[inline]
+    fn read(
+        &self,
+        place: u64,
+        bytes: &[u8],
+        klass: u32,
+        mut each: impl FnMut(u64, Strength) -> bool,
+    ) -> bool {
+        let p = &self.graph.heap.vm.pointers;
+        let oop = p.oop_size() as usize;
+        match self.plans.get(klass as usize) {
+            None | Some(Plan::None) => true,
+            Some(Plan::Fields(references)) => references.iter().all(|r| {
+                let at = r.offset as usize;
+                let target = bytes.get(at..at + oop).and_then(|b| self.target(p.decode(b)));
+                target.is_none_or(|target| each(target, r.strength.into()))
+            }),
+            Some(Plan::Elements(header)) => {
+                let at = p.array_length as usize;
+                let length = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
+                let length = length.map_or(0, u32::from_le_bytes) as usize;
+                let end = (*header as usize).saturating_add(length.saturating_mul(oop));
+                let elements = bytes.get(*header as usize..end.min(bytes.len())).unwrap_or(&[]);
+                elements.chunks_exact(oop).all(|bits| {
+                    let target = self.target(p.decode(bits));
+                    target.is_none_or(|target| each(target, Strength::Strong))
+                })
+            }
+            Some(Plan::Scan) => {
+                let mut all = true;
+                self.scan(place, |_, strength, target| all = all && each(target, strength.into()));
+                all
+            }
+        }
     }
 
     /// Calls `each` with all references of an object, by all that the scanner knows.
@@ -168,6 +207,12 @@ impl<'h> HeapGraph<'h> {
     }
 }
 
+/// The number of the class that has this klass.
+#[inline]
+fn class_number(klass: u32) -> u32 {
+    if klass == NO_KLASS { NO_CLASS } else { klass }
+}
+
 /// Whether the VM added references to its objects.
 fn has_injected(layout: &Layout) -> bool {
     layout.references.iter().any(|r| r.strength == layout::Strength::Injected)
@@ -208,9 +253,23 @@ impl ObjectGraph for HeapGraph<'_> {
     }
 
     fn mat_size(&self, place: u64) -> u64 {
-        match self.mirrored(place) {
-            Some(class) => self.mat_sizes[class as usize],
-            None => self.size(place),
+        let klass = self.class_of(place);
+        let layouts = &self.graph.heap.layouts().of;
+        let Some(layout) = layouts.get(klass as usize) else { return 0 };
+        let sizes = &self.mat_sizes;
+        match layout.shape {
+            Shape::Elements { kind, .. } => sizes.array(kind, self.length(place).unwrap_or(0)),
+            Shape::FlatElements { .. } => sizes.array(b'L', self.length(place).unwrap_or(0)),
+            Shape::Mirror { .. } => {
+                let addr = self.address(place);
+                let item = Item { addr, klass, from: 0 };
+                match self.graph.class_at(addr) {
+                    Some(class) => sizes.mirrors[class as usize],
+                    None if self.graph.is_dormant(item, &mut Vec::new()) => 0,
+                    None => sizes.instances[klass as usize],
+                }
+            }
+            _ => sizes.instances[klass as usize],
         }
     }
 
@@ -220,43 +279,50 @@ impl ObjectGraph for HeapGraph<'_> {
 
     #[inline]
     fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
-        let p = &self.graph.heap.vm.pointers;
-        let oop = p.oop_size() as usize;
         let Some((_, bytes)) = self.bytes(place) else {
             return self.scan(place, |_, strength, target| each(target, strength.into()));
         };
         let klass = self.klass(bytes);
+        self.read(place, bytes, klass, |target, strength| {
+            each(target, strength);
+            true
+        });
+        class_number(klass)
+    }
+
+    #[inline]
+    fn all_references(
+        &self,
+        place: u64,
+        mut each: impl FnMut(u64, Strength) -> bool,
+    ) -> Option<u32> {
+        let Some((_, bytes)) = self.bytes(place) else {
+            let mut all = true;
+            let class = self.scan(place, |_, strength, target| {
+                all = all && each(target, strength.into());
+            });
+            return all.then_some(class);
+        };
+        let klass = self.klass(bytes);
+        self.read(place, bytes, klass, each).then_some(class_number(klass))
+    }
+
+    #[inline]
+    fn visit(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> (u32, u64) {
+        let Some((_, bytes)) = self.bytes(place) else {
+            return (self.references(place, each), self.size(place));
+        };
+        let klass = self.klass(bytes);
         if klass == NO_KLASS {
-            return NO_CLASS;
+            return (NO_CLASS, 0);
         }
-        match self.plans[klass as usize] {
-            Plan::None => {}
-            Plan::Fields(references) => {
-                for r in references {
-                    let at = r.offset as usize;
-                    let target = bytes.get(at..at + oop).and_then(|b| self.target(p.decode(b)));
-                    if let Some(target) = target {
-                        each(target, r.strength.into());
-                    }
-                }
-            }
-            Plan::Elements(header) => {
-                let at = p.array_length as usize;
-                let length = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
-                let length = length.map_or(0, u32::from_le_bytes) as usize;
-                let end = (header as usize).saturating_add(length.saturating_mul(oop));
-                let elements = bytes.get(header as usize..end.min(bytes.len())).unwrap_or(&[]);
-                for bits in elements.chunks_exact(oop) {
-                    if let Some(target) = self.target(p.decode(bits)) {
-                        each(target, Strength::Strong);
-                    }
-                }
-            }
-            Plan::Scan => {
-                return self.scan(place, |_, strength, target| each(target, strength.into()));
-            }
-        }
-        klass
+        self.read(place, bytes, klass, |target, strength| {
+            each(target, strength);
+            true
+        });
+        let heap = self.graph.heap;
+        let size = heap.klasses.size(klass).bytes(&heap.vm.pointers, bytes);
+        (klass, size.unwrap_or_else(|| self.size(place)))
     }
 
     fn can_refer(&self, class: u32) -> bool {

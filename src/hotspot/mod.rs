@@ -4,7 +4,6 @@
 //! Knows nothing of how a heap is walked or what is written of it.
 
 #[doc(hidden)]
-#[doc(hidden)]
 pub mod barrier;
 pub mod classes;
 pub(crate) mod code;

@@ -74,7 +74,7 @@ impl Collection {
             false => "nothing: no object was being moved",
         };
         [
-            format!("dump, histo: {moved}"),
+            format!("dump, histo, retained and what else asks for objects: {moved}"),
             "stack: nothing of frames and locks".into(),
             "info, check, trim: nothing".into(),
         ]

@@ -1,21 +1,19 @@
 //! What is made of a heap: HPROF, histograms, reports, and the files that they go to.
 
 #[doc(hidden)]
-#[doc(hidden)]
 pub mod check;
 pub(crate) mod collection;
 pub mod collections;
 pub mod find;
-#[doc(hidden)]
 #[doc(hidden)]
 pub mod gzip;
 pub mod histo;
 pub mod hprof;
 pub mod info;
 #[doc(hidden)]
-#[doc(hidden)]
 pub mod interrupt;
 pub mod leaks;
+pub mod loaders;
 #[cfg(test)]
 mod made;
 #[cfg(feature = "cli")]
@@ -24,14 +22,14 @@ pub mod paths;
 pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]
-#[doc(hidden)]
 pub mod readers;
+pub mod refs;
 pub(crate) mod report;
 pub mod retained;
 pub mod show;
 #[doc(hidden)]
-#[doc(hidden)]
 pub mod sink;
 pub mod stack;
+pub mod threads;
 pub mod tree;
 pub mod waste;

@@ -172,6 +172,9 @@ const MEANT: &[(&str, Test)] = &[
             && (d.number(o, "cents") == Some(0)
                 || d.text_of(o, "name").as_deref() == Some("item 99/4"))
     }),
+    ("class=java.util.HashMap and length>=5", |d, o| {
+        d.class(o) == "java.util.HashMap" && d.number(o, "size").is_some_and(|n| n >= 5)
+    }),
     ("field.items.size=5", |d, o| d.to(o, "items").and_then(|l| d.number(l, "size")) == Some(5)),
     ("class=java.util.HashMap$Node and field.next!=null", |d, o| {
         d.class(o) == "java.util.HashMap$Node" && d.number(o, "next").is_some_and(|n| n != 0)

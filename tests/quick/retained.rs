@@ -1,6 +1,7 @@
 //! What objects of the sample cores retain, against brute force: take an object away, and mark again. And from an HPROF
 //! dump of the same heap.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rjcore::corefile::{CoreFile, OpenOptions};
@@ -209,4 +210,71 @@ fn memory_has_a_limit() {
     assert!(said.contains(" KB of memory at least") && said.contains("--memory"), "{said}");
     assert!(refused.stdout.is_empty());
     assert_eq!(ask("100M").status.code(), Some(0));
+}
+
+/// By MAT's rule a core's objects are those of its dump: each of the same size, and retains the same.
+fn like_mat(name: &str) {
+    let path = dep(&format!("testdata/cores/{name}.core.zst"));
+    let dir = Scratch::new(&format!("retained-mat-{name}"));
+    let dump = dir.path("heap.hprof");
+    run(rjcore().arg("dump").arg(&path).arg("-o").arg(&dump));
+    let file = std::fs::File::open(&dump).expect("the dump");
+    let of_dump = Dump::from_file(&dump, &file, None, 2, &|_| {}).expect("a graph");
+    let core = CoreFile::open(&path, &OpenOptions::default()).expect("a core");
+    let vm = Vm::open(&core).expect("its JVM");
+    let heap = Heap::open(&vm).expect("its heap");
+    let of_core = HeapGraph::open(&heap, View::Dumped, 2, &|_| {}).expect("a graph");
+    let sizes = all_like_mat(&of_core);
+    let expected = all_like_mat(&of_dump);
+    assert!(expected.len() > 5000);
+    let mut differ = Vec::new();
+    for (address, of) in &expected {
+        if sizes.get(address) != Some(of) {
+            differ.push(format!("{address:#x} {of:?}: {:?}", sizes.get(address)));
+        }
+    }
+    // What a dump does not have are class objects of classes that are not loaded.
+    for (address, of) in sizes.iter().filter(|(a, _)| !expected.contains_key(a)) {
+        if of.1 != 0 {
+            differ.push(format!("{address:#x} is not in the dump: {of:?}"));
+        }
+    }
+    let (count, first) = (differ.len(), differ.iter().take(20).collect::<Vec<_>>());
+    assert!(differ.is_empty(), "{name}: {count} of {}: {first:#?}", expected.len());
+}
+
+/// Of each object, by address, its class, its own bytes and those that it retains, where something holds it.
+fn all_like_mat<G: ObjectGraph>(graph: &G) -> BTreeMap<u64, (String, u64, Option<u64>)> {
+    let pool = pool(2).expect("threads");
+    let quiet = Watch { step: &|_, _| {}, add: &|_| {}, room: &|_| Ok(()) };
+    let tree = Dominators::<_, u32>::find(graph, Rule::Mat, &pool, quiet).expect("a tree");
+    let mut all = BTreeMap::new();
+    let mut add = |place: u64, retained: Option<u64>| {
+        let class = graph.classes().get(graph.class_of(place) as usize);
+        let class = class.map_or("?", |c| &c.name).to_owned();
+        all.insert(graph.address(place), (class, graph.mat_size(place), retained));
+    };
+    graph.numbers().iter().for_each(|place| add(place, None));
+    for place in graph.numbers().iter() {
+        if let Some(number) = tree.number(place) {
+            add(place, Some(tree.retained(number)));
+            tree.parts(place, &mut |part| add(part, Some(tree.part_retained(part))));
+        }
+    }
+    all
+}
+
+macro_rules! like_mat {
+    ($($name:ident: $core:literal;)*) => { $(
+        #[test]
+        fn $name() { like_mat($core); }
+    )* };
+}
+
+like_mat! {
+    mat_jdk17_serial: "jdk17-serial";
+    mat_jdk17_g1: "jdk17-g1";
+    mat_jdk17_g1_aarch64: "jdk17-g1-aarch64";
+    mat_jdk25_serial: "jdk25-serial";
+    mat_jdk25_g1: "jdk25-g1";
 }

@@ -71,6 +71,24 @@ impl Folded {
         self.parts.get((place / 64) as usize).is_some_and(|w| w >> (place % 64) & 1 != 0)
     }
 
+    /// Bytes of the object at `place` and of all that is folded into it.
+    pub(super) fn bytes<G: ObjectGraph>(&self, ruled: &Ruled<'_, G>, place: u64) -> u64 {
+        self.bytes_to(ruled, place, MAX_ROUNDS)
+    }
+
+    fn bytes_to<G: ObjectGraph>(&self, ruled: &Ruled<'_, G>, place: u64, depth: usize) -> u64 {
+        let mut parts = 0;
+        let own = ruled.visit(place, |target, _| {
+            if self.is_part(target) {
+                parts += match depth {
+                    0 => ruled.size(target),
+                    _ => self.bytes_to(ruled, target, depth - 1),
+                };
+            }
+        });
+        own + parts
+    }
+
     /// Calls `each` with all that is folded into the object at `place`, at any depth: that lie in it, then in those.
     pub(super) fn parts<G: ObjectGraph>(
         &self,
@@ -109,11 +127,9 @@ fn fold_holders<G: ObjectGraph>(ruled: &Ruled<'_, G>, once: &Bits, parts: &Bits,
                 for word in words {
                     for place in ones(word as u64 * 64, once.word(word) & !parts.word(word)) {
                         looked += 1;
-                        let mut all = true;
-                        ruled.references(place, |target, strength| {
-                            all &= strength == Strength::Strong && parts.has(target);
-                        });
-                        if all {
+                        if ruled.all_references(place, |target, strength| {
+                            strength == Strength::Strong && parts.has(target)
+                        }) {
                             next.set(place);
                         }
                     }

@@ -18,7 +18,7 @@ mod search;
 mod semi_nca;
 mod sizes;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 mod top_down;
 
 pub use super::rule::Rule;

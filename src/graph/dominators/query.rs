@@ -84,9 +84,7 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
 
     /// Bytes that a part retains.
     pub fn part_retained(&self, place: u64) -> u64 {
-        let mut bytes = self.ruled.size(place);
-        self.parts(place, &mut |part| bytes += self.ruled.size(part));
-        bytes
+        self.folded.bytes(&self.ruled, place)
     }
 
     /// An object's own bytes, by the rule.

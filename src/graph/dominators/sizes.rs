@@ -38,9 +38,7 @@ pub(super) fn sizes<G: ObjectGraph, I: Id>(
                 rank += 1;
                 done += 1;
                 if number != I::default() {
-                    let mut bytes = ruled.size(place);
-                    folded.parts(ruled, place, &mut |part| bytes += ruled.size(part));
-                    own[number.index()].store(bytes, Ordering::Relaxed);
+                    own[number.index()].store(folded.bytes(ruled, place), Ordering::Relaxed);
                 }
             }
         }

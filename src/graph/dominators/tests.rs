@@ -9,13 +9,13 @@ use super::super::{
 use super::*;
 
 /// A graph made up: objects by number, at places with gaps.
-pub(in crate::graph) struct Toy {
-    pub(in crate::graph) numbers: Numbers,
-    pub(in crate::graph) places: Vec<u64>,
-    pub(in crate::graph) class: Vec<u32>,
-    pub(in crate::graph) edges: Vec<Vec<(usize, Strength)>>,
+pub(crate) struct Toy {
+    pub(crate) numbers: Numbers,
+    pub(crate) places: Vec<u64>,
+    pub(crate) class: Vec<u32>,
+    pub(crate) edges: Vec<Vec<(usize, Strength)>>,
     classes: Vec<Class>,
-    pub(in crate::graph) roots: Vec<Root>,
+    pub(crate) roots: Vec<Root>,
     threads: Vec<Thread>,
     unread: Unread,
 }
@@ -37,7 +37,7 @@ const MORTAL: u32 = 2;
 const THREAD: u32 = 3;
 
 impl Toy {
-    pub(in crate::graph) fn random(seed: u64) -> Toy {
+    pub(crate) fn random(seed: u64) -> Toy {
         let mut r = Random(seed);
         let count = 3 + r.below(24);
         let degree = 1 + r.below(3);
@@ -106,16 +106,16 @@ impl Toy {
         }
     }
 
-    pub(in crate::graph) fn at(&self, place: u64) -> usize {
+    pub(crate) fn at(&self, place: u64) -> usize {
         self.numbers.rank(place) as usize
     }
 
-    fn own(&self, i: usize) -> u64 {
+    pub(crate) fn own(&self, i: usize) -> u64 {
         16 + i as u64 % 5 * 1000 + i as u64
     }
 
     /// All that holds, by the rule: from, to, how. From none: a root.
-    pub(in crate::graph) fn holds(&self, rule: Rule) -> Vec<(Option<usize>, usize, Strength)> {
+    pub(crate) fn holds(&self, rule: Rule) -> Vec<(Option<usize>, usize, Strength)> {
         let mut out = Vec::new();
         for (i, edges) in self.edges.iter().enumerate() {
             for (to, s) in edges {
@@ -194,7 +194,7 @@ impl ObjectGraph for Toy {
     }
 }
 
-pub(in crate::graph) type Hold = (Option<usize>, usize, Strength);
+pub(crate) type Hold = (Option<usize>, usize, Strength);
 
 /// How strongly each object is held without `gone`: on the best path the weakest reference counts.
 fn levels(count: usize, holds: &[Hold], gone: Option<usize>) -> Vec<Option<Strength>> {
@@ -252,7 +252,7 @@ fn truth(toy: &Toy, rule: Rule) -> Vec<Option<(u64, u64)>> {
     (0..count).map(of).collect()
 }
 
-pub(in crate::graph) fn quiet() -> Watch<'static> {
+pub(crate) fn quiet() -> Watch<'static> {
     Watch { step: &|_, _| {}, add: &|_| {}, room: &|_| Ok(()) }
 }
 

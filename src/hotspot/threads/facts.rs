@@ -120,6 +120,18 @@ impl Vm<'_> {
         Some(counted.wrapping_add(top.saturating_sub(start)))
     }
 
+    /// The thread's buffer for allocation: bytes from its start to where it is full, and those of them that are used.
+    /// None where it has none.
+    pub fn tlab(&self, t: &JavaThread) -> Option<(u64, u64)> {
+        let f = &self.fields;
+        let tlab = f.thread_tlab.opt()?;
+        let at = |field: crate::vmstructs::Field| {
+            self.mem.u64(t.addr.wrapping_add(tlab + field.opt()?)).ok()
+        };
+        let (start, top, end) = (at(f.tlab_start)?, at(f.tlab_top)?, at(f.tlab_end)?);
+        (start != 0 && start <= top && top <= end).then(|| (end - start, top - start))
+    }
+
     /// The class whose initialisation by another thread this one waits for. The tables do not
     /// name `JavaThread::_class_to_be_initialized`: it is the one word of the JavaThread that is
     /// such a class.

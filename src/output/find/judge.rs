@@ -6,8 +6,11 @@ use std::sync::OnceLock;
 use super::expr::{Against, Cmp, Expr, Number, Property, Quantity, Test, Text, Words};
 use crate::graph::dominators::Rule;
 use crate::graph::{ClassKind, NO_CLASS, ObjectGraph, Slot, Strength, Value};
+use crate::output::collections::{Collections, Descriptions, Reader};
 use crate::output::retained::label_of;
 
+/// Entries of a collection that are counted one by one, where it does not say how many it has.
+const COUNTED: u64 = 100_000;
 /// Characters of a String that a regular expression is tried on.
 const TEXT: usize = 1 << 20;
 
@@ -70,6 +73,8 @@ enum Length {
     Chars(Slot),
     /// A field has it: a String's `count` until 6.
     Field(Slot),
+    /// A collection says how many entries it has.
+    Entries,
 }
 
 /// An expression compiled against a graph.
@@ -80,6 +85,7 @@ pub(super) struct Judge<'g, G> {
     /// By number of class; behind them that of objects without one.
     verdicts: Vec<Verdict>,
     lengths: Vec<Option<Length>>,
+    collections: Collections,
     /// Names of threads, by the places of their objects.
     threads: HashMap<u64, &'g str>,
 }
@@ -88,18 +94,25 @@ impl<'g, G: ObjectGraph> Judge<'g, G> {
     pub(super) fn new(graph: &'g G, rule: Rule, expr: &Expr) -> Judge<'g, G> {
         let threads = graph.threads().iter();
         let named = threads.filter(|t| !t.name.is_empty());
+        let collections = Collections::new(graph, &Descriptions::known());
         let mut judge = Judge {
             graph,
             rule,
             root: node(graph, expr),
             verdicts: Vec::new(),
-            lengths: lengths(graph),
+            lengths: lengths(graph, &collections),
+            collections,
             threads: named.filter_map(|t| Some((t.object?, t.name.as_str()))).collect(),
         };
         let classes = graph.classes().len() as u32;
         let all = (0..classes).chain([NO_CLASS]);
         judge.verdicts = all.map(|class| judge.by_class(&judge.root, class)).collect();
         judge
+    }
+
+    /// Reads the collections' own words: one for each piece of work.
+    pub(super) fn reader(&self) -> Reader<'_, G> {
+        self.collections.reader(self.graph)
     }
 
     /// What an object's class says of it.
@@ -111,11 +124,11 @@ impl<'g, G: ObjectGraph> Judge<'g, G> {
 
     /// Whether the expression holds for an object.
     #[inline]
-    pub(super) fn fits(&self, seen: &Seen) -> bool {
+    pub(super) fn fits(&self, seen: &Seen, reader: &mut Reader<'_, G>) -> bool {
         match self.verdict(seen.class) {
             Verdict::No => false,
             Verdict::Yes => true,
-            Verdict::Look => self.object(&self.root, seen),
+            Verdict::Look => self.object(&self.root, seen, reader),
         }
     }
 
@@ -147,14 +160,14 @@ impl<'g, G: ObjectGraph> Judge<'g, G> {
         }
     }
 
-    fn object(&self, node: &Node, seen: &Seen) -> bool {
+    fn object(&self, node: &Node, seen: &Seen, reader: &mut Reader<'_, G>) -> bool {
         match node {
-            Node::All(nodes) => nodes.iter().all(|n| self.object(n, seen)),
-            Node::Any(nodes) => nodes.iter().any(|n| self.object(n, seen)),
-            Node::Not(node) => !self.object(node, seen),
+            Node::All(nodes) => nodes.iter().all(|n| self.object(n, seen, reader)),
+            Node::Any(nodes) => nodes.iter().any(|n| self.object(n, seen, reader)),
+            Node::Not(node) => !self.object(node, seen, reader),
             Node::Class(fits) => fits.get(seen.class as usize).copied().unwrap_or(false),
             Node::Quantity(of, cmp, to, wanted) => {
-                let of = self.quantity(*of, seen);
+                let of = self.quantity(*of, seen, reader);
                 of.is_some_and(|of| Number::Whole(of.into()).compares(*cmp, *to) == *wanted)
             }
             Node::Strength(strength) => seen.strength == *strength,
@@ -209,12 +222,17 @@ impl<'g, G: ObjectGraph> Judge<'g, G> {
     }
 
     /// A number that an object has.
-    pub(super) fn quantity(&self, of: Quantity, seen: &Seen) -> Option<u64> {
+    pub(super) fn quantity(
+        &self,
+        of: Quantity,
+        seen: &Seen,
+        reader: &mut Reader<'_, G>,
+    ) -> Option<u64> {
         Some(match of {
             Quantity::Retained => seen.retained,
             Quantity::Weaker => seen.weaker,
             Quantity::Shallow => self.size(seen.place),
-            Quantity::Length => return self.length(seen.place, seen.class),
+            Quantity::Length => return self.length(seen, reader),
             Quantity::Address => self.graph.address(seen.place),
         })
     }
@@ -227,11 +245,12 @@ impl<'g, G: ObjectGraph> Judge<'g, G> {
         }
     }
 
-    /// The elements of an array, the characters of a String.
-    pub(super) fn length(&self, place: u64, class: u32) -> Option<u64> {
-        let graph = self.graph;
+    /// The elements of an array, the characters of a String, the entries of a collection.
+    pub(super) fn length(&self, seen: &Seen, reader: &mut Reader<'_, G>) -> Option<u64> {
+        let (graph, place) = (self.graph, seen.place);
         let array = |slot: Slot| graph.length(graph.value(place, slot)?.object()?);
-        match self.counted(class)? {
+        match self.counted(seen.class)? {
+            Length::Entries => Some(reader.count(place, COUNTED)?.count),
             Length::Array => graph.length(place),
             Length::Coded(value, coder) => {
                 let coder = graph.value(place, *coder)?.integer()?;
@@ -257,7 +276,7 @@ impl<'g, G: ObjectGraph> Judge<'g, G> {
     }
 
     fn is_string(&self, class: u32) -> bool {
-        !matches!(self.counted(class), None | Some(Length::Array))
+        !matches!(self.counted(class), None | Some(Length::Array | Length::Entries))
     }
 }
 
@@ -379,7 +398,7 @@ fn with_subclasses(graph: &impl ObjectGraph, own: Vec<bool>) -> Vec<bool> {
 }
 
 /// Where the lengths of objects are found, by class.
-fn lengths<G: ObjectGraph>(graph: &G) -> Vec<Option<Length>> {
+fn lengths<G: ObjectGraph>(graph: &G, collections: &Collections) -> Vec<Option<Length>> {
     let of = |(number, class): (u32, &crate::graph::Class)| match class.kind {
         ClassKind::Objects | ClassKind::Primitives => Some(Length::Array),
         ClassKind::Instance if class.name == "java.lang.String" => {
@@ -391,7 +410,7 @@ fn lengths<G: ObjectGraph>(graph: &G) -> Vec<Option<Length>> {
                 _ => None,
             }
         }
-        ClassKind::Instance => None,
+        ClassKind::Instance => collections.kind(number).map(|_| Length::Entries),
     };
     (0..).zip(graph.classes()).map(of).collect()
 }

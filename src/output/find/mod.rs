@@ -177,7 +177,7 @@ impl Query {
                 label: judge.label(hit.place),
                 shallow: judge.size(hit.place),
                 held: held(&seen),
-                length: judge.length(hit.place, seen.class),
+                length: judge.length(&seen, &mut judge.reader()),
                 text: if asked { judge.graph.text(hit.place, TEXT) } else { None },
                 fields,
             }
@@ -239,7 +239,7 @@ pub struct Object {
     /// What the dominator tree says of it, where it was found.
     #[serde(flatten)]
     pub held: Option<Held>,
-    /// Elements of an array, characters of a String.
+    /// Elements of an array, characters of a String, entries of a collection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
     /// The text of a String, where it was asked for.

@@ -9,6 +9,7 @@ use super::expr::{Number, Property, Quantity};
 use super::judge::{Judge, Path, Seen, Verdict, number};
 use crate::graph::dominators::Dominators;
 use crate::graph::{Bits, Id, ObjectGraph, Strength, chunks, ones};
+use crate::output::collections::Reader;
 use crate::output::retained::cut;
 
 /// An object that was found.
@@ -38,28 +39,39 @@ pub(super) struct Order<'a> {
     pub top: usize,
 }
 
-impl Hits {
+/// Judges objects, in one piece of work.
+struct Worker<'a, 'g, G> {
+    judge: &'a Judge<'g, G>,
+    order: &'a Order<'a>,
+    reader: Reader<'a, G>,
+    hits: Hits,
+}
+
+impl<'a, 'g, G: ObjectGraph> Worker<'a, 'g, G> {
+    fn new(judge: &'a Judge<'g, G>, order: &'a Order<'a>) -> Self {
+        Worker { judge, order, reader: judge.reader(), hits: Hits::default() }
+    }
+
     /// Judges an object.
     #[inline]
-    fn consider<G: ObjectGraph>(
-        &mut self,
-        judge: &Judge<'_, G>,
-        order: &Order<'_>,
-        seen: &Seen,
-    ) -> bool {
-        if !judge.fits(seen) {
+    fn consider(&mut self, seen: &Seen) -> bool {
+        if !self.judge.fits(seen, &mut self.reader) {
             return false;
         }
-        self.count += 1;
-        self.shallow = self.shallow.saturating_add(judge.size(seen.place));
-        if order.top > 0 {
+        let hits = &mut self.hits;
+        hits.count += 1;
+        hits.shallow = hits.shallow.saturating_add(self.judge.size(seen.place));
+        if self.order.top > 0 {
             let (place, strength) = (seen.place, seen.strength);
-            self.all.push(Hit { key: order.key(judge, seen), place, strength });
-            cut(&mut self.all, order.top, Hit::order);
+            let key = self.order.key(self.judge, seen, &mut self.reader);
+            hits.all.push(Hit { key, place, strength });
+            cut(&mut hits.all, self.order.top, Hit::order);
         }
         true
     }
+}
 
+impl Hits {
     fn add(&mut self, other: Hits) {
         self.count += other.count;
         self.shallow = self.shallow.saturating_add(other.shallow);
@@ -80,12 +92,17 @@ impl Hit {
 }
 
 impl Order<'_> {
-    fn key<G: ObjectGraph>(&self, judge: &Judge<'_, G>, seen: &Seen) -> u64 {
+    fn key<G: ObjectGraph>(
+        &self,
+        judge: &Judge<'_, G>,
+        seen: &Seen,
+        reader: &mut Reader<'_, G>,
+    ) -> u64 {
         match (self.property, &self.path) {
             // Places are in the order of addresses.
             (Property::Quantity(Quantity::Address), _) => 0,
             (Property::Quantity(of), _) => {
-                judge.quantity(*of, seen).map_or(0, |n| n.saturating_add(1))
+                judge.quantity(*of, seen, reader).map_or(0, |n| n.saturating_add(1))
             }
             (_, Some(path)) => judge.value(path, seen).and_then(number).map_or(0, ordered),
             _ => 0,
@@ -115,19 +132,19 @@ pub(super) fn in_graph<G: ObjectGraph>(
     let bits = judge.graph.numbers().bits();
     let found = Mutex::new(Hits::default());
     chunks(bits.len()).for_each(|words| {
-        let (mut hits, mut done) = (Hits::default(), 0);
+        let (mut worker, mut done) = (Worker::new(judge, order), 0);
         for word in words {
             for place in ones(word as u64 * 64, bits[word]) {
                 done += 1;
                 let class = judge.graph.class_of(place);
                 if judge.verdict(class) != Verdict::No {
                     let seen = Seen { place, class, retained: 0, weaker: 0, strength: None };
-                    hits.consider(judge, order, &seen);
+                    worker.consider(&seen);
                 }
             }
         }
         progress(done);
-        found.lock().unwrap_or_else(|e| e.into_inner()).add(hits);
+        found.lock().unwrap_or_else(|e| e.into_inner()).add(worker.hits);
     });
     found.into_inner().unwrap_or_else(|e| e.into_inner()).finish(order.top)
 }
@@ -159,9 +176,9 @@ pub(super) fn in_tree<G: ObjectGraph, I: Id>(
     tree.pool().install(|| {
         let mut hits = Hits::default();
         tree.each_node(
-            Hits::default,
-            |hits, place, number| found.node(hits, place, number),
-            |some| hits.add(some),
+            || Worker::new(judge, order),
+            |worker, place, number| found.node(worker, place, number),
+            |worker| hits.add(worker.hits),
         );
         found.garbage(&mut hits);
         (hits.finish(order.top), found.together())
@@ -181,7 +198,7 @@ struct Found<'a, 'g, G, I> {
 }
 
 impl<G: ObjectGraph, I: Id> Found<'_, '_, G, I> {
-    fn node(&self, hits: &mut Hits, place: u64, number: I) {
+    fn node(&self, worker: &mut Worker<'_, '_, G>, place: u64, number: I) {
         let class = self.judge.graph.class_of(place);
         let strength = self.tree.strength(number);
         if self.judge.verdict(class) != Verdict::No {
@@ -192,7 +209,7 @@ impl<G: ObjectGraph, I: Id> Found<'_, '_, G, I> {
                 weaker: self.tree.weaker(number),
                 strength: Some(strength),
             };
-            if hits.consider(self.judge, self.order, &seen) {
+            if worker.consider(&seen) {
                 self.nodes.set(number.number());
             }
         }
@@ -209,7 +226,7 @@ impl<G: ObjectGraph, I: Id> Found<'_, '_, G, I> {
                 weaker: 0,
                 strength: Some(strength),
             };
-            if hits.consider(self.judge, self.order, &seen) {
+            if worker.consider(&seen) {
                 self.parts.set(part);
             }
         });
@@ -221,17 +238,17 @@ impl<G: ObjectGraph, I: Id> Found<'_, '_, G, I> {
         let found = Mutex::new(hits);
         let is_held = |place| self.held.has(place) || self.tree.number(place).is_some();
         chunks(bits.len()).for_each(|words| {
-            let mut hits = Hits::default();
+            let mut worker = Worker::new(self.judge, self.order);
             for word in words {
                 for place in ones(word as u64 * 64, bits[word]) {
                     let class = self.judge.graph.class_of(place);
                     if self.judge.verdict(class) != Verdict::No && !is_held(place) {
                         let seen = Seen { place, class, retained: 0, weaker: 0, strength: None };
-                        hits.consider(self.judge, self.order, &seen);
+                        worker.consider(&seen);
                     }
                 }
             }
-            found.lock().unwrap_or_else(|e| e.into_inner()).add(hits);
+            found.lock().unwrap_or_else(|e| e.into_inner()).add(worker.hits);
         });
     }
 

@@ -1,13 +1,14 @@
 //! The single objects that retain the most.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use serde::Serialize;
 
 use super::share;
 use crate::address::hex;
 use crate::graph::dominators::Dominators;
-use crate::graph::{Id, NO_CLASS, ObjectGraph, Strength};
+use crate::graph::{Id, NO_CLASS, ObjectGraph, Place, Strength};
 
 /// Characters of a String that are shown of it.
 const TEXT: usize = 60;
@@ -78,6 +79,27 @@ pub(crate) fn held_at<G: ObjectGraph, I: Id>(
     let number = tree.number(place)?;
     let strength = tree.strength(number);
     Some(held(tree, place, tree.retained(number), tree.weaker(number), strength))
+}
+
+/// Of the objects of which `wanted` says so, the static field that holds each, where there is one: `com.acme.Cache.ALL`.
+/// Takes time in the references of all class objects.
+pub(crate) fn static_names(
+    graph: &impl ObjectGraph,
+    wanted: impl Fn(u64) -> bool,
+) -> HashMap<u64, String> {
+    let mut names = HashMap::new();
+    for class in graph.classes() {
+        let Some(object) = class.object else { continue };
+        graph.describe(object, |reference| {
+            if let Place::Static(field) = &reference.place
+                && wanted(reference.target)
+            {
+                let name = || format!("{}.{}", class.name, field.name);
+                names.entry(reference.target).or_insert_with(name);
+            }
+        });
+    }
+    names
 }
 
 /// A class's name, `?` where it is not known.

@@ -1,0 +1,97 @@
+//! `rjcore loaders`: class loaders, what they retain and what keeps them.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::cost::GraphSource;
+use super::ending::{Answer, end};
+use super::holders::{self, Job, Pattern, Reading};
+use super::{Outcome, advice};
+use crate::error::Result;
+use crate::graph::dominators::{Dominators, Rule};
+use crate::graph::{Id, ObjectGraph};
+use crate::output::loaders::{self, Wanted};
+use crate::output::report::Gaps;
+
+const EXAMPLES: &str = "\
+Examples:
+  rjcore loaders core.1234
+  rjcore loaders core.1234 --loader 'org.apache.catalina.loader.*'
+  rjcore loaders heap.hprof.gz --json | jq '.duplicates[] | {name, loaders}'
+
+What would be freed is told of a loader with its classes and all their objects, and what is
+retained of the loader's object alone. They are unloaded together: when nothing strongly holds the loader, one of its
+classes or an object of one. What keeps a loader is the shortest path from a root up to the first
+object that is its own; there may be others.";
+
+/// Show class loaders: their classes, what goes with them, and why they are not unloaded
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    source: GraphSource,
+    /// Show loaders of these classes or names only, and classes of these names that several have
+    /// defined; `*` stands for any characters
+    #[arg(long, value_name = "PATTERN")]
+    loader: Option<Pattern>,
+    /// Show the N loaders with which the most would be freed, and as many duplicate classes
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+    /// Show only loaders with which so many bytes would be freed; K, M, G stand for powers of 1024
+    #[arg(long, value_name = "BYTES", value_parser = holders::bytes, default_value = "0")]
+    min: u64,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    #[serde(flatten)]
+    loaders: loaders::Report,
+    /// How the sizes of objects were found, where the input does not have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizes: Option<String>,
+    whole: bool,
+    gaps: Gaps,
+}
+
+impl Answer for Report {
+    fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        out.write_all(loaders::text(&self.loaders).as_bytes())
+    }
+
+    fn remarks(&self) -> String {
+        advice::remarks(self.sizes.as_deref(), &self.gaps)
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.whole)
+    }
+}
+
+impl Args {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let report = holders::with_tree(&self.source, Rule::Strong, self)??;
+        end(&report, self.json)
+    }
+}
+
+impl Job for &Args {
+    type Answer = Result<Report>;
+
+    fn work<G: ObjectGraph, I: Id>(
+        self,
+        tree: &Dominators<'_, G, I>,
+        input: Reading,
+    ) -> Result<Report> {
+        let name = |name: &str| self.loader.as_ref().is_none_or(|p| p.fits(name));
+        let wanted = Wanted { name: &name, least: self.min, top: self.top };
+        let loaders = holders::watched(&self.source.cost(), tree.memory(), |watch| {
+            loaders::report(tree, &wanted, watch)
+        })?;
+        Ok(Report { loaders, sizes: input.sizes, whole: input.gaps.is_whole(), gaps: input.gaps })
+    }
+}
