@@ -231,7 +231,12 @@ impl Args {
         report.more_paths =
             Some(found.has_more || found.referrers.len() > top || chains.len() > top);
         chains.truncate(top);
-        report.object = held_at(tree, place, Strength::Strong);
+        // A part is held as strongly as what it lies in, if that is held.
+        let of_part = match tree.is_part(place) {
+            true => tree.node_of_part(place).map(|(_, number)| tree.strength(number)),
+            false => Some(Strength::Strong),
+        };
+        report.object = of_part.and_then(|strength| held_at(tree, place, strength));
         report.paths = Some(chains);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use rjcore::corefile::{CoreFile, OpenOptions};
-use rjcore::graph::dominators::Watch;
+use rjcore::graph::dominators::{Dominators, Rule, Watch};
 use rjcore::graph::paths::{By, Paths, referrers};
 use rjcore::graph::{ObjectGraph, RootKind, Strength};
 use rjcore::heap::graph::View;
@@ -195,6 +195,37 @@ fn a_dump_has_the_same_paths() {
     let of_core = tree(&core);
     assert_eq!(of_core["objects"], 300);
     assert_eq!(of_core, tree(&dump));
+}
+
+/// Garbage, and what lies in it alone.
+#[test]
+fn garbage_is_told_as_such() {
+    let name = "testdata/cores/jdk17-g1.core.zst";
+    let core = CoreFile::open(&dep(name), &OpenOptions::default()).expect("a core");
+    let vm = Vm::open(&core).expect("its JVM");
+    let heap = Heap::open(&vm).expect("its heap");
+    let graph = HeapGraph::open(&heap, View::Heap, 2, &|_| {}).expect("a graph");
+    let pool = pool(2).expect("threads");
+    let tree = Dominators::<_, u32>::find(&graph, Rule::Strong, &pool, quiet()).expect("a tree");
+    let paths = Paths::<_, u32>::find(&graph, Strength::Phantom, None, &pool, quiet());
+    let paths = paths.expect("paths");
+    let garbage = || graph.numbers().iter().filter(|p| !paths.is_reached(*p));
+    let part = garbage().find(|p| tree.is_part(*p)).expect("a part");
+    let whole = garbage().find(|p| !tree.is_part(*p)).expect("an object");
+    for place in [part, whole] {
+        assert_eq!(tree.node_of_part(place), None);
+        let address = format!("{:#x}", graph.address(place));
+        let shown = asked(name, &["show", &address]);
+        assert_eq!((&shown["strength"], &shown["retained"]), (&"garbage".into(), &Value::Null));
+        let found = asked(name, &["paths", &address, "--weak"]);
+        assert!(found.get("object").is_none() && found["paths"] == Value::Array(Vec::new()));
+    }
+    // Of what is held each part lies in a node.
+    let held = graph.numbers().iter().filter(|p| paths.is_reached(*p) && tree.is_part(*p));
+    for part in held.step_by(500) {
+        let (node, number) = tree.node_of_part(part).expect("a node");
+        assert_eq!(tree.number(node), Some(number));
+    }
 }
 
 #[test]

@@ -30,12 +30,8 @@ pub(in crate::output) use text::told;
 
 use serde::Serialize;
 
-use super::reader::Reader;
 use super::retained::{self, Totals};
 use crate::address::hex;
-
-/// What `leaks` reads of metadata is what `retained` does.
-pub(super) const READER: Reader = Reader { name: "leaks", ..retained::READER };
 
 /// From where on memory stands out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

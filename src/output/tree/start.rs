@@ -24,19 +24,7 @@ impl<I: Id> Start<I> {
         if !tree.is_part(place) {
             return Start::Garbage;
         }
-        let mut found = None;
-        tree.each_node(
-            || None,
-            |found, holder, number| {
-                tree.parts(holder, &mut |part| {
-                    if part == place {
-                        *found = Some((holder, number));
-                    }
-                });
-            },
-            |some| found = found.or(some),
-        );
-        let Some((holder, number)) = found else { return Start::Garbage };
+        let Some((holder, number)) = tree.node_of_part(place) else { return Start::Garbage };
         let holder = Item::node(tree, holder, number);
         Start::Part(Item::part(tree, place, holder.strength), holder)
     }
