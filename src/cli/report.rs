@@ -13,19 +13,24 @@ use super::progress::Progress;
 use super::source::{Opened, check_output, plain_name, refuse_two_streams};
 use super::{Outcome, advice};
 use crate::error::{Error, Result};
-use crate::graph::dominators::{Dominators, Rule};
+use crate::graph::dominators::{Dominators, Rule, Watch};
 use crate::graph::{Id, ObjectGraph};
 use crate::heap::Heap;
+use crate::output::collections::Descriptions;
 use crate::output::info::Info;
 use crate::output::interrupt;
-use crate::output::page::{CoreFacts, Form, Page};
+use crate::output::leaks::{self, Limits};
+use crate::output::page::{CoreFacts, Findings, Form, Page};
 use crate::output::report::{Gaps, number, size_exact};
 use crate::output::sink::{Sink, Target};
 use crate::output::stack::{Options, collect};
+use crate::output::waste::{self, Shown};
 
 /// Bytes of a page at most, where nobody says otherwise. GitHub takes 65,536 characters in an issue.
 const HTML: u64 = 10 << 20;
 const MARKDOWN: u64 = 60_000;
+/// Fields and values of each kind of waste.
+const WASTE: usize = 25;
 /// Virtual threads without carriers whose stacks are on the page.
 const VIRTUAL_THREADS: usize = 1000;
 
@@ -99,7 +104,7 @@ impl Args {
         check_output(Some(&self.source.source.core), &target)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let gathering = Gathering { args: self, core: None };
-        let page = holders::with_tree(&self.source, Rule::Strong, gathering)?;
+        let page = holders::with_tree(&self.source, Rule::Strong, gathering)??;
         let form = if self.md { Form::Markdown } else { Form::Html };
         let limit = self.max_size.unwrap_or(if self.md { MARKDOWN } else { HTML });
         let written = page.write(form, limit as usize, advice::words)?;
@@ -141,7 +146,7 @@ fn plain_stem(name: &OsStr) -> &OsStr {
 }
 
 impl Job for Gathering<'_> {
-    type Answer = Page;
+    type Answer = Result<Page>;
 
     fn read_core(&mut self, opened: &Opened, heap: &Heap) -> Result<()> {
         let source = &self.args.source.source;
@@ -161,11 +166,21 @@ impl Job for Gathering<'_> {
         Ok(())
     }
 
-    fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, input: Reading) -> Page {
+    fn work<G: ObjectGraph, I: Id>(
+        self,
+        tree: &Dominators<'_, G, I>,
+        input: Reading,
+    ) -> Result<Page> {
         let mut gaps = input.gaps;
         gaps.metadata.extend(self.core.iter().flat_map(|core| core.threads.broken()));
-        let name = self.args.source.source.core.display().to_string();
-        Page::of_tree(name, tree, self.core, gaps, input.sizes)
+        let source = &self.args.source;
+        let find = |watch: Watch<'_>| leaks::find(tree, Limits::default(), watch);
+        let leaks = holders::watched(&source.cost(), tree.memory(), find)?;
+        let shown = Shown { top: WASTE, min: 1, wanted: &|_| true };
+        let waste = waste::find(tree, &Descriptions::known(), &shown);
+        let name = source.source.core.display().to_string();
+        let found = Findings { leaks, waste };
+        Ok(Page::of_tree(name, tree, self.core, found, gaps, input.sizes))
     }
 }
 

@@ -263,9 +263,18 @@ fn sample_cores_are_whole_pages() {
         check(&one);
         adds_up(&one);
         assert!(one == page(&core, &["--threads", "2"]), "{name}: other bytes with two threads");
-        for id in
-            ["summary", "holders", "classes", "threads", "process", "settings", "collector", "gaps"]
-        {
+        for id in [
+            "summary",
+            "suspects",
+            "holders",
+            "waste",
+            "classes",
+            "threads",
+            "process",
+            "settings",
+            "collector",
+            "gaps",
+        ] {
             assert!(one.contains(&format!("<section id=\"{id}\"")), "{name}: {id}");
         }
         // tests/java/Sample.java.
@@ -307,7 +316,7 @@ fn pages_keep_to_the_size() {
     let core = core("jdk25-g1");
     let whole = page(&core, &[]).len();
     let mut least = whole;
-    for limit in [200_000, 100_000, 60_000] {
+    for limit in [200_000, 100_000, 70_000] {
         let small = page(&core, &["--max-size", &limit.to_string()]);
         check(&small);
         assert!(small.len() <= limit && small.len() < least, "{} of {limit}", small.len());

@@ -25,6 +25,8 @@ mod within;
 
 pub use suspects::find;
 pub use text::show;
+#[cfg(feature = "cli")]
+pub(in crate::output) use text::told;
 
 use serde::Serialize;
 

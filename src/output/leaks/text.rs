@@ -317,7 +317,7 @@ pub(super) fn advice(suspect: &Suspect) -> Vec<String> {
 }
 
 /// A step for people.
-fn told(step: &Step) -> String {
+pub(in crate::output) fn told(step: &Step) -> String {
     let by = clean(&words::text(step.by, step.name.as_deref(), step.index));
     let times = if step.times > 1 { format!(" x {}", number(step.times)) } else { String::new() };
     let object = step.object.map(|o| format!(" @ {o:#x}")).unwrap_or_default();

@@ -86,7 +86,11 @@ impl Page {
         let Some(first) = self.largest.first() else {
             return Line::words("No object is strongly held.");
         };
-        object(Line::words("The object that retains the most is "), first).and(format!(
+        object(
+            Line::words("Nothing stands out as a leak; the object that retains the most is "),
+            first,
+        )
+        .and(format!(
             ": {}, {:.1} % of what is strongly held.",
             size(first.retained),
             first.share
@@ -101,9 +105,11 @@ impl Page {
             return Line::words("There are no objects of known classes.");
         };
         Line::words("Of all classes, most bytes are in ").and_name(&first.name).and(format!(
-            ": {} in {}.",
+            ": {} in {}; {} ({:.1} % of what is strongly held) does no work and could be saved.",
             size(first.shallow),
-            count(first.objects, "object", "objects")
+            count(first.objects, "object", "objects"),
+            size(self.found.waste.saves),
+            self.found.waste.share
         ))
     }
 }

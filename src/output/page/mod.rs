@@ -11,6 +11,7 @@ mod heap;
 mod html;
 mod markdown;
 mod picture;
+mod suspects;
 mod threads;
 mod treemap;
 mod vm;
@@ -19,9 +20,11 @@ use crate::error::{Error, Result, Wording};
 use crate::graph::dominators::Dominators;
 use crate::graph::{Id, ObjectGraph, Strength};
 use crate::output::info::Info;
+use crate::output::leaks::Leaks;
 use crate::output::report::{Gaps, count, size};
 use crate::output::retained::{By, Group, Held, Totals, groups, objects, roots, share};
 use crate::output::stack::ThreadDump;
+use crate::output::waste::Waste;
 use document::{Block, Document, Line, Section};
 use picture::Picture;
 
@@ -36,11 +39,20 @@ pub struct CoreFacts {
     pub threads: ThreadDump,
 }
 
+/// What others found in the same tree.
+pub struct Findings {
+    /// What stands out.
+    pub leaks: Leaks,
+    /// What does no work.
+    pub waste: Waste,
+}
+
 /// All that the page says.
 pub struct Page {
     /// The input's name.
     name: String,
     core: Option<CoreFacts>,
+    found: Findings,
     /// Objects, garbage included.
     object_count: u64,
     totals: Totals,
@@ -80,6 +92,7 @@ impl Page {
         name: String,
         tree: &Dominators<'_, G, I>,
         core: Option<CoreFacts>,
+        found: Findings,
         gaps: Gaps,
         sizes: Option<String>,
     ) -> Page {
@@ -94,6 +107,7 @@ impl Page {
         Page {
             name,
             core,
+            found,
             object_count: tree.graph().numbers().len(),
             totals: Totals::of(tree),
             largest: of(Strength::Strong),
@@ -161,7 +175,12 @@ impl Page {
     }
 
     fn document(&self, rows: usize, wording: Wording) -> Document {
-        let mut sections = vec![self.holders(rows), self.top_classes(rows)];
+        let mut sections = vec![
+            suspects::suspects(&self.found.leaks, rows),
+            self.holders(rows),
+            self.top_classes(rows),
+            suspects::waste(&self.found.waste, rows),
+        ];
         match &self.core {
             Some(core) => {
                 sections.push(threads::section(&core.threads, &self.threads, rows, wording));
@@ -211,7 +230,9 @@ impl Page {
                 if self.threads.len() == 1 { "is" } else { "are" }
             )),
         };
-        vec![first, memory, self.largest_sentence(), self.class_sentence(), threads]
+        let suspect = suspects::sentence(&self.found.leaks);
+        let suspect = suspect.unwrap_or_else(|| self.largest_sentence());
+        vec![first, memory, suspect, self.class_sentence(), threads]
     }
 
     fn not_readable(&self, wording: Wording) -> Section {

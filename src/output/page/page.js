@@ -159,7 +159,7 @@
           g.setAttribute("role", "button");
           g.setAttribute("aria-label", `${this.name(i)}, ${this.about(i)}${opens || i === this.root ? "" : ", nothing to open"}`);
           g.addEventListener("focus", () => this.show(i));
-          this.boxes.set(i, { g, x: x + bw / 2, y: y + bh / 2 });
+          this.boxes.set(i, { g, x, y, w: bw, h: bh });
         } else {
           g.setAttribute("aria-hidden", "true");
         }
@@ -217,13 +217,16 @@
         const list = at === this.root ? [at] : this.inside[data.parent[at]].filter((i) => this.boxes.has(i));
         return list[list.indexOf(at) + step];
       };
+      // The box that begins where this one ends, the one farthest to the upper left of several.
       const nearest = (dx, dy) => {
         const from = this.boxes.get(at);
         let best, least = Infinity;
         for (const [i, to] of this.boxes) {
-          const ahead = (to.x - from.x) * dx + (to.y - from.y) * dy;
-          const aside = Math.abs((to.x - from.x) * dy) + Math.abs((to.y - from.y) * dx);
-          if (i !== at && ahead > 1 && ahead + 2 * aside < least) { least = ahead + 2 * aside; best = i; }
+          const gap = dx > 0 ? to.x - from.x - from.w : dx < 0 ? from.x - to.x - to.w : dy > 0 ? to.y - from.y - from.h : from.y - to.y - to.h;
+          const [a, b, c, d] = dx ? [from.y, from.y + from.h, to.y, to.y + to.h] : [from.x, from.x + from.w, to.x, to.x + to.w];
+          const aside = Math.max(0, c - b + 1, a - d + 1);
+          const far = gap + 4 * aside + Math.abs(c - a) / 1000;
+          if (i !== at && gap > -1 && far < least) { least = far; best = i; }
         }
         return best;
       };

@@ -15,6 +15,8 @@ mod tests;
 mod text;
 
 pub use text::text;
+#[cfg(feature = "cli")]
+pub(in crate::output) use text::words;
 
 use std::collections::HashMap;
 

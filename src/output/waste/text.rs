@@ -7,7 +7,7 @@ use crate::graph::Value;
 use crate::output::report::{Table, clean, count, number, size};
 
 /// What a kind is called, and what could be done.
-fn words(kind: Kind) -> (&'static str, &'static str) {
+pub(in crate::output) fn words(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::DuplicateStrings => ("duplicate strings", "one String of each text would do"),
         Kind::DuplicateArrays => ("duplicate arrays", "one of the same elements would do"),
