@@ -42,7 +42,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::error::{Error, Result};
 use ending::{EXIT, Outcome, print, tell};
 
-/// Heap dumps, histograms and facts from the ELF core of a HotSpot JVM, with no JDK.
+/// Heap dumps, thread dumps and answers from the ELF core of a HotSpot JVM, with no JDK: who holds the memory, who blocks whom.
 #[derive(Debug, Parser)]
 #[command(name = "rjcore", version, max_term_width = 100)]
 struct Cli {
@@ -59,18 +59,18 @@ enum Command {
     Dump(dump::Args),
     Histo(histo::Args),
     Leaks(leaks::Args),
+    Report(report::Args),
     Retained(retained::Args),
-    Refs(refs::Args),
     Tree(tree::Args),
-    Find(find::Args),
     Paths(paths::Args),
     Show(show::Args),
+    Find(find::Args),
     Waste(waste::Args),
-    Report(report::Args),
-    Stack(stack::Args),
     Threads(threads::Args),
-    Info(info::Args),
     Loaders(loaders::Args),
+    Refs(refs::Args),
+    Stack(stack::Args),
+    Info(info::Args),
     Trim(trim::Args),
     Check(check::Args),
     /// Print the manual page (roff).
@@ -87,7 +87,8 @@ enum Command {
 const START: &str = "\
 Where to start:
   a JVM that runs, or hangs  rjcore ps, and rjcore doctor PID: its last line is the command to run
-  a core                     rjcore check CORE, and rjcore dump CORE";
+  a core                     rjcore check CORE, and rjcore dump CORE
+  too much memory            rjcore leaks CORE, of an HPROF file, too; rjcore report CORE writes all on one page";
 
 /// The commands with their arguments; each says its exit codes, if not its own then those of all.
 fn definition() -> clap::Command {
@@ -111,18 +112,18 @@ pub fn main() -> ExitCode {
         Command::Dump(args) => args.run(),
         Command::Histo(args) => args.run(),
         Command::Leaks(args) => args.run(),
+        Command::Report(args) => args.run(),
         Command::Retained(args) => args.run(),
-        Command::Refs(args) => args.run(),
         Command::Tree(args) => args.run(),
-        Command::Find(args) => args.run(),
         Command::Paths(args) => args.run(),
         Command::Show(args) => args.run(),
+        Command::Find(args) => args.run(),
         Command::Waste(args) => args.run(),
-        Command::Report(args) => args.run(),
-        Command::Stack(args) => args.run(),
         Command::Threads(args) => args.run(),
-        Command::Info(args) => args.run(),
         Command::Loaders(args) => args.run(),
+        Command::Refs(args) => args.run(),
+        Command::Stack(args) => args.run(),
+        Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),
         Command::Check(args) => args.run(),
         Command::Man => man(),
