@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::cost::{Cost, GraphSource};
 use super::ending::{Answer, end, print_by, tell};
-use super::holders::{self, GraphJob, Job, Reading};
+use super::holders::{self, GraphJob, Job, OfInput, Reading, Text};
 use super::progress::Progress;
 use super::{Outcome, advice};
 use crate::error::{Error, Result};
@@ -85,29 +85,20 @@ pub(super) struct Report {
     rule: &'static str,
     #[serde(flatten)]
     found: Found,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
 }
 
-impl Answer for Report {
+impl Text for Report {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
         out.write_all(table(&self.found).as_bytes())
     }
 
-    fn remarks(&self) -> String {
-        let none = match self.found.no_class_fits {
+    fn note(&self) -> &'static str {
+        match self.found.no_class_fits {
             true => {
                 "note: no class has such objects; are its name and its fields' written right?\n"
             }
             false => "",
-        };
-        none.to_owned() + &advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
+        }
     }
 }
 
@@ -132,19 +123,16 @@ impl Args {
             true => holders::with_tree(&self.source, rule, work)?,
             false => holders::with_graph(&self.source, rule, work)?,
         };
-        let report = Report {
+        let report = input.with(Report {
             expression: self.expression.clone(),
             rule: self.like.name(),
             found,
-            sizes: input.sizes,
-            whole: input.gaps.is_whole(),
-            gaps: input.gaps,
-        };
+        });
         if !self.json_lines {
             return end(&report, self.json);
         }
         print_by(|out| {
-            for object in &report.found.objects {
+            for object in &report.answer.found.objects {
                 serde_json::to_writer(&mut *out, object).map_err(io::Error::from)?;
                 out.write_all(b"\n")?;
             }

@@ -1,11 +1,16 @@
 //! What the commands have in common that answer who holds the memory: from a core or an HPROF file to its dominator
 //! tree, with the progress of each step, and the arguments that choose among objects.
 
+use std::io;
 use std::sync::Mutex;
 
+use serde::Serialize;
+
 use super::cost::{Cost, GraphSource};
+use super::ending::Answer;
 use super::progress::Progress;
 use super::source::{Input, Opened};
+use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule, Watch, fits};
 use crate::graph::{Id, ObjectGraph};
@@ -37,6 +42,49 @@ pub(super) struct Reading {
     pub gaps: Gaps,
     /// How the sizes of objects were found, where it does not have them.
     pub sizes: Option<String>,
+}
+
+impl Reading {
+    /// With an answer.
+    pub(super) fn with<A>(self, answer: A) -> OfInput<A> {
+        OfInput { answer, sizes: self.sizes, whole: self.gaps.is_whole(), gaps: self.gaps }
+    }
+}
+
+/// An answer, and what is to be said of the input.
+#[derive(Debug, Serialize)]
+pub(super) struct OfInput<A> {
+    #[serde(flatten)]
+    pub answer: A,
+    /// How the sizes of objects were found, where the input does not have them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizes: Option<String>,
+    whole: bool,
+    gaps: Gaps,
+}
+
+/// An answer for people.
+pub(super) trait Text: Serialize {
+    fn text(&self, out: &mut dyn io::Write) -> io::Result<()>;
+
+    /// What is to be said of it on standard error.
+    fn note(&self) -> &'static str {
+        ""
+    }
+}
+
+impl<A: Text> Answer for OfInput<A> {
+    fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        self.answer.text(out)
+    }
+
+    fn remarks(&self) -> String {
+        self.answer.note().to_owned() + &advice::remarks(self.sizes.as_deref(), &self.gaps)
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.whole)
+    }
 }
 
 /// Whose rule says what holds.

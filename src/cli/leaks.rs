@@ -4,10 +4,10 @@ use std::io;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::GraphSource;
-use super::ending::{Answer, end};
-use super::holders::{self, Job, Reading};
-use super::{Outcome, advice};
+use super::ending::end;
+use super::holders::{self, Job, OfInput, Reading, Text};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
@@ -63,24 +63,11 @@ pub(super) struct Report {
     leaks: Leaks,
     /// All of them, also those that are not shown.
     suspect_count: usize,
-    /// How the sizes of objects were found, where the input does not have them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
 }
 
-impl Answer for Report {
+impl Text for Report {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
         out.write_all(leaks::show(&self.leaks, self.suspect_count).as_bytes())
-    }
-
-    fn remarks(&self) -> String {
-        advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
     }
 }
 
@@ -92,20 +79,19 @@ impl Args {
 }
 
 impl Job for &Args {
-    type Answer = Result<Report>;
+    type Answer = Result<OfInput<Report>>;
 
     fn work<G: ObjectGraph, I: Id>(
         self,
         tree: &Dominators<'_, G, I>,
         input: Reading,
-    ) -> Result<Report> {
+    ) -> Result<OfInput<Report>> {
         let limits = Limits { share: self.share, min: self.min };
         let cost = self.source.cost();
         let mut leaks =
             holders::watched(&cost, tree.memory(), |watch| leaks::find(tree, limits, watch))?;
         let suspect_count = leaks.suspects.len();
         leaks.suspects.truncate(self.top);
-        let gaps = input.gaps;
-        Ok(Report { leaks, suspect_count, sizes: input.sizes, whole: gaps.is_whole(), gaps })
+        Ok(input.with(Report { leaks, suspect_count }))
     }
 }

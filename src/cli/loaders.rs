@@ -4,10 +4,10 @@ use std::io;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::GraphSource;
-use super::ending::{Answer, end};
-use super::holders::{self, Job, Pattern, Reading};
-use super::{Outcome, advice};
+use super::ending::end;
+use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
@@ -46,29 +46,9 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// The answer.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    #[serde(flatten)]
-    loaders: loaders::Report,
-    /// How the sizes of objects were found, where the input does not have them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
-}
-
-impl Answer for Report {
+impl Text for loaders::Report {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(loaders::text(&self.loaders).as_bytes())
-    }
-
-    fn remarks(&self) -> String {
-        advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
+        out.write_all(loaders::text(self).as_bytes())
     }
 }
 
@@ -80,18 +60,18 @@ impl Args {
 }
 
 impl Job for &Args {
-    type Answer = Result<Report>;
+    type Answer = Result<OfInput<loaders::Report>>;
 
     fn work<G: ObjectGraph, I: Id>(
         self,
         tree: &Dominators<'_, G, I>,
         input: Reading,
-    ) -> Result<Report> {
+    ) -> Result<OfInput<loaders::Report>> {
         let name = |name: &str| self.loader.as_ref().is_none_or(|p| p.fits(name));
         let wanted = Wanted { name: &name, least: self.min, top: self.top };
         let loaders = holders::watched(&self.source.cost(), tree.memory(), |watch| {
             loaders::report(tree, &wanted, watch)
         })?;
-        Ok(Report { loaders, sizes: input.sizes, whole: input.gaps.is_whole(), gaps: input.gaps })
+        Ok(input.with(loaders))
     }
 }

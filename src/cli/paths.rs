@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::GraphSource;
-use super::ending::{Answer, end};
-use super::holders::{self, Job, Pattern, Reading};
-use super::{Outcome, advice};
+use super::ending::end;
+use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::paths::Paths;
@@ -93,13 +93,9 @@ pub(super) struct Report {
     /// Objects of the class that no path leads to: garbage, and what weaker references hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     unreached: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
 }
 
-impl Answer for Report {
+impl Text for Report {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
         if let Some(tree) = &self.tree {
             return self.tree_text(tree, out);
@@ -131,14 +127,6 @@ impl Answer for Report {
             writeln!(out, "\nThere may be more, which are no shorter (--top N).")?;
         }
         Ok(())
-    }
-
-    fn remarks(&self) -> String {
-        advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
     }
 }
 
@@ -176,13 +164,13 @@ impl Args {
 }
 
 impl Job for &Args {
-    type Answer = Result<Report>;
+    type Answer = Result<OfInput<Report>>;
 
     fn work<G: ObjectGraph, I: Id>(
         self,
         tree: &Dominators<'_, G, I>,
         input: Reading,
-    ) -> Result<Report> {
+    ) -> Result<OfInput<Report>> {
         let mut report = Report {
             what: self.what.clone(),
             weak: self.weak,
@@ -191,9 +179,6 @@ impl Job for &Args {
             more_paths: None,
             tree: None,
             unreached: None,
-            sizes: input.sizes,
-            whole: input.gaps.is_whole(),
-            gaps: input.gaps,
         };
         match self.wanted()? {
             Wanted::Object(address) => {
@@ -202,7 +187,7 @@ impl Job for &Args {
             }
             Wanted::Class(pattern) => self.class(tree, &pattern, &mut report)?,
         }
-        Ok(report)
+        Ok(input.with(report))
     }
 }
 

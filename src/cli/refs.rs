@@ -4,10 +4,10 @@ use std::io;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::GraphSource;
-use super::ending::{Answer, end};
-use super::holders::{self, Job, Pattern, Reading};
-use super::{Outcome, advice};
+use super::ending::end;
+use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
@@ -42,29 +42,9 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// The answer.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    #[serde(flatten)]
-    refs: refs::Report,
-    /// How the sizes of objects were found, where the input does not have them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
-}
-
-impl Answer for Report {
+impl Text for refs::Report {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(refs::text(&self.refs).as_bytes())
-    }
-
-    fn remarks(&self) -> String {
-        advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
+        out.write_all(refs::text(self).as_bytes())
     }
 }
 
@@ -76,15 +56,14 @@ impl Args {
 }
 
 impl Job for &Args {
-    type Answer = Report;
+    type Answer = OfInput<refs::Report>;
 
-    fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, input: Reading) -> Report {
+    fn work<G: ObjectGraph, I: Id>(
+        self,
+        tree: &Dominators<'_, G, I>,
+        input: Reading,
+    ) -> OfInput<refs::Report> {
         let name = |name: &str| self.class.as_ref().is_none_or(|p| p.fits(name));
-        Report {
-            refs: refs::report(tree, &Wanted { name: &name, top: self.top }),
-            sizes: input.sizes,
-            whole: input.gaps.is_whole(),
-            gaps: input.gaps,
-        }
+        input.with(refs::report(tree, &Wanted { name: &name, top: self.top }))
     }
 }

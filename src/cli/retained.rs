@@ -4,10 +4,10 @@ use std::io;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::GraphSource;
-use super::ending::{Answer, end};
-use super::holders::{self, Job, Pattern, Reading};
-use super::{Outcome, advice};
+use super::ending::end;
+use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph, Strength};
@@ -83,14 +83,9 @@ pub(super) struct Report {
     /// All of them, also those that are not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     group_count: Option<usize>,
-    /// How the sizes of objects were found, where the input does not have them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
 }
 
-impl Answer for Report {
+impl Text for Report {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
         writeln!(out, "{}", summary(&self.totals))?;
         if let Some(objects) = &self.objects {
@@ -108,14 +103,6 @@ impl Answer for Report {
             }
         }
         Ok(())
-    }
-
-    fn remarks(&self) -> String {
-        advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
     }
 }
 
@@ -140,9 +127,13 @@ impl Args {
 }
 
 impl Job for &Args {
-    type Answer = Report;
+    type Answer = OfInput<Report>;
 
-    fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, input: Reading) -> Report {
+    fn work<G: ObjectGraph, I: Id>(
+        self,
+        tree: &Dominators<'_, G, I>,
+        input: Reading,
+    ) -> OfInput<Report> {
         let mut report = Report {
             by: self.by,
             rule: self.like.name(),
@@ -151,14 +142,11 @@ impl Job for &Args {
             weaker_objects: None,
             groups: None,
             group_count: None,
-            sizes: input.sizes,
-            whole: input.gaps.is_whole(),
-            gaps: input.gaps,
         };
         let by = match self.by {
             Listed::Object => {
                 self.objects(tree, &mut report);
-                return report;
+                return input.with(report);
             }
             Listed::Class => Some(By::Class),
             Listed::Package => Some(By::Package),
@@ -177,7 +165,7 @@ impl Job for &Args {
         report.group_count = Some(groups.len());
         groups.truncate(self.top);
         report.groups = Some(groups);
-        report
+        input.with(report)
     }
 }
 

@@ -4,10 +4,10 @@ use std::io;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::GraphSource;
-use super::ending::{Answer, end};
-use super::holders::{self, Job, Reading};
-use super::{Outcome, advice};
+use super::ending::end;
+use super::holders::{self, Job, OfInput, Reading, Text};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
@@ -43,28 +43,9 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// The answer.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    #[serde(flatten)]
-    object: Object,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
-}
-
-impl Answer for Report {
+impl Text for Object {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(table(&self.object).as_bytes())
-    }
-
-    fn remarks(&self) -> String {
-        advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
+        out.write_all(table(self).as_bytes())
     }
 }
 
@@ -76,18 +57,17 @@ impl Args {
 }
 
 impl Job for &Args {
-    type Answer = Result<Report>;
+    type Answer = Result<OfInput<Object>>;
 
     fn work<G: ObjectGraph, I: Id>(
         self,
         tree: &Dominators<'_, G, I>,
         input: Reading,
-    ) -> Result<Report> {
+    ) -> Result<OfInput<Object>> {
         let place = holders::object(tree.graph(), self.object)?;
         let (cost, top) = (self.source.cost(), self.top as usize);
         let object =
             holders::watched(&cost, tree.memory(), |watch| object(tree, place, top, watch))?;
-        let whole = input.gaps.is_whole();
-        Ok(Report { object, sizes: input.sizes, whole, gaps: input.gaps })
+        Ok(input.with(object))
     }
 }

@@ -5,11 +5,11 @@ use std::io;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::GraphSource;
-use super::ending::{Answer, end};
-use super::holders::{self, Job, Pattern, Reading};
+use super::ending::end;
+use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use super::source::Opened;
-use super::{Outcome, advice};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
@@ -51,29 +51,9 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// The answer.
-#[derive(Debug, Serialize)]
-struct Report {
-    #[serde(flatten)]
-    threads: threads::Report,
-    /// How the sizes of objects were found, where the input does not have them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
-}
-
-impl Answer for Report {
+impl Text for threads::Report {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(threads::text(&self.threads).as_bytes())
-    }
-
-    fn remarks(&self) -> String {
-        advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
+        out.write_all(threads::text(self).as_bytes())
     }
 }
 
@@ -92,7 +72,7 @@ impl Args {
 }
 
 impl Job for Threads<'_> {
-    type Answer = Report;
+    type Answer = OfInput<threads::Report>;
 
     fn read_core(&mut self, _opened: &Opened, heap: &Heap) -> Result<()> {
         let of = |t| VmFacts { allocated: heap.vm.allocated_bytes(t), tlab: heap.vm.tlab(t) };
@@ -100,7 +80,11 @@ impl Job for Threads<'_> {
         Ok(())
     }
 
-    fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, input: Reading) -> Report {
+    fn work<G: ObjectGraph, I: Id>(
+        self,
+        tree: &Dominators<'_, G, I>,
+        input: Reading,
+    ) -> OfInput<threads::Report> {
         let pattern = self.args.thread.as_ref();
         let name = |name: &str| pattern.is_none_or(|p| p.fits(name));
         let wanted = Wanted {
@@ -109,11 +93,6 @@ impl Job for Threads<'_> {
             top: self.args.top,
             detailed: self.args.details,
         };
-        Report {
-            threads: threads::report(tree, self.facts.as_ref(), &wanted),
-            sizes: input.sizes,
-            whole: input.gaps.is_whole(),
-            gaps: input.gaps,
-        }
+        input.with(threads::report(tree, self.facts.as_ref(), &wanted))
     }
 }

@@ -4,10 +4,10 @@ use std::io;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::GraphSource;
-use super::ending::{Answer, end};
-use super::holders::{self, Job, Pattern, Reading};
-use super::{Outcome, advice};
+use super::ending::end;
+use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use crate::error::{Error, Result};
 use crate::graph::dominators::Dominators;
 use crate::graph::{Id, ObjectGraph};
@@ -80,13 +80,9 @@ pub(super) struct Report {
     /// From the top, or of the classes that were asked for.
     #[serde(flatten)]
     level: Option<Level>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
 }
 
-impl Answer for Report {
+impl Text for Report {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
         match &self.object {
             None => writeln!(out, "{}", summary(&self.totals))?,
@@ -98,14 +94,6 @@ impl Answer for Report {
         let object = self.object.as_slice();
         out.write_all(table(object, self.level.as_ref()).as_bytes())
     }
-
-    fn remarks(&self) -> String {
-        advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
-    }
 }
 
 impl Args {
@@ -116,24 +104,16 @@ impl Args {
 }
 
 impl Job for &Args {
-    type Answer = Result<Report>;
+    type Answer = Result<OfInput<Report>>;
 
     fn work<G: ObjectGraph, I: Id>(
         self,
         tree: &Dominators<'_, G, I>,
         input: Reading,
-    ) -> Result<Report> {
+    ) -> Result<OfInput<Report>> {
         let totals = Totals::of(tree);
-        let mut report = Report {
-            rule: self.like.name(),
-            totals,
-            object: None,
-            above: None,
-            level: None,
-            sizes: input.sizes,
-            whole: input.gaps.is_whole(),
-            gaps: input.gaps,
-        };
+        let mut report =
+            Report { rule: self.like.name(), totals, object: None, above: None, level: None };
         let lines = |shown: u64| {
             let least = self.min.unwrap_or(shown / SHOWN);
             let (depth, top) = (self.depth as usize, self.top);
@@ -156,7 +136,7 @@ impl Job for &Args {
         } else {
             report.level = Some(lines(totals.strong).top());
         }
-        Ok(report)
+        Ok(input.with(report))
     }
 }
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::GraphSource;
-use super::ending::{Answer, end};
-use super::holders::{self, Job, Pattern, Reading};
-use super::{Outcome, advice};
+use super::ending::end;
+use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
@@ -52,29 +52,9 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// The answer.
-#[derive(Debug, Serialize)]
-struct Report {
-    #[serde(flatten)]
-    waste: Waste,
-    /// How the sizes of objects were found, where the input does not have them.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<String>,
-    whole: bool,
-    gaps: Gaps,
-}
-
-impl Answer for Report {
+impl Text for Waste {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(text(&self.waste).as_bytes())
-    }
-
-    fn remarks(&self) -> String {
-        advice::remarks(self.sizes.as_deref(), &self.gaps)
-    }
-
-    fn outcome(&self) -> Outcome {
-        Outcome::of(self.whole)
+        out.write_all(text(self).as_bytes())
     }
 }
 
@@ -99,12 +79,15 @@ struct Ask<'a> {
 }
 
 impl Job for Ask<'_> {
-    type Answer = Report;
+    type Answer = OfInput<Waste>;
 
-    fn work<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>, input: Reading) -> Report {
+    fn work<G: ObjectGraph, I: Id>(
+        self,
+        tree: &Dominators<'_, G, I>,
+        input: Reading,
+    ) -> OfInput<Waste> {
         let wanted = |class: &str| self.args.class.as_ref().is_none_or(|p| p.fits(class));
         let shown = Shown { top: self.args.top, min: self.args.min, wanted: &wanted };
-        let waste = find(tree, &self.known, &shown);
-        Report { waste, sizes: input.sizes, whole: input.gaps.is_whole(), gaps: input.gaps }
+        input.with(find(tree, &self.known, &shown))
     }
 }
