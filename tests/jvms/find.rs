@@ -100,15 +100,16 @@ fn found(name: &str, version: u32, flags: &[&str]) {
             // Each class's nearest field of that name.
             ("is Found$Base and field.id~'^other \\d$' and strength=strong", 7),
             ("is Found$Base and field.id<5", 5),
-            ("class=int[] and length>=5000", 10),
-            ("class=int[] and length=5900", 1),
+            // Not the fillers of unused room, which HotSpot's dump has.
+            ("class=int[] and length>=5000 and strength=strong", 10),
+            ("class=int[] and length=5900 and strength=strong", 1),
             ("class=java.util.HashMap and field.size=321", 1),
             ("is java.util.AbstractMap and length=321", 1),
             ("text~'^key \\d+$' and length=7", 221),
             // Thirteen names, and the beginning that they have in common.
             ("text~'^葉 ' and length<=4", 14),
             ("class=Found$Leaf[] and retained>200K", 1),
-            ("label=Found$Leaf", 1),
+            ("class=java.lang.Class and label=Found$Leaf", 1),
             ("class=java.lang.Thread and label=main", 1),
         ] {
             assert_eq!(count(input, expression), meant, "{input:?}: {expression}");
