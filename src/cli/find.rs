@@ -4,16 +4,15 @@ use std::io;
 
 use serde::Serialize;
 
+use super::Outcome;
 use super::cost::{Cost, GraphSource};
 use super::ending::{Answer, end, print_by, tell};
-use super::holders::{self, GraphJob, Job, OfInput, Reading, Text};
+use super::holders::{self, GraphJob, Job, Reading, Text};
 use super::progress::Progress;
-use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
 use crate::output::find::{Found, Query, table};
-use crate::output::report::Gaps;
 
 const EXAMPLES: &str = "\
 Examples:

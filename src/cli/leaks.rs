@@ -12,7 +12,6 @@ use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
 use crate::output::leaks::{self, Leaks, Limits};
-use crate::output::report::Gaps;
 
 const EXAMPLES: &str = "\
 Examples:

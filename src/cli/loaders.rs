@@ -2,8 +2,6 @@
 
 use std::io;
 
-use serde::Serialize;
-
 use super::Outcome;
 use super::cost::GraphSource;
 use super::ending::end;
@@ -12,7 +10,6 @@ use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
 use crate::output::loaders::{self, Wanted};
-use crate::output::report::Gaps;
 
 const EXAMPLES: &str = "\
 Examples:

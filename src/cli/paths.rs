@@ -14,7 +14,7 @@ use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::paths::Paths;
 use crate::graph::{Id, ObjectGraph, Strength};
 use crate::output::paths::{Chain, Merged, chain, chain_table, merged, merged_table};
-use crate::output::report::{Gaps, clean, count, size_exact};
+use crate::output::report::{clean, count, size_exact};
 use crate::output::retained::{Held, held_at};
 
 const EXAMPLES: &str = "\

@@ -11,7 +11,7 @@ use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph, Strength};
-use crate::output::report::{Gaps, count};
+use crate::output::report::count;
 use crate::output::retained::{
     By, Group, Held, Totals, group_table, groups, object_table, objects, roots, summary, threads,
 };

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use serde::Serialize;
-
 use super::Outcome;
 use super::cost::GraphSource;
 use super::ending::end;
@@ -11,7 +9,6 @@ use super::holders::{self, Job, OfInput, Reading, Text};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
-use crate::output::report::Gaps;
 use crate::output::show::{Object, object, table};
 
 const EXAMPLES: &str = "\

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::io;
 
-use serde::Serialize;
-
 use super::Outcome;
 use super::cost::GraphSource;
 use super::ending::end;
@@ -14,7 +12,6 @@ use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
 use crate::heap::Heap;
-use crate::output::report::Gaps;
 use crate::output::threads::{self, VmFacts, Wanted};
 
 const EXAMPLES: &str = "\

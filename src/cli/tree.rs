@@ -11,7 +11,6 @@ use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use crate::error::{Error, Result};
 use crate::graph::dominators::Dominators;
 use crate::graph::{Id, ObjectGraph};
-use crate::output::report::Gaps;
 use crate::output::retained::{Totals, summary};
 use crate::output::tree::{Level, Limits, Line, Lines, Start, path, table, topmost};
 

@@ -3,8 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::Outcome;
 use super::cost::GraphSource;
 use super::ending::end;
@@ -13,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
 use crate::output::collections::Descriptions;
-use crate::output::report::Gaps;
 use crate::output::waste::{Shown, Waste, find, text};
 
 const EXAMPLES: &str = "\
