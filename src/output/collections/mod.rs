@@ -1,7 +1,7 @@
 //! Collections as what they hold: which classes are collections, where the size, the backing arrays and the entries of
 //! each are.
 //!
-//! One table says it for all ([`described`]): the JDK's from 6 on, Guava's, fastutil's, Scala's, Eclipse Collections'; a
+//! One table says it for all (`described`): the JDK's from 6 on, Guava's, fastutil's, Scala's, Eclipse Collections'; a
 //! user's file adds more. It asks which fields a class has, never for a version. All that is read comes from the object
 //! graph and is bounded: a chain has at most as many nodes as are asked for, and none is followed in a circle.
 

@@ -1,6 +1,6 @@
 //! Leak suspects: what holds so much memory that it stands out, by which field, and what is in it.
 //!
-//! Made from a dominator tree ([`Dominators`]), whatever input that was made from. Nothing is drawn at random, and
+//! Made from a dominator tree (`graph::dominators`), whatever input that was made from. Nothing is drawn at random, and
 //! the answer is the same at any number of threads.
 //!
 //! 1. What is weighed (`weights`): strongly held bytes; those of each weaker strength; those of buffers outside of the

@@ -1,7 +1,7 @@
 //! All that a core or an HPROF file says, on one page: HTML that needs nothing but itself, or Markdown.
 //!
-//! A [`Page`] is gathered once: of any input by [`Page::of_tree`], with what only a core has by [`CoreFacts`]. What it says
-//! is a [`document`](document::Document) of lines, tables and pictures; `html` and `markdown` write that down.
+//! A [`Page`] is gathered once: of any input by `Page::of_tree`, with what only a core has by [`CoreFacts`]. What it says
+//! is a `document` of lines, tables and pictures; `html` and `markdown` write that down.
 //!
 //! Names and texts of the target are hostile: they are cut, cleaned and escaped wherever they stand.
 

@@ -159,7 +159,7 @@ impl Held {
         held
     }
 
-    /// What classes are locked by until they are initialized, an int[0] each, is the VM's.
+    /// What classes are locked by until they are initialized, an `int[0]` each, is the VM's.
     fn pass_over_locks<G: ObjectGraph>(&self, graph: &G, roles: &Roles) {
         for class_object in graph.classes().iter().filter_map(|c| c.object) {
             graph.references(class_object, |target, _| {
