@@ -88,6 +88,7 @@ const contrast = () => {
   await tab.keyboard.press("Tab");
   seen.tabbed = await tab.evaluate(about);
   await tab.keyboard.press("Home");
+  seen.first = await tab.evaluate(about);
   await tab.keyboard.press("ArrowRight");
   seen.moved = await tab.evaluate(about);
   // To one that opens: garbage does not.
