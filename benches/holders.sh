@@ -107,7 +107,7 @@ for shape in "${shapes[@]}"; do
     exec 3>&-
     wait "$jvm"
     jvm=
-    objects=$("$rjcore" histo "$work/core" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["instances"])')
+    objects=$("$rjcore" histo "$work/core" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["total"]["instances"])')
     printf '\n### %s %s: %s objects, HPROF %s\n\n' "$name" "$count" "$objects" "$(stat -c %s "$work/hprof" | numfmt --to=si)"
     echo "| what | CPU, s | wall, s | anonymous, MB | bytes an object |"
     echo "|---|---|---|---|---|"
