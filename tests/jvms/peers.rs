@@ -26,12 +26,13 @@ fn ours(dump: &Path) -> Retained {
     cmd.arg("retained").arg(dump).args(["--json", "--top", LARGEST]);
     let said: Value = serde_json::from_str(&text(&mut cmd)).expect("JSON");
     let all = said["objects"].as_array().expect("objects").iter();
-    let shapes = all.filter(|o| is_shape(o["class"].as_str().expect("a class")));
+    let bytes = |o: &Value| o["retained"].as_u64().expect("bytes");
+    let shapes = all.filter(|o| is_shape(o["class"].as_str().expect("a class"), bytes(o)));
     let address = |o: &Value| {
         let hex = o["object"].as_str().and_then(|a| a.strip_prefix("0x")).expect("an address");
         u64::from_str_radix(hex, 16).expect("a number")
     };
-    shapes.map(|o| (address(o), o["retained"].as_u64().expect("bytes"))).collect()
+    shapes.map(|o| (address(o), bytes(o))).collect()
 }
 
 fn visualvm(dump: &Path, dir: &Scratch) -> Retained {
@@ -46,7 +47,8 @@ fn visualvm(dump: &Path, dir: &Scratch) -> Retained {
             panic!("{line}");
         };
         let id = u64::from_str_radix(id, 16).expect("an id");
-        is_shape(class).then(|| (id, bytes.parse().expect("bytes")))
+        let bytes = bytes.parse().expect("bytes");
+        is_shape(class, bytes).then_some((id, bytes))
     };
     said.lines().filter_map(one).collect()
 }
