@@ -12,13 +12,12 @@ use crate::support::{Jvm, Scratch, classes, dep, jdk, rjcore, text};
 /// The largest that are asked for.
 const LARGEST: &str = "400";
 
-/// Bytes by the address of the object, of those of the classes that tests/java/Shapes.java makes.
+/// Bytes by the address of the object, of those that tests/java/Shapes.java makes.
 type Retained = BTreeMap<u64, u64>;
 
-fn is_shape(class: &str) -> bool {
-    class.starts_with("Shapes$")
-        || class == "java.util.HashMap"
-        || class == "java.util.HashMap$Node"
+/// Maps of the JDK's own are small.
+fn is_shape(class: &str, bytes: u64) -> bool {
+    class.starts_with("Shapes$") || class == "java.util.HashMap" && bytes > 1_000_000
 }
 
 fn ours(dump: &Path) -> Retained {
