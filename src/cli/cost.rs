@@ -64,8 +64,10 @@ impl Cost {
         }
     }
 
-    /// An error where so many bytes are more than are allowed.
-    pub(super) fn check(&self, bytes: u64) -> Result<()> {
+    /// An error where so many bytes are more than are allowed, beside those that are `held` since before this cost was
+    /// counted: what the machine had left then did not have them any more.
+    pub(super) fn check(&self, held: u64, bytes: u64) -> Result<()> {
+        let bytes = if self.asked { held.saturating_add(bytes) } else { bytes };
         if bytes <= self.limit {
             return Ok(());
         }
@@ -90,11 +92,15 @@ mod tests {
 
     #[test]
     fn more_than_the_limit_is_refused_with_the_figure() {
-        let cost = Cost { started: Instant::now(), limit: 1 << 20, asked: true, rest: OF_CORE };
-        assert!(cost.check(1 << 20).is_ok());
-        let refused = cost.check(3 << 20).expect_err("a refusal");
+        let of = |asked| Cost { started: Instant::now(), limit: 1 << 20, asked, rest: OF_CORE };
+        let cost = of(true);
+        assert!(cost.check(0, 1 << 20).is_ok());
+        let refused = cost.check(2 << 20, 1 << 20).expect_err("a refusal");
         assert_eq!(refused.advice(), Some(Advice::AllowMemory));
         let words = refused.to_string();
         assert!(words.contains("3.0 MB") && words.contains("1.0 MB"), "{words}");
+        // Of what the machine has left, what is held is gone already.
+        assert!(of(false).check(2 << 20, 1 << 20).is_ok());
+        assert!(of(false).check(0, 3 << 20).is_err());
     }
 }

@@ -143,32 +143,32 @@ pub(super) fn with_tree<J: Job>(of: &GraphSource, rule: Rule, job: J) -> Result<
 
 /// Opens a core or an HPROF file and hands its objects to the job: those that the rule counts.
 pub(super) fn with_graph<J: GraphJob>(of: &GraphSource, rule: Rule, job: J) -> Result<J::Answer> {
-    let (source, threads) = (&of.source, of.source.threads());
     let cost = of.cost();
-    match source.open_input()? {
-        // Of a core it counts from here.
-        Input::Core(core) => of_core(&core.restored(), rule, threads, job, &of.cost()),
+    match of.source.open_input()? {
+        Input::Core(core) => of_core(&core.restored(), of, rule, job),
         Input::Dump(dump) => {
             let gaps = Gaps::of_dump(dump.loss());
             let input = Reading { gaps, sizes: Some(dump.size_note()) };
-            job.work(&*dump, &pool(threads)?, input, &cost.of_dump())
+            job.work(&*dump, &pool(of.source.threads())?, input, &cost.of_dump())
         }
     }
 }
 
 fn of_core<J: GraphJob>(
     opened: &Opened,
+    of: &GraphSource,
     rule: Rule,
-    threads: usize,
     mut job: J,
-    cost: &Cost,
 ) -> Result<J::Answer> {
+    let threads = of.source.threads();
     opened.with_heap(|heap| {
         job.read_core(opened, heap)?;
         let view = match rule {
             Rule::Strong => View::Heap,
             Rule::Mat => View::Dumped,
         };
+        // What was read before tells nothing of how long the objects take.
+        let cost = of.cost();
         let progress = Progress::new("walking", heap.used());
         let graph = HeapGraph::open(heap, view, threads, &|n| progress.add(n))?;
         progress.finish();
@@ -176,7 +176,7 @@ fn of_core<J: GraphJob>(
         let gaps =
             Gaps::new(graph.report(), graph.damaged(), opened.core.truncation(), &opened.missing)
                 .caught(caught, Task::Objects);
-        job.work(&graph, &pool(threads)?, Reading { gaps, sizes: None }, cost)
+        job.work(&graph, &pool(threads)?, Reading { gaps, sizes: None }, &cost)
     })
 }
 
@@ -229,7 +229,7 @@ pub(super) fn watched<T>(cost: &Cost, held: u64, work: impl FnOnce(Watch<'_>) ->
     work(Watch {
         step: &|name, objects| shown(&|bar| *bar = Progress::of_objects(name, objects)),
         add: &|objects| shown(&|bar| bar.add(objects)),
-        room: &|bytes| cost.check(held + bytes),
+        room: &|bytes| cost.check(held, bytes),
     })
 }
 
