@@ -11,6 +11,7 @@ use super::report::{Damage, DamageKind, WalkReport};
 use crate::error::Result;
 use crate::hotspot::barrier::is_marked;
 use crate::hotspot::gc::{MarkBitmap, Space};
+use crate::hotspot::pointers::KlassForm;
 use crate::turns::Turns;
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
@@ -250,7 +251,6 @@ pub(super) fn probe(heap: &Heap, at: u64, end: u64) -> Found {
 
 #[inline(always)]
 pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
-    let p = &heap.vm.pointers;
     if heap.moving
         && let Some(size) = moved(heap, at)
         && size <= end - at
@@ -263,6 +263,13 @@ pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
             false => Found::Nothing(DamageKind::Overrun),
         };
     }
+    sized(heap, at, end, head)
+}
+
+/// The same by what the header says as it stands, whether or not a collection has moved the object.
+#[inline(always)]
+fn sized(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
+    let p = &heap.vm.pointers;
     let Some(klass) = p.klass_of(head) else { return Found::Nothing(DamageKind::UnknownKlass) };
     let number = heap.klasses.number(klass);
     let rule = if number != NO_KLASS {
@@ -290,14 +297,23 @@ fn behind(heap: &Heap, at: u64, size: u64, end: u64) -> u64 {
 }
 
 /// The size of the object whose old copy is at `at`, where its header leads to a new one.
+///
+/// While references of a long array are looked at in pieces, the length of one of its copies says how far that is: of
+/// the old one until 15, of the new one from 16 to 23 (`psPromotionManager.cpp`, `partialArrayTaskStepper.hpp`). The
+/// longer one is right. Compact headers came after that, and have no class in an old copy.
 pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
     let (mem, barrier) = (heap.vm.mem, &heap.vm.barrier);
     let to = barrier.forwardee(mem, at).filter(|to| barrier.forwardee(mem, *to).is_none())?;
     let r = heap.collected.regions.partition_point(|r| r.top <= to);
     let r = heap.collected.regions.get(r).filter(|r| r.start <= to)?;
-    match probe(heap, to, r.top) {
-        Found::Object(_, size) | Found::Dormant(size) => Some(size),
-        Found::Skip(_) | Found::Nothing(_) => None,
+    let (Found::Object(_, size) | Found::Dormant(size)) = probe(heap, to, r.top) else {
+        return None;
+    };
+    let head = mem.slice(at, mem.contiguous(at).min(HEAD)).unwrap_or(&[]);
+    match (heap.vm.pointers.klass, sized(heap, at, u64::MAX, head)) {
+        (KlassForm::Compact(_), _) => Some(size),
+        (_, Found::Object(_, own)) => Some(own.max(size)),
+        _ => Some(size),
     }
 }
 

@@ -4,6 +4,11 @@ use serde::Serialize;
 
 use crate::heap::Caught;
 
+/// What it costs where objects are dumped. A full collection makes references lead to where objects will be before it
+/// moves them there.
+const MOVED: &str = "objects that were being moved may be missing, there twice, or half moved, \
+     and references may lead to where objects are not yet";
+
 /// What a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
@@ -43,9 +48,7 @@ impl Collection {
         let cost = match (task, caught.moving) {
             (Task::Frames, _) => "frames and locks are whole",
             (_, false) => "it costs nothing here: no object was being moved",
-            (Task::Objects, true) => {
-                "objects that were being moved may be missing, there twice, or half moved"
-            }
+            (Task::Objects, true) => MOVED,
             (Task::Counts, true) => {
                 "objects that were being moved may be left out or counted twice"
             }
@@ -70,7 +73,7 @@ impl Collection {
     /// What it costs each command, a line each.
     pub fn costs(caught: Caught) -> [String; 3] {
         let moved = match caught.moving {
-            true => "objects that were being moved may be missing, there twice, or half moved",
+            true => MOVED,
             false => "nothing: no object was being moved",
         };
         [

@@ -252,6 +252,41 @@ fn overwritten_pages() {
     }
 }
 
+/// A collection under way has moved an array and looks at it in pieces: the new copy's length says how far that is. The
+/// old copy, which is none of the objects, still ends where it did.
+#[test]
+fn an_old_copy_has_its_own_length() {
+    let dir = Scratch::new("fidelity-moved");
+    let mut core = Core::open("jdk17-serial", &dir);
+    let whole = core.write(&dir, "whole");
+    let (before, ..) = dumped(&whole, &dir, "before");
+    let length = |id: &u64| before.bytes(&before.objects[id]).len() / 8;
+    let arrays = before.objects.iter().filter(|(_, o)| o.kind == Kind::Objects);
+    let arrays: Vec<u64> = arrays
+        .filter(|(_, o)| before.class_name(o).replace('/', ".") == "[Ljava.lang.Object;")
+        .map(|(id, _)| *id)
+        .collect();
+    let old = arrays.iter().copied().max_by_key(length).expect("an array");
+    let new = arrays.iter().copied().find(|id| (1..20).contains(&length(id))).expect("a short one");
+    assert!(length(&old) > 64, "{}", length(&old));
+
+    // The heap says that it collects, and the header where the object is.
+    let jvm = rjcore::Jvm::open(&whole).expect("the core");
+    let fields = &jvm.vm().fields;
+    let heap = jvm.vm().mem.u64(fields.collected_heap.get().expect("a field")).expect("the heap");
+    core.at(heap + fields.gc_active.get().expect("a field"), 1).fill(1);
+    core.at(old, 8).copy_from_slice(&(new | 3).to_le_bytes());
+    let (after, report, code) = dumped(&core.write(&dir, "moved"), &dir, "after");
+    assert_eq!(code, Some(3));
+    assert_eq!(report["gaps"]["damaged_bytes"], 0, "{:#}", report["gaps"]["stretches"]);
+    let lost: BTreeSet<u64> =
+        before.objects.keys().filter(|id| !after.objects.contains_key(id)).copied().collect();
+    same(&lost, &BTreeSet::from([old]), "lost");
+    assert!(after.objects.keys().all(|id| before.objects.contains_key(id)));
+    let codes = report["losses"].as_array().expect("losses").iter().map(|l| &l["code"]);
+    assert_eq!(codes.collect::<Vec<_>>(), ["collection"]);
+}
+
 /// Of a whole core --strict gives the same dump, and what cannot be meant is refused before any work.
 #[test]
 fn strict_and_report_arguments() {
