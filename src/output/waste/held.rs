@@ -140,12 +140,12 @@ impl Held {
             counts: Counts::default(),
         };
         let mut counts = Counts::default();
-        let visitor = Visitor { held: &held, tree, roles, is_container };
+        let counter = Counter { held: &held, tree, roles, is_container };
         tree.each_node(
             || Room { counts: Counts::default(), reader: collections.reader(graph) },
             |room, place, number| {
                 if tree.strength(number) == Strength::Strong {
-                    visitor.visit(place, room);
+                    counter.visit(place, room);
                 }
             },
             |room| counts.add(&room.counts),
@@ -230,7 +230,7 @@ impl Held {
 }
 
 /// Who looks at each strongly held object first.
-struct Visitor<'a, 'g, G, I> {
+struct Counter<'a, 'g, G, I> {
     held: &'a Held,
     tree: &'a Dominators<'g, G, I>,
     roles: &'a Roles,
@@ -238,7 +238,7 @@ struct Visitor<'a, 'g, G, I> {
     is_container: &'a [bool],
 }
 
-impl<G: ObjectGraph, I: Id> Visitor<'_, '_, G, I> {
+impl<G: ObjectGraph, I: Id> Counter<'_, '_, G, I> {
     /// An object, and what is folded into it, which is not deep.
     fn visit(&self, place: u64, room: &mut Room<'_, G>) {
         let (held, graph) = (self.held, self.tree.graph());
