@@ -125,7 +125,7 @@ fn drop_single<I: Id>(all: &mut Vec<Print<I>>) {
     let bit = |p: &Print<I>| {
         let high = u64::from(p.hash[2]) << 32 | u64::from(p.hash[3]);
         let mixed = high.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (u128::from(mixed) * u128::from(count) >> 64) as u64
+        ((u128::from(mixed) * u128::from(count)) >> 64) as u64
     };
     all.par_iter().map(bit).for_each(|bit| {
         if once.set(bit) {
