@@ -181,8 +181,10 @@ fn cost(part: Part) -> &'static str {
 }
 
 /// A line for each.
-pub(crate) fn lines(losses: &[Loss]) -> impl Iterator<Item = String> + '_ {
-    losses.iter().map(|loss| {
+pub(crate) fn lines<'l>(
+    losses: impl IntoIterator<Item = &'l Loss>,
+) -> impl Iterator<Item = String> {
+    losses.into_iter().map(|loss| {
         let what = match loss.code {
             LossKind::Absent => "heap that is not in the core",
             LossKind::Unparsable => "heap that is not readable",
