@@ -40,8 +40,10 @@ pub mod hprof;
 mod jvm;
 #[cfg(feature = "cli")]
 mod live;
+mod mapped;
 mod native;
 pub mod output;
+mod panics;
 mod perfdata;
 mod process;
 mod symbols;

@@ -1,5 +1,6 @@
 //! One pass over all objects by all cores, with the results in address order.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,6 +12,7 @@ use super::report::{Damage, DamageKind, WalkReport};
 use crate::error::Result;
 use crate::hotspot::barrier::is_marked;
 use crate::hotspot::gc::{MarkBitmap, Space};
+use crate::panics::survive;
 use crate::turns::Turns;
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
@@ -18,6 +20,8 @@ const PROOF: usize = 24;
 /// So many chunks are asked of the disk before they are walked: without that, a core that is not in memory comes in
 /// pieces of 128 KB (read_ahead_kb) while all threads wait.
 const AHEAD: usize = 64;
+/// Objects of a chunk that rjcore may fail on: beyond these the chunk is given up.
+const MAX_FAILED: usize = 16;
 /// A search looks so often for what the thread on the chunk before has found: chunks that lie inside of a large array
 /// are searched in vain.
 const LOOK: u64 = 4 << 10;
@@ -91,9 +95,12 @@ pub fn walk<V: Visitor>(
         let chunk = &chunks[i];
         let spare = spares().pop();
         let mut visitor = spare.unwrap_or_else(&make);
-        let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk, &ends[i - 1]) };
+        let start = match chunk.first {
+            true => Some(chunk.start),
+            false => survive(|| guess(heap, chunk, &ends[i - 1])).flatten(),
+        };
         let (report, end) = match start {
-            Some(start) => walk_chunk(heap, alive, chunk, start, &ends[i], &mut visitor),
+            Some(start) => walk_on(heap, alive, chunk, start, &ends[i], &mut visitor, &make),
             None => (WalkReport::default(), 0),
         };
         Done { visitor, report, start, end }
@@ -101,7 +108,7 @@ pub fn walk<V: Visitor>(
     let emitted = Mutex::new(Emitted { emit, report, next: 0 });
     let pass = |i: usize, mut done: Done<V>| {
         let mut emitted = emitted.lock().unwrap_or_else(|e| e.into_inner());
-        let passed = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done);
+        let passed = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done, &make);
         spares().push(done.visitor);
         passed
     };
@@ -142,6 +149,7 @@ impl<E> Emitted<E> {
         chunk: &Chunk,
         end: &AtomicU64,
         done: &mut Done<V>,
+        make: impl Fn() -> V,
     ) -> Result<()>
     where
         E: FnMut(&mut V, u64) -> Result<()>,
@@ -150,7 +158,8 @@ impl<E> Emitted<E> {
         // The guess was wrong, or the chunk lies inside one object: walk it as it is.
         if done.start != Some(start) {
             done.visitor.clear();
-            (done.report, done.end) = walk_chunk(heap, alive, chunk, start, end, &mut done.visitor);
+            (done.report, done.end) =
+                walk_on(heap, alive, chunk, start, end, &mut done.visitor, make);
         }
         self.next = done.end;
         self.report.merge(&done.report);
@@ -297,8 +306,39 @@ pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
     }
 }
 
+/// [`walk_chunk`], and where it panics again without the object that it panicked on: that one is damage.
+fn walk_on<V: Visitor>(
+    heap: &Heap,
+    alive: Alive,
+    chunk: &Chunk,
+    start: u64,
+    end: &AtomicU64,
+    visitor: &mut V,
+    make: impl Fn() -> V,
+) -> (WalkReport, u64) {
+    let mut failed = Vec::new();
+    loop {
+        let at = Cell::new(start);
+        let walk = || walk_chunk(heap, alive, chunk, start, end, visitor, (&at, &failed));
+        if let Some(walked) = survive(walk) {
+            return walked;
+        }
+        // What it had of the chunk is nobody's any more.
+        *visitor = make();
+        if failed.len() == MAX_FAILED || failed.last() == Some(&at.get()) {
+            let mut report = WalkReport::default();
+            let kind = DamageKind::Failed;
+            report.add_damage(Damage { kind, space: chunk.space, start, end: chunk.limit });
+            end.store(chunk.limit, Ordering::Relaxed);
+            return (report, chunk.limit);
+        }
+        failed.push(at.get());
+    }
+}
+
 /// Walks the objects that start in `start..chunk.limit`. Returns what it saw, and where the
-/// first object of the next chunk is, which `end` gets as soon as it is known.
+/// first object of the next chunk is, which `end` gets as soon as it is known. Of `(here, failed)`, `here` gets where
+/// it is, and what starts at an address of `failed` is stepped over.
 fn walk_chunk<V: Visitor>(
     heap: &Heap,
     alive: Alive,
@@ -306,7 +346,9 @@ fn walk_chunk<V: Visitor>(
     start: u64,
     end: &AtomicU64,
     visitor: &mut V,
+    (here, failed): (&Cell<u64>, &[u64]),
 ) -> (WalkReport, u64) {
+    let mut failed = failed.iter().copied().peekable();
     let mem = heap.vm.mem;
     let mut report = WalkReport::default();
     let space = chunk.space;
@@ -331,6 +373,10 @@ fn walk_chunk<V: Visitor>(
         let damage = loop {
             if at >= chunk.limit || at >= run_end {
                 break None;
+            }
+            here.set(at);
+            if failed.next_if(|f| *f <= at) == Some(at) {
+                break Some(Some(DamageKind::Failed));
             }
             if at < chunk.marked_below {
                 let next = match (&near, alive) {
