@@ -274,7 +274,7 @@ bad_disk() { # FILE
     undo losetup -d "$device"
     limit 60 mount -o ro "$device" mnt || cannot "no loop device"
     head -c 4096 mnt/it > /dev/null
-    truncate -s $(((first + 200) / 4 * 4096)) disk
+    truncate -s "$(((first + 200) & ~3))K" disk
 }
 does_not_read() {
     zstd -qdc "$repo/testdata/cores/jdk17-serial.core.zst" > a.core

@@ -3,6 +3,7 @@
 //! whose headers are gone, or of a file whose end is.
 
 mod mutants;
+mod small;
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -55,7 +56,7 @@ const OF_BOTH: [Asked; 16] = [
     &["refs"],
 ];
 
-/// Bytes of memory of its own that a command may take for any of these files: some three times what the whole ones take.
+/// Of these files: some three times what the whole ones take.
 const MEMORY: u64 = 160 << 20;
 /// Seconds of a CPU that it may take: far more than for the whole file on any machine.
 const SECONDS: u64 = 300;
@@ -66,6 +67,8 @@ struct Victim {
     whole: Vec<u8>,
     /// Addresses of some of its objects.
     objects: Vec<String>,
+    /// Bytes of memory of its own that a command may take for it.
+    memory: u64,
     dir: Scratch,
 }
 
@@ -84,7 +87,7 @@ impl Victim {
         let found: Value = serde_json::from_slice(&found.stdout).expect("JSON");
         let objects = found["objects"].as_array().expect("objects").iter();
         let objects = objects.map(|o| o["object"].as_str().expect("an address").into()).collect();
-        Victim { path, whole, objects, dir }
+        Victim { path, whole, objects, memory: MEMORY, dir }
     }
 
     /// Of an HPROF dump of a sample core.
@@ -110,7 +113,7 @@ impl Victim {
         let [to_out, to_err] = [&out, &err].map(|p| fs::File::create(p).expect("a file"));
         cmd.stdin(Stdio::null()).stdout(to_out).stderr(to_err);
         let mut child = cmd.spawn().expect("rjcore runs");
-        for (resource, most) in [(Resource::Data, MEMORY), (Resource::Cpu, SECONDS)] {
+        for (resource, most) in [(Resource::Data, self.memory), (Resource::Cpu, SECONDS)] {
             let limit = Rlimit { current: Some(most), maximum: Some(most) };
             // It may be over already.
             let _ = prlimit(Some(child.pid()), resource, limit);

@@ -93,6 +93,19 @@ pub fn of_dump(bytes: &[u8], random: &mut Random) -> Change {
     }
 }
 
+/// A few words of a small file that become numbers as large as they can be, or nearly, in either order of bytes.
+pub fn of_small(bytes: &[u8], random: &mut Random) -> Change {
+    let change = |_| {
+        let (at, edge) = (random.below(bytes.len() - 8), EDGES[1 + random.below(EDGES.len() - 1)]);
+        let size = [2, 4, 8][random.below(3)];
+        match random.below(2) {
+            0 => (at, edge.to_le_bytes()[..size].to_vec()),
+            _ => (at, edge.to_be_bytes()[8 - size..].to_vec()),
+        }
+    };
+    (0..4).map(change).collect()
+}
+
 /// A few bytes of an archive, most often of its beginning.
 pub fn of_archive(bytes: &[u8], random: &mut Random) -> Change {
     let within = if random.below(2) == 0 { bytes.len() } else { bytes.len().min(64) };
