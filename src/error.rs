@@ -268,6 +268,9 @@ pub enum Error {
     /// A fault of rjcore's own.
     #[error("rjcore itself failed, which is never right: {0}; nothing was written. {REPORT}")]
     Failed(Panicked),
+    /// The answer would not be whole, and was asked for only if it is.
+    #[error("nothing was written, for something would be missing: {0}")]
+    NotWhole(String),
     /// Arguments that contradict each other or cannot be meant.
     #[error("{what}")]
     Usage {

@@ -10,6 +10,7 @@
 
 mod bytes;
 mod classes;
+mod dangling;
 mod evidence;
 pub mod format;
 mod graph;
@@ -27,6 +28,7 @@ mod workers;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub use dangling::Dangling;
 pub use loss::Loss;
 pub use outline::is_hprof;
 

@@ -12,6 +12,7 @@ mod corefile;
 mod disturbed;
 mod errors;
 mod examples;
+mod fidelity;
 mod find;
 mod goldens;
 mod graph;
