@@ -93,6 +93,13 @@ impl<'h> Scanner<'h> {
         self.bytes[region].and_then(|b| b.get((addr - start) as usize..))
     }
 
+    /// The bytes from a place on to its region's end, where that lies in one piece.
+    #[inline]
+    pub fn at(&self, place: u64) -> Option<&'h [u8]> {
+        let (region, offset) = self.places.offset(place as usize)?;
+        self.bytes[region]?.get(offset as usize..).filter(|b| !b.is_empty())
+    }
+
     /// Calls `each` with every reference of an item: where it stands, how it holds, and its bits,
     /// null or not, as the heap has them. Of a long array a slice.
     #[inline]
