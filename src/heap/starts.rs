@@ -6,7 +6,7 @@
 use super::Heap;
 use super::klasses::NO_KLASS;
 use super::marks::Marks;
-use super::walk::{Found, moved, probe, resumes};
+use super::probe::{Found, moved, probe, resumes};
 
 /// The objects, not yet marked, that words in `memory` and `words` lead to; in order.
 pub(super) fn find(heap: &Heap, marks: &Marks, memory: &[(u64, u64)], words: &[u64]) -> Vec<u64> {

@@ -13,12 +13,12 @@ use super::chunks::CHUNK;
 use super::marking::{Marking, drain};
 use super::marks::Marks;
 use super::places::Mark;
+use super::probe::{Found, HEAD, probe, probe_head};
 use super::report::{Damage, DamageKind};
 use super::roots::WideRoots;
 use super::scan::{Item, Scanner};
 use super::starts;
 use super::traced::Traced;
-use super::walk::{Found, HEAD, probe, probe_head};
 use crate::error::Result;
 use crate::hotspot::gc::Space;
 

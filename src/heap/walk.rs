@@ -1,17 +1,20 @@
 //! One pass over all objects by all cores, with the results in address order.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Heap;
 use super::chunks::{CHUNK, Chunk, cut, cut_marked};
+use super::failures::around_failures;
 use super::klasses::NO_KLASS;
 use super::marks::Marks;
+use super::probe::{Found, HEAD, behind, probe, probe_head, resumes};
 use super::report::{Damage, DamageKind, WalkReport};
 use crate::error::Result;
 use crate::hotspot::barrier::is_marked;
 use crate::hotspot::gc::{MarkBitmap, Space};
-use crate::hotspot::pointers::KlassForm;
+use crate::panics::survive;
 use crate::turns::Turns;
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
@@ -22,12 +25,6 @@ const AHEAD: usize = 64;
 /// A search looks so often for what the thread on the chunk before has found: chunks that lie inside of a large array
 /// are searched in vain.
 const LOOK: u64 = 4 << 10;
-/// Objects that must follow one another before the first is believed, where its mark alone does not prove it.
-const IN_A_ROW: usize = 3;
-/// An object's length is within this many bytes of its start.
-pub(super) const HEAD: u64 = 512;
-/// The longest header: mark, klass, an array's length.
-const HEADER: u64 = 24;
 
 /// One object.
 #[derive(Debug, Clone, Copy)]
@@ -96,9 +93,12 @@ pub fn walk<V: Visitor>(
         let chunk = &chunks[i];
         let spare = spares().pop();
         let mut visitor = spare.unwrap_or_else(&make);
-        let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk, &ends[i - 1]) };
+        let start = match chunk.first {
+            true => Some(chunk.start),
+            false => survive(|| guess(heap, chunk, &ends[i - 1])).flatten(),
+        };
         let (report, end) = match start {
-            Some(start) => walk_chunk(heap, alive, chunk, start, &ends[i], &mut visitor),
+            Some(start) => walk_on(heap, alive, chunk, start, &ends[i], &mut visitor, &make),
             None => (WalkReport::default(), 0),
         };
         Done { visitor, report, start, end }
@@ -106,7 +106,7 @@ pub fn walk<V: Visitor>(
     let emitted = Mutex::new(Emitted { emit, report, next: 0 });
     let pass = |i: usize, mut done: Done<V>| {
         let mut emitted = emitted.lock().unwrap_or_else(|e| e.into_inner());
-        let passed = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done);
+        let passed = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done, &make);
         spares().push(done.visitor);
         passed
     };
@@ -147,6 +147,7 @@ impl<E> Emitted<E> {
         chunk: &Chunk,
         end: &AtomicU64,
         done: &mut Done<V>,
+        make: impl Fn() -> V,
     ) -> Result<()>
     where
         E: FnMut(&mut V, u64) -> Result<()>,
@@ -155,7 +156,8 @@ impl<E> Emitted<E> {
         // The guess was wrong, or the chunk lies inside one object: walk it as it is.
         if done.start != Some(start) {
             done.visitor.clear();
-            (done.report, done.end) = walk_chunk(heap, alive, chunk, start, end, &mut done.visitor);
+            (done.report, done.end) =
+                walk_on(heap, alive, chunk, start, end, &mut done.visitor, make);
         }
         self.next = done.end;
         self.report.merge(&done.report);
@@ -213,112 +215,24 @@ enum Alive<'m> {
     Traced(&'m Marks),
 }
 
-/// What an address holds.
-pub(super) enum Found {
-    /// An object of a loaded class: klass number and size.
-    Object(u32, u64),
-    /// An archived object of a class that was never loaded, and its size.
-    Dormant(u64),
-    /// Bytes that hold no object, and are no loss: a free chunk (CMS), or the old copy of an
-    /// object that a collection under way has moved.
-    Skip(u64),
-    /// Nothing that can be read as an object.
-    Nothing(DamageKind),
-}
-
-pub(super) fn probe(heap: &Heap, at: u64, end: u64) -> Found {
-    let mem = heap.vm.mem;
-    let want = (end - at).min(HEAD);
-    let present = mem.contiguous(at).min(want);
-    if let Ok(head) = mem.slice(at, present)
-        && present == want
-        && want > 0
-    {
-        return probe_head(heap, at, end, head);
-    }
-    // The pages end within the header; another file's may go on.
-    let mut copy = [0; HEAD as usize];
-    for len in [want, present] {
-        if len > 0 && mem.read_into(at, &mut copy[..len as usize]).is_ok() {
-            return match probe_head(heap, at, end, &copy[..len as usize]) {
-                Found::Nothing(_) if len < want.min(HEADER) => break,
-                found => found,
-            };
-        }
-    }
-    Found::Nothing(DamageKind::NotSaved)
-}
-
-#[inline(always)]
-pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
-    if heap.moving
-        && let Some(size) = moved(heap, at)
-        && size <= end - at
-    {
-        return Found::Skip(size);
-    }
-    if let Some(size) = heap.collected.free_chunks.size(head) {
-        return match size <= end - at {
-            true => Found::Skip(size),
-            false => Found::Nothing(DamageKind::Overrun),
-        };
-    }
-    sized(heap, at, end, head)
-}
-
-/// The same by what the header says as it stands, whether or not a collection has moved the object.
-#[inline(always)]
-fn sized(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
-    let p = &heap.vm.pointers;
-    let Some(klass) = p.klass_of(head) else { return Found::Nothing(DamageKind::UnknownKlass) };
-    let number = heap.klasses.number(klass);
-    let rule = if number != NO_KLASS {
-        heap.klasses.size(number)
-    } else {
-        match heap.klasses.dormant(heap.vm, klass) {
-            Some(rule) => rule,
-            None => return Found::Nothing(DamageKind::UnknownKlass),
-        }
-    };
-    match rule.bytes(p, head) {
-        Some(size) if size <= end - at => match number {
-            NO_KLASS => Found::Dormant(size),
-            number => Found::Object(number, size),
-        },
-        Some(_) => Found::Nothing(DamageKind::Overrun),
-        None => Found::Nothing(DamageKind::UnknownKlass),
-    }
-}
-
-/// What follows the object of `size` bytes at `at`, which ends before `end`: never beyond it.
-#[inline(always)]
-fn behind(heap: &Heap, at: u64, size: u64, end: u64) -> u64 {
-    (at + heap.collected.free_chunks.step(at, size)).min(end)
-}
-
-/// The size of the object whose old copy is at `at`, where its header leads to a new one.
-///
-/// While references of a long array are looked at in pieces, the length of one of its copies says how far that is: of
-/// the old one until 15, of the new one from 16 to 23 (`psPromotionManager.cpp`, `partialArrayTaskStepper.hpp`). The
-/// longer one is right. Compact headers came after that, and have no class in an old copy.
-pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
-    let (mem, barrier) = (heap.vm.mem, &heap.vm.barrier);
-    let to = barrier.forwardee(mem, at).filter(|to| barrier.forwardee(mem, *to).is_none())?;
-    let r = heap.collected.regions.partition_point(|r| r.top <= to);
-    let r = heap.collected.regions.get(r).filter(|r| r.start <= to)?;
-    let (Found::Object(_, size) | Found::Dormant(size)) = probe(heap, to, r.top) else {
-        return None;
-    };
-    let head = mem.slice(at, mem.contiguous(at).min(HEAD)).unwrap_or(&[]);
-    match (heap.vm.pointers.klass, sized(heap, at, u64::MAX, head)) {
-        (KlassForm::Compact(_), _) => Some(size),
-        (_, Found::Object(_, own)) => Some(own.max(size)),
-        _ => Some(size),
-    }
+/// [`walk_chunk`], without the objects that rjcore itself fails on.
+fn walk_on<V: Visitor>(
+    heap: &Heap,
+    alive: Alive,
+    chunk: &Chunk,
+    start: u64,
+    end: &AtomicU64,
+    visitor: &mut V,
+    make: impl Fn() -> V,
+) -> (WalkReport, u64) {
+    around_failures(chunk, start, end, visitor, make, |visitor, here, failed| {
+        walk_chunk(heap, alive, chunk, start, end, visitor, (here, failed))
+    })
 }
 
 /// Walks the objects that start in `start..chunk.limit`. Returns what it saw, and where the
-/// first object of the next chunk is, which `end` gets as soon as it is known.
+/// first object of the next chunk is, which `end` gets as soon as it is known. Of `(here, failed)`, `here` gets where
+/// it is, and what starts at an address of `failed` is stepped over.
 fn walk_chunk<V: Visitor>(
     heap: &Heap,
     alive: Alive,
@@ -326,7 +240,9 @@ fn walk_chunk<V: Visitor>(
     start: u64,
     end: &AtomicU64,
     visitor: &mut V,
+    (here, failed): (&Cell<u64>, &[u64]),
 ) -> (WalkReport, u64) {
+    let mut failed = failed.iter().copied().peekable();
     let mem = heap.vm.mem;
     let mut report = WalkReport::default();
     let space = chunk.space;
@@ -366,6 +282,10 @@ fn walk_chunk<V: Visitor>(
         let damage = loop {
             if at >= chunk.limit || at >= run_end {
                 break None;
+            }
+            here.set(at);
+            if failed.next_if(|f| *f <= at) == Some(at) {
+                break Some(Some(DamageKind::Failed));
             }
             if at < chunk.marked_below {
                 let next = next_marked(at);
@@ -455,26 +375,4 @@ fn resume(heap: &Heap, chunk: &Chunk, mut next: u64) -> u64 {
         }
     }
     chunk.limit
-}
-
-/// Whether an object starts here for all that can be told: its mark is one that nothing but an object has, or a few
-/// objects follow one another.
-pub(super) fn resumes(heap: &Heap, start: u64, end: u64) -> bool {
-    let mut at = start;
-    for _ in 0..IN_A_ROW {
-        match probe(heap, at, end) {
-            Found::Object(_, size) | Found::Dormant(size) | Found::Skip(size) => {
-                let mark = || heap.vm.mem.u64(start);
-                if at == start && mark().is_ok_and(|m| heap.vm.pointers.is_at_rest(m)) {
-                    return true;
-                }
-                at = behind(heap, at, size, end);
-            }
-            Found::Nothing(_) => return false,
-        }
-        if at == end {
-            break;
-        }
-    }
-    true
 }
