@@ -158,6 +158,7 @@ impl Job for Gathering<'_> {
             heap: true,
             virtual_threads: VIRTUAL_THREADS,
             values: false,
+            redaction: None,
             native: None,
             workers: source.threads(),
         };

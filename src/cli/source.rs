@@ -40,6 +40,9 @@ pub(super) struct Source {
     /// Bytes of the snapshot that was taken instead of a core.
     #[arg(skip)]
     pub snapshot: Cell<u64>,
+    /// Whether such a snapshot must not reach a disk.
+    #[arg(skip)]
+    pub in_memory: Cell<bool>,
 }
 
 /// What goes with a core.
@@ -154,7 +157,8 @@ impl Source {
     fn take(&self, pid: i32) -> Result<(CoreFile, Result<Vec<Missing>>)> {
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let how = How::default();
-        let (file, report) = how.capture_unlinked(pid, self.threads(), &Target::Stdout)?;
+        let (file, report) =
+            how.capture_unlinked(pid, self.threads(), &Target::Stdout, self.in_memory.get())?;
         tell(&report_text(&report));
         self.snapshot.set(report.core_bytes);
         // What is read from it now is shown only; a file that is to be written asks for its own tidy end.

@@ -8,6 +8,7 @@ mod flat;
 mod objects;
 pub mod plan;
 mod records;
+mod redacted;
 mod threads;
 mod values;
 
@@ -21,6 +22,7 @@ use crate::hotspot::barrier::Barrier;
 use crate::hotspot::vm_info::perfdata;
 
 use super::reader::{Facts, Metadata, Progress, Reader, Source, Walked};
+use super::redact::{Redaction, Rules, Texts};
 use objects::Records;
 use plan::Plan;
 use records::{Put, tag};
@@ -29,13 +31,13 @@ use records::{Put, tag};
 pub(super) const READER: Reader = Reader { name: "hprof", facts, objects: Some(objects) };
 
 fn facts(from: &Source) -> Result<Facts> {
-    let (bytes, summary) = head(from.heap, None, &[])?;
+    let (bytes, summary) = head(from.heap, None, &[], None)?;
     let DumpSummary { classes, roots, damaged, running, .. } = summary;
     Ok(Facts { bytes, metadata: Some(Metadata { classes, roots, damaged, running }) })
 }
 
 fn objects(from: &Source, progress: Progress) -> Result<Walked> {
-    let dump = write_dump(from.heap, from.threads, &mut io::sink(), progress)?;
+    let dump = write_dump(from.heap, from.threads, None, &mut io::sink(), progress)?;
     Ok(Walked { walk: dump.walk, unread: dump.damaged, caught: dump.caught })
 }
 
@@ -64,11 +66,13 @@ pub struct DumpSummary {
 }
 
 /// The dump up to its first object, and its summary so far: all that it holds of the metadata, and
-/// of the unmounted virtual threads named. `traced` tells which objects stacks may hold.
-pub fn head(
+/// of the unmounted virtual threads named. `traced` tells which objects stacks may hold, `rules` which values of static
+/// fields are redacted.
+pub(crate) fn head(
     heap: &Heap,
     traced: Option<&Traced>,
     unmounted: &[u64],
+    rules: Option<&Rules>,
 ) -> Result<(Vec<u8>, DumpSummary)> {
     let vm = heap.vm;
     let mut summary = DumpSummary { damaged: heap.damaged.clone(), ..DumpSummary::default() };
@@ -80,14 +84,15 @@ pub fn head(
     let times = perfdata::times(&perfdata::read(vm));
     let known = times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0)));
     out.u8(vm.taken_ms.unwrap_or(known));
-    classes::write(heap, traced, unmounted, &mut out, &mut summary)?;
+    classes::write(heap, traced, unmounted, rules, &mut out, &mut summary)?;
     Ok((out, summary))
 }
 
-/// Writes the whole dump. `progress` gets the bytes of heap as they are done.
+/// Writes the whole dump, without what `redaction` says. `progress` gets the bytes of heap as they are done.
 pub fn write_dump(
     heap: &Heap,
     threads: usize,
+    redaction: Option<&Redaction>,
     out: &mut (dyn Write + Send),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<DumpSummary> {
@@ -95,7 +100,10 @@ pub fn write_dump(
     let traced = heap.traced(threads)?;
     // Traces come before segments (VisualVM wants that): so all threads are found first.
     let unmounted = virtual_threads::unmounted(heap, threads)?;
-    let (head, mut summary) = head(heap, traced, &unmounted)?;
+    let rules = redaction.map(|r| Rules::new(heap, r));
+    let rules = rules.as_ref();
+    let texts = redaction.map(|r| Texts::new(heap, r, &unmounted));
+    let (head, mut summary) = head(heap, traced, &unmounted, rules)?;
     out.write_all(&head).map_err(Error::from_write)?;
     drop(head);
     let untraced = traced.iter().flat_map(|t| t.damaged.iter().cloned());
@@ -109,12 +117,12 @@ pub fn write_dump(
         _ => plan::Copy::Swap8,
     };
     let numbers = 0..vm.classes.all().len() as u32;
-    let plans: Vec<Plan> = numbers.map(|n| Plan::new(heap, n, reference)).collect();
-    let values = values::Plans::new(heap, reference);
+    let plans: Vec<Plan> = numbers.map(|n| Plan::new(heap, n, reference, rules)).collect();
+    let values = values::Plans::new(heap, reference, rules);
     let mut ids = values::Ids::new(vm.pointers.alignment);
     let (mut faults, mut short_objects) = (Vec::<Fault>::new(), 0);
     let make = || {
-        let mut records = Records::new(heap, &plans, &values);
+        let mut records = Records::new(heap, &plans, &values, texts.as_ref());
         crate::heap::Visitor::clear(&mut records);
         records
     };
