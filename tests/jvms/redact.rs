@@ -39,10 +39,11 @@ fn start(version: u32, flags: &[&str], dir: &Scratch) -> Jvm {
     }
 }
 
-/// A core of it.
+/// A core of it: whole, as gdb's may not be.
 fn core(version: u32, flags: &[&str], dir: &Scratch) -> PathBuf {
     let (jvm, core) = (start(version, flags, dir), dir.path("core"));
-    jvm.gcore(&core);
+    let pid = jvm.pid().to_string();
+    run(rjcore().args(["capture", &pid, crate::support::PATIENTLY, "-o"]).arg(&core));
     core
 }
 
@@ -76,8 +77,11 @@ fn texts(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// What is looked for: its name, and its bytes.
+type Secret = (String, Vec<u8>);
+
 /// Every secret text in every encoding, and every number.
-fn secrets() -> (Vec<(String, Vec<u8>)>, Vec<(String, Vec<u8>)>) {
+fn secrets() -> (Vec<Secret>, Vec<Secret>) {
     let mut strings = Vec::new();
     for secret in [LATIN1, WIDE, CHARS, BYTES, PROPERTY, ENVIRONMENT] {
         let all = texts(secret).into_iter();
@@ -109,7 +113,7 @@ fn has(data: &[u8], what: &[u8]) -> bool {
 }
 
 /// Which of these are in the data.
-fn found(data: &[u8], secrets: &[(String, Vec<u8>)]) -> Vec<String> {
+fn found(data: &[u8], secrets: &[Secret]) -> Vec<String> {
     secrets.iter().filter(|(_, bytes)| has(data, bytes)).map(|(name, _)| name.clone()).collect()
 }
 
@@ -303,6 +307,53 @@ fn each_option_does_what_it_says() {
     };
     let stars = format!("{}/local", "*".repeat(LATIN1.len()));
     assert!(text(&redacted).contains(&stars.into_bytes()), "{:?}", text(&redacted));
+}
+
+/// What people are shown: values in frames, properties, arguments.
+#[test]
+fn what_is_shown_is_redacted() {
+    for version in [17, 25] {
+        let dir = Scratch::new(&format!("redact-shown-{version}"));
+        let core = core(version, &FLAGS, &dir);
+        let (strings, _) = secrets();
+        let said =
+            |command: &str, args: &[&str]| run(on(command, version, &core).args(args)).stdout;
+        let whole = said("stack", &["--locals", "--no-heap"]);
+        let local = format!("{LATIN1}/local");
+        for there in
+            [local.as_bytes(), &NUMBER.to_string().into_bytes(), &CARD.to_string().into_bytes()]
+        {
+            assert!(has(&whole, there), "{} is not shown", String::from_utf8_lossy(there));
+        }
+        for format in [&[][..], &["--json"]] {
+            let args = [&["--locals", "--no-heap", "--redact", "all"], format].concat();
+            let hidden = said("stack", &args);
+            assert_eq!(found(&hidden, &strings), [""; 0]);
+            assert!(has(&hidden, NAME.as_bytes()) && has(&hidden, b"Secrets"));
+        }
+        let text =
+            String::from_utf8(said("stack", &["--locals", "--no-heap", "--redact", "primitives"]));
+        let text = text.expect("UTF-8");
+        assert!(text.contains(&local) && text.contains(": redacted (int)"), "{text}");
+        let kept = ["--locals", "--no-heap", "--redact", "all", "--keep", "Secrets"];
+        assert!(has(&said("stack", &kept), CARD.to_string().as_bytes()));
+        let pattern = ["--locals", "--no-heap", "--redact-pattern", "S3cret-[A-Za-z0-9-]*"];
+        let text = said("stack", &pattern);
+        assert!(has(&text, format!("{}/local", "*".repeat(LATIN1.len())).as_bytes()));
+
+        let whole = said("info", &["--properties"]);
+        for there in [LATIN1, PROPERTY] {
+            assert!(has(&whole, there.as_bytes()), "{there} is not shown");
+        }
+        for format in [&[][..], &["--json"]] {
+            let args = [&["--properties", "--redact", "strings"], format].concat();
+            let hidden = said("info", &args);
+            assert_eq!(found(&hidden, &strings), [""; 0]);
+            for name in ["java.vm.name", "MaxHeapSize", "-Xmx64m", "-Dsecret=****", "Secrets ***"] {
+                assert!(has(&hidden, name.as_bytes()), "{name}");
+            }
+        }
+    }
 }
 
 /// Without a file between, of a JVM that runs.

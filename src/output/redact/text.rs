@@ -323,7 +323,7 @@ mod tests {
         for step in [2, 6, 1000] {
             let mut passage = texts.passage(16, form, whole);
             text.chunks(step).for_each(|piece| passage.add(piece));
-            let mut out = Vec::new();
+            let mut out: Vec<u8> = Vec::new();
             for (i, block) in text.chunks(step).enumerate() {
                 let rest = &text[i * step + block.len()..];
                 let behind = &rest[..rest.len().min(passage.behind())];
@@ -403,7 +403,7 @@ mod tests {
         let mut text = vec![b'.'; 3 * OVERLAP];
         text[2 * OVERLAP - 3..][..9].copy_from_slice(b"secret123");
         let (mut passage, mut window) = (texts.passage(8, Form::Bytes, false), Window::default());
-        let mut out = Vec::new();
+        let mut out: Vec<u8> = Vec::new();
         for (i, block) in text.chunks(2 * OVERLAP).enumerate() {
             let rest = &text[i * 2 * OVERLAP + block.len()..];
             let behind = &rest[..rest.len().min(passage.behind())];
