@@ -147,7 +147,7 @@ impl Args {
         name
     }
 
-    /// The core, and how it was taken if that was done just now: to memory, where nothing must reach a disk.
+    /// The core, and how it was taken if that was done just now; `in_memory` says that nothing must reach a disk.
     fn open(
         &self,
         pid: Option<i32>,
@@ -165,7 +165,7 @@ impl Args {
             (Some(core), None) => {
                 let (core, files) = (core.clone(), self.files.clone());
                 let source =
-                    Source { core, files, snapshot: Cell::new(0), in_memory: Cell::new(false) };
+                    Source { core, files, snapshot: Cell::new(0), in_memory: Cell::new(in_memory) };
                 Ok((source.open()?, None))
             }
             (None, None) => Err(Error::usage("give a CORE, or --pid PID")),

@@ -39,6 +39,28 @@ pub(super) struct RedactArgs {
     redact_key: Option<PathBuf>,
 }
 
+/// Of commands that write cores: what is asked for cannot be had.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct NoRedaction {
+    #[arg(long, value_name = "WHAT", hide = true)]
+    redact: Option<String>,
+    #[arg(long, value_name = "REGEX", hide = true)]
+    redact_pattern: Option<String>,
+}
+
+impl NoRedaction {
+    /// An error if it is asked for, which names `instead`.
+    pub(super) fn refuse(&self, instead: &str) -> Result<()> {
+        if self.redact.is_none() && self.redact_pattern.is_none() {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "a core cannot be redacted: besides the heap it has stacks, arguments and native memory, and nothing tells \
+             which of these bytes are secrets; write a redacted dump instead: {instead} --redact all"
+        )))
+    }
+}
+
 impl RedactArgs {
     /// What they ask for; none where it is nothing.
     pub(super) fn redaction(&self) -> Result<Option<Redaction>> {

@@ -356,6 +356,57 @@ fn what_is_shown_is_redacted() {
     }
 }
 
+/// What the answers show of texts and numbers, of a core and of a dump.
+#[test]
+fn answers_are_redacted() {
+    let dir = Scratch::new("redact-answers");
+    let (core, heap) = (core(25, &FLAGS, &dir), dir.path("heap.hprof"));
+    let whole = dump(25, &core, &heap, &[]);
+    let (strings, _) = secrets();
+    let holds = |bytes: &[u8]| has(bytes, LATIN1.as_bytes());
+    let text =
+        whole.objects.iter().find(|(_, o)| o.kind == Kind::Primitives(8) && holds(whole.bytes(o)));
+    let account = whole.objects.iter().find(|(_, o)| whole.class_name(o) == "Secrets$Account");
+    let [text, account] = [text, account].map(|o| format!("{:#x}", o.expect("it is there").0));
+    for input in [&core, &heap] {
+        let said = |words: &str, redacted: bool| {
+            let mut words = words.split_whitespace();
+            let mut cmd = rjcore();
+            cmd.arg(words.next().expect("a command")).arg(input).args(words);
+            let out = cmd.args(if redacted { &["--redact", "all"][..] } else { &[] }).output();
+            let out = out.expect("it runs");
+            // In an HPROF file some JDKs have gaps.
+            assert!(matches!(out.status.code(), Some(0 | 3)), "{cmd:?}: {out:?}");
+            out.stdout
+        };
+        for words in [
+            "show ADDRESS --json",
+            "find class=java.lang.String --show text --all",
+            "waste --top 1000 --json",
+        ] {
+            let words = words.replace("ADDRESS", &account);
+            let there = found(&said(&words, false), &strings);
+            assert!(!there.is_empty(), "{words} shows none");
+            assert_eq!(found(&said(&words, true), &strings), [""; 0], "{words}");
+        }
+        for words in [
+            "show TEXT --json",
+            "leaks --json",
+            "retained --top 1000 --json",
+            "tree --expand",
+            "paths java.lang.String --top 50",
+            "threads --details 50",
+            "loaders --json",
+            "refs --json",
+            "report --md -o -",
+            "report -o -",
+        ] {
+            let words = words.replace("TEXT", &text);
+            assert_eq!(found(&said(&words, true), &strings), [""; 0], "{words}");
+        }
+    }
+}
+
 /// Without a file between, of a JVM that runs.
 #[test]
 fn of_a_live_jvm() {
@@ -383,4 +434,22 @@ fn what_cannot_be_done_is_refused() {
     assert!(said(&["--redact", "all", "--redact-key", key]).contains("16 bytes"));
     assert!(said(&["--keep", "a.B"]).contains("--redact"));
     assert!(said(&["--redact-pattern", "("]).contains("regex"));
+    // What comes through a pipe would lie on a disk.
+    let piped = |temporary: &Path| {
+        let mut cmd = Command::new("sh");
+        cmd.args(["-c", "echo no core | \"$0\" dump - --redact all -o \"$1\""]);
+        cmd.arg(env!("CARGO_BIN_EXE_rjcore")).arg(dir.path("x")).env("TMPDIR", temporary);
+        let out = cmd.output().expect("it runs");
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let (code, said) = piped(&dir.path("."));
+    assert!(code == Some(2) && said.contains("TMPDIR"), "{code:?} {said}");
+    let (code, said) = piped(Path::new("/dev/shm"));
+    assert!(code == Some(1) && !said.contains("TMPDIR"), "{code:?} {said}");
+    for (command, args) in [("trim", ["-o", "x"]), ("capture", ["-o", "x"])] {
+        let out = rjcore().arg(command).arg("1").args(args).args(["--redact", "all"]).output();
+        let out = out.expect("it runs");
+        assert_eq!(out.status.code(), Some(2), "{command}");
+        assert!(String::from_utf8_lossy(&out.stderr).contains("rjcore dump"), "{out:?}");
+    }
 }

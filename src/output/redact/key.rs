@@ -1,10 +1,8 @@
-//! The key of tokens, and tokens.
+//! Tokens of texts, and their key.
 
 use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher24};
-
-use super::text::Form;
 
 /// Bytes that a key must have at least: fewer could be tried out.
 const LEAST: usize = 16;
@@ -12,6 +10,18 @@ const LEAST: usize = 16;
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 /// Letters that one hash gives.
 const PER_HASH: usize = 16;
+
+/// What the units of a text are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Form {
+    /// Bytes: Latin-1, UTF-16 of either byte order, UTF-8.
+    Bytes,
+    /// UTF-16, little-endian.
+    Chars,
+    /// Code points of 32 bits, little-endian, or bytes that are none.
+    Words,
+}
 
 /// A secret by which texts become tokens. Whoever has it can try out texts.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 //! Without a key all is zeroed (in what people read, `*`). With one, texts become tokens of their length: the same text the
 //! same token, by a keyed hash (SipHash-2-4, 128 bits), so that without the key nobody can try out short secrets.
 
+mod graph;
 mod key;
 mod rules;
 mod text;
@@ -15,9 +16,9 @@ use std::borrow::Cow;
 use regex::Regex;
 use serde::Serialize;
 
-pub use key::Key;
+pub(crate) use graph::Redacted as RedactedGraph;
+pub use key::{Form, Key};
 pub use rules::{Elements, Rules};
-pub use text::Form;
 pub(crate) use text::{Passage, Texts, Window};
 
 use super::pattern::Pattern;

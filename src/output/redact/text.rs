@@ -4,23 +4,11 @@ use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::Redaction;
-use super::key::{Digest, Key};
+use super::key::{Digest, Form, Key};
 use crate::heap::Heap;
 
 /// So far a pattern looks over the border of a block of a large array.
 const OVERLAP: usize = 4096;
-
-/// What the units of a text are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Form {
-    /// Bytes: Latin-1, UTF-16 of either byte order, UTF-8.
-    Bytes,
-    /// UTF-16, little-endian.
-    Chars,
-    /// Code points of 32 bits, little-endian, or bytes that are none.
-    Words,
-}
 
 /// A stretch that fits, and how its units lie: bytes each, and where of them the letter is.
 #[derive(Debug, Clone, Copy)]
