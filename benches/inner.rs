@@ -24,7 +24,7 @@ fn heap(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(heap.used()));
     group.bench_function("histo", |b| b.iter(|| histogram(&heap, 1, &|_| {}).expect("counts")));
     group.bench_function("dump", |b| {
-        b.iter(|| write_dump(&heap, 1, None, &mut io::sink(), &|_| {}).expect("a dump"));
+        b.iter(|| write_dump(&heap, 1, &mut io::sink(), &|_| {}).expect("a dump"));
     });
     let graph = |scope| Graph::<u32>::open(&heap, scope, View::Heap, 1, &|_| {}).expect("a graph");
     group.bench_function("numbers", |b| b.iter(|| graph(Scope::All).len()));
@@ -42,7 +42,7 @@ fn heap(c: &mut Criterion) {
     group.finish();
     // Its own dump is what gzip gets.
     let mut dump = Vec::new();
-    write_dump(&heap, 1, None, &mut dump, &|_| {}).expect("a dump");
+    write_dump(&heap, 1, &mut dump, &|_| {}).expect("a dump");
     let mut group = c.benchmark_group("gzip");
     group.throughput(Throughput::Bytes(dump.len() as u64));
     group.bench_function("one worker", |b| {

@@ -5,6 +5,7 @@
 mod chunks;
 pub mod class_key;
 pub(crate) mod class_objects;
+pub mod dangling;
 pub mod graph;
 pub(crate) mod index;
 mod klasses;
@@ -30,7 +31,7 @@ pub use marks::Marks;
 pub use model::frame as frame_text;
 pub(crate) use model::java_name;
 pub use object_graph::HeapGraph;
-pub use report::{Caught, Damage, DamageKind, Part, SpaceCount, Unread, WalkReport};
+pub use report::{Caught, Damage, DamageKind, Part, SpaceCount, SpaceWalk, Unread, WalkReport};
 pub use traced::Traced;
 pub use walk::{Object, Visitor, walk};
 

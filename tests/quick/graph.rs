@@ -28,7 +28,7 @@ fn cores() -> Vec<PathBuf> {
 
 fn dump(heap: &Heap) -> Dump {
     let mut out = Vec::new();
-    write_dump(heap, 2, None, &mut out, &|_| {}).expect("a dump");
+    write_dump(heap, 2, &mut out, &|_| {}).expect("a dump");
     Dump::parse(out).expect("HPROF")
 }
 

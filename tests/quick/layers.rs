@@ -288,8 +288,19 @@ fn cpus_are_told_apart_in_one_file() {
 }
 
 /// Outputs that read nothing of a heap by themselves: what the others share, and `check`, which asks them.
-const NO_READERS: [&str; 9] =
-    ["check", "collection", "gzip", "interrupt", "reader", "readers", "redact", "report", "sink"];
+const NO_READERS: [&str; 11] = [
+    "check",
+    "collection",
+    "dangling",
+    "fidelity",
+    "gzip",
+    "interrupt",
+    "reader",
+    "readers",
+    "redact",
+    "report",
+    "sink",
+];
 
 /// The modules of `output` that read a core and are not in `listed`.
 fn unlisted(sources: &[(PathBuf, String)], listed: &[&str]) -> Vec<String> {
