@@ -64,7 +64,7 @@ const A_THREAD: u64 = 25;
 const NOWHERE: u64 = 40;
 
 /// A file with a bit of all, its heap dump in one record or in segments.
-fn sample(version: &str, id: usize, segments: bool) -> File {
+pub fn sample(version: &str, id: usize, segments: bool) -> File {
     let mut f = File::new(version, id);
     let tag = if segments { 0x1c } else { 0x0c };
     (1..).zip(NAMES).for_each(|(id, text)| f.utf8(id, text));
