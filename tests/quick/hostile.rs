@@ -178,7 +178,7 @@ impl Victim {
 /// Mutants of a core.
 fn of_core(name: &str) {
     let both = [&OF_CORES[..], &OF_CORES, &OF_BOTH].concat();
-    Victim::core(name).mutants(400, mutants::of_core, &both, |what, code, cut| {
+    Victim::core(name).mutants(300, mutants::of_core, &both, |what, code, cut| {
         assert!(code != 0 || !cut, "{what} says nothing of the end that is gone");
     });
 }
