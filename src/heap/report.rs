@@ -91,6 +91,8 @@ pub enum Part {
     Elements,
     /// Records of an HPROF file.
     Records,
+    /// Which classes implement an interface.
+    Interfaces,
 }
 
 impl Part {
