@@ -35,12 +35,12 @@ const NAMES: [&str; 21] = [
     "App.java",
 ];
 
-fn name(text: &str) -> u64 {
+pub fn name(text: &str) -> u64 {
     1 + NAMES.iter().position(|n| *n == text).expect("a name") as u64
 }
 
 /// Addresses of classes and objects: each 72 bytes from the next.
-fn at(number: u64) -> u64 {
+pub fn at(number: u64) -> u64 {
     0x1000_0000 + number * 72
 }
 
@@ -54,7 +54,7 @@ const CHARS: u64 = 6;
 const APP: u64 = 7;
 const BASE: u64 = 8;
 const THREAD: u64 = 9;
-const AN_APP: u64 = 20;
+pub const AN_APP: u64 = 20;
 const ARRAY: u64 = 21;
 const A_STRING: u64 = 22;
 const TEXT: u64 = 23;
@@ -64,7 +64,7 @@ const A_THREAD: u64 = 25;
 const NOWHERE: u64 = 40;
 
 /// A file with a bit of all, its heap dump in one record or in segments.
-fn sample(version: &str, id: usize, segments: bool) -> File {
+pub fn sample(version: &str, id: usize, segments: bool) -> File {
     let mut f = File::new(version, id);
     let tag = if segments { 0x1c } else { 0x0c };
     (1..).zip(NAMES).for_each(|(id, text)| f.utf8(id, text));

@@ -15,7 +15,7 @@ use super::support::{Scratch, rjcore};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is asked of each sample core, and the schema of the answer.
-const ASKED: [(&str, &str); 18] = [
+const ASKED: [(&str, &str); 25] = [
     ("info", "info"),
     ("info --properties", "info"),
     ("histo", "histo"),
@@ -28,6 +28,13 @@ const ASKED: [(&str, &str); 18] = [
     ("paths CORE Sample$Order --top 5", "paths"),
     ("paths CORE java.util.HashMap --weak --top 4", "paths"),
     ("waste --top 5", "waste"),
+    ("tree --depth 4 --top 5", "tree"),
+    ("tree CORE --class java.util.HashMap --expand --top 4", "tree"),
+    ("find CORE class~Sample --show retained,length,field.id", "find"),
+    ("find CORE strength=garbage --top 4", "find"),
+    ("threads --details --top 4", "threads"),
+    ("loaders --top 5", "loaders"),
+    ("refs --top 5", "refs"),
     ("stack", "stack"),
     ("stack --locals", "stack"),
     ("stack --group", "stack-group"),
@@ -98,6 +105,11 @@ fn golden_json_of_the_sample_cores() {
             let file =
                 path("testdata/json").join(format!("{name}.{}.json", words.replace(' ', "")));
             let packed = file.with_extension("json.zst");
+            let known = fs::read(&packed).ok().and_then(|p| zstd::decode_all(&p[..]).ok());
+            if rewrite && known.as_deref() == Some(text.as_bytes()) {
+                // The same text may be packed otherwise.
+                continue;
+            }
             if rewrite {
                 fs::create_dir_all(path("testdata/json")).expect("a directory");
                 let packed_text = zstd::encode_all(text.as_bytes(), 19).expect("zstd");
