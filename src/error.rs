@@ -263,6 +263,9 @@ pub enum Error {
         /// Whether it was there before, or appeared meanwhile.
         what: &'static str,
     },
+    /// The answer would not be whole, and was asked for only if it is.
+    #[error("nothing was written, for something would be missing: {0}")]
+    NotWhole(String),
     /// Arguments that contradict each other or cannot be meant.
     #[error("{what}")]
     Usage {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::ending::{Answer, end};
+use super::fidelity::{self, Fidelity};
 use super::progress::Progress;
 use super::snapshot::{How, report_text};
 use super::source::{Files, Opened, Source, check_output, plain_name, refuse_two_streams};
@@ -18,8 +19,10 @@ use crate::capture::Report;
 use crate::error::{Error, Result};
 use crate::heap::Heap;
 use crate::output::collection::Task;
+use crate::output::dangling::DanglingReferences;
+use crate::output::fidelity::{SpaceFidelity, spaces};
 use crate::output::gzip::GzWriter;
-use crate::output::hprof::{DumpSummary, write_dump};
+use crate::output::hprof::{DumpSummary, Options, write_dump_with};
 use crate::output::interrupt;
 use crate::output::report::{Gaps, count, size, size_exact};
 use crate::output::sink::{Sink, Target};
@@ -31,6 +34,7 @@ Examples:
   rjcore dump core.1234.zst --gz -o heap.hprof.gz # to store or send; `gunzip` it for VisualVM
   rjcore dump --pid 1234 -o heap.hprof
   rjcore dump core.1234 --sysroot /mnt/image -o heap.hprof
+  rjcore dump core.1234 --strict --report lost.json  # a whole dump or none, and what is lost
   rjcore dump core.1234 -o - | zstd > heap.hprof.zst";
 
 /// Write the heap as an HPROF dump, as HotSpot's own `jcmd PID GC.heap_dump -all` does
@@ -62,6 +66,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "1", value_parser = clap::value_parser!(u8).range(1..=9))]
     gz: Option<u8>,
+    #[command(flatten)]
+    fidelity: fidelity::Args,
     /// Write the summary as JSON to standard output
     #[arg(long)]
     json: bool,
@@ -83,6 +89,17 @@ struct Summary {
     seconds: f64,
     whole: bool,
     gaps: Gaps,
+    /// What is lost, in words.
+    #[serde(skip)]
+    lost: String,
+}
+
+/// A dump that has no name yet.
+struct Written {
+    summary: DumpSummary,
+    sink: Sink,
+    spaces: Vec<SpaceFidelity>,
+    dangling: Option<DanglingReferences>,
 }
 
 impl Args {
@@ -96,16 +113,28 @@ impl Args {
         refuse_two_streams(self.json, &target)?;
         let started = Instant::now();
         check_output(self.core.as_deref(), &target)?;
+        self.fidelity.check(self.core.as_deref(), Some(&target), self.overwrite)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let (opened, capture) = self.open(pid, &target)?;
         let opened = opened.restored();
-        let (summary, bytes_written) = opened.with_heap(|heap| self.write(heap, &target))?;
+        let unreadable = capture.as_ref().map_or(0, |r| r.unreadable.len() as u64);
+        let written = opened.with_heap(|heap| {
+            self.fidelity.foresee(heap, Task::Objects, unreadable)?;
+            self.write(heap, &target)
+        })?;
+        let Written { summary, sink, spaces, dangling } = written;
         let (core, missing) = (&opened.core, &opened.missing);
         let gaps = Gaps::new(&summary.walk, &summary.damaged, core.truncation(), missing)
             .caught(summary.caught, Task::Objects);
-        let captured_whole = capture.as_ref().is_none_or(|r| r.unreadable.is_empty());
+        let gaps = Gaps { dangling, ..gaps };
+        let found = Fidelity::new(spaces, &gaps, unreadable);
+        let input = core.path().display().to_string();
+        let file = target.name();
+        let (args, overwrite) = (&self.fidelity, self.overwrite);
+        let bytes_written =
+            args.end(input, Some(&file), overwrite, &found, &gaps, || sink.finish())?;
         let summary = Summary {
-            file: target.name(),
+            file,
             capture,
             objects: summary.objects,
             heap_bytes: summary.walk.bytes(),
@@ -114,8 +143,9 @@ impl Args {
             truncated_arrays: summary.truncated_arrays,
             bytes_written,
             seconds: started.elapsed().as_secs_f64(),
-            whole: gaps.is_whole() && captured_whole,
+            whole: found.whole,
             gaps,
+            lost: found.text(),
         };
         end(&summary, self.json)
     }
@@ -153,13 +183,15 @@ impl Args {
         }
     }
 
-    /// Writes the dump; answers its summary and the bytes of the file.
-    fn write(&self, heap: &Heap, target: &Target) -> Result<(DumpSummary, u64)> {
+    /// Writes the dump; it has no name yet.
+    fn write(&self, heap: &Heap, target: &Target) -> Result<Written> {
         let mut sink = Sink::open(target, true)?;
         let threads = self.files.threads();
         let progress = Progress::new("dumping", heap.used());
-        let run =
-            |out: &mut (dyn Write + Send)| write_dump(heap, threads, out, &|n| progress.add(n));
+        let options = Options { dangling: self.fidelity.counts() };
+        let run = |out: &mut (dyn Write + Send)| {
+            write_dump_with(options, heap, threads, out, &|n| progress.add(n))
+        };
         let summary = match self.gz {
             None => run(&mut sink)?,
             Some(level) => {
@@ -170,8 +202,8 @@ impl Args {
                 summary
             }
         };
-        let bytes = sink.finish()?;
-        Ok((summary, bytes))
+        let dangling = summary.dangling.as_ref().map(|d| DanglingReferences::of(heap, d));
+        Ok(Written { spaces: spaces(heap, &summary.walk), summary, sink, dangling })
     }
 }
 
@@ -194,7 +226,7 @@ impl Answer for Summary {
             out +=
                 &format!("{n} cut short: the format has no room for more, HotSpot does the same\n");
         }
-        out + &self.gaps.text(advice::words)
+        out + &self.gaps.text(advice::words) + &self.lost
     }
 
     fn outcome(&self) -> Outcome {

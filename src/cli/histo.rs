@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::ending::{Answer, end};
+use super::fidelity::{self, Fidelity};
 use super::progress::Progress;
 use super::source::{Input, Source};
 use super::{Outcome, advice};
@@ -16,6 +17,8 @@ use crate::heap::SpaceCount;
 use crate::hotspot::gc::Space;
 use crate::hprof::Dump;
 use crate::output::collection::Task;
+use crate::output::dangling::DanglingReferences;
+use crate::output::fidelity::{SpaceFidelity, spaces};
 use crate::output::histo::{Count, Row, histogram, of_dump};
 use crate::output::report::{Gaps, Table, clean};
 
@@ -24,6 +27,7 @@ Examples:
   rjcore histo core.1234 --top 20
   rjcore histo core.1234 --by-space --top 20
   rjcore histo heap.hprof.gz
+  rjcore histo core.1234 --report lost.json      # what is not counted, and what that costs
   rjcore histo core.1234 --json | jq '.classes[:3]'";
 
 /// Count instances and bytes per class, in the form of `jcmd PID GC.class_histogram -all`
@@ -38,6 +42,11 @@ pub(super) struct Args {
     /// Count each space by itself: eden, survivor, young, old, regular, humongous, archive
     #[arg(long)]
     by_space: bool,
+    #[command(flatten)]
+    fidelity: fidelity::Args,
+    /// Replace the report's FILE if it exists
+    #[arg(long, requires = "report")]
+    overwrite: bool,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -78,19 +87,23 @@ impl Answer for Report {
 
 impl Args {
     pub(super) fn run(&self) -> Result<Outcome> {
+        self.fidelity.check(Some(&self.source.core), None, self.overwrite)?;
         let opened = match self.source.open_input()? {
             Input::Core(core) => core.restored(),
             Input::Dump(dump) => return self.of_dump(&dump),
         };
-        let (rows, walk, metadata, caught, modules) = opened.with_heap(|heap| {
+        let (rows, walk, metadata, caught, modules, spaces) = opened.with_heap(|heap| {
+            self.fidelity.foresee(heap, Task::Counts, 0)?;
             let progress = Progress::new("counting", heap.used());
             let (rows, walk) = histogram(heap, self.source.threads(), &|n| progress.add(n))?;
             let (caught, modules) = (heap.caught(&walk), heap.vm.has_modules());
-            Ok((rows, walk, heap.all_damaged(), caught, modules))
+            let spaces = spaces(heap, &walk);
+            Ok((rows, walk, heap.all_damaged(), caught, modules, spaces))
         })?;
         let gaps = Gaps::new(&walk, &metadata, opened.core.truncation(), &opened.missing)
             .caught(caught, Task::Counts);
-        end(&self.report(&rows, gaps, walk.dormant, modules), self.json)
+        let report = self.report(&rows, gaps, walk.dormant, modules);
+        self.end(&report, spaces)
     }
 
     fn of_dump(&self, dump: &Dump) -> Result<Outcome> {
@@ -98,10 +111,21 @@ impl Args {
             let what = "--by-space: an HPROF file does not say in which space an object lies";
             return Err(Error::usage(what));
         }
-        let gaps = Gaps::of_dump(dump.loss());
+        let mut gaps = Gaps::of_dump(dump.loss());
+        if self.fidelity.counts() {
+            let dangling = dump.dangling(self.source.threads())?;
+            gaps.dangling = Some(DanglingReferences::of_dump(&dangling));
+        }
         let mut report = self.report(&of_dump(dump), gaps, SpaceCount::default(), false);
         report.sizes = Some(dump.size_note());
-        end(&report, self.json)
+        self.end(&report, Vec::new())
+    }
+
+    fn end(&self, report: &Report, spaces: Vec<SpaceFidelity>) -> Result<Outcome> {
+        let found = Fidelity::new(spaces, &report.gaps, 0);
+        let input = self.source.core.display().to_string();
+        let shown = || end(report, self.json);
+        self.fidelity.end(input, None, self.overwrite, &found, &report.gaps, shown)
     }
 
     fn report(&self, rows: &[Row], gaps: Gaps, dormant: SpaceCount, modules: bool) -> Report {

@@ -11,6 +11,7 @@ mod cost;
 mod doctor;
 mod dump;
 mod ending;
+mod fidelity;
 mod find;
 mod histo;
 mod holders;

@@ -25,6 +25,16 @@ impl Marks {
         self.bits.into_iter().map(AtomicU64::into_inner).collect()
     }
 
+    /// Takes away what is marked in `others`, which has the same places; answers whether any is left.
+    pub fn without(&mut self, others: &Marks) -> bool {
+        let mut left = 0;
+        for (own, other) in self.bits.iter_mut().zip(&others.bits) {
+            *own.get_mut() &= !other.load(Ordering::Relaxed);
+            left |= *own.get_mut();
+        }
+        left != 0
+    }
+
     /// The bit for an object at `addr`; none where no object can be.
     #[inline]
     pub fn locate(&self, addr: u64) -> Option<Mark> {

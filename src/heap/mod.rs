@@ -5,6 +5,7 @@
 mod chunks;
 pub mod class_key;
 pub(crate) mod class_objects;
+pub mod dangling;
 pub mod graph;
 pub(crate) mod index;
 mod klasses;
@@ -29,7 +30,7 @@ pub use klasses::{KlassTable, NO_KLASS};
 pub use marks::Marks;
 pub use model::frame as frame_text;
 pub use object_graph::HeapGraph;
-pub use report::{Caught, Damage, DamageKind, Part, SpaceCount, Unread, WalkReport};
+pub use report::{Caught, Damage, DamageKind, Part, SpaceCount, SpaceWalk, Unread, WalkReport};
 pub use traced::Traced;
 pub use walk::{Object, Visitor, walk};
 

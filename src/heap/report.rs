@@ -96,6 +96,20 @@ pub enum Part {
 }
 
 impl Part {
+    /// The words for what of it could not be read.
+    pub fn text(self) -> &'static str {
+        match self {
+            Part::Classes => "classes that are not readable",
+            Part::Threads => "threads that are not readable",
+            Part::Stacks => "stacks that end early",
+            Part::Roots => "roots that are not readable",
+            Part::Statics => "static fields that are not readable",
+            Part::Fields => "objects smaller than their fields",
+            Part::Elements => "elements that are not in the core",
+            Part::Records => "records that are not readable",
+        }
+    }
+
     /// Something of this part that could not be read.
     pub fn unread(self, text: impl Into<String>) -> Unread {
         Unread { part: self, text: text.into(), advice: None }
@@ -116,11 +130,31 @@ pub struct SpaceCount {
     pub bytes: u64,
 }
 
+/// What a walk made of the bytes of one space. What is in none of these counts holds no object by the VM's own account:
+/// the unused ends of TLABs, free chunks, what a marking found dead, old copies, what cannot be reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SpaceWalk {
+    /// Objects, dormant ones left out.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of archived objects of classes that were never loaded.
+    pub dormant: u64,
+    /// Bytes that are there and hold no readable object.
+    pub unparsable: u64,
+    /// In how many stretches.
+    pub unparsable_stretches: u64,
+    /// Bytes of what could not be read because pages are not in the core.
+    pub absent: u64,
+    /// In how many stretches.
+    pub absent_stretches: u64,
+}
+
 /// The sums of a walk.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct WalkReport {
     /// By `Space::ALL`'s order.
-    pub spaces: [SpaceCount; Space::ALL.len()],
+    pub spaces: [SpaceWalk; Space::ALL.len()],
     /// Archived objects of classes that were never loaded: not dumped, as in HotSpot.
     pub dormant: SpaceCount,
     /// What was stepped over, the first thousand.
@@ -151,10 +185,30 @@ impl WalkReport {
         self.spaces.iter().map(|s| s.bytes).sum()
     }
 
+    /// Adds an archived object of a class that was never loaded.
+    pub(super) fn add_dormant(&mut self, space: Space, size: u64) {
+        self.dormant.objects += 1;
+        self.dormant.bytes += size;
+        self.spaces[space as usize].dormant += size;
+    }
+
     /// Adds a stretch of damage.
     pub fn add_damage(&mut self, d: Damage) {
+        let bytes = d.end.saturating_sub(d.start);
         self.damaged += 1;
-        self.damaged_bytes += d.end.saturating_sub(d.start);
+        self.damaged_bytes += bytes;
+        let space = &mut self.spaces[d.space as usize];
+        match d.kind {
+            DamageKind::NotSaved => {
+                space.absent += bytes;
+                space.absent_stretches += 1;
+            }
+            DamageKind::UnknownKlass | DamageKind::Overrun => {
+                space.unparsable += bytes;
+                space.unparsable_stretches += 1;
+            }
+            DamageKind::Dangling => {}
+        }
         if self.damage.len() < MAX_KEPT {
             self.damage.push(d);
         }
@@ -165,6 +219,11 @@ impl WalkReport {
         for (a, b) in self.spaces.iter_mut().zip(&other.spaces) {
             a.objects += b.objects;
             a.bytes += b.bytes;
+            a.dormant += b.dormant;
+            a.unparsable += b.unparsable;
+            a.unparsable_stretches += b.unparsable_stretches;
+            a.absent += b.absent;
+            a.absent_stretches += b.absent_stretches;
         }
         self.dormant.objects += other.dormant.objects;
         self.dormant.bytes += other.dormant.bytes;

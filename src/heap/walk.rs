@@ -21,6 +21,8 @@ const AHEAD: usize = 64;
 /// A search looks so often for what the thread on the chunk before has found: chunks that lie inside of a large array
 /// are searched in vain.
 const LOOK: u64 = 4 << 10;
+/// Objects that must follow one another before the first is believed, where its mark alone does not prove it.
+const IN_A_ROW: usize = 3;
 /// An object's length is within this many bytes of its start.
 pub(super) const HEAD: u64 = 512;
 /// The longest header: mark, klass, an array's length.
@@ -46,6 +48,8 @@ pub trait Visitor: Send {
     /// One object. Called for every loaded object once, in a chunk that counts or one that
     /// will be cleared.
     fn object(&mut self, object: Object);
+    /// An archived object of a class that was never loaded starts here. No dump has it.
+    fn dormant(&mut self, _addr: u64) {}
     /// Forget all objects since the last `clear`: ready for another chunk.
     fn clear(&mut self);
 }
@@ -314,6 +318,22 @@ fn walk_chunk<V: Visitor>(
         Alive::InCore(bitmap) => Some(bitmap.window(mem, start, chunk.limit)),
         Alive::None | Alive::Traced(_) => None,
     };
+    // The first object from an address on that is alive, where marks tell that.
+    let next_marked = |at: u64| match (&near, alive) {
+        (Some(near), _) => near.next(at, chunk.marked_below),
+        (None, Alive::Traced(marks)) => marks.next(at, chunk.marked_below),
+        (None, _) => at,
+    };
+    let is_marked_from = |at: u64| at < chunk.marked_below && !matches!(alive, Alive::None);
+    let step_over = |at: u64, kind: DamageKind, report: &mut WalkReport| {
+        let next = at + heap.vm.pointers.alignment;
+        let end = match is_marked_from(next) {
+            true => next_marked(next),
+            false => resume(heap, chunk, next),
+        };
+        report.add_damage(Damage { kind, space, start: at, end });
+        end
+    };
     let mut straddling = Vec::new();
     let mut at = start;
     while at < chunk.limit {
@@ -322,22 +342,17 @@ fn walk_chunk<V: Visitor>(
         let run = match mem.slice(at, run_end - at) {
             Ok(run) if !run.is_empty() => run,
             _ => {
-                at = step_over(heap, chunk, at, DamageKind::NotSaved, &mut report);
+                at = step_over(at, DamageKind::NotSaved, &mut report);
                 continue;
             }
         };
         let base = at;
-        let counts = &mut report.spaces[space as usize];
         let damage = loop {
             if at >= chunk.limit || at >= run_end {
                 break None;
             }
             if at < chunk.marked_below {
-                let next = match (&near, alive) {
-                    (Some(near), _) => near.next(at, chunk.marked_below),
-                    (None, Alive::Traced(marks)) => marks.next(at, chunk.marked_below),
-                    (None, _) => at,
-                };
+                let next = next_marked(at);
                 if next != at {
                     at = next; // dead, and perhaps of a class that is gone
                     continue;
@@ -354,13 +369,14 @@ fn walk_chunk<V: Visitor>(
                         end.store(behind(heap, at, size, chunk.span_end), Ordering::Relaxed);
                     }
                     visitor.object(Object { addr: at, klass, bytes, space });
+                    let counts = &mut report.spaces[space as usize];
                     counts.objects += 1;
                     counts.bytes += size;
                     at = behind(heap, at, size, chunk.span_end);
                 }
                 Found::Dormant(size) => {
-                    report.dormant.objects += 1;
-                    report.dormant.bytes += size;
+                    visitor.dormant(at);
+                    report.add_dormant(space, size);
                     at += size;
                 }
                 Found::Skip(size) => at += size,
@@ -372,7 +388,7 @@ fn walk_chunk<V: Visitor>(
         };
         match damage {
             None => {}
-            Some(Some(kind)) => at = step_over(heap, chunk, at, kind, &mut report),
+            Some(Some(kind)) => at = step_over(at, kind, &mut report),
             // The object may go on in other pages: assemble it, if all of it is there.
             Some(None) => match probe(heap, at, chunk.span_end) {
                 Found::Object(klass, size) => {
@@ -391,12 +407,12 @@ fn walk_chunk<V: Visitor>(
                     at = behind(heap, at, size, chunk.span_end);
                 }
                 Found::Dormant(size) => {
-                    report.dormant.objects += 1;
-                    report.dormant.bytes += size;
+                    visitor.dormant(at);
+                    report.add_dormant(space, size);
                     at += size;
                 }
                 Found::Skip(size) => at += size,
-                Found::Nothing(kind) => at = step_over(heap, chunk, at, kind, &mut report),
+                Found::Nothing(kind) => at = step_over(at, kind, &mut report),
             },
         }
     }
@@ -409,39 +425,33 @@ fn saved(heap: &Heap, at: u64, size: u64) -> bool {
     present == size
 }
 
-/// Steps over what is no object: on to the next address where objects follow one another.
-fn step_over(
-    heap: &Heap,
-    chunk: &Chunk,
-    at: u64,
-    kind: DamageKind,
-    report: &mut WalkReport,
-) -> u64 {
+/// Where objects follow one another again, from `next` on; the chunk's limit where they do not in it.
+fn resume(heap: &Heap, chunk: &Chunk, mut next: u64) -> u64 {
     let alignment = heap.vm.pointers.alignment;
-    let mut next = at + alignment;
-    let end = loop {
-        if next >= chunk.limit {
-            break chunk.limit;
-        }
+    while next < chunk.limit {
         if heap.vm.mem.contiguous(next) == 0 {
             let page = heap.vm.mem.present(next, chunk.limit).next();
             next = page.map_or(chunk.limit, |(from, _)| from.next_multiple_of(alignment));
-            continue;
+        } else if resumes(heap, next, chunk.span_end) {
+            return next;
+        } else {
+            next += alignment;
         }
-        if resumes(heap, next, chunk.span_end) {
-            break next;
-        }
-        next += alignment;
-    };
-    report.add_damage(Damage { kind, space: chunk.space, start: at, end });
-    end
+    }
+    chunk.limit
 }
 
-/// Whether a few objects follow one another from here.
-pub(super) fn resumes(heap: &Heap, mut at: u64, end: u64) -> bool {
-    for _ in 0..3 {
+/// Whether an object starts here for all that can be told: its mark is one that nothing but an object has, or a few
+/// objects follow one another.
+pub(super) fn resumes(heap: &Heap, start: u64, end: u64) -> bool {
+    let mut at = start;
+    for _ in 0..IN_A_ROW {
         match probe(heap, at, end) {
             Found::Object(_, size) | Found::Dormant(size) | Found::Skip(size) => {
+                let mark = || heap.vm.mem.u64(start);
+                if at == start && mark().is_ok_and(|m| heap.vm.pointers.is_at_rest(m)) {
+                    return true;
+                }
                 at = behind(heap, at, size, end);
             }
             Found::Nothing(_) => return false,

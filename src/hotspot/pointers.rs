@@ -1,7 +1,7 @@
 //! Narrow oops, narrow klasses and object headers. Nothing else shifts.
 
 use super::unexported::{
-    ARRAY_LENGTH_COMPACT, ARRAY_LENGTH_NARROW, ARRAY_LENGTH_WIDE, COMPACT_KLASS_SHIFT,
+    ARRAY_LENGTH_COMPACT, ARRAY_LENGTH_NARROW, ARRAY_LENGTH_WIDE, COMPACT_KLASS_SHIFT, mark,
 };
 use super::vm_info::flags::Flags;
 use crate::corefile::memory::Memory;
@@ -149,6 +149,20 @@ impl Pointers {
             Some(0)
         } else {
             Some(self.klass_base.wrapping_add(narrow << self.klass_shift))
+        }
+    }
+
+    /// Whether a mark is one of an object that nobody has locked or moved: unlocked, and no bit set that such a one has
+    /// not. Together with a loaded class that is proof enough that an object starts there.
+    pub fn is_at_rest(&self, mark: u64) -> bool {
+        match self.klass {
+            // The class has the upper bits: the hash must be none, so that the others are all known.
+            KlassForm::Compact(shift) => mark & ((1 << shift) - 1) & !mark::AGE == mark::UNLOCKED,
+            KlassForm::Wide | KlassForm::Narrow => {
+                let is_biased = mark & mark::BIASED != 0;
+                let free = if is_biased { mark::EPOCH } else { mark::HASH };
+                mark & !(mark::AGE | mark::BIASED | free) == mark::UNLOCKED
+            }
         }
     }
 

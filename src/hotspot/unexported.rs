@@ -359,6 +359,20 @@ pub(super) mod shenandoah {
     ];
 }
 
+/// The mark of an object (`markOop.hpp` of 8 and 11, `markWord.hpp`; without compact headers).
+pub(super) mod mark {
+    /// The two lowest bits of an unlocked object's.
+    pub(crate) const UNLOCKED: u64 = 1;
+    /// Set where it is biased to a thread, or can be (until 17).
+    pub(crate) const BIASED: u64 = 1 << 2;
+    /// How many young collections it has outlived.
+    pub(crate) const AGE: u64 = 0xf << 3;
+    /// The epoch of its bias; the thread is above it, and none while nobody has locked it.
+    pub(crate) const EPOCH: u64 = 3 << 8;
+    /// The identity hash, from bit 8 on, or from 11 on (24 and later); the bits above it are never set.
+    pub(crate) const HASH: u64 = 0x7fff_ffff << 8 | 0x7fff_ffff << 11;
+}
+
 /// `classLoaderData.hpp`: `ClassLoaderData::_handles`, a ChunkedHandleList, which is a pointer to
 /// its last chunk. Where a class's mirror handle is not in one of its chunks, it is not this.
 pub(super) const CLD_HANDLES: u64 = 48;

@@ -65,7 +65,7 @@ impl Dump {
     }
 
     #[inline]
-    fn id_at(&self, values: &[u8], slot: &Slot) -> u64 {
+    pub(super) fn id_at(&self, values: &[u8], slot: &Slot) -> u64 {
         let at = slot.offset as usize;
         values.get(at..at + self.outline.id).map_or(0, number)
     }
@@ -100,7 +100,7 @@ impl Dump {
     }
 
     /// What a class's record refers to: ids that may be 0, and where they stand.
-    fn class_references(&self, place: u64, mut each: impl FnMut(u64, Place<'_>)) {
+    pub(super) fn class_references(&self, place: u64, mut each: impl FnMut(u64, Place<'_>)) {
         let Some(record) = self.class_record(place) else { return };
         for (part, id) in [
             (ClassPart::Super, record.super_class),

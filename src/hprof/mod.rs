@@ -10,6 +10,7 @@
 
 mod bytes;
 mod classes;
+mod dangling;
 mod evidence;
 pub mod format;
 mod graph;
@@ -29,6 +30,7 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
+pub use dangling::Dangling;
 pub use loss::Loss;
 pub use outline::is_hprof;
 

@@ -4,6 +4,8 @@
 pub mod check;
 pub(crate) mod collection;
 pub mod collections;
+pub(crate) mod dangling;
+pub(crate) mod fidelity;
 pub mod find;
 #[doc(hidden)]
 pub mod gzip;

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::collection::{Collection, Task};
+use super::dangling::{DanglingFrom, DanglingReferences};
 use crate::address::{Address, hex};
 use crate::corefile::{Missing, MissingReason, TruncatedSegment, Truncation};
 use crate::error::{Advice, Wording, with_advice};
@@ -302,6 +303,9 @@ pub(crate) struct Gaps {
     pub missing_files: Vec<MissingFile>,
     /// A garbage collection that was under way.
     pub collection: Option<Collection>,
+    /// References and roots that lead to no object, where they were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dangling: Option<DanglingReferences>,
 }
 
 impl Gaps {
@@ -333,6 +337,7 @@ impl Gaps {
             truncated: truncated.map(Cut::from),
             missing_files: missing.iter().map(MissingFile::from).collect(),
             collection: None,
+            dangling: None,
         }
     }
 
@@ -355,7 +360,9 @@ impl Gaps {
     /// count only when they left damage: most of what they hold is never read.
     pub(crate) fn is_whole(&self) -> bool {
         let affected = self.collection.as_ref().is_some_and(|c| c.affected);
-        (self.damaged_stretches == 0 || self.excused()) && self.metadata.is_empty() && !affected
+        let dangling = self.dangling.as_ref().is_some_and(|d| !d.is_none());
+        let parsed = self.damaged_stretches == 0 || self.excused();
+        parsed && self.metadata.is_empty() && !affected && !dangling
     }
 
     /// The stretches are those that a collection leaves behind, and no gap of this answer.
@@ -398,6 +405,15 @@ impl Gaps {
             });
             list("where:".into(), first_lines(lines, self.damaged_stretches));
         }
+        if let Some(dangling) = self.dangling.as_ref().filter(|d| !d.is_none()) {
+            let head = format!(
+                "leading to no object: {} of {}, {}",
+                count(dangling.references, "reference", "references"),
+                count(dangling.holders, "object", "objects"),
+                count(dangling.lost_roots, "root", "roots")
+            );
+            list(head, first_lines(dangling.from.iter().map(dangling_line), dangling.places));
+        }
         if !self.metadata.is_empty() {
             let lines = self.metadata.iter().map(|u| u.line(wording));
             let head = match self.metadata.iter().all(|u| u.part == Part::Records) {
@@ -417,6 +433,12 @@ impl Gaps {
         }
         out
     }
+}
+
+fn dangling_line(from: &DanglingFrom) -> String {
+    let kind = if from.is_static { "static " } else { "" };
+    let field = from.field.as_ref().map_or("[]".into(), |name| format!(".{name}"));
+    format!("{kind}{}{field}: {}", from.class, number(from.references))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod children;
 mod corefile;
 mod errors;
 mod examples;
+mod fidelity;
 mod find;
 mod goldens;
 mod graph;

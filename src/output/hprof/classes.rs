@@ -76,6 +76,7 @@ pub(super) fn write(
         utf8(heap, &traces.symbols(std::slice::from_ref(&t)), out);
         traces.trace(&t, number as u32 + 1, out);
         t.roots.iter().for_each(|r| root(r, &mut roots_of_unmounted));
+        summary.rooted.extend(t.roots.iter().map(|r| r.object));
     }
     let mut segment = Segment::open(out);
     for (&(number, _), object) in classes.iter().zip(&objects) {
@@ -83,6 +84,8 @@ pub(super) fn write(
         records.class_dump(number, object, segment.out);
     }
     summary.classes = classes.len() as u64;
+    let of_threads = threads.iter().flat_map(|t| &t.roots);
+    summary.rooted.extend(of_threads.chain(&global).map(|r| r.object));
     for r in threads.iter().flat_map(|t| &t.roots) {
         segment.next();
         root(r, segment.out);

@@ -16,6 +16,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use crate::error::{Error, Fault, Result};
+use crate::heap::dangling::{Dangling, Watch, Watched};
 use crate::heap::{Caught, Heap, Part, Traced, Unread, WalkReport, virtual_threads, walk};
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::vm_info::perfdata;
@@ -50,6 +51,12 @@ pub struct DumpSummary {
     pub flat_objects: u64,
     /// Roots of all kinds.
     pub roots: u64,
+    /// The objects that they lead to.
+    #[serde(skip)]
+    pub rooted: Vec<u64>,
+    /// References and roots that lead to no object, where they were to be counted and could be.
+    #[serde(skip)]
+    pub dangling: Option<Dangling>,
     /// Arrays cut short because a record cannot hold them; HotSpot does the same.
     pub truncated_arrays: u64,
     /// The walk's own report.
@@ -84,8 +91,26 @@ pub fn head(
     Ok((out, summary))
 }
 
+/// What a dump is to do besides.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Count the references and roots that lead to no object. That takes a 32nd of the heap's bytes.
+    pub dangling: bool,
+}
+
 /// Writes the whole dump. `progress` gets the bytes of heap as they are done.
 pub fn write_dump(
+    heap: &Heap,
+    threads: usize,
+    out: &mut (dyn Write + Send),
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<DumpSummary> {
+    write_dump_with(Options::default(), heap, threads, out, progress)
+}
+
+/// The same with what is to be done besides.
+pub fn write_dump_with(
+    options: Options,
     heap: &Heap,
     threads: usize,
     out: &mut (dyn Write + Send),
@@ -113,12 +138,18 @@ pub fn write_dump(
     let values = values::Plans::new(heap, reference);
     let mut ids = values::Ids::new(vm.pointers.alignment);
     let (mut faults, mut short_objects) = (Vec::<Fault>::new(), 0);
+    // Where the regions cannot be what they say, it is not counted.
+    let watch = if options.dangling { Watch::new(heap).ok() } else { None };
     let make = || {
         let mut records = Records::new(heap, &plans, &values);
         crate::heap::Visitor::clear(&mut records);
-        records
+        Watched::new(records, watch.as_ref())
     };
-    summary.walk = walk(heap, threads, make, |records, bytes| {
+    summary.walk = walk(heap, threads, make, |chunk, bytes| {
+        if let Some(watch) = &watch {
+            watch.pass(chunk);
+        }
+        let records = &mut chunk.inner;
         records.write(out, &mut ids).map_err(Error::from_write)?;
         summary.objects += records.objects;
         summary.flat_objects += records.flat;
@@ -129,6 +160,7 @@ pub fn write_dump(
         Ok(())
     })?;
     summary.caught = heap.caught(&summary.walk);
+    summary.dangling = watch.map(|w| w.count(threads, &summary.rooted)).transpose()?;
     if short_objects > 0 {
         let text = format!("{short_objects} objects are smaller than their fields");
         summary.damaged.push(Part::Fields.unread(text));
