@@ -107,6 +107,7 @@ impl Part {
             Part::Fields => "objects smaller than their fields",
             Part::Elements => "elements that are not in the core",
             Part::Records => "records that are not readable",
+            Part::Interfaces => "interfaces whose classes are not known",
         }
     }
 

@@ -32,7 +32,7 @@ pub(in crate::output) fn object(class: &str, address: u64, label: Option<&str>) 
 }
 
 /// A link as a person reads it; how it holds, if that is less than strongly.
-pub(in crate::output) fn link(
+pub(super) fn link(
     kind: &str,
     name: Option<&str>,
     index: Option<u64>,
@@ -47,7 +47,7 @@ pub(in crate::output) fn link(
 
 impl Step {
     fn link(&self) -> String {
-        let text = link(self.by, self.name.as_deref(), self.index, self.strength);
+        let text = self.reference.text();
         match self.times {
             1 => text,
             n => format!("{text} x {}", number(n)),
