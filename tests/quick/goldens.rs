@@ -17,7 +17,7 @@ const GOLDENS: [(&str, &[&str]); 12] = [
     ("leaks.txt", &["leaks", "--min", "50K", "--share", "5"]),
     ("tree.txt", &["tree", "--top", "8"]),
     ("waste.txt", &["waste", "--top", "5"]),
-    ("threads.txt", &["threads", "--details", "--top", "4"]),
+    ("threads.txt", &["threads", "--details", "2", "--top", "4"]),
     ("loaders.txt", &["loaders", "--top", "5"]),
     ("refs.txt", &["refs", "--top", "5"]),
     ("stack.txt", &["stack"]),

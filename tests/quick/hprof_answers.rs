@@ -18,7 +18,7 @@ const COMMANDS: [(&str, &str); 11] = [
     ("show FILE APP", "show"),
     ("find FILE class=App --show retained,field.value", "find"),
     ("waste FILE", "waste"),
-    ("threads FILE --details", "threads"),
+    ("threads FILE --details 3", "threads"),
     ("loaders FILE", "loaders"),
     ("refs FILE", "refs"),
 ];

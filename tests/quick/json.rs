@@ -32,7 +32,7 @@ const ASKED: [(&str, &str); 25] = [
     ("tree CORE --class java.util.HashMap --expand --top 4", "tree"),
     ("find CORE class~Sample --show retained,length,field.id", "find"),
     ("find CORE strength=garbage --top 4", "find"),
-    ("threads --details --top 4", "threads"),
+    ("threads --details 2 --top 4", "threads"),
     ("loaders --top 5", "loaders"),
     ("refs --top 5", "refs"),
     ("stack", "stack"),

@@ -173,7 +173,7 @@ fn left_out(picture: &Picture, boxes: usize) -> Vec<String> {
     let mut said = Vec::new();
     if left > 0 {
         said.push(format!(
-            "{} of the picture, inside of the smallest, {} left out so that the page is not too large (--max-size).",
+            "{} of the picture, inside of the smallest, {} left out so that the page is not too large.",
             count(left, "box", "boxes"),
             if left == 1 { "is" } else { "are" }
         ));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use super::text::link;
+use super::words::link;
 use super::{retained, words};
 use crate::address::hex;
 use crate::graph::dominators::Dominators;

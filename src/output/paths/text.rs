@@ -1,7 +1,7 @@
 //! Paths for people: from the root down, as one would write the fields in Java.
 
-use super::{Branch, Chain, Merged, Step, words};
-use crate::graph::Strength;
+use super::words::link;
+use super::{Branch, Chain, Merged, Step};
 use crate::output::report::{Table, clean, count, number, size};
 
 /// A path, a line for each object from the root down, under `indent` spaces.
@@ -28,20 +28,6 @@ pub(in crate::output) fn object(class: &str, address: u64, label: Option<&str>) 
         Some(of) if class == "java.lang.Class" => format!("class {} @ {address:#x}", clean(of)),
         Some(label) => format!("{class} @ {address:#x} ({})", clean(label)),
         None => format!("{class} @ {address:#x}"),
-    }
-}
-
-/// A link as a person reads it; how it holds, if that is less than strongly.
-pub(super) fn link(
-    kind: &str,
-    name: Option<&str>,
-    index: Option<u64>,
-    strength: Strength,
-) -> String {
-    let text = words::text(kind, name, index);
-    match strength {
-        Strength::Strong => text,
-        weaker => format!("{text} ({})", weaker.name()),
     }
 }
 
