@@ -48,8 +48,8 @@ at_end() {
 
 if [ -n "$quick" ]; then
     step "format" cargo fmt --check
-    # In the profile that builds soonest. Of mutated cores, each of which is read once, a tenth of those of a whole run.
-    export RJCORE_MUTANTS=${RJCORE_MUTANTS:-60}
+    # In the profile that builds soonest. Of mutants, each of which is read once, ten percent of those of a whole run.
+    export RJCORE_MUTANTS=${RJCORE_MUTANTS:-10}
     # As programs: a run of chosen tests does not build them.
     step "examples" cargo build --locked --examples
     step "unit tests and quick tests" cargo test --locked --no-fail-fast --lib --bins --test quick

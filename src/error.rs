@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::panics::Panicked;
+
 /// A read of target memory that could not be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{len} bytes at {addr:#x} are not in the core")]
@@ -263,6 +265,9 @@ pub enum Error {
         /// Whether it was there before, or appeared meanwhile.
         what: &'static str,
     },
+    /// A fault of rjcore's own.
+    #[error("rjcore itself failed, which is never right: {0}; nothing was written. {REPORT}")]
+    Failed(Panicked),
     /// The answer would not be whole, and was asked for only if it is.
     #[error("nothing was written, for something would be missing: {0}")]
     NotWhole(String),
@@ -275,6 +280,13 @@ pub enum Error {
         advice: Option<Advice>,
     },
 }
+
+/// What is asked of whoever meets a fault of rjcore's own.
+pub(crate) const REPORT: &str = concat!(
+    "Please report it, with the command and the version of rjcore: ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/issues"
+);
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -345,7 +357,12 @@ impl Error {
     /// The error that a writer over an output sink answered, with its path
     /// and hint; one that is not the sink's own (the compressor's, say) is named `output`.
     pub fn from_write(e: io::Error) -> Error {
-        e.downcast::<Error>().unwrap_or_else(|source| Error::io(Path::new("output"))(source))
+        let e = match e.downcast::<Error>() {
+            Ok(own) => return own,
+            Err(e) => e,
+        };
+        let failed = e.downcast::<Panicked>().map(Error::Failed);
+        failed.unwrap_or_else(|source| Error::io(Path::new("output"))(source))
     }
 
     /// Name the structure that a fault made unreadable.

@@ -16,6 +16,11 @@
 #![warn(missing_docs)]
 // What is public is what a user of the library is meant to see, and what the tests need (hidden in the documentation).
 #![warn(unreachable_pub)]
+// What cannot be is an error, or damage, as anything else: bytes of the target make it be.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)
+)]
 #![cfg_attr(
     not(feature = "cli"),
     allow(dead_code, unused_imports, reason = "the commands use the rest")
@@ -40,8 +45,10 @@ pub mod hprof;
 mod jvm;
 #[cfg(feature = "cli")]
 mod live;
+mod mapped;
 mod native;
 pub mod output;
+mod panics;
 mod perfdata;
 mod process;
 mod symbols;

@@ -5,9 +5,10 @@
 //! compressed; whoever uses it starts the threads.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::panics;
 
 /// Turns of the pieces 0, 1, 2, ..., with results of type `T`. The first error of type `E` ends them all.
 #[derive(Debug)]
@@ -211,12 +212,13 @@ impl<T, E> Drop for StopOnPanic<'_, T, E> {
 
 /// Work whose panic is an error like others.
 pub(crate) fn caught<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    let panicked = |_| Err(io::Error::other("a thread panicked; the output is incomplete"));
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(panicked)
+    panics::caught(work).unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
     use super::*;
 
     /// Work that takes another time for each piece.

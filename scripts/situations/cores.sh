@@ -253,3 +253,71 @@ neutral() { # SAMPLE
 for sample in "$repo"/testdata/cores/*.core.zst; do
     situation 31 "no path of its machine in ${sample##*/}" neutral "${sample##*/}"
 done
+
+# --- 36
+writers=("dump -o" "trim -o" "trim --zstd -o" "report -o" "stack --flame")
+# A file system on a loop device whose own file is cut: the beginning of FILE is in memory, what lies behind is gone.
+bad_disk() { # FILE
+    rm -f disk
+    truncate -s 40M disk
+    limit 60 mkfs.ext4 -q -F disk || cannot "no mkfs.ext4"
+    mkdir -p mnt
+    limit 60 mount -o loop disk mnt || cannot "no loop device"
+    undo umount -l "$S/mnt"
+    cp "$1" mnt/it
+    sync mnt/it
+    local first device
+    first=$(filefrag -v -b1024 mnt/it | awk '$1 == "0:" { sub(/\.\..*/, "", $4); print $4 }')
+    umount mnt
+    # Without direct I/O the loop device gives zeros for what its file has not.
+    device=$(losetup -f --show --direct-io=on disk) || cannot "no loop device with direct I/O"
+    undo losetup -d "$device"
+    limit 60 mount -o ro "$device" mnt || cannot "no loop device"
+    head -c 4096 mnt/it > /dev/null
+    truncate -s "$(((first + 200) & ~3))K" disk
+}
+does_not_read() {
+    zstd -qdc "$repo/testdata/cores/jdk17-serial.core.zst" > a.core
+    rj dump a.core -o a.hprof
+    local command
+    for command in "${writers[@]}" histo retained info; do
+        bad_disk a.core
+        # shellcheck disable=SC2086 # a command and its option
+        case $command in
+            *\ *) rj ${command%% *} mnt/it ${command#* } new ;;
+            *) rj "$command" mnt/it ;;
+        esac
+        code 1
+        shows 'mnt/it: .*(disk has an error|Input/output error)' "what cannot be read ($command)"
+        [ -z "$(find . -name '*new*')" ] || fail "$(ls -A)" "no file ($command)"
+        umount -d mnt
+    done
+    for command in leaks waste; do
+        bad_disk a.hprof
+        rj $command mnt/it
+        code 1
+        shows 'mnt/it: .*(disk has an error|Input/output error)' "what cannot be read ($command)"
+        umount -d mnt
+    done
+}
+situation 36 "a disk that does not read (a loop device whose file is cut)" does_not_read
+has_no_room() {
+    zstd -qdc "$repo/testdata/cores/jdk17-serial.core.zst" > a.core
+    mkdir full
+    mount -t tmpfs -o size=64k none full || cannot "no tmpfs"
+    undo umount -l "$S/full"
+    local command
+    for command in "${writers[@]}"; do
+        # A graph of threads is small.
+        head -c 61440 /dev/zero > full/ballast
+        # shellcheck disable=SC2086 # a command and its option
+        rj ${command%% *} a.core ${command#* } full/new
+        code 1
+        shows 'full/new: No space left' "that there is no room ($command)"
+        [ "$(ls -A full)" = ballast ] || fail "$(ls -A full)" "no file ($command)"
+    done
+    TMPDIR=$S/full rj histo "$repo/testdata/cores/jdk17-serial.core.zst"
+    code 1
+    shows "no room in $S/full" "where there is no room to unpack"
+}
+situation 36 "a file system that is full (tmpfs)" has_no_room

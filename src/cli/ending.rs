@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::advice;
-use crate::error::{Error, Result};
+use crate::error::{Error, REPORT, Result};
+use crate::mapped::end_on_lost_pages;
 use crate::output::interrupt;
+use crate::panics;
 
 /// The number of the JSON's form. Fields are only ever added under one number: docs/json.md.
 pub(super) const SCHEMA: u32 = 1;
@@ -20,6 +22,7 @@ Exit codes:
   1  it failed; no file was written
   2  wrong usage
   3  there is an answer or a file, but parts of the core could not be read (they are listed)
+  4  rjcore itself failed; please report it
   128 + signal  interrupted (130: Ctrl-C)";
 
 /// How a command that came to its end ended.
@@ -95,9 +98,32 @@ pub(super) fn exit_code(result: Result<Outcome>) -> ExitCode {
             tell(&format!("rjcore: {}\n", e.text(advice::words)));
             ExitCode::from(match e {
                 Error::Usage { .. } => 2,
+                Error::Failed(_) => 4,
                 _ => interrupt::exit_code().unwrap_or(1),
             })
         }
+    }
+}
+
+/// Runs a command. Whatever it does, it ends with words and an exit code: after a panic, and when a mapped file loses
+/// pages.
+pub fn guarded(run: impl FnOnce() -> ExitCode) -> ExitCode {
+    panics::note_all();
+    if let Err(e) = end_on_lost_pages().and_then(|()| interrupt::survive_size_limit()) {
+        return exit_code(Err(Error::io(Path::new("signal handlers"))(e)));
+    }
+    let ended = panics::caught(run);
+    if let Some((count, first)) = panics::survived() {
+        let times =
+            if count == 1 { String::new() } else { format!("{count} times, the first time: ") };
+        tell(&format!(
+            "rjcore: it failed on a part of the core, and went on: {times}{first}. {REPORT}\n"
+        ));
+    }
+    // Another thread's is the cause of one that waited for it.
+    match (ended, panics::uncaught()) {
+        (Ok(code), None) => code,
+        (_, Some(panicked)) | (Err(panicked), None) => exit_code(Err(Error::Failed(panicked))),
     }
 }
 

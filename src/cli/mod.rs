@@ -41,6 +41,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
+pub use ending::guarded;
 use ending::{EXIT, Outcome, print, tell};
 
 /// Heap dumps, thread dumps and answers from the ELF core of a HotSpot JVM, with no JDK: who holds the memory, who blocks whom.
@@ -103,6 +104,10 @@ fn definition() -> clap::Command {
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
+    guarded(run)
+}
+
+fn run() -> ExitCode {
     let arguments = definition().get_matches();
     let arguments = Cli::from_arg_matches(&arguments).unwrap_or_else(|e| e.exit());
     let result = match arguments.command {

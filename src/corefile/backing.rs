@@ -3,13 +3,10 @@
 //!
 //! Knows where to look for them and how to tell the right libjvm by its build-id; knows
 //! nothing of what is in them.
-#![allow(unsafe_code, reason = "files are mapped")]
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
@@ -20,6 +17,7 @@ use super::bundle::Member;
 use super::{CoreFile, FileMapping, Memory};
 use crate::error::{Advice, Error, Result};
 use crate::format::files::is_vm_file;
+use crate::mapped::Mapped;
 
 /// Where to look for mapped files.
 #[derive(Debug, Clone, Default)]
@@ -108,7 +106,7 @@ pub enum MissingReason {
 /// A candidate opened and mapped.
 pub(super) struct Candidate {
     path: PathBuf,
-    pub(super) map: Arc<Mmap>,
+    pub(super) map: Arc<Mapped>,
     pub(super) proven: bool,
     bundled: bool,
 }
@@ -117,7 +115,7 @@ pub(super) struct Candidate {
 #[derive(Debug, Clone)]
 pub(super) struct JvmFile {
     pub(super) path: PathBuf,
-    pub(super) map: Arc<Mmap>,
+    pub(super) map: Arc<Mapped>,
     pub(super) proven: bool,
 }
 
@@ -403,7 +401,7 @@ impl CoreFile {
         &self,
         mapping: &FileMapping,
         file: &[u8],
-        beside: impl FnOnce() -> Option<Arc<Mmap>>,
+        beside: impl FnOnce() -> Option<Arc<Mapped>>,
     ) -> Result<bool, String> {
         if mapping.is_libjvm() {
             let found = file_build_id(file)?;
@@ -462,13 +460,8 @@ impl Candidate {
     }
 }
 
-pub(super) fn map(path: &Path) -> std::io::Result<Arc<Mmap>> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    // SAFETY: read-only; shortening the file meanwhile is the user's to avoid.
-    unsafe { Mmap::map(&file) }.map(Arc::new)
+pub(super) fn map(path: &Path) -> std::io::Result<Arc<Mapped>> {
+    Mapped::at(path).map(Arc::new)
 }
 
 /// Bytes of `start..end` that the memory lacks.

@@ -2,7 +2,6 @@
 //!
 //! Knows tar, and how a core and a packed file start; knows nothing of what is in a core, nor
 //! which file belongs under which mapping. Members are mapped where they lie in the tar.
-#![allow(unsafe_code, reason = "files are mapped")]
 
 use std::fs::File;
 use std::io::{Cursor, Read};
@@ -10,10 +9,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::{Mmap, MmapOptions};
-
 use crate::error::{Error, Result};
 use crate::format::files::is_vm_file;
+use crate::mapped::Mapped;
 use crate::unpack::{Packing, peek, spool, unpack};
 
 /// Bytes of a tar's header; the first of it is enough to know it.
@@ -35,12 +33,12 @@ pub(super) struct Member {
     /// Its name in the tar.
     pub name: PathBuf,
     /// Its bytes.
-    pub map: Arc<Mmap>,
+    pub map: Arc<Mapped>,
 }
 
 /// What of a tar rjcore uses.
 pub(super) struct Bundle {
-    pub core: Arc<Mmap>,
+    pub core: Arc<Mapped>,
     pub files: Vec<Member>,
 }
 
@@ -55,9 +53,7 @@ pub(super) fn is_tar(head: &[u8]) -> bool {
 /// [`Error::NotACore`] where there is no core in it, or more than one.
 pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
     let not = |what: String| Error::NotACore { path: label.into(), what };
-    // SAFETY: as for every mapping of a core: read-only, and shortening it meanwhile is the
-    // user's to avoid.
-    let whole = unsafe { Mmap::map(file) }.map_err(Error::io(label))?;
+    let whole = Mapped::file(label, file).map_err(Error::io(label))?;
     let (mut cores, mut files) = (Vec::new(), Vec::new());
     let (mut packed, mut sparse) = (Vec::new(), Vec::new());
     let mut members = 0;
@@ -159,9 +155,8 @@ fn is_packed(head: &[u8]) -> bool {
 }
 
 /// A file of ours, or one that the bundle's own name stands for.
-pub(super) fn of_file(label: &Path, file: &File) -> Result<Arc<Mmap>> {
-    // SAFETY: as in `read`.
-    unsafe { Mmap::map(file) }.map(Arc::new).map_err(Error::io(label))
+pub(super) fn of_file(label: &Path, file: &File) -> Result<Arc<Mapped>> {
+    Mapped::file(label, file).map(Arc::new).map_err(Error::io(label))
 }
 
 fn is_pax_sparse(entry: &mut tar::Entry<'_, impl Read>) -> bool {
@@ -169,14 +164,12 @@ fn is_pax_sparse(entry: &mut tar::Entry<'_, impl Read>) -> bool {
     extensions.any(|e| e.is_ok_and(|e| e.key().is_ok_and(|k| k.starts_with(PAX_SPARSE))))
 }
 
-pub(super) fn mapped(label: &Path, file: &File, at: u64, len: u64) -> Result<Arc<Mmap>> {
-    // SAFETY: as in `read`.
-    let map = unsafe { MmapOptions::new().offset(at).len(len as usize).map(file) };
-    map.map(Arc::new).map_err(Error::io(label))
+pub(super) fn mapped(label: &Path, file: &File, at: u64, len: u64) -> Result<Arc<Mapped>> {
+    Mapped::part(label, file, at, len).map(Arc::new).map_err(Error::io(label))
 }
 
 /// A member made with `tar --sparse` does not lie in one piece.
-fn unpacked(label: &Path, entry: &mut impl Read) -> Result<Arc<Mmap>> {
+fn unpacked(label: &Path, entry: &mut impl Read) -> Result<Arc<Mapped>> {
     // Where the tar is cut, what came before it is kept.
     let (file, _, _end) = spool(label, entry)?;
     of_file(label, &file)

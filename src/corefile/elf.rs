@@ -7,7 +7,6 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use memmap2::Mmap;
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::pod;
@@ -18,13 +17,14 @@ use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
 use crate::format::process::{prpsinfo, prstatus};
+use crate::mapped::Mapped;
 use crate::unpack::Packing;
 
 type Header = FileHeader64<LE>;
 type Phdr = ProgramHeader64<LE>;
 
 /// Reads headers and notes; lays no memory.
-pub(super) fn read(path: &Path, file: Arc<Mmap>) -> Result<CoreFile> {
+pub(super) fn read(path: &Path, file: Arc<Mapped>) -> Result<CoreFile> {
     let not = |what: String| Error::NotACore { path: path.into(), what };
     let data = &file[..];
     if let Some(what) = foreign(data) {

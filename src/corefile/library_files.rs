@@ -5,12 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
-
 use super::backing::map;
 use super::build_id::file_build_id;
 use super::{CoreFile, FileMapping, Sysroot, WhyMissing};
 use crate::error::Remark;
+use crate::mapped::Mapped;
 
 /// Where distributions keep files of symbols, by build-id.
 const DEBUG_FILES: &str = "usr/lib/debug/.build-id";
@@ -19,7 +18,7 @@ const DEBUG_FILES: &str = "usr/lib/debug/.build-id";
 #[derive(Debug)]
 pub struct FoundFile {
     /// Its bytes.
-    pub map: Arc<Mmap>,
+    pub map: Arc<Mapped>,
     /// Whether its build-id, or where the core lacks that its dynamic section, is the core's.
     pub proven: bool,
 }
@@ -46,7 +45,7 @@ impl CoreFile {
 
     /// The file of symbols that a distribution took out of `library`, in the roots or on this
     /// machine. The build-id proves it.
-    pub fn find_debug_file(&self, library: &[u8], sysroot: &Sysroot) -> Option<Arc<Mmap>> {
+    pub fn find_debug_file(&self, library: &[u8], sysroot: &Sysroot) -> Option<Arc<Mapped>> {
         if sysroot.alone {
             return None;
         }

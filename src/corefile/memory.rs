@@ -6,9 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{Advice, Mmap};
-
 use crate::error::Fault;
+use crate::mapped::Mapped;
 
 /// What the touched-page map counts in: the smallest page of the CPUs that rjcore reads. A
 /// process's own may be larger.
@@ -19,7 +18,7 @@ pub(crate) const PAGE: u64 = 4096;
 struct Piece {
     start: u64,
     end: u64,
-    file: Arc<Mmap>,
+    file: Arc<Mapped>,
     offset: usize,
     /// Index of the first page of this piece in the touched-page map.
     first_page: usize,
@@ -38,7 +37,7 @@ impl Memory {
     /// Lays `len` bytes of `file` at `offset` into the space at `start`, where nothing
     /// lies yet: what is there already wins. Core pages go in first, backing files after.
     /// The part beyond the file's end is left out. Returns the bytes that were added.
-    pub fn lay_under(&mut self, start: u64, len: u64, file: &Arc<Mmap>, offset: u64) -> u64 {
+    pub fn lay_under(&mut self, start: u64, len: u64, file: &Arc<Mapped>, offset: u64) -> u64 {
         let in_file = (file.len() as u64).saturating_sub(offset).min(len);
         let Some(end) = start.checked_add(in_file) else { return 0 };
         let mut at = start;
@@ -85,7 +84,7 @@ impl Memory {
     }
 
     /// The pages that lie in the files that `keep` names, and nothing of the rest.
-    pub fn only(&self, keep: impl Fn(&Arc<Mmap>) -> bool) -> Memory {
+    pub fn only(&self, keep: impl Fn(&Arc<Mapped>) -> bool) -> Memory {
         let pieces = self.pieces.iter().filter(|p| keep(&p.file)).cloned().collect();
         Memory { pieces, touched: None }
     }
@@ -170,8 +169,7 @@ impl Memory {
         for (from, to) in self.present(start, end) {
             if let Some(p) = self.piece(from) {
                 let offset = p.offset + (from - p.start) as usize;
-                // Advice: where it is not taken, the pages come when they are touched.
-                let _ = p.file.advise_range(Advice::WillNeed, offset, (to - from) as usize);
+                p.file.will_need(offset, (to - from) as usize);
             }
         }
     }
@@ -252,10 +250,10 @@ mod tests {
 
     use super::*;
 
-    fn file(bytes: &[u8]) -> Arc<Mmap> {
+    fn file(bytes: &[u8]) -> Arc<Mapped> {
         let mut map = MmapMut::map_anon(bytes.len()).expect("memory");
         map.copy_from_slice(bytes);
-        Arc::new(map.make_read_only().expect("memory"))
+        Arc::new(map.try_into().expect("memory"))
     }
 
     /// A space with these bytes at these addresses, each in a file of its own.

@@ -23,8 +23,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
-
 pub use backing::{Backing, Missing, MissingReason, Sysroot, WhyMissing};
 pub use library_files::FoundFile;
 pub use memory::Memory;
@@ -34,6 +32,7 @@ pub use write::write_core;
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::Origin;
+use crate::mapped::Mapped;
 use crate::unpack;
 
 /// How to open a core.
@@ -183,7 +182,7 @@ impl fmt::Display for Truncation {
 #[derive(Debug)]
 pub struct CoreFile {
     path: PathBuf,
-    file: Arc<Mmap>,
+    file: Arc<Mapped>,
     memory: Memory,
     cpu: Cpu,
     segments: Vec<Segment>,
@@ -242,10 +241,7 @@ impl CoreFile {
             let bundle = zips::read(label, &file)?;
             (bundle.core, bundle.files)
         } else {
-            #[allow(unsafe_code, reason = "the core is mapped")]
-            // SAFETY: the mapping is read-only and private to us; as for every reader of
-            // mapped files, someone who shortens the file meanwhile gets us a SIGBUS.
-            let map = unsafe { Mmap::map(&file) }.map_err(Error::io(label))?;
+            let map = Mapped::file(label, &file).map_err(Error::io(label))?;
             (Arc::new(map), Vec::new())
         };
         let mut core = elf::read(label, map)?;
@@ -266,7 +262,7 @@ impl CoreFile {
     /// The same core with the pages of its own file only: those of the core, and those that
     /// [`CoreFile::lay_backing_files`] took from the bundle.
     pub fn alone(&self) -> CoreFile {
-        let own = |map: &Arc<Mmap>| {
+        let own = |map: &Arc<Mapped>| {
             let mut maps = iter::once(&self.file).chain(self.bundle.iter().map(|m| &m.map));
             maps.any(|m| Arc::ptr_eq(m, map))
         };

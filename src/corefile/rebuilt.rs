@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use memmap2::{Mmap, MmapMut};
+use memmap2::MmapMut;
 
 use super::CoreFile;
 use crate::error::{Error, Result};
+use crate::mapped::Mapped;
 
 /// Bytes that the core lost and no file has, made anew of what is left.
 #[derive(Debug, Clone, Default)]
@@ -16,13 +17,13 @@ pub struct RebuiltPages {
     pub words: Vec<String>,
     /// What the lost bytes led to, where that was found and not where it was written.
     pub pointers: Vec<u64>,
-    bytes: Vec<Arc<Mmap>>,
+    bytes: Vec<Arc<Mapped>>,
 }
 
 impl CoreFile {
     /// The bytes of the libjvm.so that the process ran, where it was found and proves to be the
     /// one: by its build-id or, where there is none, by all that the core has of its code.
-    pub fn proven_libjvm(&self) -> Option<Arc<Mmap>> {
+    pub fn proven_libjvm(&self) -> Option<Arc<Mapped>> {
         let file = self.libjvm_file.as_ref()?;
         (file.proven || self.same_code(&file.map)).then(|| file.map.clone())
     }
@@ -57,7 +58,7 @@ impl CoreFile {
         }
         let mut map = MmapMut::map_anon(all.len()).map_err(Error::io(&self.path))?;
         map.copy_from_slice(&all);
-        let map = Arc::new(map.make_read_only().map_err(Error::io(&self.path))?);
+        let map = Arc::new(Mapped::try_from(map).map_err(Error::io(&self.path))?);
         let mut offset = 0;
         for (at, bytes) in pieces {
             self.memory.lay_under(*at, bytes.len() as u64, &map, offset);

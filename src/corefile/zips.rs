@@ -7,7 +7,6 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
 use zip::CompressionMethod;
 use zip::result::ZipError;
 
@@ -16,6 +15,7 @@ use super::bundle::{
 };
 use crate::error::{Error, Result};
 use crate::format::files::is_vm_file;
+use crate::mapped::Mapped;
 use crate::unpack::{Packing, spool};
 
 /// Whether a file that starts like this is a zip with a member in it.
@@ -119,7 +119,7 @@ fn unpacked(
     name: &Path,
     packing: Packing,
     from: impl Read,
-) -> Result<Option<Arc<Mmap>>> {
+) -> Result<Option<Arc<Mapped>>> {
     let mut from = packing.decoder(io::BufReader::new(from)).map_err(Error::io(label))?;
     let mut first = Vec::new();
     if (&mut from).take(HEAD as u64).read_to_end(&mut first).is_err() || !is_core(&first) {
@@ -129,7 +129,7 @@ fn unpacked(
 }
 
 /// All of a member. What is damaged is an error: a zip says how long its members are.
-fn whole(label: &Path, name: &Path, from: &mut impl Read) -> Result<Arc<Mmap>> {
+fn whole(label: &Path, name: &Path, from: &mut impl Read) -> Result<Arc<Mapped>> {
     let (file, size, end) = spool(label, from)?;
     end.map_err(|e| {
         let what = format!("{}: damaged: {e} (after {size} unpacked bytes)", name.display());

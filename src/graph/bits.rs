@@ -57,6 +57,11 @@ impl Bits {
         self.words.par_chunks(CHUNK).map(|words| words.iter().map(ones).sum::<u64>()).sum()
     }
 
+    /// The words, a copy of them.
+    pub fn to_words(&self) -> Vec<u64> {
+        self.words.iter().map(|w| w.load(Ordering::Relaxed)).collect()
+    }
+
     /// The words.
     pub fn into_words(self) -> Vec<u64> {
         self.words.into_iter().map(AtomicU64::into_inner).collect()

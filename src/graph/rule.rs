@@ -100,16 +100,16 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
         })
     }
 
-    /// Calls `each` with what an object holds; answers its own bytes.
+    /// Calls `each` with what an object holds; answers its class and its own bytes.
     #[inline]
-    pub(super) fn visit(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u64 {
+    pub(super) fn visit(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> (u32, u64) {
         let (class, size) = self.graph.visit(place, |target, strength| {
             each(target, self.counted(strength));
         });
         self.besides(place, class).for_each(|target| each(target, Strength::Strong));
         match self.rule {
-            Rule::Strong => size,
-            Rule::Mat => self.graph.mat_size(place),
+            Rule::Strong => (class, size),
+            Rule::Mat => (class, self.graph.mat_size(place)),
         }
     }
 

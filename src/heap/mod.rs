@@ -6,6 +6,7 @@ mod chunks;
 pub mod class_key;
 pub(crate) mod class_objects;
 pub mod dangling;
+mod failures;
 pub mod graph;
 pub(crate) mod index;
 mod klasses;

@@ -6,19 +6,23 @@ use super::graph::{Graph, Place, Scope, View};
 use super::layout::{self, Layout, Shape, Slot};
 use super::report::WalkReport;
 use super::scan::{self, Item};
-use super::{Heap, NO_KLASS, model};
+use super::{Heap, KlassTable, NO_KLASS, model};
 use crate::error::Result;
 use crate::graph::{
     self, Class, Field, NO_CLASS, Numbers, ObjectGraph, ObjectValues, Reference, Root, Strength,
     Thread, Unread,
 };
 use crate::hotspot::barrier::Barrier;
+use crate::hotspot::pointers::Pointers;
 
 /// All objects that a walk of a core's heap meets. A place is an address at which an object can start.
 #[derive(Debug)]
 pub struct HeapGraph<'h> {
     graph: Graph<'h, u64>,
-    plans: Vec<Plan<'h>>,
+    plans: Vec<Plan>,
+    /// What each object is read by, at hand.
+    pointers: Pointers,
+    klasses: &'h KlassTable,
     /// References are addresses, and nothing need be asked of them.
     plain: bool,
     classes: Vec<Class>,
@@ -30,11 +34,11 @@ pub struct HeapGraph<'h> {
 
 /// How the references of a class's objects are read.
 #[derive(Debug)]
-enum Plan<'h> {
+enum Plan {
     /// There are none.
     None,
-    /// Fields.
-    Fields(&'h [layout::Reference]),
+    /// Fields, by their offsets.
+    Fields(Box<[(u32, Strength)]>),
     /// Elements behind a header of so many bytes.
     Elements(u32),
     /// By all that the scanner knows: class objects, flat arrays, stack chunks.
@@ -42,6 +46,7 @@ enum Plan<'h> {
 }
 
 impl From<layout::Strength> for Strength {
+    #[inline]
     fn from(strength: layout::Strength) -> Strength {
         match strength {
             layout::Strength::Strong | layout::Strength::Injected => Strength::Strong,
@@ -66,7 +71,8 @@ impl<'h> HeapGraph<'h> {
         let plan = |layout: &'h Layout| match layout.shape {
             Shape::Instance if layout.references.is_empty() => Plan::None,
             Shape::Instance if view == View::Heap || !has_injected(layout) => {
-                Plan::Fields(&layout.references)
+                let fields = layout.references.iter().map(|r| (r.offset, r.strength.into()));
+                Plan::Fields(fields.collect())
             }
             Shape::Elements { kind: b'L', header } => Plan::Elements(header),
             Shape::Elements { .. } => Plan::None,
@@ -74,6 +80,8 @@ impl<'h> HeapGraph<'h> {
         };
         Ok(HeapGraph {
             plans: heap.layouts().of.iter().map(plan).collect(),
+            pointers: heap.vm.pointers,
+            klasses: &heap.klasses,
             plain: matches!(heap.vm.barrier, Barrier::None),
             classes: model::classes(&graph),
             roots: model::roots(&graph),
@@ -96,23 +104,30 @@ impl<'h> HeapGraph<'h> {
 
     /// An object's bytes from its header to its region's end, where they lie in one piece.
     #[inline]
-    fn bytes(&self, place: u64) -> Option<(u64, &'h [u8])> {
-        let (region, addr) = self.graph.scanner.places.find(place as usize)?;
-        Some((addr, self.graph.scanner.tail(region, addr)?))
+    pub(super) fn bytes(&self, place: u64) -> Option<&'h [u8]> {
+        self.graph.scanner.at(place)
     }
 
     /// The class of the object whose bytes are given.
     #[inline]
-    fn klass(&self, bytes: &[u8]) -> u32 {
-        let heap = self.graph.heap;
-        heap.vm.pointers.klass_of(bytes).map_or(NO_KLASS, |k| heap.klasses.number(k))
+    pub(super) fn klass(&self, bytes: &[u8]) -> u32 {
+        self.pointers.klass_of(bytes).map_or(NO_KLASS, |k| self.klasses.number(k))
+    }
+
+    /// Where the object is now that a reference means.
+    #[inline(never)]
+    fn resolve(&self, bits: u64) -> u64 {
+        let vm = self.graph.heap.vm;
+        vm.barrier.resolve(vm.mem, bits)
     }
 
     /// The place that a reference leads to.
     #[inline]
     fn target(&self, bits: u64) -> Option<u64> {
-        let vm = self.graph.heap.vm;
-        let addr = if self.plain { bits } else { vm.barrier.resolve(vm.mem, bits) };
+        if bits == 0 {
+            return None;
+        }
+        let addr = if self.plain { bits } else { self.resolve(bits) };
         self.graph.scanner.places.locate(addr).map(|m| m.bit as u64)
     }
 
@@ -126,14 +141,14 @@ impl<'h> HeapGraph<'h> {
         klass: u32,
         mut each: impl FnMut(u64, Strength) -> bool,
     ) -> bool {
-        let p = &self.graph.heap.vm.pointers;
+        let p = &self.pointers;
         let oop = p.oop_size() as usize;
         match self.plans.get(klass as usize) {
             None | Some(Plan::None) => true,
-            Some(Plan::Fields(references)) => references.iter().all(|r| {
-                let at = r.offset as usize;
+            Some(Plan::Fields(references)) => references.iter().all(|(offset, strength)| {
+                let at = *offset as usize;
                 let target = bytes.get(at..at + oop).and_then(|b| self.target(p.decode(b)));
-                target.is_none_or(|target| each(target, r.strength.into()))
+                target.is_none_or(|target| each(target, *strength))
             }),
             Some(Plan::Elements(header)) => {
                 let at = p.array_length as usize;
@@ -209,7 +224,7 @@ impl<'h> HeapGraph<'h> {
 
 /// The number of the class that has this klass.
 #[inline]
-fn class_number(klass: u32) -> u32 {
+pub(super) fn class_number(klass: u32) -> u32 {
     if klass == NO_KLASS { NO_CLASS } else { klass }
 }
 
@@ -235,19 +250,18 @@ impl ObjectGraph for HeapGraph<'_> {
     #[inline]
     fn class_of(&self, place: u64) -> u32 {
         match self.bytes(place) {
-            Some((_, bytes)) => self.klass(bytes),
+            Some(bytes) => self.klass(bytes),
             None => self.graph.klass(self.address(place)).unwrap_or(NO_CLASS),
         }
     }
 
     #[inline]
     fn size(&self, place: u64) -> u64 {
-        let heap = self.graph.heap;
         let of = |bytes: &[u8]| {
             let klass = Some(self.klass(bytes)).filter(|k| *k != NO_KLASS)?;
-            heap.klasses.size(klass).bytes(&heap.vm.pointers, bytes)
+            self.klasses.size(klass).bytes(&self.pointers, bytes)
         };
-        let size = self.bytes(place).and_then(|(_, bytes)| of(bytes));
+        let size = self.bytes(place).and_then(of);
         let slow = || self.graph.klass_and_size(self.address(place)).map_or(0, |k| k.1);
         size.unwrap_or_else(slow)
     }
@@ -279,7 +293,7 @@ impl ObjectGraph for HeapGraph<'_> {
 
     #[inline]
     fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
-        let Some((_, bytes)) = self.bytes(place) else {
+        let Some(bytes) = self.bytes(place) else {
             return self.scan(place, |_, strength, target| each(target, strength.into()));
         };
         let klass = self.klass(bytes);
@@ -296,7 +310,7 @@ impl ObjectGraph for HeapGraph<'_> {
         place: u64,
         mut each: impl FnMut(u64, Strength) -> bool,
     ) -> Option<u32> {
-        let Some((_, bytes)) = self.bytes(place) else {
+        let Some(bytes) = self.bytes(place) else {
             let mut all = true;
             let class = self.scan(place, |_, strength, target| {
                 all = all && each(target, strength.into());
@@ -309,7 +323,7 @@ impl ObjectGraph for HeapGraph<'_> {
 
     #[inline]
     fn visit(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> (u32, u64) {
-        let Some((_, bytes)) = self.bytes(place) else {
+        let Some(bytes) = self.bytes(place) else {
             return (self.references(place, each), self.size(place));
         };
         let klass = self.klass(bytes);
@@ -320,8 +334,7 @@ impl ObjectGraph for HeapGraph<'_> {
             each(target, strength);
             true
         });
-        let heap = self.graph.heap;
-        let size = heap.klasses.size(klass).bytes(&heap.vm.pointers, bytes);
+        let size = self.klasses.size(klass).bytes(&self.pointers, bytes);
         (klass, size.unwrap_or_else(|| self.size(place)))
     }
 
@@ -343,7 +356,7 @@ impl ObjectGraph for HeapGraph<'_> {
 
     #[inline]
     fn prefetch(&self, place: u64) {
-        if let Some((_, bytes)) = self.bytes(place) {
+        if let Some(bytes) = self.bytes(place) {
             crate::cpu::prefetch(bytes);
         }
     }

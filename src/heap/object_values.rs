@@ -1,12 +1,13 @@
 //! What lies in the objects of a core's heap.
 
 use super::layout::{Shape, Slot as Laid, Strength};
-use super::object_graph::HeapGraph;
-use crate::graph::{Field, NO_CLASS, ObjectGraph, ObjectValues, Slot, Type, Value};
+use super::object_graph::{HeapGraph, class_number};
+use crate::graph::{Field, ObjectGraph, ObjectValues, Slot, Type, Value};
 use crate::hotspot::classes::is_reference;
 
 impl HeapGraph<'_> {
     /// The value whose bits are given, of a reference after the collector's barrier.
+    #[inline]
     fn value_of(&self, ty: Type, bits: u64) -> Value {
         match ty.primitive(bits) {
             Some(value) => value,
@@ -19,20 +20,37 @@ impl HeapGraph<'_> {
     }
 
     /// The value of this type at `offset` in the object at `place`.
+    #[inline]
     fn value_at(&self, place: u64, offset: u64, ty: Type) -> Option<Value> {
-        let vm = self.heap().vm;
-        let at = self.address(place).checked_add(offset)?;
-        let bits = match ty {
-            Type::Flat => 0,
-            Type::Reference => vm.reader().load(at).ok()?,
-            _ => match ty.bytes() {
-                1 => vm.mem.u8(at).ok()?.into(),
-                2 => vm.mem.u16(at).ok()?.into(),
-                4 => vm.mem.u32(at).ok()?.into(),
-                _ => vm.mem.u64(at).ok()?,
-            },
+        let p = &self.heap().vm.pointers;
+        let length = match ty {
+            Type::Flat => return Some(Value::Flat),
+            Type::Reference => p.oop_size(),
+            _ => ty.bytes(),
         };
-        Some(self.value_of(ty, bits))
+        // Where the object's region lies in one piece, this is what it says.
+        if let Some(bytes) = self.bytes(place)
+            && let Some(bytes) = bytes.get(offset as usize..)
+            && let Some(bytes) = bytes.get(..length as usize)
+        {
+            return Some(self.value_in(ty, bytes));
+        }
+        let (at, mut bytes) = (self.address(place).checked_add(offset)?, [0; 8]);
+        let bytes = &mut bytes[..length as usize];
+        self.heap().vm.mem.read_into(at, bytes).ok()?;
+        Some(self.value_in(ty, bytes))
+    }
+
+    /// The value of this type that lies in these bytes.
+    #[inline]
+    fn value_in(&self, ty: Type, bytes: &[u8]) -> Value {
+        if ty == Type::Reference {
+            let vm = self.heap().vm;
+            let bits = vm.pointers.decode(bytes);
+            return self.value_of(ty, vm.barrier.resolve(vm.mem, bits));
+        }
+        let bits = bytes.iter().rev().fold(0, |bits, b| bits << 8 | u64::from(*b));
+        self.value_of(ty, bits)
     }
 
     fn field_and_slot(&self, laid: &Laid) -> (Field<'_>, Slot) {
@@ -40,10 +58,25 @@ impl HeapGraph<'_> {
         (self.name_of(laid), Slot { offset: laid.offset, ty })
     }
 
-    /// The shape of the objects of the class that the object at `place` has.
-    fn shape(&self, place: u64) -> Option<Shape> {
-        let class = Some(self.class_of(place)).filter(|c| *c != NO_CLASS)?;
-        self.heap().layouts().of.get(class as usize).map(|l| l.shape)
+    /// The shape of an array, and how many elements it has.
+    #[inline]
+    fn array(&self, place: u64) -> Option<(Shape, u64)> {
+        let bytes = self.bytes(place);
+        let class = match bytes {
+            Some(bytes) => class_number(self.klass(bytes)),
+            None => self.class_of(place),
+        };
+        let shape = self.heap().layouts().of.get(class as usize)?.shape;
+        if !matches!(shape, Shape::Elements { .. } | Shape::FlatElements { .. }) {
+            return None;
+        }
+        let (vm, at) = (self.heap().vm, self.heap().vm.pointers.array_length);
+        let word = bytes.and_then(|b| b.get(at as usize..)?.first_chunk());
+        let length = match word {
+            Some(word) => u32::from_le_bytes(*word),
+            None => vm.mem.u32(self.address(place) + at).ok()?,
+        };
+        Some((shape, length.into()))
     }
 }
 
@@ -55,6 +88,7 @@ impl ObjectValues for HeapGraph<'_> {
         seen.map(|s| self.field_and_slot(s)).collect()
     }
 
+    #[inline]
     fn value(&self, place: u64, slot: Slot) -> Option<Value> {
         self.value_at(place, slot.offset.into(), slot.ty)
     }
@@ -71,22 +105,17 @@ impl ObjectValues for HeapGraph<'_> {
         layout.statics.iter().filter_map(value).collect()
     }
 
+    #[inline]
     fn length(&self, place: u64) -> Option<u64> {
-        let vm = self.heap().vm;
-        match self.shape(place)? {
-            Shape::Elements { .. } | Shape::FlatElements { .. } => {
-                let at = self.address(place) + vm.pointers.array_length;
-                vm.mem.u32(at).ok().map(u64::from)
-            }
-            _ => None,
-        }
+        self.array(place).map(|(_, length)| length)
     }
 
     fn element(&self, place: u64, index: u64) -> Option<Value> {
-        if index >= self.length(place)? {
+        let (shape, length) = self.array(place)?;
+        if index >= length {
             return None;
         }
-        match self.shape(place)? {
+        match shape {
             Shape::Elements { header, kind } => {
                 let each = self.heap().vm.pointers.value_size(kind);
                 let offset = u64::from(header) + index * each;
@@ -96,13 +125,18 @@ impl ObjectValues for HeapGraph<'_> {
         }
     }
 
+    #[inline]
     fn contents(&self, place: u64) -> Option<&[u8]> {
-        let Shape::Elements { header, kind } = self.shape(place)? else { return None };
+        let (Shape::Elements { header, kind }, length) = self.array(place)? else { return None };
         if is_reference(kind) {
             return None;
         }
         let vm = self.heap().vm;
-        let bytes = self.length(place)? * vm.pointers.value_size(kind);
-        vm.mem.slice(self.address(place) + u64::from(header), bytes).ok()
+        let length = length * vm.pointers.value_size(kind);
+        let bytes = self.bytes(place).and_then(|b| b.get(header as usize..));
+        match bytes.and_then(|b| b.get(..length as usize)) {
+            Some(bytes) => Some(bytes),
+            None => vm.mem.slice(self.address(place) + u64::from(header), length).ok(),
+        }
     }
 }

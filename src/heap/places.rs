@@ -105,10 +105,23 @@ impl Places {
         if addr & ((1 << self.shift) - 1) != 0 {
             return None;
         }
-        let region = self.region(addr)?;
-        let p = &self.regions[region];
+        // Most often the first region of the slot is it.
+        let slot = addr.wrapping_sub(self.base) >> self.slot_shift;
+        let region = *self.slots.get(slot as usize).unwrap_or(&NONE) as usize;
+        let first = self.regions.get(region).filter(|p| (p.start..p.top).contains(&addr));
+        let (region, p) = match first {
+            Some(p) => (region, p),
+            None => self.search(addr)?,
+        };
         let bit = p.word * 64 + ((addr - p.start) >> self.shift) as usize;
         Some(Mark { region, bit })
+    }
+
+    /// The region that has this address, where it is not the first of its slot.
+    #[cold]
+    fn search(&self, addr: u64) -> Option<(usize, &Extent)> {
+        let region = self.region(addr)?;
+        Some((region, &self.regions[region]))
     }
 
     /// The address of a place, by its number; none behind a region's last.
@@ -120,10 +133,19 @@ impl Places {
     /// The region of a place, by its number, and its address; none behind a region's last.
     #[inline]
     pub fn find(&self, bit: usize) -> Option<(usize, u64)> {
-        let region = *self.owners.get(bit / (64 * OWN))? as usize;
+        let (region, offset) = self.offset(bit)?;
         let p = &self.regions[region];
-        let addr = p.start + (((bit - p.word * 64) as u64) << self.shift);
+        let addr = p.start + offset;
         (addr < p.top).then_some((region, addr))
+    }
+
+    /// The region of a place, by its number, and how many bytes behind the region's start it is; that may be its end or
+    /// behind it.
+    #[inline]
+    pub fn offset(&self, bit: usize) -> Option<(usize, u64)> {
+        let region = *self.owners.get(bit / (64 * OWN))? as usize;
+        let first = self.regions[region].word * 64;
+        Some((region, ((bit - first) as u64) << self.shift))
     }
 
     /// The places of `at..limit` that are in `at`'s region: numbers, the second behind the last.

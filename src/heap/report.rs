@@ -21,6 +21,8 @@ pub enum DamageKind {
     NotSaved,
     /// The object that starts here refers to what is no object.
     Dangling,
+    /// rjcore itself failed on the object that starts here.
+    Failed,
 }
 
 impl DamageKind {
@@ -31,6 +33,7 @@ impl DamageKind {
             DamageKind::Overrun => "object larger than its region",
             DamageKind::NotSaved => "not in the core",
             DamageKind::Dangling => "refers to what is no object",
+            DamageKind::Failed => "rjcore itself failed on it",
         }
     }
 }
@@ -204,7 +207,7 @@ impl WalkReport {
                 space.absent += bytes;
                 space.absent_stretches += 1;
             }
-            DamageKind::UnknownKlass | DamageKind::Overrun => {
+            DamageKind::UnknownKlass | DamageKind::Overrun | DamageKind::Failed => {
                 space.unparsable += bytes;
                 space.unparsable_stretches += 1;
             }

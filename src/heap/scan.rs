@@ -8,6 +8,9 @@ use super::layout::{Layout, Layouts, Reference, Shape, Strength};
 use super::places::Places;
 use crate::error::{Error, Result};
 
+/// A search has a bit for 8 bytes of regions, so a 64th of them. That is no more than what the core holds of them, and a
+/// little: dumps of mostly dead heaps, from which `trim` took the dead, are far below, and a damaged header is not.
+const UNSAVED: u64 = 4 << 20;
 /// Elements of an array that are looked at in one go.
 const SLICE: u32 = 4096;
 
@@ -63,7 +66,7 @@ impl<'h> Scanner<'h> {
     pub fn new(heap: &'h Heap<'h>) -> Result<Scanner<'h>> {
         let regions = &heap.collected.regions;
         let saved: u64 = regions.iter().map(|r| heap.saved(r)).sum();
-        if heap.used() / 64 > saved.saturating_add(1 << 28) {
+        if heap.used() / 64 > saved.saturating_add(UNSAVED) {
             return Err(Error::Corrupt(format!(
                 "the heap's regions have {} bytes, of which the core holds {saved}",
                 heap.used()
@@ -88,6 +91,13 @@ impl<'h> Scanner<'h> {
     pub fn tail(&self, region: usize, addr: u64) -> Option<&'h [u8]> {
         let start = self.heap.collected.regions[region].start;
         self.bytes[region].and_then(|b| b.get((addr - start) as usize..))
+    }
+
+    /// The bytes from a place on to its region's end, where that lies in one piece.
+    #[inline]
+    pub fn at(&self, place: u64) -> Option<&'h [u8]> {
+        let (region, offset) = self.places.offset(place as usize)?;
+        self.bytes[region]?.get(offset as usize..).filter(|b| !b.is_empty())
     }
 
     /// Calls `each` with every reference of an item: where it stands, how it holds, and its bits,

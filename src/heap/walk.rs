@@ -1,16 +1,19 @@
 //! One pass over all objects by all cores, with the results in address order.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Heap;
 use super::chunks::{CHUNK, Chunk, cut, cut_marked};
+use super::failures::around_failures;
 use super::klasses::NO_KLASS;
 use super::marks::Marks;
 use super::report::{Damage, DamageKind, WalkReport};
 use crate::error::Result;
 use crate::hotspot::barrier::is_marked;
 use crate::hotspot::gc::{MarkBitmap, Space};
+use crate::panics::survive;
 use crate::turns::Turns;
 
 /// Objects in a row that a guessed start must lead to. A wrong guess costs time, nothing else.
@@ -95,9 +98,12 @@ pub fn walk<V: Visitor>(
         let chunk = &chunks[i];
         let spare = spares().pop();
         let mut visitor = spare.unwrap_or_else(&make);
-        let start = if chunk.first { Some(chunk.start) } else { guess(heap, chunk, &ends[i - 1]) };
+        let start = match chunk.first {
+            true => Some(chunk.start),
+            false => survive(|| guess(heap, chunk, &ends[i - 1])).flatten(),
+        };
         let (report, end) = match start {
-            Some(start) => walk_chunk(heap, alive, chunk, start, &ends[i], &mut visitor),
+            Some(start) => walk_on(heap, alive, chunk, start, &ends[i], &mut visitor, &make),
             None => (WalkReport::default(), 0),
         };
         Done { visitor, report, start, end }
@@ -105,7 +111,7 @@ pub fn walk<V: Visitor>(
     let emitted = Mutex::new(Emitted { emit, report, next: 0 });
     let pass = |i: usize, mut done: Done<V>| {
         let mut emitted = emitted.lock().unwrap_or_else(|e| e.into_inner());
-        let passed = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done);
+        let passed = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done, &make);
         spares().push(done.visitor);
         passed
     };
@@ -146,6 +152,7 @@ impl<E> Emitted<E> {
         chunk: &Chunk,
         end: &AtomicU64,
         done: &mut Done<V>,
+        make: impl Fn() -> V,
     ) -> Result<()>
     where
         E: FnMut(&mut V, u64) -> Result<()>,
@@ -154,7 +161,8 @@ impl<E> Emitted<E> {
         // The guess was wrong, or the chunk lies inside one object: walk it as it is.
         if done.start != Some(start) {
             done.visitor.clear();
-            (done.report, done.end) = walk_chunk(heap, alive, chunk, start, end, &mut done.visitor);
+            (done.report, done.end) =
+                walk_on(heap, alive, chunk, start, end, &mut done.visitor, make);
         }
         self.next = done.end;
         self.report.merge(&done.report);
@@ -301,8 +309,24 @@ pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
     }
 }
 
+/// [`walk_chunk`], without the objects that rjcore itself fails on.
+fn walk_on<V: Visitor>(
+    heap: &Heap,
+    alive: Alive,
+    chunk: &Chunk,
+    start: u64,
+    end: &AtomicU64,
+    visitor: &mut V,
+    make: impl Fn() -> V,
+) -> (WalkReport, u64) {
+    around_failures(chunk, start, end, visitor, make, |visitor, here, failed| {
+        walk_chunk(heap, alive, chunk, start, end, visitor, (here, failed))
+    })
+}
+
 /// Walks the objects that start in `start..chunk.limit`. Returns what it saw, and where the
-/// first object of the next chunk is, which `end` gets as soon as it is known.
+/// first object of the next chunk is, which `end` gets as soon as it is known. Of `(here, failed)`, `here` gets where
+/// it is, and what starts at an address of `failed` is stepped over.
 fn walk_chunk<V: Visitor>(
     heap: &Heap,
     alive: Alive,
@@ -310,7 +334,9 @@ fn walk_chunk<V: Visitor>(
     start: u64,
     end: &AtomicU64,
     visitor: &mut V,
+    (here, failed): (&Cell<u64>, &[u64]),
 ) -> (WalkReport, u64) {
+    let mut failed = failed.iter().copied().peekable();
     let mem = heap.vm.mem;
     let mut report = WalkReport::default();
     let space = chunk.space;
@@ -350,6 +376,10 @@ fn walk_chunk<V: Visitor>(
         let damage = loop {
             if at >= chunk.limit || at >= run_end {
                 break None;
+            }
+            here.set(at);
+            if failed.next_if(|f| *f <= at) == Some(at) {
+                break Some(Some(DamageKind::Failed));
             }
             if at < chunk.marked_below {
                 let next = next_marked(at);

@@ -98,6 +98,7 @@ impl Pointers {
     }
 
     /// Bytes that a value of this signature takes in the heap, by its first character.
+    #[inline]
     pub fn value_size(&self, kind: u8) -> u64 {
         match kind {
             b'Z' | b'B' => 1,
@@ -109,6 +110,7 @@ impl Pointers {
     }
 
     /// Bytes that a reference takes in the heap.
+    #[inline]
     pub fn oop_size(&self) -> u64 {
         if self.narrow_oops { 4 } else { 8 }
     }
@@ -167,6 +169,7 @@ impl Pointers {
     }
 
     /// Bytes of header before the first possible field.
+    #[inline]
     pub fn header_size(&self) -> u64 {
         self.array_length
     }

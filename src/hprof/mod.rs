@@ -28,8 +28,6 @@ mod workers;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
-
 pub use dangling::Dangling;
 pub use loss::Loss;
 pub use outline::is_hprof;
@@ -38,6 +36,7 @@ use crate::error::{Error, Result};
 use crate::graph::{
     BUILTIN_LOADERS, Class, ClassKind, ClassPart, NO_CLASS, Numbers, Root, Thread, Unread,
 };
+use crate::mapped::Mapped;
 use classes::Classes;
 use ids::Ids;
 use outline::Outline;
@@ -48,7 +47,7 @@ use sizes::Sizes;
 #[derive(Debug)]
 pub struct Dump {
     path: PathBuf,
-    data: Mmap,
+    data: Mapped,
     outline: Outline,
     ids: Ids,
     numbers: Numbers,
@@ -75,10 +74,7 @@ impl Dump {
         threads: usize,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Dump> {
-        #[allow(unsafe_code, reason = "the file is mapped")]
-        // SAFETY: the mapping is read-only and private to us; as for every reader of mapped files, someone who shortens
-        // the file meanwhile gets us a SIGBUS.
-        let data = unsafe { Mmap::map(file) }.map_err(Error::io(label))?;
+        let data = Mapped::file(label, file).map_err(Error::io(label))?;
         let mut outline = Outline::read(label, &data)?;
         outline.loss.archive = archive;
         let gathered = scan::gather(&data, &mut outline, threads, progress)?;

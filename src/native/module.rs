@@ -9,7 +9,6 @@ use std::sync::Arc;
 use goblin::container::{Container, Ctx, Endian};
 use goblin::elf::program_header::{PT_GNU_EH_FRAME, PT_LOAD, ProgramHeader};
 use goblin::elf64::header::{Header, SIZEOF_EHDR};
-use memmap2::Mmap;
 use object::read::elf::ElfFile64;
 use object::{LittleEndian, Object, ObjectSymbol, SymbolKind};
 
@@ -17,6 +16,7 @@ use super::cfi::{Step, Tables, frames_at};
 use super::{Registers, Unwinder};
 use crate::corefile::{CoreFile, FileMapping, Memory, Sysroot};
 use crate::error::Remark;
+use crate::mapped::Mapped;
 use crate::symbols::Library;
 
 /// A library has about ten.
@@ -33,7 +33,7 @@ const MAX_NESTED: usize = 16;
 
 /// A part of a file, or a copy of memory.
 enum Bytes {
-    File(Arc<Mmap>, Range<usize>),
+    File(Arc<Mapped>, Range<usize>),
     Copy(Vec<u8>),
 }
 
@@ -84,7 +84,7 @@ pub(super) struct Module {
 
 /// Where a library's bytes are read.
 enum Image<'i> {
-    File(&'i Arc<Mmap>),
+    File(&'i Arc<Mapped>),
     Memory(&'i Memory),
 }
 

@@ -6,20 +6,21 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::error::{Error, Result};
+use crate::mapped::{Doomed, doom};
 
 /// The first signal that came, or 0.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// There is nothing to tidy: a signal ends at once.
 static SETTLED: AtomicBool = AtomicBool::new(false);
 /// The temporary files that exist now.
-static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+static TEMPORARY: Mutex<Vec<(PathBuf, Doomed)>> = Mutex::new(Vec::new());
 
 /// Start listening for SIGINT, SIGTERM and SIGHUP; later calls only take [`settle`] back.
 ///
@@ -46,13 +47,18 @@ fn listen() -> io::Result<()> {
             }
             // The lock is kept to the end: no new temporary file can slip in.
             let files = temporary();
-            for path in files.iter() {
+            for (path, _) in files.iter() {
                 let _ = std::fs::remove_file(path);
             }
             let _ = emulate_default_handler(signal);
         }
     })?;
     Ok(())
+}
+
+/// From now on a file that may grow no further (`ulimit -f`) is an error of the write, not the end of the process.
+pub fn survive_size_limit() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 /// From here on there is nothing to tidy, until [`install`] is called again: a signal ends at once.
@@ -94,16 +100,17 @@ pub fn exit_code() -> Option<u8> {
 pub(crate) fn register<T>(create: impl FnOnce() -> Result<(T, PathBuf)>) -> Result<T> {
     let mut files = temporary();
     let (made, path) = create()?;
-    files.push(path);
+    let doomed = doom(&path);
+    files.push((path, doomed));
     Ok(made)
 }
 
 /// Forget a temporary file that was renamed or removed.
 pub(crate) fn unregister(path: &Path) {
-    temporary().retain(|p| p != path);
+    temporary().retain(|(p, _)| p != path);
 }
 
-fn temporary() -> MutexGuard<'static, Vec<PathBuf>> {
+fn temporary() -> MutexGuard<'static, Vec<(PathBuf, Doomed)>> {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 use super::interrupt;
 use crate::error::{Advice, Error, Result, is_no_room};
 use crate::format::out::CoreOut;
+use crate::mapped;
 
 /// Writes below this are gathered; larger ones go to the system as they are.
 const BUFFER: usize = 256 << 10;
@@ -233,7 +234,12 @@ impl Sink {
                     buf = &buf[n..];
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(self.failure(e)),
+                Err(e) => {
+                    if e.raw_os_error() == Some(libc::EFAULT) {
+                        mapped::touch(piece);
+                    }
+                    return Err(self.failure(e));
+                }
             }
         }
         self.failed = false;

@@ -14,11 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, available_parallelism};
 
-use libdeflater::Decompressor;
-use memmap2::Mmap;
-
 use super::{Packing, Progress, Temporary, Unpacked, full};
 use crate::error::{Error, Result};
+use crate::mapped::Mapped;
+use libdeflater::Decompressor;
 
 /// A member's first bytes: deflate is its only method.
 const MAGIC: &[u8] = &[0x1f, 0x8b, 8];
@@ -41,10 +40,7 @@ struct Member {
 
 /// Unpacks an archive of several members; none where it has but one.
 pub(super) fn unpack(label: &Path, file: &File, progress: Progress) -> Result<Option<Unpacked>> {
-    #[allow(unsafe_code, reason = "the archive is mapped")]
-    // SAFETY: the mapping is read-only and private to us; as for every reader of mapped files, someone who shortens the
-    // file meanwhile gets us a SIGBUS.
-    let packed = unsafe { Mmap::map(file) }.map_err(Error::io(label))?;
+    let packed = Mapped::file(label, file).map_err(Error::io(label))?;
     let mut starts = starts(&packed);
     if starts.len() < 2 {
         return Ok(None);

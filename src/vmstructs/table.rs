@@ -258,7 +258,7 @@ mod tests {
             let mut map = MmapMut::map_anon(self.bytes.len().max(1)).expect("memory");
             map[..self.bytes.len()].copy_from_slice(&self.bytes);
             let mut mem = Memory::default();
-            let file = Arc::new(map.make_read_only().expect("memory"));
+            let file = Arc::new(map.try_into().expect("memory"));
             mem.lay_under(BASE, self.bytes.len() as u64, &file, 0);
             Tables::read(&mem, &Library::of(&self.symbols))
         }

@@ -1,177 +1,263 @@
-//! Real cores with bytes changed at random: rjcore may say that it cannot, or what it stepped over. It
-//! never dies, never hangs, and never says "whole" of a heap whose headers are gone.
+//! Real cores, and dumps of theirs, with bytes changed at random: rjcore may say that it cannot, or what it stepped over.
+//! It never dies, never hangs, takes no more memory than it needs for the whole file, and never says "whole" of a heap
+//! whose headers are gone, or of a file whose end is.
+
+mod mutants;
+mod small;
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
+
+use rustix::process::{Resource, Rlimit, prlimit};
+use serde_json::Value;
 
 use crate::support::child::Command;
 use crate::support::{Scratch, dep, rjcore, run};
+use mutants::{Change, Random};
 
-/// A small generator with a fixed seed: a failure names its seed and comes back.
-struct Random(u64);
+/// A command with its arguments behind the file; `OBJ` is an object's address.
+type Asked = &'static [&'static str];
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
+/// What reads cores only.
+const OF_CORES: [Asked; 12] = [
+    &["dump", "-o", "/dev/null", "--overwrite"],
+    &["dump", "-o", "/dev/null", "--overwrite"],
+    &["dump", "-o", "/dev/null", "--overwrite", "--gz", "--json"],
+    &["histo"],
+    &["histo", "--by-space", "--json"],
+    &["stack", "--mixed", "--locals"],
+    &["stack", "--mixed", "--locals", "--json"],
+    &["stack", "--group"],
+    &["check"],
+    &["info"],
+    &["info", "--json"],
+    &["trim", "-o", "/dev/null", "--overwrite"],
+];
+
+/// What reads cores and HPROF files.
+const OF_BOTH: [Asked; 16] = [
+    &["retained"],
+    &["retained", "--by", "class", "--json"],
+    &["leaks", "--min", "1K", "--share", "1"],
+    &["report", "-o", "/dev/null", "--overwrite"],
+    &["report", "-o", "/dev/null", "--overwrite", "--md", "--json"],
+    &["tree", "--expand", "--depth", "20"],
+    &["tree", "OBJ", "--json"],
+    &["paths", "OBJ"],
+    &["paths", "java.lang.String", "--weak", "--json"],
+    &["show", "OBJ"],
+    &["find", "class=java.lang.* and retained>100", "--json-lines"],
+    &["find", "text=*a*"],
+    &["waste"],
+    &["threads"],
+    &["loaders"],
+    &["refs"],
+];
+
+/// Of these files: some three times what the whole ones take.
+const MEMORY: u64 = 160 << 20;
+/// Seconds of a CPU that it may take: far more than for the whole file on any machine.
+const SECONDS: u64 = 300;
+
+/// A file that goes wrong in many ways, and what it was made of.
+struct Victim {
+    path: PathBuf,
+    whole: Vec<u8>,
+    /// Addresses of some of its objects.
+    objects: Vec<String>,
+    /// Bytes of memory of its own that a command may take for it.
+    memory: u64,
+    dir: Scratch,
+}
+
+impl Victim {
+    /// Of a sample core, unpacked.
+    fn core(name: &str) -> Victim {
+        let dir = Scratch::new(&format!("hostile-{name}"));
+        let path = dir.path("mutant");
+        run(Command::new("zstd")
+            .args(["-q", "-d", "-f"])
+            .arg(dep(&format!("testdata/cores/{name}.core.zst")))
+            .arg("-o")
+            .arg(&path));
+        let whole = fs::read(&path).expect("the unpacked core");
+        let found = run(rjcore().arg("find").arg(&path).args(["class=java.lang.Thread", "--json"]));
+        let found: Value = serde_json::from_slice(&found.stdout).expect("JSON");
+        let objects = found["objects"].as_array().expect("objects").iter();
+        let objects = objects.map(|o| o["object"].as_str().expect("an address").into()).collect();
+        Victim { path, whole, objects, memory: MEMORY, dir }
+    }
+
+    /// Of an HPROF dump of a sample core.
+    fn dump(name: &str) -> Victim {
+        let core = Victim::core(name);
+        let path = core.dir.path("mutant.hprof");
+        run(rjcore().arg("dump").arg(&core.path).arg("-o").arg(&path));
+        let whole = fs::read(&path).expect("the dump");
+        Victim { path, whole, ..core }
+    }
+
+    /// Runs a command on it, bounded in time and memory; answers its exit code.
+    fn code(&self, asked: Asked, random: &mut Random, what: &str) -> i32 {
+        let [out, err] = ["out", "err"].map(|n| self.dir.path(n));
+        let mut cmd = rjcore();
+        cmd.arg(asked[0]).arg(&self.path).args(["--threads", "2"]);
+        for arg in &asked[1..] {
+            match *arg {
+                "OBJ" => cmd.arg(&self.objects[random.below(self.objects.len())]),
+                arg => cmd.arg(arg),
+            };
+        }
+        let [to_out, to_err] = [&out, &err].map(|p| fs::File::create(p).expect("a file"));
+        cmd.stdin(Stdio::null()).stdout(to_out).stderr(to_err);
+        let mut child = cmd.spawn().expect("rjcore runs");
+        for (resource, most) in [(Resource::Data, self.memory), (Resource::Cpu, SECONDS)] {
+            let limit = Rlimit { current: Some(most), maximum: Some(most) };
+            // It may be over already.
+            let _ = prlimit(Some(child.pid()), resource, limit);
+        }
+        let status = child.wait().expect("its status");
+        let [out, said] = [out, err].map(|p| fs::read(p).unwrap_or_default());
+        let said = String::from_utf8_lossy(&said);
+        let asked = asked.join(" ");
+        let code = status.code().unwrap_or_else(|| panic!("{what}: {asked}: {status}: {said}"));
+        // `find` and its kin: 2 where what was asked for is not there any more.
+        assert!(matches!(code, 0..=3), "{what}: {asked} ended with {code}: {said}");
+        assert!(
+            code == 0 || !said.is_empty() || !out.is_empty(),
+            "{what}: {asked}: {code}, no word"
+        );
+        assert!(!said.contains("panicked"), "{what}: {asked}: {said}");
+        if asked.contains("--json") && matches!(code, 0 | 3) {
+            let mut values = serde_json::Deserializer::from_slice(&out).into_iter::<Value>();
+            assert!(values.all(|v| v.is_ok()), "{what}: {asked}: no JSON");
+        }
+        code
+    }
+
+    /// Mutants, each through one of the commands; every tenth is cut off as well. `RJCORE_MUTANTS` sets how many percent
+    /// of those that a whole run has, `RJCORE_FIRST_MUTANT` where they begin.
+    fn mutants(
+        &self,
+        count: u64,
+        change: impl Fn(&[u8], &mut Random) -> Change,
+        asked: &[Asked],
+        check: impl Fn(&str, i32, bool),
+    ) {
+        let number = |name: &str, default: u64| {
+            std::env::var(name).map_or(default, |n| n.parse().expect("a number"))
+        };
+        let first = number("RJCORE_FIRST_MUTANT", 1);
+        let count = (count * number("RJCORE_MUTANTS", 100)).div_ceil(100);
+        let file = fs::OpenOptions::new().write(true).open(&self.path).expect("the file");
+        let write = |at: usize, bytes: &[u8]| file.write_all_at(bytes, at as u64).expect("written");
+        for seed in first..first + count {
+            let mut random = Random::of(seed);
+            let changes = change(&self.whole, &mut random);
+            changes.iter().for_each(|(at, bytes)| write(*at, bytes));
+            let cut = seed.is_multiple_of(10).then(|| random.below(self.whole.len()));
+            if let Some(cut) = cut {
+                file.set_len(cut as u64).expect("cut");
+            }
+            let asked = asked[random.below(asked.len())];
+            let what = format!("{}, mutant {seed}", self.dir.name());
+            let code = self.code(asked, &mut random, &what);
+            check(&format!("{what}: {}", asked.join(" ")), code, cut.is_some());
+            changes.iter().for_each(|(at, bytes)| write(*at, &self.whole[*at..*at + bytes.len()]));
+            if let Some(cut) = cut {
+                file.set_len(cut as u64).expect("cut");
+                write(cut, &self.whole[cut..]);
+            }
+        }
+        assert!(fs::read(&self.path).expect("it") == self.whole, "the changes were not undone");
     }
 }
 
-fn unpacked(name: &str, dir: &Scratch) -> Vec<u8> {
-    let core = dir.path(name);
-    run(Command::new("zstd")
-        .args(["-q", "-d", "-f"])
-        .arg(dep(&format!("testdata/cores/{name}.core.zst")))
-        .arg("-o")
-        .arg(&core));
-    fs::read(&core).expect("the unpacked core")
-}
-
-/// Runs a command on the core, bounded in time; returns its exit code.
-fn code(command: &str, core: &Path, dir: &Scratch, what: &str) -> i32 {
-    let mut cmd = rjcore();
-    cmd.arg(command).arg(core).stdout(Stdio::null()).stdin(Stdio::null());
-    let words = fs::File::create(dir.path("words")).expect("a file");
-    if matches!(command, "info" | "check") {
-        // Their report is where they say what is damaged.
-        cmd.stdout(words.try_clone().expect("a second handle"));
-    }
-    cmd.stderr(words);
-    if command == "stack" {
-        cmd.args(["--mixed", "--locals"]);
-    }
-    if command == "dump" {
-        cmd.args(["-o", "/dev/null", "--overwrite"]);
-    }
-    let mut child = cmd.spawn().expect("rjcore runs");
-    let status = child.wait().expect("its status");
-    let text = fs::read_to_string(dir.path("words")).unwrap_or_default();
-    let code = status.code().unwrap_or_else(|| panic!("{what}: {command}: {status}: {text}"));
-    assert!(matches!(code, 0 | 1 | 3), "{what}: {command} ended with {code}: {text}");
-    assert!(code == 0 || !text.is_empty(), "{what}: {command} ended with {code} and no word");
-    assert!(!text.contains("panicked"), "{what}: {command}: {text}");
-    code
-}
-
-/// What one mutant has otherwise than its core: where, and the bytes there.
-type Change = Vec<(usize, Vec<u8>)>;
-
-const COMMANDS: [&str; 5] = ["dump", "histo", "stack", "check", "info"];
-
-/// One way of going wrong, by the seed: bits, bytes, words, pointers that lead elsewhere, pages in each other's place,
-/// headers and notes.
-fn change(bytes: &[u8], random: &mut Random) -> Change {
-    let mut below = |n: usize| random.next() as usize % n;
-    let (len, page) = (bytes.len(), 4096);
-    let word = |at: usize| bytes[at..at + 8].to_vec();
-    match below(8) {
-        0 => (0..=below(10))
-            .map(|_| (below(len), below(8)))
-            .map(|(at, bit)| (at, vec![bytes[at] ^ 1 << bit]))
-            .collect(),
-        1 => (0..300).map(|_| (below(len), vec![below(256) as u8])).collect(),
-        2 => (0..10_000).map(|_| (page + below(len - page), vec![below(256) as u8])).collect(),
-        // Words that a reader does sums with.
-        3 => {
-            const EDGES: [u64; 8] =
-                [0, 1, 7, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, i64::MAX as u64, u64::MAX];
-            (0..200).map(|_| (below(len / 8) * 8, EDGES[below(8)].to_le_bytes().to_vec())).collect()
-        }
-        // A pointer-like word becomes another one: all addresses are right, none of them here.
-        4 => {
-            let is_pointer = |at: &usize| matches!(word(*at)[..], [_, _, _, _, _, 1..=0x7f, 0, 0]);
-            let pointers: Vec<usize> =
-                (0..20_000).map(|_| below(len / 8 - 1) * 8).filter(is_pointer).collect();
-            pointers.windows(2).take(500).map(|two| (two[0], word(two[1]))).collect()
-        }
-        5 => {
-            let (a, b) = (below(len / page - 1) * page, below(len / page - 1) * page);
-            vec![(a, bytes[b..b + page].to_vec()), (b, bytes[a..a + page].to_vec())]
-        }
-        // Klasses and tables are made of small numbers: one moves a little.
-        6 => (0..2_000)
-            .map(|_| below(len / 4) * 4)
-            .map(|at| (at, vec![bytes[at].wrapping_add(1)]))
-            .collect(),
-        _ => (0..20).map(|_| (below(4 * page), vec![below(256) as u8])).collect(),
-    }
-}
-
-/// Mutants of a core, each through one of the commands; every tenth is cut off. `RJCORE_MUTANTS` sets how many of each
-/// core, `RJCORE_FIRST_MUTANT` where they begin.
-fn mutants(name: &str) {
-    let number = |name: &str, default: u64| {
-        std::env::var(name).map_or(default, |n| n.parse().expect("a number"))
-    };
-    let first = number("RJCORE_FIRST_MUTANT", 1);
-    let dir = Scratch::new(&format!("hostile-{name}"));
-    let whole = unpacked(name, &dir);
-    let core = dir.path("mutant");
-    fs::write(&core, &whole).expect("the core");
-    let file = fs::OpenOptions::new().write(true).open(&core).expect("the core");
-    let write = |at: usize, bytes: &[u8]| file.write_all_at(bytes, at as u64).expect("written");
-    for seed in first..first + number("RJCORE_MUTANTS", 600) {
-        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let changes = change(&whole, &mut random);
-        changes.iter().for_each(|(at, bytes)| write(*at, bytes));
-        let cut = seed.is_multiple_of(10).then(|| random.next() as usize % whole.len());
-        if let Some(cut) = cut {
-            file.set_len(cut as u64).expect("cut");
-        }
-        let command = COMMANDS[random.next() as usize % COMMANDS.len()];
-        code(command, &core, &dir, &format!("{name}, mutant {seed}"));
-        changes.iter().for_each(|(at, bytes)| write(*at, &whole[*at..*at + bytes.len()]));
-        if let Some(cut) = cut {
-            file.set_len(cut as u64).expect("cut");
-            write(cut, &whole[cut..]);
-        }
-    }
-    assert!(fs::read(&core).expect("the core") == whole, "the changes were not undone");
+/// Mutants of a core.
+fn of_core(name: &str) {
+    let both = [&OF_CORES[..], &OF_CORES, &OF_BOTH].concat();
+    Victim::core(name).mutants(300, mutants::of_core, &both, |what, code, cut| {
+        assert!(code != 0 || !cut, "{what} says nothing of the end that is gone");
+    });
 }
 
 #[test]
 fn mutants_jdk17_serial() {
-    mutants("jdk17-serial");
+    of_core("jdk17-serial");
 }
 
 #[test]
 fn mutants_jdk17_g1() {
-    mutants("jdk17-g1");
+    of_core("jdk17-g1");
 }
 
 #[test]
 fn mutants_jdk17_g1_aarch64() {
-    mutants("jdk17-g1-aarch64");
+    of_core("jdk17-g1-aarch64");
 }
 
 #[test]
 fn mutants_jdk25_serial() {
-    mutants("jdk25-serial");
+    of_core("jdk25-serial");
 }
 
 #[test]
 fn mutants_jdk25_g1() {
-    mutants("jdk25-g1");
+    of_core("jdk25-g1");
+}
+
+#[test]
+fn mutants_of_a_dump() {
+    Victim::dump("jdk25-g1").mutants(600, mutants::of_dump, &OF_BOTH, |what, code, cut| {
+        assert!(code != 0 || !cut, "{what} says nothing of the end that is gone");
+    });
+}
+
+/// Archives have checksums: nothing that comes out of a damaged one is called whole.
+fn of_archive(pack: &[&str]) {
+    let plain = Victim::dump("jdk17-serial");
+    let packed = run(Command::new(pack[0]).args(&pack[1..]).arg("-c").arg(&plain.path)).stdout;
+    fs::write(&plain.path, &packed).expect("the archive");
+    let victim = Victim { whole: packed, ..plain };
+    victim.mutants(130, mutants::of_archive, &OF_BOTH, |what, code, cut| {
+        assert!(code != 0 || !cut, "{what} says nothing of the end that is gone");
+    });
+}
+
+#[test]
+fn mutants_of_a_gzip_archive() {
+    of_archive(&["gzip", "-1"]);
+}
+
+#[test]
+fn mutants_of_a_zstd_archive() {
+    of_archive(&["zstd", "-q"]);
+}
+
+#[test]
+fn mutants_of_an_xz_archive() {
+    of_archive(&["xz", "-0"]);
 }
 
 /// Every 64th page wiped: there is damage in any heap, and the exit code says so.
 #[test]
 fn wiped_pages_are_reported() {
-    let dir = Scratch::new("hostile-wiped");
-    let core = dir.path("wiped");
-    let mut bytes = unpacked("jdk17-g1", &dir);
+    let victim = Victim::core("jdk17-g1");
+    let mut bytes = victim.whole.clone();
     let (mut pages, first) = (0, 64);
     for page in bytes.chunks_mut(4096).skip(first).step_by(64) {
         page.fill(0xa5);
         pages += 1;
     }
     assert!(pages > 10, "the sample core is too small for this test");
-    fs::write(&core, &bytes).expect("the core");
-    for command in ["histo", "dump"] {
-        assert_ne!(code(command, &core, &dir, "wiped"), 0, "{command} says whole");
+    fs::write(&victim.path, &bytes).expect("the core");
+    for asked in OF_CORES.iter().chain(&OF_BOTH) {
+        // Neither walks the heap.
+        if !matches!(asked[0], "info" | "stack") {
+            let code = victim.code(asked, &mut Random::of(1), "wiped");
+            assert_ne!(code, 0, "{} says whole", asked.join(" "));
+        }
     }
 }

@@ -9,12 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 24] = [
     "address",
+    "panics",
     "turns",
     "cpu",
     "collector",
     "error",
+    "mapped",
     "format",
     "process",
     "perfdata",

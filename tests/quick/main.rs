@@ -9,6 +9,7 @@ mod synth;
 
 mod children;
 mod corefile;
+mod disturbed;
 mod errors;
 mod examples;
 mod fidelity;

@@ -78,7 +78,7 @@ impl Folded {
 
     fn bytes_to<G: ObjectGraph>(&self, ruled: &Ruled<'_, G>, place: u64, depth: usize) -> u64 {
         let mut parts = 0;
-        let own = ruled.visit(place, |target, _| {
+        let (_, own) = ruled.visit(place, |target, _| {
             if self.is_part(target) {
                 parts += match depth {
                     0 => ruled.size(target),

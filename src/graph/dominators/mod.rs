@@ -24,12 +24,15 @@ mod top_down;
 pub use super::rule::Rule;
 pub use top_down::TopDown;
 
+use std::sync::OnceLock;
+
 use super::rule::Ruled;
 use super::{Id, ObjectGraph, Strength};
 use crate::error::{Error, Result};
 use fold::Folded;
 use search::Found;
 use sizes::Sizes;
+use top_down::Links;
 
 /// How far it is: called by any thread.
 #[derive(Clone, Copy)]
@@ -51,6 +54,9 @@ pub struct Dominators<'g, G, I> {
     found: Found<I>,
     sizes: Sizes<I>,
     total: u64,
+    /// The places of nodes by their numbers, and the tree from the top down, once somebody has asked for them.
+    places: OnceLock<Vec<I>>,
+    links: OnceLock<Links<I>>,
 }
 
 /// Whether numbers of this kind do for a graph's nodes and places.
@@ -97,7 +103,8 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
             (watch.step)("adding up", folded.nodes.len());
             let sizes = sizes::sizes(&ruled, &folded, &found, watch.add);
             let total = sizes::total(&ruled);
-            Ok(Dominators { pool, ruled, folded, found, sizes, total })
+            let (places, links) = Default::default();
+            Ok(Dominators { pool, ruled, folded, found, sizes, total, places, links })
         })
     }
 

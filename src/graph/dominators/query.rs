@@ -1,5 +1,6 @@
 //! What a dominator tree tells of objects.
 
+use std::ops::Range;
 use std::sync::Mutex;
 
 use super::super::bits::ones;
@@ -49,6 +50,7 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
     }
 
     /// Whether an object is folded into the one that holds it: it has no number, and retains itself and its own parts.
+    #[inline]
     pub fn is_part(&self, place: u64) -> bool {
         self.folded.is_part(place)
     }
@@ -65,6 +67,16 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
                 each(target);
             }
         });
+    }
+
+    /// The same; answers the object's class and its own bytes, by the rule.
+    #[inline]
+    pub fn visit_parts(&self, place: u64, mut each: impl FnMut(u64)) -> (u32, u64) {
+        self.ruled.visit(place, |target, _| {
+            if self.is_part(target) {
+                each(target);
+            }
+        })
     }
 
     /// The node that a part is folded into, at any depth: its place and number. None where nothing leads to that.
@@ -101,7 +113,7 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
         gather: impl FnMut(T) + Send,
     ) {
         let (nodes, gather) = (&self.folded.nodes, Mutex::new(gather));
-        let work = |words: std::ops::Range<usize>| {
+        let work = |words: Range<usize>| {
             let mut rank = nodes.rank(words.start as u64 * 64) as usize;
             let mut room = make();
             for word in words {
@@ -118,14 +130,42 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
         self.pool.install(|| each_chunk(nodes.bits().len(), work));
     }
 
-    /// The places of nodes by their numbers; 0 for number 0.
-    pub fn places(&self) -> Vec<I> {
-        let mut places = vec![I::default(); self.found.idom.len()];
-        for (place, number) in self.folded.nodes.iter().zip(&self.found.order) {
-            if *number != I::default() {
-                places[number.index()] = I::of(place);
+    /// The numbers of the nodes that are held with just this strength.
+    pub fn numbers(&self, strength: Strength) -> Range<u64> {
+        let (first, strength) = (&self.found.first, strength as usize);
+        first[strength]..first[strength + 1]
+    }
+
+    /// Calls `each` with all of these numbers, by all threads of the pool: `make` gives each piece of work room, of which
+    /// `gather` gets what came of it, in any order.
+    pub fn each_number<T>(
+        &self,
+        numbers: Range<u64>,
+        make: impl Fn() -> T + Sync,
+        each: impl Fn(&mut T, I) + Sync,
+        gather: impl FnMut(T) + Send,
+    ) {
+        let gather = Mutex::new(gather);
+        let work = |some: Range<usize>| {
+            let mut room = make();
+            for number in some {
+                each(&mut room, I::of(numbers.start + number as u64));
             }
-        }
-        places
+            gather.lock().unwrap_or_else(|e| e.into_inner())(room);
+        };
+        self.pool.install(|| each_chunk((numbers.end - numbers.start) as usize, work));
+    }
+
+    /// The places of nodes by their numbers; 0 for number 0. Made once for all who ask: 4 bytes a node with numbers of 4.
+    pub fn places(&self) -> &[I] {
+        self.places.get_or_init(|| {
+            let mut places = vec![I::default(); self.found.idom.len()];
+            for (place, number) in self.folded.nodes.iter().zip(&self.found.order) {
+                if *number != I::default() {
+                    places[number.index()] = I::of(place);
+                }
+            }
+            places
+        })
     }
 }

@@ -6,9 +6,15 @@ use super::super::{Id, ObjectGraph};
 use super::Dominators;
 
 /// Which nodes each node dominates, and where nodes lie. 12 bytes a node with numbers of 4.
-pub struct TopDown<I> {
+#[derive(Clone, Copy)]
+pub struct TopDown<'t, I> {
     /// The places of nodes by their numbers; 0 for number 0.
-    places: Vec<I>,
+    places: &'t [I],
+    links: &'t Links<I>,
+}
+
+/// From each node to those that it dominates.
+pub(super) struct Links<I> {
     /// Of each node the first that it dominates; 0 for none.
     first: Vec<I>,
     /// The next with the same dominator.
@@ -16,20 +22,23 @@ pub struct TopDown<I> {
 }
 
 impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
-    /// Turns the tree around.
-    pub fn top_down(&self) -> TopDown<I> {
-        let count = self.count() as usize;
-        let (mut first, mut next) = (vec![I::default(); count], vec![I::default(); count]);
-        for i in (1..count).rev() {
-            let dominator = self.dominator(I::of(i as u64)).index();
-            next[i] = first[dominator];
-            first[dominator] = I::of(i as u64);
-        }
-        TopDown { places: self.places(), first, next }
+    /// Turns the tree around, once for all who ask.
+    pub fn top_down(&self) -> TopDown<'_, I> {
+        let links = self.links.get_or_init(|| {
+            let count = self.count() as usize;
+            let (mut first, mut next) = (vec![I::default(); count], vec![I::default(); count]);
+            for i in (1..count).rev() {
+                let dominator = self.dominator(I::of(i as u64)).index();
+                next[i] = first[dominator];
+                first[dominator] = I::of(i as u64);
+            }
+            Links { first, next }
+        });
+        TopDown { places: self.places(), links }
     }
 }
 
-impl<I: Id> TopDown<I> {
+impl<I: Id> TopDown<'_, I> {
     /// The place of a node. Of number 0, which is no object, 0.
     #[inline]
     pub fn place(&self, number: I) -> u64 {
@@ -39,13 +48,13 @@ impl<I: Id> TopDown<I> {
     /// The first node that this one immediately dominates, by number.
     #[inline]
     pub fn first(&self, number: I) -> Option<I> {
-        Some(self.first[number.index()]).filter(|n| *n != I::default())
+        Some(self.links.first[number.index()]).filter(|n| *n != I::default())
     }
 
     /// The next node with the same immediate dominator.
     #[inline]
     pub fn next(&self, number: I) -> Option<I> {
-        Some(self.next[number.index()]).filter(|n| *n != I::default())
+        Some(self.links.next[number.index()]).filter(|n| *n != I::default())
     }
 
     /// The nodes that this one immediately dominates, in the order of their numbers; those of number 0 are what no

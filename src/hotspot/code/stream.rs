@@ -78,7 +78,7 @@ mod tests {
     fn numbers(bytes: &[u8], coding: Coding) -> Vec<u32> {
         let mut map = MmapMut::map_anon(bytes.len()).expect("memory");
         map.copy_from_slice(bytes);
-        let map = Arc::new(map.make_read_only().expect("memory"));
+        let map = Arc::new(map.try_into().expect("memory"));
         let mut mem = Memory::default();
         mem.lay_under(0x1000, bytes.len() as u64, &map, 0);
         let mut s = Stream::new(&mem, 0x1000, coding);

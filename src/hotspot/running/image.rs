@@ -5,10 +5,11 @@
 use std::io;
 use std::sync::Arc;
 
-use memmap2::{Mmap, MmapMut};
+use memmap2::MmapMut;
 
 use crate::corefile::Memory;
 use crate::hotspot::has_heap;
+use crate::mapped::Mapped;
 use crate::process::maps::{Mapping, libjvms};
 use crate::process::peek::Peek;
 use crate::symbols::Library;
@@ -72,7 +73,7 @@ fn copy(parts: &[&Mapping], read: Peek<'_>) -> io::Result<Memory> {
         left = left.checked_sub(m.bytes()).ok_or(io::ErrorKind::FileTooLarge)?;
         let mut bytes = MmapMut::map_anon(m.bytes() as usize)?;
         read(m.start, &mut bytes)?;
-        let bytes: Arc<Mmap> = Arc::new(bytes.make_read_only()?);
+        let bytes = Arc::new(Mapped::try_from(bytes)?);
         out.lay_under(m.start, m.bytes(), &bytes, 0);
     }
     Ok(out)

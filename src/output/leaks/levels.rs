@@ -1,7 +1,7 @@
 //! What is in what a unit holds: from kind to kind of object, down the dominator tree. What only leads on, such as a
 //! map's nodes and arrays, is looked through.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 use super::glue::Kinds;
 use super::units::{GROUP, Units};
@@ -45,7 +45,7 @@ impl<I: Id> Kind<I> {
     }
 
     /// The places of some of them.
-    pub(super) fn sample(&self, down: &TopDown<I>) -> Vec<u64> {
+    pub(super) fn sample(&self, down: TopDown<'_, I>) -> Vec<u64> {
         match self.nodes.len() >= self.parts.len() {
             true => evenly(&self.nodes, |n| down.place(*n)),
             false => evenly(&self.parts, |p| p.number()),
@@ -60,12 +60,42 @@ fn evenly<T>(all: &[T], place: impl Fn(&T) -> u64) -> Vec<u64> {
     first.iter().chain(rest.iter().step_by(step)).map(place).collect()
 }
 
+/// Kinds by their names' numbers, found without a search: there may be millions of objects to sort into them.
+struct Sorted<I> {
+    /// By the name's number where its kind is in `kinds`, from 1 on; 0 for nowhere.
+    at: Vec<u32>,
+    kinds: Vec<Kind<I>>,
+    /// Of each the first class that was met.
+    classes: Vec<u32>,
+}
+
+impl<I: Id> Sorted<I> {
+    /// For so many names.
+    fn new(names: usize) -> Sorted<I> {
+        Sorted { at: vec![0; names], kinds: Vec::new(), classes: Vec::new() }
+    }
+
+    /// The kind of objects of this class, whose name has this number.
+    #[inline]
+    fn kind(&mut self, name: u32, class: u32) -> &mut Kind<I> {
+        let at = &mut self.at[name as usize];
+        if *at == 0 {
+            self.kinds.push(Kind::of_nodes(name, 0, Vec::new()));
+            self.classes.push(class);
+            *at = self.kinds.len() as u32;
+        }
+        let at = *at as usize - 1;
+        let kind = &mut self.kinds[at];
+        kind.classes = kind.classes.max(1 + u64::from(self.classes[at] != class));
+        kind
+    }
+}
+
 /// What is right below objects once what only leads on is looked through.
 pub(super) struct Below<I> {
-    /// By the name's number.
-    kinds: HashMap<u32, Kind<I>>,
-    /// Those of the kinds that were looked through for themselves: how many.
-    within: HashMap<u32, u64>,
+    sorted: Sorted<I>,
+    /// By the name's number, of the kinds that were looked through for themselves: how many.
+    within: Vec<u64>,
     /// Own bytes of what only leads on.
     glue: u64,
 }
@@ -73,22 +103,23 @@ pub(super) struct Below<I> {
 impl<I: Id> Below<I> {
     /// The kind that holds the most, then by name.
     fn largest(self) -> Option<Kind<I>> {
-        self.kinds.into_values().max_by_key(|k| (k.bytes, std::cmp::Reverse(k.name)))
+        self.sorted.kinds.into_iter().max_by_key(|k| (k.bytes, std::cmp::Reverse(k.name)))
     }
 
     /// Whether it is much of the same, or one thing that is large itself: at least so many bytes. Many parts of
     /// different kinds, each of them small, are just a large program.
     fn stands_out(&self, own: u64, least: u64) -> bool {
-        let many = self.kinds.values().filter(|k| k.objects >= MANY).map(|k| k.bytes);
+        let kinds = &self.sorted.kinds;
+        let many = kinds.iter().filter(|k| k.objects >= MANY).map(|k| k.bytes);
         let many = many.fold(self.glue.saturating_add(own), u64::saturating_add);
-        many >= least || self.kinds.values().any(|k| k.bytes >= least)
+        many >= least || kinds.iter().any(|k| k.bytes >= least)
     }
 }
 
 /// Looks at what is below nodes.
 pub(super) struct Looker<'a, 't, 'g, G, I> {
     pub tree: &'a Dominators<'g, G, I>,
-    pub down: &'a TopDown<I>,
+    pub down: TopDown<'a, I>,
     pub kinds: &'a Kinds<'g>,
     pub weights: &'a Weights<'t, 'g, G, I>,
     pub units: &'a Units<I>,
@@ -103,13 +134,16 @@ impl<G: ObjectGraph, I: Id> Looker<'_, '_, '_, G, I> {
 
     /// What is right below the objects of a kind. What is of the kinds in `through` is counted and looked through.
     fn below(&self, of: &Kind<I>, through: &[u32]) -> Below<I> {
-        let mut found = Below { kinds: HashMap::new(), within: HashMap::new(), glue: 0 };
-        let mut classes: HashMap<u32, u32> = HashMap::new();
+        let names = self.kinds.names.len();
+        let mut found = Below { sorted: Sorted::new(names), within: vec![0; names], glue: 0 };
         let mut queue = VecDeque::new();
         for first in &of.nodes {
             queue.push_back(*first);
             while let Some(holder) = queue.pop_front() {
                 for number in self.down.children(holder) {
+                    if let Some(soon) = self.down.next(number) {
+                        self.tree.graph().prefetch(self.down.place(soon));
+                    }
                     let bytes = self.weights.at(number);
                     if bytes == 0 || self.units.is_top(number, bytes) {
                         continue;
@@ -119,13 +153,11 @@ impl<G: ObjectGraph, I: Id> Looker<'_, '_, '_, G, I> {
                     let name = self.kinds.name_of(class);
                     let is_through = through.contains(&name);
                     if is_through || self.kinds.is_glue(name) && self.leads_on(number) {
-                        *found.within.entry(name).or_default() += u64::from(is_through);
+                        found.within[name as usize] += u64::from(is_through);
                         found.glue += self.weights.own(number, place);
                         queue.push_back(number);
                     } else {
-                        let of = found.kind(name);
-                        let first = *classes.entry(name).or_insert(class);
-                        of.classes = of.classes.max(1 + u64::from(first != class));
+                        let of = found.sorted.kind(name, class);
                         of.objects += 1;
                         of.bytes += bytes;
                         of.nodes.push(number);
@@ -156,16 +188,17 @@ impl<G: ObjectGraph, I: Id> Looker<'_, '_, '_, G, I> {
             if self.apart.contains(&part) {
                 return;
             }
-            let name = self.name(part);
+            let class = self.tree.graph().class_of(part);
+            let name = self.kinds.name_of(class);
             let is_through = through.contains(&name);
             if is_through || self.kinds.is_glue(name) {
-                *found.within.entry(name).or_default() += u64::from(is_through);
+                found.within[name as usize] += u64::from(is_through);
                 found.glue += self.tree.size(part);
                 self.parts(part, through, found);
                 return;
             }
             let bytes = self.tree.part_retained(part);
-            let of = found.kind(name);
+            let of = found.sorted.kind(name, class);
             of.objects += 1;
             of.bytes += bytes;
             of.parts.push(I::of(part));
@@ -179,7 +212,7 @@ impl<G: ObjectGraph, I: Id> Looker<'_, '_, '_, G, I> {
         let mut first = Kind::of_nodes(name, own, vec![top]);
         let through: &[u32] = if self.kinds.is_glue(name) { &[] } else { &[name] };
         let below = self.below(&first, through);
-        first.objects += below.within.get(&name).copied().unwrap_or(0);
+        first.objects += below.within[name as usize];
         below
             .stands_out(self.weights.own(top, place), least)
             .then(|| self.follow(vec![first], below))
@@ -252,7 +285,7 @@ impl<G: ObjectGraph, I: Id> Looker<'_, '_, '_, G, I> {
             let Some(level) = levels.last_mut() else { break };
             let through = [&[level.name], mutual.as_slice()].concat();
             below = self.below(level, &through);
-            let within = below.within.get(&level.name).copied().unwrap_or(0);
+            let within = below.within[level.name as usize];
             let outer = level.nodes.len() + level.parts.len();
             level.objects = level.objects.max(outer as u64 + within);
         }
@@ -289,26 +322,20 @@ impl<G: ObjectGraph, I: Id> Looker<'_, '_, '_, G, I> {
 
     /// Nodes by kind, the kinds that hold the most first.
     fn by_kind(&self, nodes: impl Iterator<Item = I>) -> Vec<Kind<I>> {
-        let mut kinds: HashMap<u32, Kind<I>> = HashMap::new();
+        let mut sorted = Sorted::new(self.kinds.names.len());
         for number in nodes {
             let bytes = self.weights.at(number);
             if bytes == 0 || self.units.is_top(number, bytes) {
                 continue;
             }
-            let name = self.name(self.down.place(number));
-            let of = kinds.entry(name).or_insert_with(|| Kind::of_nodes(name, 0, Vec::new()));
+            let class = self.tree.graph().class_of(self.down.place(number));
+            let of = sorted.kind(self.kinds.name_of(class), class);
             of.objects += 1;
             of.bytes += bytes;
             of.nodes.push(number);
         }
-        let mut kinds: Vec<Kind<I>> = kinds.into_values().collect();
+        let mut kinds = sorted.kinds;
         kinds.sort_by_key(|k| (std::cmp::Reverse(k.bytes), k.name));
         kinds
-    }
-}
-
-impl<I: Id> Below<I> {
-    fn kind(&mut self, name: u32) -> &mut Kind<I> {
-        self.kinds.entry(name).or_insert_with(|| Kind::of_nodes(name, 0, Vec::new()))
     }
 }

@@ -47,7 +47,7 @@ type Found<I> = (u64, Option<Spot<I>>, Vec<levels::Kind<I>>);
 /// All that the parts of this module ask of.
 struct Finder<'t, 'g, G, I> {
     tree: &'t Dominators<'g, G, I>,
-    down: TopDown<I>,
+    down: TopDown<'t, I>,
     kinds: Kinds<'g>,
     limits: Limits,
     watch: Watch<'t>,
@@ -133,7 +133,7 @@ impl<G: ObjectGraph, I: Id> Finder<'_, '_, G, I> {
         base: u64,
         least: u64,
     ) -> Vec<Raw<I>> {
-        let (tree, down, kinds) = (self.tree, &self.down, &self.kinds);
+        let (tree, down, kinds) = (self.tree, self.down, &self.kinds);
         // What waits for a finalizer is one thing, wherever the JVM keeps it meanwhile.
         let is_waiting = matches!(kind, Kind::Final | Kind::Phantom);
         let units = match is_waiting {

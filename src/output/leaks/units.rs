@@ -59,7 +59,7 @@ struct Heavy {
 /// Finds them: all that hold at least `least` bytes, which is more than 0.
 pub(super) fn units<G: ObjectGraph, I: Id>(
     tree: &Dominators<'_, G, I>,
-    down: &TopDown<I>,
+    down: TopDown<'_, I>,
     kinds: &Kinds<'_>,
     weights: &Weights<'_, '_, G, I>,
     least: u64,
@@ -103,7 +103,7 @@ pub(super) fn units<G: ObjectGraph, I: Id>(
 
 struct Finder<'a, 't, 'g, G, I> {
     tree: &'a Dominators<'g, G, I>,
-    down: &'a TopDown<I>,
+    down: TopDown<'a, I>,
     kinds: &'a Kinds<'g>,
     weights: &'a Weights<'t, 'g, G, I>,
     /// The heavy nodes right below heavy ones.

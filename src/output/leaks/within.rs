@@ -74,11 +74,10 @@ pub(super) fn contents<G: ObjectGraph, I: Id>(
     let of_loaders: HashSet<u32> = loaders.iter().map(|l| kinds.name_at(graph, *l)).collect();
     let is_of_loaders: Vec<bool> =
         (0..kinds.names.len() as u32).map(|name| of_loaders.contains(&name)).collect();
-    let add = |room: &mut Room, owner: u8, place: u64| {
-        let name = kinds.name_at(graph, place);
+    let count = |room: &mut Room, owner: u8, place: u64, (class, bytes): (u32, u64)| {
+        let name = kinds.name_of(class);
         let is_loader = is_of_loaders[name as usize] && loaders.contains(&place);
-        let one = Sum { objects: 1, bytes: tree.size(place), loaders: u64::from(is_loader) };
-        room.add((owner, name), one);
+        room.add((owner, name), Sum { objects: 1, bytes, loaders: u64::from(is_loader) });
     };
     let mut sums: BTreeMap<(u8, u32), Sum> = BTreeMap::new();
     tree.each_node(
@@ -88,16 +87,14 @@ pub(super) fn contents<G: ObjectGraph, I: Id>(
             if owner == 0 || owner == NONE || tree.strength(number) != strength {
                 return;
             }
-            add(room, owner, place);
-            parts(tree, place, apart, &mut |part| add(room, owner, part));
+            whole(tree, place, apart, &mut |place, of| count(room, owner, place, of));
         },
         |room| room.gather(&mut sums),
     );
     for (owner, start) in (1..=MOST as u8).zip(starts) {
         let Start::Part(part) = start else { continue };
         let mut room = Room::new();
-        add(&mut room, owner, *part);
-        parts(tree, *part, apart, &mut |part| add(&mut room, owner, part));
+        whole(tree, *part, apart, &mut |place, of| count(&mut room, owner, place, of));
         room.gather(&mut sums);
     }
     let mut contents = vec![Content::default(); starts.len()];
@@ -163,24 +160,18 @@ impl Room {
     }
 }
 
-/// Calls `each` with the places of all parts in an object but for those apart. They lie a few deep at most.
-fn parts<G: ObjectGraph, I: Id>(
+/// Calls `each` with an object and all parts in it but for those apart: places, classes and bytes. Parts lie a few deep at
+/// most.
+fn whole<G: ObjectGraph, I: Id>(
     tree: &Dominators<'_, G, I>,
     place: u64,
     apart: &HashSet<u64>,
-    each: &mut impl FnMut(u64),
+    each: &mut impl FnMut(u64, (u32, u64)),
 ) {
-    if apart.is_empty() {
-        return tree.parts(place, each);
-    }
-    let mut inner = Vec::new();
-    tree.direct_parts(place, |part| {
-        if !apart.contains(&part) {
-            inner.push(part);
+    let of = tree.visit_parts(place, |part| {
+        if apart.is_empty() || !apart.contains(&part) {
+            whole(tree, part, apart, each);
         }
     });
-    for part in inner {
-        each(part);
-        parts(tree, part, apart, each);
-    }
+    each(place, of);
 }

@@ -116,7 +116,7 @@ impl Page {
             class_count,
             roots: roots(tree),
             threads: crate::output::retained::threads(tree),
-            picture: picture::of_heap(tree, tree.top_down()),
+            picture: picture::of_heap(tree),
             gaps,
             sizes,
         }

@@ -202,7 +202,7 @@ struct Of<I> {
 
 struct Painter<'t, 'g, G, I> {
     tree: &'t Dominators<'g, G, I>,
-    below: TopDown<I>,
+    below: TopDown<'t, I>,
     picture: Picture,
     /// Names of classes by their numbers.
     names: HashMap<u32, u32>,
@@ -214,14 +214,11 @@ struct Painter<'t, 'g, G, I> {
 
 /// The picture of who holds the memory: of all objects those that nothing else holds, what they hold, and so on; and
 /// besides them what is not strongly held.
-pub(super) fn of_heap<G: ObjectGraph, I: Id>(
-    tree: &Dominators<'_, G, I>,
-    below: TopDown<I>,
-) -> Picture {
+pub(super) fn of_heap<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>) -> Picture {
     let totals = Totals::of(tree);
     let mut painter = Painter {
         tree,
-        below,
+        below: tree.top_down(),
         picture: Picture::default(),
         names: HashMap::new(),
         closed: HashMap::new(),

@@ -135,12 +135,11 @@ impl<G: ObjectGraph, I: Id> Sums<'_, '_, G, I> {
         self.of_class[class.min(last)] as usize
     }
 
-    /// An object: what it retains counts where none of its group is above it.
-    fn count(&mut self, place: u64, retained: u64, weaker: u64, strength: Strength) -> usize {
-        let group = self.group(place);
+    /// What an object retains counts where none of its group is above it.
+    fn add(&mut self, group: usize, size: u64, retained: u64, weaker: u64, strength: Strength) {
         let of = &mut self.groups[group];
         of.objects += 1;
-        of.shallow += self.tree.size(place);
+        of.shallow += size;
         if self.above[group] == 0 {
             match strength {
                 Strength::Strong => {
@@ -150,26 +149,31 @@ impl<G: ObjectGraph, I: Id> Sums<'_, '_, G, I> {
                 _ => of.weaker += retained + weaker,
             }
         }
-        group
     }
 
     fn enter(&mut self, place: u64, number: I) {
-        let strength = self.tree.strength(number);
-        let (retained, weaker) = (self.tree.retained(number), self.tree.weaker(number));
-        let group = self.count(place, retained, weaker, strength);
+        let tree = self.tree;
+        let strength = tree.strength(number);
+        let group = self.group(place);
+        self.above[group] += 1;
+        let (_, size) = tree.visit_parts(place, |part| {
+            self.part(part, strength);
+        });
+        self.above[group] -= 1;
+        self.add(group, size, tree.retained(number), tree.weaker(number), strength);
         self.above[group] += 1;
         self.path.push(group as u32);
-        self.parts(place, strength);
     }
 
-    fn parts(&mut self, place: u64, strength: Strength) {
-        let tree = self.tree;
-        tree.direct_parts(place, |part| {
-            let group = self.count(part, tree.part_retained(part), 0, strength);
-            self.above[group] += 1;
-            self.parts(part, strength);
-            self.above[group] -= 1;
-        });
+    /// What is folded into an object, which is not deep; answers what it retains.
+    fn part(&mut self, place: u64, strength: Strength) -> u64 {
+        let (tree, group) = (self.tree, self.group(place));
+        self.above[group] += 1;
+        let mut within = 0;
+        let (_, size) = tree.visit_parts(place, |part| within += self.part(part, strength));
+        self.above[group] -= 1;
+        self.add(group, size, size + within, 0, strength);
+        size + within
     }
 
     fn leave(&mut self) {
@@ -184,6 +188,10 @@ fn walk<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, sums: &mut Sums<'_, 
     let down = tree.top_down();
     let mut at = down.first(I::default());
     while let Some(node) = at {
+        // What comes next is far from here in memory.
+        for soon in [down.first(node), down.next(node)].into_iter().flatten() {
+            tree.graph().prefetch(down.place(soon));
+        }
         sums.enter(down.place(node), node);
         at = down.first(node);
         let mut done = node;

@@ -136,49 +136,50 @@ pub fn objects<G: ObjectGraph, I: Id>(
     least: u64,
     wanted: &[bool],
 ) -> Vec<Held> {
+    let places = tree.places();
     let is_wanted = |place| {
         let class = tree.graph().class_of(place);
         wanted.get(class as usize).copied().unwrap_or(false)
     };
-    let mut best: Vec<(u64, u64, Option<I>)> = Vec::new();
-    let mut floor = least;
-    // A part retains less than who holds it, so only large holders are looked into.
-    let consider = |all: &mut Vec<(u64, u64, Option<I>)>, place: u64, number: I, floor: u64| {
-        let retained = tree.retained(number);
-        if tree.strength(number) != strength || retained < floor {
-            return;
-        }
-        if is_wanted(place) {
-            all.push((retained, place, Some(number)));
-        }
-        tree.parts(place, &mut |part| {
-            let retained = tree.part_retained(part);
-            if retained >= floor && is_wanted(part) {
-                all.push((retained, part, None));
-            }
-        });
-    };
     // First the bytes that the last of them has at least, by nodes alone.
     let mut counts: Vec<u64> = Vec::new();
-    tree.each_node(
-        Vec::new,
-        |room: &mut Vec<u64>, place, number| {
+    tree.each_number(
+        tree.numbers(strength),
+        || (Vec::new(), least),
+        |(room, floor): &mut (Vec<u64>, u64), number| {
             let retained = tree.retained(number);
-            if retained >= least && tree.strength(number) == strength && is_wanted(place) {
+            if retained >= *floor && is_wanted(places[number.index()].number()) {
                 room.push(retained);
-                cut(room, top, |r| Reverse(*r));
+                if cut(room, top, |r| Reverse(*r)) {
+                    *floor = room.iter().copied().min().map_or(*floor, |min| min.max(*floor));
+                }
             }
         },
-        |room| counts.extend(room),
+        |(room, _)| counts.extend(room),
     );
     counts.sort_unstable_by_key(|r| Reverse(*r));
-    if let Some(last) = top.checked_sub(1).and_then(|i| counts.get(i)) {
-        floor = floor.max(*last);
-    }
-    tree.each_node(
+    let last = top.checked_sub(1).and_then(|i| counts.get(i));
+    let floor = last.map_or(least, |last| least.max(*last));
+    // A part retains less than who holds it, so only large holders are looked into.
+    let mut best: Vec<(u64, u64, Option<I>)> = Vec::new();
+    tree.each_number(
+        tree.numbers(strength),
         Vec::new,
-        |room, place, number| {
-            consider(room, place, number, floor);
+        |room, number| {
+            let retained = tree.retained(number);
+            if retained < floor {
+                return;
+            }
+            let place = places[number.index()].number();
+            if is_wanted(place) {
+                room.push((retained, place, Some(number)));
+            }
+            tree.parts(place, &mut |part| {
+                let retained = tree.part_retained(part);
+                if retained >= floor && is_wanted(part) {
+                    room.push((retained, part, None));
+                }
+            });
             cut(room, top, order);
         },
         |room| best.extend(room),
@@ -196,10 +197,12 @@ fn order<I>(of: &(u64, u64, Option<I>)) -> (Reverse<u64>, u64) {
     (Reverse(of.0), of.1)
 }
 
-/// Leaves the `top` first once there are many more.
-pub(crate) fn cut<T, K: Ord>(all: &mut Vec<T>, top: usize, key: impl FnMut(&T) -> K) {
-    if all.len() > top.saturating_mul(2).saturating_add(1024) {
+/// Leaves the `top` first once there are many more, and answers whether it did.
+pub(crate) fn cut<T, K: Ord>(all: &mut Vec<T>, top: usize, key: impl FnMut(&T) -> K) -> bool {
+    let many = all.len() > top.saturating_mul(2).saturating_add(1024);
+    if many {
         all.select_nth_unstable_by_key(top, key);
         all.truncate(top);
     }
+    many
 }

@@ -124,12 +124,12 @@ impl<I: Id> Item<I> {
 /// Makes lines of a tree.
 pub struct Lines<'t, 'g, G, I> {
     tree: &'t Dominators<'g, G, I>,
-    down: TopDown<I>,
+    down: TopDown<'t, I>,
     limits: Limits,
 }
 
 impl<'t, 'g, G: ObjectGraph, I: Id> Lines<'t, 'g, G, I> {
-    /// Turns the tree around: 12 bytes a node with numbers of 4.
+    /// Of a tree, from the top down.
     pub fn new(tree: &'t Dominators<'g, G, I>, limits: Limits) -> Lines<'t, 'g, G, I> {
         Lines { tree, down: tree.top_down(), limits }
     }

@@ -1,7 +1,8 @@
 //! What has the same contents: strings, arrays of primitives, numbers in boxes.
 //!
-//! Each goes by a hash of 128 bits of its contents (XXH3): 20 bytes each with numbers of 4, sorted. That two of a billion
-//! different ones have one hash is less likely than one in 10^20.
+//! Each goes by a hash of 128 bits of its contents (XXH3): 20 bytes each with numbers of 4. That two of a billion different
+//! ones have one hash is less likely than one in 10^20. Most are the only ones with their contents, and that a few bits for
+//! each show; the others are sorted.
 
 use std::cmp::Reverse;
 
@@ -58,15 +59,12 @@ pub(super) struct Duplicates<I> {
     pub found: Vec<Found<I>>,
     /// The most wasteful, in order.
     pub most: Vec<Same>,
-    /// How many different contents there are.
-    pub different: u64,
 }
 
 impl<I: Id> Duplicates<I> {
     fn and(mut self, other: Duplicates<I>, top: usize) -> Duplicates<I> {
         self.found.extend(other.found);
         self.most.extend(other.most);
-        self.different += other.different;
         self.cut(top, false);
         self
     }
@@ -90,11 +88,11 @@ pub(super) fn duplicates<I: Id>(
     keeps: impl Fn(u64) -> bool + Sync,
     saves: impl Fn(u64) -> u64 + Sync,
 ) -> Duplicates<I> {
+    drop_single(&mut all);
     all.par_sort_unstable();
     let same = all.par_chunk_by(|a, b| a.hash == b.hash);
     let mut out = same
         .fold(Duplicates::default, |mut out: Duplicates<I>, same| {
-            out.different += 1;
             if same.len() == 1 {
                 return out;
             }
@@ -116,6 +114,28 @@ pub(super) fn duplicates<I: Id>(
     out
 }
 
+/// Bits for each in which it is noted that a hash was seen.
+const BITS_EACH: u64 = 8;
+
+/// Leaves out most of those that have a hash of their own.
+fn drop_single<I: Id>(all: &mut Vec<Print<I>>) {
+    let count = (all.len() as u64 * BITS_EACH).max(64);
+    let (once, again) = (Bits::new(count), Bits::new(count));
+    // Hashes are even: a bit's number is its part of all bits.
+    let bit = |p: &Print<I>| {
+        let high = u64::from(p.hash[2]) << 32 | u64::from(p.hash[3]);
+        let mixed = high.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((u128::from(mixed) * u128::from(count)) >> 64) as u64
+    };
+    all.par_iter().map(bit).for_each(|bit| {
+        if once.set(bit) {
+            again.set(bit);
+        }
+    });
+    drop(once);
+    all.retain(|p| again.has(bit(p)));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,10 +149,26 @@ mod tests {
         let gone = Bits::new(1000);
         let found =
             duplicates(prints, Kind::DuplicateArrays, 3, &gone, |p| p == 500, |p| 8 + p % 2 * 8);
-        assert_eq!((found.different, found.found.len(), gone.count()), (10, 990, 990));
+        assert_eq!((found.found.len(), gone.count()), (990, 990));
         assert!(!gone.has(500) && gone.has(0));
         let copies: Vec<_> = found.most.iter().map(|s| (s.kept, s.copies, s.saves)).collect();
         assert_eq!(copies, [(1, 100, 99 * 16), (3, 100, 99 * 16), (5, 100, 99 * 16)]);
+    }
+
+    #[test]
+    fn most_single_ones_are_dropped_and_no_other() {
+        let of = |n: u64| Print::<u32>::new(0, &n.to_le_bytes(), n);
+        let twice = |n: u64| [of(n), Print::new(0, &n.to_le_bytes(), n + 100_000)];
+        let mut all: Vec<_> = (0..10_000).map(of).collect();
+        all.extend((10_000..10_100).flat_map(twice));
+        drop_single(&mut all);
+        let kept = all.iter().filter(|p| p.place() % 100_000 >= 10_000).count();
+        assert_eq!(kept, 200);
+        assert!(all.len() < 200 + 2 * 10_000 / BITS_EACH as usize, "{}", all.len());
+        // Values that are their own hashes lie close to one another.
+        let mut exact: Vec<_> = (0..10_000).map(|n| Print::<u32>::exact(7, n, n)).collect();
+        drop_single(&mut exact);
+        assert!(exact.len() < 2 * 10_000 / BITS_EACH as usize, "{}", exact.len());
     }
 
     #[test]

@@ -7,19 +7,21 @@ use rayon::prelude::*;
 
 use super::roles::{Role, Roles};
 use crate::graph::dominators::Dominators;
-use crate::graph::{Bits, Id, NO_CLASS, ObjectGraph, Strength, Type};
+use crate::graph::{Bits, Id, NO_CLASS, ObjectGraph, Strength, Type, ones};
 use crate::output::collections::{Collections, Reader};
 
 /// Words of 64 places that a thread looks at in one go.
 const CHUNK: usize = 4096;
 
-/// What is strongly held. Three bits for each place.
+/// What is strongly held. Four bits for each place.
 pub(super) struct Held {
     pub strong: Bits,
     /// Arrays of strings, and what belongs to a collection: arrays, the collection within it.
     pub owned: Bits,
     /// Collections whose entries are in another.
     wrappers: Bits,
+    /// Arrays of references, and what else leads on to what is in a collection.
+    pub containers: Bits,
     words: usize,
     pub counts: Counts,
 }
@@ -124,6 +126,7 @@ impl Held {
         tree: &Dominators<'_, G, I>,
         roles: &Roles,
         collections: &Collections,
+        is_container: &[bool],
     ) -> Held {
         let graph = tree.graph();
         let places = graph.numbers().places();
@@ -132,15 +135,17 @@ impl Held {
             strong: bits(),
             owned: bits(),
             wrappers: bits(),
+            containers: bits(),
             words: graph.numbers().bits().len(),
             counts: Counts::default(),
         };
         let mut counts = Counts::default();
+        let counter = Counter { held: &held, tree, roles, is_container };
         tree.each_node(
             || Room { counts: Counts::default(), reader: collections.reader(graph) },
             |room, place, number| {
                 if tree.strength(number) == Strength::Strong {
-                    held.visit(tree, roles, place, room);
+                    counter.visit(place, room);
                 }
             },
             |room| counts.add(&room.counts),
@@ -149,7 +154,7 @@ impl Held {
         held.pass_over_locks(graph, roles);
         held.each_word(tree, |words, _: &mut ()| {
             let mut reader = collections.reader(graph);
-            for place in words.flat_map(|word| ones(word, held.wrappers.word(word))) {
+            for place in words.flat_map(|w| ones(w as u64 * 64, held.wrappers.word(w))) {
                 let inner = reader.parts(place, |_| ());
                 if let Some(inner) = inner.filter(|inner| is_own(tree, place, *inner)) {
                     held.owned.set(inner);
@@ -171,48 +176,6 @@ impl Held {
         }
     }
 
-    /// An object, and what is folded into it, which is not deep.
-    fn visit<G: ObjectGraph, I: Id>(
-        &self,
-        tree: &Dominators<'_, G, I>,
-        roles: &Roles,
-        place: u64,
-        room: &mut Room<'_, G>,
-    ) {
-        let graph = tree.graph();
-        self.strong.set(place);
-        let class = graph.class_of(place);
-        let size = graph.size(place);
-        let role = roles.of(class);
-        let counts = &mut room.counts;
-        counts.objects += 1;
-        counts.bytes += size;
-        counts.measure.sizes |= size;
-        match role {
-            Role::String => counts.strings += 1,
-            Role::Box => counts.boxes += 1,
-            Role::Primitives(_) | Role::Objects => {
-                counts.arrays += u64::from(role != Role::Objects);
-                if let Some(length) = graph.length(place) {
-                    counts.measure.array(role, length, size);
-                }
-            }
-            Role::Collection => {
-                room.reader.parts(place, |array| {
-                    self.owned.set(array);
-                });
-                if room.reader.is_wrapper(place) {
-                    self.wrappers.set(place);
-                }
-            }
-            Role::Builder | Role::Other => {}
-        }
-        if let Some(array) = roles.array_of(graph, class, place) {
-            self.owned.set(array);
-        }
-        tree.direct_parts(place, |part| self.visit(tree, roles, part, room));
-    }
-
     /// Calls `work` with stretches of words of the bits, by all threads, and answers what each made, in no order.
     fn each_word<G: ObjectGraph, I: Id, T: Default + Send>(
         &self,
@@ -230,10 +193,22 @@ impl Held {
         all.into_inner().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Calls `work` with the places of all strongly held objects, by all threads: `make` makes what a thread works with for
-    /// a while, and `gather` gets it then, in any order.
+    /// Calls `work` with the places and classes of all strongly held objects, by all threads: `make` makes what a thread
+    /// works with for a while, and `gather` gets it then, in any order.
     pub(super) fn each<G: ObjectGraph, I: Id, T>(
         &self,
+        tree: &Dominators<'_, G, I>,
+        make: impl Fn() -> T + Sync,
+        work: impl Fn(&mut T, u64, u32) + Sync,
+        gather: impl FnMut(T) + Send,
+    ) {
+        self.each_of(&self.strong, tree, make, work, gather);
+    }
+
+    /// The same of those whose bits are set.
+    pub(super) fn each_of<G: ObjectGraph, I: Id, T>(
+        &self,
+        bits: &Bits,
         tree: &Dominators<'_, G, I>,
         make: impl Fn() -> T + Sync,
         work: impl Fn(&mut T, u64, u32) + Sync,
@@ -243,7 +218,7 @@ impl Held {
         let graph = tree.graph();
         self.each_word(tree, |words, _: &mut ()| {
             let mut room = make();
-            for place in words.flat_map(|word| ones(word, self.strong.word(word))) {
+            for place in words.flat_map(|w| ones(w as u64 * 64, bits.word(w))) {
                 let class = graph.class_of(place);
                 if class != NO_CLASS {
                     work(&mut room, place, class);
@@ -251,6 +226,54 @@ impl Held {
             }
             gather.lock().unwrap_or_else(|e| e.into_inner())(room);
         });
+    }
+}
+
+/// Who looks at each strongly held object first.
+struct Counter<'a, 'g, G, I> {
+    held: &'a Held,
+    tree: &'a Dominators<'g, G, I>,
+    roles: &'a Roles,
+    /// By class.
+    is_container: &'a [bool],
+}
+
+impl<G: ObjectGraph, I: Id> Counter<'_, '_, G, I> {
+    /// An object, and what is folded into it, which is not deep.
+    fn visit(&self, place: u64, room: &mut Room<'_, G>) {
+        let (held, graph) = (self.held, self.tree.graph());
+        held.strong.set(place);
+        let (class, size) = self.tree.visit_parts(place, |part| self.visit(part, room));
+        let role = self.roles.of(class);
+        let counts = &mut room.counts;
+        counts.objects += 1;
+        counts.bytes += size;
+        counts.measure.sizes |= size;
+        if self.is_container.get(class as usize).is_some_and(|is| *is) {
+            held.containers.set(place);
+        }
+        match role {
+            Role::String => counts.strings += 1,
+            Role::Box => counts.boxes += 1,
+            Role::Primitives(_) | Role::Objects => {
+                counts.arrays += u64::from(role != Role::Objects);
+                if let Some(length) = graph.length(place) {
+                    counts.measure.array(role, length, size);
+                }
+            }
+            Role::Collection => {
+                room.reader.parts(place, |array| {
+                    held.owned.set(array);
+                });
+                if room.reader.is_wrapper(place) {
+                    held.wrappers.set(place);
+                }
+            }
+            Role::Builder | Role::Other => {}
+        }
+        if let Some(array) = self.roles.array_of(graph, class, place) {
+            held.owned.set(array);
+        }
     }
 }
 
@@ -262,11 +285,4 @@ pub(super) fn is_own<G: ObjectGraph, I: Id>(
 ) -> bool {
     let dominator = tree.number(place).map(|number| tree.dominator(number));
     tree.is_part(place) || dominator.is_some_and(|of| Some(of) == tree.number(holder))
-}
-
-/// The places of the bits that are set in a word.
-pub(super) fn ones(word: usize, bits: u64) -> impl Iterator<Item = u64> {
-    let rest = |w: &u64| Some(w & (w - 1)).filter(|w| *w != 0);
-    let all = std::iter::successors(Some(bits).filter(|w| *w != 0), rest);
-    all.map(move |w| word as u64 * 64 + u64::from(w.trailing_zeros()))
 }

@@ -43,8 +43,36 @@ pub(super) struct Fields {
     of_class: Vec<Leads>,
     /// From outside of other objects: static fields, constants, stacks.
     first: Vec<(u64, u32)>,
-    /// Classes whose objects have fields that are inside, and arrays of references.
-    containers: Vec<bool>,
+}
+
+/// A class's fields by which its objects hold others, each with the class that declares it.
+fn holding<G: ObjectGraph>(
+    graph: &G,
+    number: u32,
+) -> impl Iterator<Item = (crate::graph::Field<'_>, Slot)> {
+    let class = &graph.classes()[number as usize];
+    let all = match class.kind {
+        ClassKind::Instance => graph.fields(number),
+        _ => Vec::new(),
+    };
+    all.into_iter().filter(move |(field, slot)| {
+        let is_referent = field.name == "referent"
+            && graph
+                .classes()
+                .get(field.class as usize)
+                .is_some_and(|c| c.name == "java.lang.ref.Reference");
+        slot.ty == Type::Reference && !is_referent
+    })
+}
+
+/// Of each class whether its objects lead on to what is in a collection: arrays of references, and those with fields that are
+/// inside of one.
+pub(super) fn containers<G: ObjectGraph>(graph: &G, collections: &Collections) -> Vec<bool> {
+    let is_one = |(number, class): (u32, &Class)| {
+        class.kind == ClassKind::Objects
+            || holding(graph, number).any(|(field, _)| collections.is_inner(field.class))
+    };
+    (0..).zip(graph.classes()).map(is_one).collect()
 }
 
 impl Fields {
@@ -52,32 +80,16 @@ impl Fields {
         let mut names = Names::default();
         let classes = graph.classes();
         let name = |class: u32| classes.get(class as usize).map_or("?", |c| c.name.as_str());
-        let referent = |class: u32, field: &str| {
-            field == "referent" && name(class) == "java.lang.ref.Reference"
-        };
         let mut of_class = Vec::new();
-        for (number, class) in (0..).zip(classes) {
-            let all = match class.kind {
-                ClassKind::Instance => graph.fields(number),
-                _ => Vec::new(),
-            };
-            let fields = all.into_iter().filter(|(_, slot)| slot.ty == Type::Reference);
-            let of = fields.filter(|(f, _)| !referent(f.class, &f.name)).map(|(field, slot)| {
+        for number in 0..classes.len() as u32 {
+            let of = holding(graph, number).map(|(field, slot)| {
                 let own = !collections.is_inner(field.class);
                 (slot, own.then(|| names.number(name(field.class), &field.name)))
             });
             of_class.push(of.collect::<Leads>());
         }
         let first = outside(graph, held, &mut names);
-        let is_container = |(class, fields): (&Class, &Leads)| {
-            class.kind == ClassKind::Objects || fields.iter().any(|(_, number)| number.is_none())
-        };
-        let containers = classes.iter().zip(&of_class).map(is_container).collect();
-        names.in_order(Fields { all: Vec::new(), of_class, first, containers })
-    }
-
-    fn is_container(&self, class: u32) -> bool {
-        self.containers.get(class as usize).is_some_and(|c| *c)
+        names.in_order(Fields { all: Vec::new(), of_class, first })
     }
 
     /// Calls `each` with what an object's fields lead to, as far as `wanted` wants it.
@@ -96,12 +108,14 @@ impl Fields {
             });
             return;
         }
+        let Some(leads) = self.of_class.get(class as usize).filter(|of| !of.is_empty()) else {
+            return;
+        };
         // Most lead to nothing that is asked for, and that is quick to see.
-        let mut any = false;
-        graph.references(place, |target, _| any |= wanted(target));
-        for (slot, number) in
-            self.of_class.get(class as usize).filter(|_| any).into_iter().flatten()
-        {
+        if graph.all_references(place, |target, _| !wanted(target)).is_some() {
+            return;
+        }
+        for (slot, number) in leads {
             let target = graph.value(place, *slot).and_then(|v| v.object());
             if let Some(target) = target.filter(|t| wanted(*t)) {
                 each(target, *number);
@@ -181,23 +195,9 @@ struct Containers {
 const UNLABELLED: u64 = u64::MAX;
 
 impl Containers {
-    fn of<G: ObjectGraph, I: Id>(
-        tree: &Dominators<'_, G, I>,
-        fields: &Fields,
-        held: &Held,
-    ) -> Containers {
-        let bits = Bits::new(tree.graph().numbers().places());
-        held.each(
-            tree,
-            || (),
-            |(), place, class| {
-                if fields.is_container(class) {
-                    bits.set(place);
-                }
-            },
-            |()| (),
-        );
-        let numbers = Numbers::of(bits.into_words());
+    /// Of the places of all.
+    fn of(bits: &Bits) -> Containers {
+        let numbers = Numbers::of(bits.to_words());
         let labels = (0..numbers.len()).map(|_| AtomicU64::new(UNLABELLED)).collect();
         Containers { numbers, labels }
     }
@@ -257,7 +257,7 @@ pub(super) fn holders<G: ObjectGraph, I: Id>(
             by[marked.rank(place) as usize].fetch_min(field, Ordering::Relaxed);
         }
     };
-    let containers = Containers::of(tree, fields, held);
+    let containers = Containers::of(&held.containers);
     let lead = |found: &mut Vec<u64>, place: u64, field: u32| {
         hold(place, field);
         if containers.numbers.has(place) && containers.note(place, 0, field) {
@@ -278,13 +278,11 @@ pub(super) fn holders<G: ObjectGraph, I: Id>(
         |mut found| first.append(&mut found),
     );
     tree.pool().install(|| containers.spread(graph, fields, first));
-    held.each(
+    held.each_of(
+        &held.containers,
         tree,
         || (),
         |(), place, class| {
-            if !fields.is_container(class) {
-                return;
-            }
             let Some(label) = containers.label(place) else { return };
             fields.lead(
                 graph,

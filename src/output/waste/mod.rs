@@ -205,7 +205,8 @@ pub fn find<G: ObjectGraph, I: Id>(
     let graph = tree.graph();
     let collections = Collections::new(graph, descriptions);
     let roles = Roles::new(graph, &collections);
-    let held = Held::of(tree, &roles, &collections);
+    let containers = holders::containers(graph, &collections);
+    let held = Held::of(tree, &roles, &collections, &containers);
     let mut seen = inspect::<G, I>(tree, &roles, &held, &collections);
     let boxes = count_boxes(graph, &seen.boxes);
     let unreadable = seen.unreadable;

@@ -357,7 +357,7 @@ mod tests {
         put(FORWARDING + 40, 1 | TO << 1 | 2 << 46); // index 2: 16 bytes from the page's start
         let mut file = MmapMut::map_anon(bytes.len()).expect("memory");
         file.copy_from_slice(&bytes);
-        let file = Arc::new(file.make_read_only().expect("memory"));
+        let file = Arc::new(file.try_into().expect("memory"));
         let mut mem = Memory::default();
         mem.lay_under(PAGE_TABLE, bytes.len() as u64, &file, 0);
         let granules = |map| Granules { map, size: 8, shift: 21 };
