@@ -15,7 +15,7 @@ use super::support::{Scratch, rjcore};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is asked of each sample core, and the schema of the answer.
-const ASKED: [(&str, &str); 25] = [
+const ASKED: [(&str, &str); 18] = [
     ("info", "info"),
     ("info --properties", "info"),
     ("histo", "histo"),
@@ -28,13 +28,6 @@ const ASKED: [(&str, &str); 25] = [
     ("paths CORE Sample$Order --top 5", "paths"),
     ("paths CORE java.util.HashMap --weak --top 4", "paths"),
     ("waste --top 5", "waste"),
-    ("tree --depth 4 --top 5", "tree"),
-    ("tree CORE --class java.util.HashMap --expand --top 4", "tree"),
-    ("find CORE class~Sample --show retained,length,field.id", "find"),
-    ("find CORE strength=garbage --top 4", "find"),
-    ("threads --details 2 --top 4", "threads"),
-    ("loaders --top 5", "loaders"),
-    ("refs --top 5", "refs"),
     ("stack", "stack"),
     ("stack --locals", "stack"),
     ("stack --group", "stack-group"),
