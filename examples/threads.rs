@@ -6,8 +6,14 @@ use rjcore::{Error, Jvm};
 fn main() -> Result<(), Error> {
     let core = std::env::args_os().nth(1).expect("usage: threads CORE");
     let jvm = Jvm::open(core)?;
-    let options =
-        Options { heap: false, virtual_threads: 0, values: false, native: None, workers: 4 };
+    let options = Options {
+        heap: false,
+        virtual_threads: 0,
+        values: false,
+        redaction: None,
+        native: None,
+        workers: 4,
+    };
     let (dump, _) = collect(jvm.core(), jvm.heap(), options, &|_| {})?;
     for thread in &dump.threads {
         let top = thread.stack.frames.first();

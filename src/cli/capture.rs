@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::ending::{Answer, end};
+use super::redact::NoRedaction;
 use super::snapshot::{How, report_text};
 use super::source::{names_zstd, refuse_two_streams};
 use super::who::Who;
@@ -31,7 +32,8 @@ Examples:
   rjcore capture 1234 --json | jq .pause_ms
 
 The core needs no JDK and no libjvm.so beside it: rjcore dump reads it on any machine. It holds
-the Java heap with all that is in it, secrets too.";
+the Java heap with all that is in it, secrets too: `rjcore dump --pid PID --redact all` writes what
+may leave.";
 
 /// Take a core of a live JVM, with the shortest possible stop
 #[derive(Debug, clap::Args)]
@@ -59,6 +61,8 @@ pub(super) struct Args {
     no_check: bool,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    no_redaction: NoRedaction,
 }
 
 /// The report as JSON has it.
@@ -114,6 +118,7 @@ impl Checked {
 
 impl Args {
     pub(super) fn run(&self) -> Result<Outcome> {
+        self.no_redaction.refuse("rjcore dump --pid PID")?;
         let started = Instant::now();
         let pid = self.pid.pid()?;
         let name = self.output.clone().unwrap_or_else(|| {

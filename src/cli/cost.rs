@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::redact::RedactArgs;
 use super::source::Source;
 use super::tell;
 use crate::error::{Advice, Error, Result};
@@ -20,6 +21,8 @@ const WORTH_TELLING: Duration = Duration::from_secs(2);
 pub(super) struct GraphSource {
     #[command(flatten)]
     pub source: Source,
+    #[command(flatten)]
+    pub redact: RedactArgs,
     /// Take no more memory than this for objects and who holds them; K, M, G stand for powers of
     /// 1024. What would take more ends, and says how much [default: what the machine and its
     /// control groups have]

@@ -92,13 +92,15 @@ impl Args {
     fn stacks(&self, diagnosis: &Diagnosis) -> Result<String> {
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let (file, _) = How::default().capture_unlinked(diagnosis.pid, threads, &Target::Stdout)?;
+        let (file, _) =
+            How::default().capture_unlinked(diagnosis.pid, threads, &Target::Stdout, false)?;
         let opened = Opened::captured(Path::new("the snapshot"), file)?;
         opened.with_heap(|heap| {
             let options = Options {
                 heap: false,
                 virtual_threads: 0,
                 values: false,
+                redaction: None,
                 workers: threads,
                 native: None,
             };

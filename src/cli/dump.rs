@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::ending::{Answer, end};
 use super::fidelity::{self, Fidelity};
 use super::progress::Progress;
+use super::redact::RedactArgs;
 use super::snapshot::{How, report_text};
 use super::source::{Files, Opened, Source, check_output, plain_name, refuse_two_streams};
 use super::who::{self, Who};
@@ -24,6 +25,7 @@ use crate::output::fidelity::{SpaceFidelity, spaces};
 use crate::output::gzip::GzWriter;
 use crate::output::hprof::{DumpSummary, Options, write_dump_with};
 use crate::output::interrupt;
+use crate::output::redact::{Redacted, Redaction};
 use crate::output::report::{Gaps, count, size, size_exact};
 use crate::output::sink::{Sink, Target};
 
@@ -33,6 +35,9 @@ Examples:
   rjcore dump core.1234 -o heap.hprof
   rjcore dump core.1234.zst --gz -o heap.hprof.gz # to store or send; `gunzip` it for VisualVM
   rjcore dump --pid 1234 -o heap.hprof
+  rjcore dump core.1234 --redact all -o no-secrets.hprof
+  rjcore dump core.1234 --redact strings --redact-key key.bin --keep 'com.acme.Config*'
+  rjcore dump core.1234 --redact-pattern '[0-9]{13,19}' -o no-cards.hprof
   rjcore dump core.1234 --sysroot /mnt/image -o heap.hprof
   rjcore dump core.1234 --strict --report lost.json  # a whole dump or none, and what is lost
   rjcore dump core.1234 -o - | zstd > heap.hprof.zst";
@@ -53,6 +58,8 @@ pub(super) struct Args {
     files: Files,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    redact: RedactArgs,
     /// Where to write the dump [default: CORE.hprof in this directory, with --pid
     /// java_pidPID.hprof]; `-` is standard output
     #[arg(short, long, value_name = "OUT")]
@@ -85,6 +92,9 @@ struct Summary {
     classes: u64,
     roots: u64,
     truncated_arrays: u64,
+    /// What was redacted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redacted: Option<Redacted>,
     bytes_written: u64,
     seconds: f64,
     whole: bool,
@@ -109,18 +119,19 @@ impl Args {
             (None, Some(core)) => who::live(core)?,
             (None, None) => None,
         };
+        let redaction = self.redact.redaction()?;
         let target = Target::new(&self.output_name(pid), self.overwrite);
         refuse_two_streams(self.json, &target)?;
         let started = Instant::now();
         check_output(self.core.as_deref(), &target)?;
         self.fidelity.check(self.core.as_deref(), Some(&target), self.overwrite)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
-        let (opened, capture) = self.open(pid, &target)?;
+        let (opened, capture) = self.open(pid, &target, redaction.is_some())?;
         let opened = opened.restored();
         let unreadable = capture.as_ref().map_or(0, |r| r.unreadable.len() as u64);
         let written = opened.with_heap(|heap| {
             self.fidelity.foresee(heap, Task::Objects, unreadable)?;
-            self.write(heap, &target)
+            self.write(heap, redaction.as_ref(), &target)
         })?;
         let Written { summary, sink, spaces, dangling } = written;
         let (core, missing) = (&opened.core, &opened.missing);
@@ -141,6 +152,7 @@ impl Args {
             classes: summary.classes,
             roots: summary.roots,
             truncated_arrays: summary.truncated_arrays,
+            redacted: redaction.as_ref().map(Redaction::summary),
             bytes_written,
             seconds: started.elapsed().as_secs_f64(),
             whole: found.whole,
@@ -164,19 +176,25 @@ impl Args {
         name
     }
 
-    /// The core, and how it was taken if that was done just now.
-    fn open(&self, pid: Option<i32>, target: &Target) -> Result<(Opened, Option<Report>)> {
+    /// The core, and how it was taken if that was done just now; `in_memory` says that nothing must reach a disk.
+    fn open(
+        &self,
+        pid: Option<i32>,
+        target: &Target,
+        in_memory: bool,
+    ) -> Result<(Opened, Option<Report>)> {
         match (&self.core, pid) {
             (_, Some(pid)) => {
                 let (file, report) =
-                    self.how.capture_unlinked(pid, self.files.threads(), target)?;
+                    self.how.capture_unlinked(pid, self.files.threads(), target, in_memory)?;
                 tell(&report_text(&report));
                 let name = format!("the snapshot of process {pid}");
                 Ok((Opened::captured(Path::new(&name), file)?, Some(report)))
             }
             (Some(core), None) => {
                 let (core, files) = (core.clone(), self.files.clone());
-                let source = Source { core, files, snapshot: Cell::new(0) };
+                let source =
+                    Source { core, files, snapshot: Cell::new(0), in_memory: Cell::new(in_memory) };
                 Ok((source.open()?, None))
             }
             (None, None) => Err(Error::usage("give a CORE, or --pid PID")),
@@ -184,11 +202,16 @@ impl Args {
     }
 
     /// Writes the dump; it has no name yet.
-    fn write(&self, heap: &Heap, target: &Target) -> Result<Written> {
+    fn write(
+        &self,
+        heap: &Heap,
+        redaction: Option<&Redaction>,
+        target: &Target,
+    ) -> Result<Written> {
         let mut sink = Sink::open(target, true)?;
         let threads = self.files.threads();
         let progress = Progress::new("dumping", heap.used());
-        let options = Options { dangling: self.fidelity.counts() };
+        let options = Options { dangling: self.fidelity.counts(), redaction };
         let run = |out: &mut (dyn Write + Send)| {
             write_dump_with(options, heap, threads, out, &|n| progress.add(n))
         };
@@ -221,6 +244,9 @@ impl Answer for Summary {
             self.seconds,
             size(rate)
         );
+        if let Some(redacted) = &self.redacted {
+            out += &format!("{}\n", redacted.words());
+        }
         if self.truncated_arrays > 0 {
             let n = count(self.truncated_arrays, "array is", "arrays are");
             out +=

@@ -18,6 +18,7 @@ use crate::heap::graph::View;
 use crate::heap::{Heap, HeapGraph, pool};
 use crate::output::collection::Task;
 pub(super) use crate::output::pattern::{Pattern, bytes};
+use crate::output::redact::{RedactedGraph, Redaction};
 use crate::output::report::Gaps;
 
 /// What a command makes of a dominator tree.
@@ -25,7 +26,12 @@ pub(super) trait Job {
     type Answer;
 
     /// What it reads of a core besides the tree, while that is open.
-    fn read_core(&mut self, _opened: &Opened, _heap: &Heap) -> Result<()> {
+    fn read_core(
+        &mut self,
+        _opened: &Opened,
+        _heap: &Heap,
+        _redaction: Option<&Redaction>,
+    ) -> Result<()> {
         Ok(())
     }
 
@@ -123,7 +129,12 @@ pub(super) trait GraphJob {
     type Answer;
 
     /// What it reads of a core besides the graph, while that is open; of an HPROF file there is nothing more.
-    fn read_core(&mut self, _opened: &Opened, _heap: &Heap) -> Result<()> {
+    fn read_core(
+        &mut self,
+        _opened: &Opened,
+        _heap: &Heap,
+        _redaction: Option<&Redaction>,
+    ) -> Result<()> {
         Ok(())
     }
 
@@ -144,12 +155,15 @@ pub(super) fn with_tree<J: Job>(of: &GraphSource, rule: Rule, job: J) -> Result<
 /// Opens a core or an HPROF file and hands its objects to the job: those that the rule counts.
 pub(super) fn with_graph<J: GraphJob>(of: &GraphSource, rule: Rule, job: J) -> Result<J::Answer> {
     let cost = of.cost();
+    let redaction = of.redact.redaction()?;
+    of.source.in_memory.set(redaction.is_some());
     match of.source.open_input()? {
-        Input::Core(core) => of_core(&core.restored(), of, rule, job),
+        Input::Core(core) => of_core(&core.restored(), of, rule, redaction.as_ref(), job),
         Input::Dump(dump) => {
             let gaps = Gaps::of_dump(dump.loss());
             let input = Reading { gaps, sizes: Some(dump.size_note()) };
-            job.work(&*dump, &pool(of.source.threads())?, input, &cost.of_dump())
+            let graph = RedactedGraph::new(&*dump, redaction.as_ref());
+            job.work(&graph, &pool(of.source.threads())?, input, &cost.of_dump())
         }
     }
 }
@@ -158,11 +172,12 @@ fn of_core<J: GraphJob>(
     opened: &Opened,
     of: &GraphSource,
     rule: Rule,
+    redaction: Option<&Redaction>,
     mut job: J,
 ) -> Result<J::Answer> {
     let threads = of.source.threads();
     opened.with_heap(|heap| {
-        job.read_core(opened, heap)?;
+        job.read_core(opened, heap, redaction)?;
         let view = match rule {
             Rule::Strong => View::Heap,
             Rule::Mat => View::Dumped,
@@ -176,6 +191,7 @@ fn of_core<J: GraphJob>(
         let gaps =
             Gaps::new(graph.report(), graph.damaged(), opened.core.truncation(), &opened.missing)
                 .caught(caught, Task::Objects);
+        let graph = RedactedGraph::new(&graph, redaction);
         job.work(&graph, &pool(threads)?, Reading { gaps, sizes: None }, &cost)
     })
 }
@@ -189,8 +205,13 @@ struct Treed<J> {
 impl<J: Job> GraphJob for Treed<J> {
     type Answer = J::Answer;
 
-    fn read_core(&mut self, opened: &Opened, heap: &Heap) -> Result<()> {
-        self.job.read_core(opened, heap)
+    fn read_core(
+        &mut self,
+        opened: &Opened,
+        heap: &Heap,
+        redaction: Option<&Redaction>,
+    ) -> Result<()> {
+        self.job.read_core(opened, heap, redaction)
     }
 
     fn work<G: ObjectGraph>(

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::ending::{Answer, end};
+use super::redact::RedactArgs;
 use super::source::Source;
 use super::{Outcome, advice, print};
 use crate::corefile::CoreFile;
@@ -16,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   rjcore info core.1234
   rjcore info core.1234 --properties
+  rjcore info core.1234 --properties --redact strings
   rjcore info core.1234 --json | jq .vm.flags
   rjcore info core.1234 --tables | grep ' Klass::'";
 
@@ -25,9 +27,11 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     source: Source,
-    /// Show the system properties, too; they may hold secrets
+    /// Show the system properties, too; they may hold secrets, see --redact
     #[arg(long)]
     properties: bool,
+    #[command(flatten)]
+    redact: RedactArgs,
     /// Show HotSpot's own tables (vmStructs) instead, and what of them rjcore misses: for those
     /// who teach rjcore a new JDK
     #[arg(long, conflicts_with_all = ["json", "properties"])]
@@ -39,6 +43,8 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(&self) -> Result<Outcome> {
+        let redaction = self.redact.redaction()?;
+        self.source.in_memory.set(redaction.is_some());
         let (mut core, missing) = self.source.open_core()?;
         if missing.is_ok() {
             lost_data::restore(&mut core);
@@ -51,6 +57,9 @@ impl Args {
         let mut info = Info::of_core(&core, self.source.bytes(), found);
         // What is known is shown even if the VM cannot be read.
         let result = missing.and_then(|_| self.read_vm(&core, &mut info));
+        if let Some(redaction) = &redaction {
+            info.redact(redaction);
+        }
         let outcome = end(&info, self.json)?;
         result.map(|()| outcome)
     }

@@ -21,6 +21,7 @@ mod loaders;
 mod paths;
 pub mod progress;
 mod ps;
+mod redact;
 mod refs;
 mod report;
 mod retained;

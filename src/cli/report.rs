@@ -21,6 +21,7 @@ use crate::output::info::Info;
 use crate::output::interrupt;
 use crate::output::leaks::{self, Limits};
 use crate::output::page::{CoreFacts, Findings, Form, Page};
+use crate::output::redact::Redaction;
 use crate::output::report::{Gaps, number, size_exact};
 use crate::output::sink::{Sink, Target};
 use crate::output::stack::{Options, collect};
@@ -148,16 +149,25 @@ fn plain_stem(name: &OsStr) -> &OsStr {
 impl Job for Gathering<'_> {
     type Answer = Result<Page>;
 
-    fn read_core(&mut self, opened: &Opened, heap: &Heap) -> Result<()> {
+    fn read_core(
+        &mut self,
+        opened: &Opened,
+        heap: &Heap,
+        redaction: Option<&Redaction>,
+    ) -> Result<()> {
         let source = &self.args.source.source;
         let mut info = Info::of_core(&opened.core, source.bytes(), &opened.missing);
         info.add_vm(heap.vm, true);
         info.add_heap(heap, source.threads())?;
+        if let Some(redaction) = redaction {
+            info.redact(redaction);
+        }
         let progress = Progress::new("searching", heap.used());
         let options = Options {
             heap: true,
             virtual_threads: VIRTUAL_THREADS,
             values: false,
+            redaction: None,
             native: None,
             workers: source.threads(),
         };

@@ -5,7 +5,7 @@ use std::env;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -34,6 +34,9 @@ enum Snapshot {
     /// Copy all within the stop
     Stop,
 }
+
+/// Where Linux has files that lie in memory.
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// Defaults of the options below.
 const STOP_TIMEOUT: u64 = 1000;
@@ -133,18 +136,19 @@ impl How {
         capture::capture(pid, &options, out)
     }
 
-    /// Takes a core of `pid` to a file without a name, which goes away with its descriptor;
-    /// `target` is what will be made of it.
+    /// Takes a core of `pid` to a file without a name, which goes away with its descriptor: in the temporary directory, or
+    /// `in_memory`. `target` is what will be made of it.
     pub(super) fn capture_unlinked(
         &self,
         pid: i32,
         threads: usize,
         target: &Target,
+        in_memory: bool,
     ) -> Result<(File, Report)> {
-        let directory = env::temp_dir();
+        let directory = if in_memory { PathBuf::from(SHARED_MEMORY) } else { env::temp_dir() };
         let no_room = || Error::NoRoom {
             what: format!("no room in {} for a snapshot of process {pid}", directory.display()),
-            advice: Advice::MoveTemporary,
+            advice: if in_memory { Advice::AllowMemory } else { Advice::MoveTemporary },
         };
         let failed = |e: io::Error| match is_no_room(&e) {
             true => no_room(),

@@ -1,10 +1,11 @@
 //! The core that a command reads: its arguments, and how it is opened.
 
 use std::cell::Cell;
+use std::env;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::progress::Progress;
@@ -25,6 +26,9 @@ const MAX_THREADS: u64 = 4096;
 /// Threads for each CPU at most: some wait for the disk. More would only wait for one another.
 const PER_CPU: usize = 4;
 
+/// tmpfs and ramfs (linux/magic.h, fs/ramfs).
+const TMPFS: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+
 /// Ends of names that say how a core is packed.
 const PACKED: [&str; 10] = ["zst", "gz", "xz", "lz4", "bz2", "tar", "tgz", "txz", "tzst", "zip"];
 
@@ -40,6 +44,9 @@ pub(super) struct Source {
     /// Bytes of the snapshot that was taken instead of a core.
     #[arg(skip)]
     pub snapshot: Cell<u64>,
+    /// Whether such a snapshot, or what comes through a pipe, must not reach a disk.
+    #[arg(skip)]
+    pub in_memory: Cell<bool>,
 }
 
 /// What goes with a core.
@@ -109,6 +116,16 @@ impl Source {
     /// Opens the file, unpacked.
     fn plain(&self) -> Result<(&Path, Unpacked)> {
         let (label, file) = unpack::open(&self.core)?;
+        let is_pipe =
+            file.metadata().is_ok_and(|m| m.file_type().is_fifo() || m.file_type().is_socket());
+        let directory = env::temp_dir();
+        if is_pipe && self.in_memory.get() && !lies_in_memory(&directory) {
+            return Err(Error::usage(format!(
+                "with redaction nothing is to reach a disk, and a core from a pipe would lie in {} meanwhile; give it \
+                 as a file, or set TMPDIR to a directory in memory, such as /dev/shm",
+                directory.display()
+            )));
+        }
         let progress = Progress::new("unpacking", self.bytes());
         let seen = Cell::new(0);
         let unpacked = |done: u64, _total: u64| {
@@ -154,7 +171,8 @@ impl Source {
     fn take(&self, pid: i32) -> Result<(CoreFile, Result<Vec<Missing>>)> {
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let how = How::default();
-        let (file, report) = how.capture_unlinked(pid, self.threads(), &Target::Stdout)?;
+        let (file, report) =
+            how.capture_unlinked(pid, self.threads(), &Target::Stdout, self.in_memory.get())?;
         tell(&report_text(&report));
         self.snapshot.set(report.core_bytes);
         // What is read from it now is shown only; a file that is to be written asks for its own tidy end.
@@ -174,6 +192,11 @@ impl Source {
         let missing = missing.inspect_err(|_| explain(&core, &[]))?;
         Ok(Opened { core, missing, unrestored: None })
     }
+}
+
+/// Whether files of this directory lie in memory.
+fn lies_in_memory(directory: &Path) -> bool {
+    rustix::fs::statfs(directory).is_ok_and(|s| TMPFS.contains(&(s.f_type as u64 & 0xffff_ffff)))
 }
 
 /// Refuses an output and its JSON summary on the one standard output.

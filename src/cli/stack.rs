@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::ending::{Answer, end};
 use super::progress::Progress;
+use super::redact::RedactArgs;
 use super::source::{Source, check_output};
 use super::{Outcome, advice};
 use crate::error::Result;
@@ -22,6 +23,7 @@ Examples:
   rjcore stack core.1234
   rjcore stack core.1234 --group
   rjcore stack core.1234 --locals --no-heap
+  rjcore stack core.1234 --locals --redact all
   rjcore stack core.1234 --mixed
   rjcore stack core.1234 --flame threads.svg
   rjcore stack core.1234 --folded > threads.folded
@@ -36,9 +38,11 @@ pub(super) struct Args {
     /// Show threads with the same stack together, the largest groups first
     #[arg(long)]
     group: bool,
-    /// Show each frame's local variables and expression stack; they may hold secrets
+    /// Show each frame's local variables and expression stack; they may hold secrets, see --redact
     #[arg(long, conflicts_with = "group")]
     locals: bool,
+    #[command(flatten)]
+    redact: RedactArgs,
     /// Show native frames too, and the stacks of the VM's own threads
     #[arg(long, conflicts_with = "group")]
     mixed: bool,
@@ -100,6 +104,8 @@ impl Args {
         if let Some(target) = &flame {
             check_output(Some(&self.source.core), target)?;
         }
+        let redaction = self.redact.redaction()?;
+        self.source.in_memory.set(redaction.is_some());
         let opened = self.source.open()?.restored();
         let unwinder = self.mixed.then(|| Unwinder::new(&opened.core, self.source.files.sysroot()));
         let (dump, walk, metadata, caught) = opened.with_heap(|heap| {
@@ -109,6 +115,7 @@ impl Args {
                 heap: !self.no_heap,
                 virtual_threads: self.virtual_threads,
                 values: self.locals,
+                redaction: redaction.as_ref(),
                 native: unwinder.as_ref(),
                 workers: self.source.threads(),
             };

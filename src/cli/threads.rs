@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
 use crate::heap::Heap;
+use crate::output::redact::Redaction;
 use crate::output::threads::{self, VmFacts, Wanted};
 
 const EXAMPLES: &str = "\
@@ -71,7 +72,12 @@ impl Args {
 impl Job for Threads<'_> {
     type Answer = OfInput<threads::Report>;
 
-    fn read_core(&mut self, _opened: &Opened, heap: &Heap) -> Result<()> {
+    fn read_core(
+        &mut self,
+        _opened: &Opened,
+        heap: &Heap,
+        _redaction: Option<&Redaction>,
+    ) -> Result<()> {
         let of = |t| VmFacts { allocated: heap.vm.allocated_bytes(t), tlab: heap.vm.tlab(t) };
         self.facts = Some(heap.threads.iter().map(|t| (t.object, of(t))).collect());
         Ok(())

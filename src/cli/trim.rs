@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::ending::{Answer, end};
 use super::progress::Progress;
+use super::redact::NoRedaction;
 use super::source::{Opened, Source, check_output, names_zstd, refuse_two_streams};
 use super::{Outcome, advice};
 use crate::corefile::{CoreFile, Segment, ThreadNote, write_core};
@@ -33,7 +34,7 @@ Examples:
   rjcore trim core.1234 --zstd=19 -o for-the-bug-report.zst
 
 The new core needs no libjvm.so and no CDS archive beside it. It holds the Java heap with all
-that is in it, secrets too.";
+that is in it, secrets too: `rjcore dump CORE --redact all` writes what may leave.";
 
 /// Write a smaller core that holds all that rjcore reads of this one
 #[derive(Debug, clap::Args)]
@@ -41,6 +42,8 @@ that is in it, secrets too.";
 pub(super) struct Args {
     #[command(flatten)]
     source: Source,
+    #[command(flatten)]
+    no_redaction: NoRedaction,
     /// Where to write the new core; compressed if the name ends in .zst; `-` is standard output
     #[arg(short, long, value_name = "SMALL")]
     output: OsString,
@@ -89,6 +92,7 @@ impl Answer for Summary {
 
 impl Args {
     pub(super) fn run(&self) -> Result<Outcome> {
+        self.no_redaction.refuse("rjcore dump CORE")?;
         let started = Instant::now();
         let target = Target::new(&self.output, self.overwrite);
         refuse_two_streams(self.json, &target)?;

@@ -30,6 +30,7 @@ mod walk;
 pub use klasses::{KlassTable, NO_KLASS};
 pub use marks::Marks;
 pub use model::frame as frame_text;
+pub(crate) use model::java_name;
 pub use object_graph::HeapGraph;
 pub use report::{Caught, Damage, DamageKind, Part, SpaceCount, SpaceWalk, Unread, WalkReport};
 pub use traced::Traced;

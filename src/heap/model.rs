@@ -14,7 +14,7 @@ use crate::hotspot::Vm;
 use crate::hotspot::classes::{Kind, Klass};
 
 /// `byte[][]` of `[[B`, `java.lang.String[]` of `[Ljava.lang.String;`; any other name as it is.
-pub(super) fn java_name(name: &str) -> String {
+pub(crate) fn java_name(name: &str) -> String {
     let element = name.trim_start_matches('[');
     let depth = name.len() - element.len();
     if depth == 0 {

@@ -25,6 +25,7 @@ pub(crate) mod pattern;
 pub(crate) mod reader;
 #[doc(hidden)]
 pub mod readers;
+pub mod redact;
 pub mod refs;
 pub(crate) mod report;
 pub mod retained;

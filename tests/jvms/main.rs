@@ -28,6 +28,7 @@ mod paths;
 mod peers;
 mod people;
 mod readers;
+mod redact;
 mod report;
 mod retained;
 mod roots;

@@ -290,7 +290,7 @@ fn cpus_are_told_apart_in_one_file() {
 }
 
 /// Outputs that read nothing of a heap by themselves: what the others share, and `check`, which asks them.
-const NO_READERS: [&str; 10] = [
+const NO_READERS: [&str; 11] = [
     "check",
     "collection",
     "dangling",
@@ -299,6 +299,7 @@ const NO_READERS: [&str; 10] = [
     "interrupt",
     "reader",
     "readers",
+    "redact",
     "report",
     "sink",
 ];

@@ -50,3 +50,16 @@ pub fn start_from(
     cmd.arg("-cp").arg(classes).args(program.split(' '));
     Jvm::launch(cmd, prefix(version, "jcmd"), dir)
 }
+
+/// The same by a command that takes java and its arguments as arguments of its own.
+pub fn start_by(
+    mut cmd: Command,
+    version: u32,
+    flags: &[&str],
+    program: &str,
+    dir: &Scratch,
+) -> Jvm {
+    cmd.args(prefix(version, "java")).args(flags);
+    cmd.arg("-cp").arg(classes()).args(program.split(' '));
+    Jvm::launch(cmd, prefix(version, "jcmd"), dir)
+}

@@ -71,13 +71,14 @@ pub fn rjcore() -> Command {
 }
 
 /// The programs that run on JDK 8, too.
-const FOR_8: [&str; 10] = [
+const FOR_8: [&str; 11] = [
     "Collected.java",
     "Everything.java",
     "Exhausted.java",
     "Kept.java",
     "Roots.java",
     "Sample.java",
+    "Secrets.java",
     "Stacks.java",
     "StopStress.java",
     "Unseen.java",

@@ -16,6 +16,14 @@ impl Vm<'_> {
         }
     }
 
+    /// The array that has the characters of the String at `addr`; the array itself if a char[] lies there.
+    pub(crate) fn characters_of(&self, addr: u64) -> Option<u64> {
+        match self.klass_of(addr)?.kind {
+            Kind::TypeArray(_) => Some(addr),
+            _ => self.oop_field(addr, "value").filter(|a| *a != 0),
+        }
+    }
+
     /// The text of the String at `addr`; none where it is not a readable one.
     pub fn string(&self, addr: u64) -> Option<String> {
         let klass = self.klass_of(addr)?;

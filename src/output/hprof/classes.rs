@@ -14,15 +14,18 @@ use crate::heap::layout::Slot;
 use crate::heap::roots::{self, Stacks};
 use crate::heap::{Heap, Part, Traced};
 use crate::hotspot::classes::{Kind, Klass};
+use crate::output::redact::Rules;
 
 /// A record's length has 32 bits; class dumps get a new segment long before.
 const SEGMENT: usize = 1 << 20;
 
-/// Appends the dump's first part to `out`. `unmounted` are virtual threads without carriers.
+/// Appends the dump's first part to `out`. `unmounted` are virtual threads without carriers; `rules` say which static
+/// fields are redacted.
 pub(super) fn write(
     heap: &Heap,
     traced: Option<&Traced>,
     unmounted: &[u64],
+    rules: Option<&Rules>,
     out: &mut Vec<u8>,
     summary: &mut DumpSummary,
 ) -> Result<()> {
@@ -44,6 +47,7 @@ pub(super) fn write(
     let klasses: Vec<&Klass> = classes.iter().map(|c| c.1).collect();
     let records = Records {
         heap,
+        rules,
         extra: [reader.facts.resolved_references_name, reader.facts.init_lock_name],
     };
     let stacks = Stacks::new(heap, traced.map(|t| &t.marks))?;
@@ -125,6 +129,7 @@ pub(super) fn utf8<'s>(heap: &Heap, symbols: impl IntoIterator<Item = &'s u64>, 
 /// Makes the records of classes.
 struct Records<'h> {
     heap: &'h Heap<'h>,
+    rules: Option<&'h Rules<'h>>,
     /// The names of what stands behind the static fields: resolved references, and a lock.
     extra: [Option<u64>; 2],
 }
@@ -142,7 +147,8 @@ impl Records<'_> {
         let slots = &self.heap.layouts().of[number as usize].statics;
         // None, where they cannot be read.
         let of = |(i, slot): (usize, &Slot)| {
-            let &bits = object.statics.get(i)?;
+            let hidden = self.rules.is_some_and(|r| r.hides(number, slot));
+            let bits = if hidden { 0 } else { *object.statics.get(i)? };
             Some(Static { name: slot.name, kind: slot.kind, bits })
         };
         let mut out: Vec<Static> =

@@ -8,6 +8,7 @@ mod flat;
 mod objects;
 pub mod plan;
 mod records;
+mod redacted;
 mod threads;
 mod values;
 
@@ -22,6 +23,7 @@ use crate::hotspot::barrier::Barrier;
 use crate::hotspot::vm_info::perfdata;
 
 use super::reader::{Facts, Metadata, Progress, Reader, Source, Walked};
+use super::redact::{Redaction, Rules, Texts};
 use objects::Records;
 use plan::Plan;
 use records::{Put, tag};
@@ -30,7 +32,7 @@ use records::{Put, tag};
 pub(super) const READER: Reader = Reader { name: "hprof", facts, objects: Some(objects) };
 
 fn facts(from: &Source) -> Result<Facts> {
-    let (bytes, summary) = head(from.heap, None, &[])?;
+    let (bytes, summary) = head(from.heap, None, &[], None)?;
     let DumpSummary { classes, roots, damaged, running, .. } = summary;
     Ok(Facts { bytes, metadata: Some(Metadata { classes, roots, damaged, running }) })
 }
@@ -71,11 +73,13 @@ pub struct DumpSummary {
 }
 
 /// The dump up to its first object, and its summary so far: all that it holds of the metadata, and
-/// of the unmounted virtual threads named. `traced` tells which objects stacks may hold.
-pub fn head(
+/// of the unmounted virtual threads named. `traced` tells which objects stacks may hold, `rules` which values of static
+/// fields are redacted.
+pub(crate) fn head(
     heap: &Heap,
     traced: Option<&Traced>,
     unmounted: &[u64],
+    rules: Option<&Rules>,
 ) -> Result<(Vec<u8>, DumpSummary)> {
     let vm = heap.vm;
     let mut summary = DumpSummary { damaged: heap.damaged.clone(), ..DumpSummary::default() };
@@ -87,15 +91,17 @@ pub fn head(
     let times = perfdata::times(&perfdata::read(vm));
     let known = times.map_or(0, |(start, up)| start.saturating_add(up.unwrap_or(0)));
     out.u8(vm.taken_ms.unwrap_or(known));
-    classes::write(heap, traced, unmounted, &mut out, &mut summary)?;
+    classes::write(heap, traced, unmounted, rules, &mut out, &mut summary)?;
     Ok((out, summary))
 }
 
 /// What a dump is to do besides.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
+pub struct Options<'r> {
     /// Count the references and roots that lead to no object. That takes a 32nd of the heap's bytes.
     pub dangling: bool,
+    /// What is not to be in it.
+    pub redaction: Option<&'r Redaction>,
 }
 
 /// Writes the whole dump. `progress` gets the bytes of heap as they are done.
@@ -120,7 +126,10 @@ pub fn write_dump_with(
     let traced = heap.traced(threads)?;
     // Traces come before segments (VisualVM wants that): so all threads are found first.
     let unmounted = virtual_threads::unmounted(heap, threads)?;
-    let (head, mut summary) = head(heap, traced, &unmounted)?;
+    let rules = options.redaction.map(|r| Rules::new(heap, r));
+    let rules = rules.as_ref();
+    let texts = options.redaction.map(|r| Texts::new(heap, r, &unmounted));
+    let (head, mut summary) = head(heap, traced, &unmounted, rules)?;
     out.write_all(&head).map_err(Error::from_write)?;
     drop(head);
     let untraced = traced.iter().flat_map(|t| t.damaged.iter().cloned());
@@ -134,14 +143,14 @@ pub fn write_dump_with(
         _ => plan::Copy::Swap8,
     };
     let numbers = 0..vm.classes.all().len() as u32;
-    let plans: Vec<Plan> = numbers.map(|n| Plan::new(heap, n, reference)).collect();
-    let values = values::Plans::new(heap, reference);
+    let plans: Vec<Plan> = numbers.map(|n| Plan::new(heap, n, reference, rules)).collect();
+    let values = values::Plans::new(heap, reference, rules);
     let mut ids = values::Ids::new(vm.pointers.alignment);
     let (mut faults, mut short_objects) = (Vec::<Fault>::new(), 0);
     // Where the regions cannot be what they say, it is not counted.
     let watch = if options.dangling { Watch::new(heap).ok() } else { None };
     let make = || {
-        let mut records = Records::new(heap, &plans, &values);
+        let mut records = Records::new(heap, &plans, &values, texts.as_ref());
         crate::heap::Visitor::clear(&mut records);
         Watched::new(records, watch.as_ref())
     };

@@ -7,6 +7,7 @@ use super::records::{EMPTY_TRACE, INSTANCE_HEADER, RECORD_HEADER, instance_heade
 use super::values::{Ids, Numbered, Plans};
 use crate::error::{Fault, Result};
 use crate::heap::{Heap, Object, Visitor};
+use crate::output::redact::{Texts, Window};
 
 /// Arrays of more bytes than this do not go through the chunk's buffer.
 const LARGE: u64 = 1 << 20;
@@ -38,6 +39,10 @@ pub(super) struct Records<'h> {
     pub(super) heap: &'h Heap<'h>,
     pub(super) plans: &'h [Plan],
     pub(super) values: &'h Plans,
+    /// What is done to texts that are redacted.
+    pub(super) texts: Option<&'h Texts<'h>>,
+    /// Where that is done.
+    pub(super) window: Window,
     /// Large enough for what has come so far; only `len` bytes of it count.
     pub(super) buffer: Vec<u8>,
     pub(super) len: usize,
@@ -62,11 +67,18 @@ pub(super) struct Records<'h> {
 
 impl<'h> Records<'h> {
     /// Empty.
-    pub(super) fn new(heap: &'h Heap<'h>, plans: &'h [Plan], values: &'h Plans) -> Self {
+    pub(super) fn new(
+        heap: &'h Heap<'h>,
+        plans: &'h [Plan],
+        values: &'h Plans,
+        texts: Option<&'h Texts<'h>>,
+    ) -> Self {
         Records {
             heap,
             plans,
             values,
+            texts,
+            window: Window::default(),
             buffer: Vec::new(),
             len: RECORD_HEADER,
             large: Vec::new(),
@@ -99,14 +111,17 @@ impl<'h> Records<'h> {
     }
 
     fn array(&mut self, object: Object, plan: &Plan, elements: &[u8], length: u64) {
-        let &Plan::Array { class_id, value_type, copy, .. } = plan else { return };
+        let &Plan::Array { class_id, value_type, copy, text, .. } = plan else { return };
         let vm = self.heap.vm;
         let body = (length * copy.dump_size()) as usize;
         let header = array_header(object.addr, length as u32, class_id, value_type);
         let head = header.as_slice().len();
         let to = self.room(head + body);
         to[..head].copy_from_slice(header.as_slice());
-        copy.run(vm, elements, &mut to[head..]);
+        match text {
+            None => copy.run(vm, elements, &mut to[head..]),
+            Some(text) => self.redacted(object.addr, text, copy, elements),
+        }
     }
 
     /// Writes the chunk's records as segments. `ids` has those of the chunks before.
@@ -152,7 +167,8 @@ impl<'h> Records<'h> {
 
     fn write_large(&mut self, array: &Large, out: &mut dyn Write) -> std::io::Result<()> {
         let heap = self.heap;
-        let Plan::Array { class_id, value_type, header, copy } = self.plans[array.klass as usize]
+        let Plan::Array { class_id, value_type, header, copy, text } =
+            self.plans[array.klass as usize]
         else {
             return Ok(());
         };
@@ -166,11 +182,14 @@ impl<'h> Records<'h> {
         self.block.resize(BLOCK, 0);
         let mut apart = Vec::new();
         let step = BLOCK as u64 / copy.dump_size().max(copy.heap_size(p));
+        let start = array.addr + u64::from(header);
+        let end = start.saturating_add(length * copy.heap_size(p));
+        let mut passage = self.passage(array.addr, text, start..end);
         let mut done = 0;
         while done < length {
             let n = step.min(length - done);
             let bytes = n * copy.heap_size(p);
-            let at = array.addr + u64::from(header) + done * copy.heap_size(p);
+            let at = start + done * copy.heap_size(p);
             let ahead = at.saturating_add(AHEAD);
             heap.vm.mem.will_need(ahead, ahead.saturating_add(bytes));
             let from = match heap.vm.mem.slice(at, bytes) {
@@ -183,6 +202,10 @@ impl<'h> Records<'h> {
                     }
                     &apart
                 }
+            };
+            let from = match &mut passage {
+                None => from,
+                Some(passage) => passage.block(at, from),
             };
             if copy == Copy::Bytes1 {
                 out.write_all(from)?;

@@ -6,6 +6,7 @@ use crate::hotspot::Vm;
 use crate::hotspot::classes::Klass;
 use crate::hotspot::classes::is_reference;
 use crate::hotspot::pointers::Pointers;
+use crate::output::redact::{Elements, Form, Rules};
 
 use super::records::{double_bits, float_bits, value_size, value_type};
 
@@ -18,6 +19,8 @@ pub enum Copy {
     Barrier,
     /// A value object that lies in its holder (JEP 401): null stands for it.
     Flat,
+    /// Values of so many bytes that are redacted: 0 stands for each.
+    Blank(u8),
     /// Bytes as they are.
     Bytes1,
     /// 16-bit values, swapped.
@@ -59,6 +62,7 @@ impl Copy {
     /// Bytes that one value takes in the dump.
     pub fn dump_size(self) -> u64 {
         match self {
+            Copy::Blank(size) => u64::from(size),
             Copy::Bytes1 => 1,
             Copy::Swap2 => 2,
             Copy::Swap4 | Copy::Float => 4,
@@ -88,7 +92,7 @@ impl Copy {
         }
         match self {
             Copy::Narrow => map(from, to, |b| p.widen(u32::from_le_bytes(b)).to_be_bytes()),
-            Copy::Flat => to.fill(0),
+            Copy::Flat | Copy::Blank(_) => to.fill(0),
             Copy::Bytes1 => to.copy_from_slice(&from[..to.len()]),
             Copy::Swap2 => map(from, to, |b| u16::from_le_bytes(b).to_be_bytes()),
             Copy::Swap4 => map(from, to, |b| u32::from_le_bytes(b).to_be_bytes()),
@@ -166,7 +170,7 @@ impl Field {
             Copy::Swap2 => map(from, to, |b| u16::from_le_bytes(b).to_be_bytes()),
             Copy::Swap4 => map(from, to, |b| u32::from_le_bytes(b).to_be_bytes()),
             Copy::Swap8 => map(from, to, |b| u64::from_le_bytes(b).to_be_bytes()),
-            Copy::Barrier | Copy::Flat | Copy::Float | Copy::Double => {
+            Copy::Barrier | Copy::Flat | Copy::Blank(_) | Copy::Float | Copy::Double => {
                 let (to, rest) = to.split_at_mut(self.copy.dump_size() as usize);
                 self.copy.run(vm, from, to);
                 rest
@@ -229,6 +233,8 @@ pub enum Plan {
         header: u32,
         /// How elements are copied.
         copy: Copy,
+        /// What is redacted before, and whether as a whole.
+        text: Option<(Form, bool)>,
     },
     /// OBJECT_ARRAY_DUMP of value objects that lie in the array.
     FlatArray {
@@ -244,17 +250,21 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// Compiles the plan of the class with this number; `reference` is how references are copied.
-    pub fn new(heap: &Heap, number: u32, reference: Copy) -> Plan {
+    /// Compiles the plan of the class with this number; `reference` is how references are copied, `rules` say what
+    /// is redacted.
+    pub fn new(heap: &Heap, number: u32, reference: Copy, rules: Option<&Rules>) -> Plan {
         let vm = heap.vm;
         let (klass, layout) =
             (&vm.classes.all()[number as usize], &heap.layouts().of[number as usize]);
         let class_id = klass.mirror;
-        let elements = |kind, header, copy| Plan::Array {
-            class_id,
-            value_type: value_type(kind),
-            header,
-            copy,
+        let elements = |kind, header, copy: Copy| {
+            let redacted = rules.map_or(Elements::Stay, |r| r.elements(number, kind));
+            let (copy, text) = match redacted {
+                Elements::Stay => (copy, None),
+                Elements::Blank => (Copy::Blank(value_size(kind) as u8), None),
+                Elements::Text(form, whole) => (copy, Some((form, whole))),
+            };
+            Plan::Array { class_id, value_type: value_type(kind), header, copy, text }
         };
         match layout.shape {
             Shape::Elements { header, kind } => elements(kind, header, Copy::of(kind, reference)),
@@ -265,7 +275,8 @@ impl Plan {
                 }
             }
             Shape::Instance | Shape::Mirror { .. } | Shape::StackChunk { .. } => {
-                let Fields { fields, flat, len } = Fields::of(vm, layout, 0, reference);
+                let hides = |slot: &Slot| rules.is_some_and(|r| r.hides(number, slot));
+                let Fields { fields, flat, len } = Fields::of(vm, layout, 0, reference, hides);
                 let end = |f: &Field| f.offset + f.copy.heap_size(&vm.pointers) as u32;
                 Plan::Instance {
                     class_id,
@@ -302,12 +313,19 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// Offsets are counted from `start`.
-    pub(super) fn of(vm: &Vm, layout: &Layout, start: u32, reference: Copy) -> Fields {
+    /// Offsets are counted from `start`; what is redacted `hides` says.
+    pub(super) fn of(
+        vm: &Vm,
+        layout: &Layout,
+        start: u32,
+        reference: Copy,
+        hides: impl Fn(&Slot) -> bool,
+    ) -> Fields {
         let mut out = Fields { fields: Vec::new(), flat: Vec::new(), len: 0 };
         for (number, slot) in in_order(vm, &layout.slots) {
             let copy = match slot.is_flat {
                 true => Copy::Flat,
+                false if hides(slot) => Copy::Blank(value_size(slot.kind) as u8),
                 false => Copy::of(slot.kind, reference),
             };
             let flat = layout.flat_at(number).filter(|_| slot.is_flat);

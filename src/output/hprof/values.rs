@@ -7,9 +7,10 @@
 use super::plan::{Copy, Field, Fields, Flat};
 use super::records::{INSTANCE_HEADER, instance_header};
 use crate::heap::Heap;
-use crate::heap::layout::Layout;
+use crate::heap::layout::{Layout, Slot};
 use crate::hotspot::Vm;
 use crate::hotspot::classes::Klass;
+use crate::output::redact::Rules;
 
 /// Levels of value objects in value objects: more is damage.
 const MAX_DEPTH: usize = 32;
@@ -78,14 +79,16 @@ impl Numbered {
 }
 
 impl Plans {
-    /// Compiles them; `reference` is how references are copied.
-    pub(super) fn new(heap: &Heap, reference: Copy) -> Plans {
+    /// Compiles them; `reference` is how references are copied, `rules` say what is redacted.
+    pub(super) fn new(heap: &Heap, reference: Copy, rules: Option<&Rules>) -> Plans {
         let (vm, classes) = (heap.vm, heap.vm.classes.all());
         if classes.iter().all(|k| k.flat_elements.is_none() && k.flat_fields().next().is_none()) {
             return Plans(Vec::new());
         }
-        let plan = |(k, layout): (&Klass, &Layout)| {
-            let Fields { fields, flat, len } = Fields::of(vm, layout, k.value?.payload, reference);
+        let plan = |(number, (k, layout)): (u32, (&Klass, &Layout))| {
+            let hides = |slot: &Slot| rules.is_some_and(|r| r.hides(number, slot));
+            let Fields { fields, flat, len } =
+                Fields::of(vm, layout, k.value?.payload, reference, hides);
             let end = |f: &Field| f.offset.saturating_add(f.copy.heap_size(&vm.pointers) as u32);
             Some(Plan {
                 class_id: k.mirror,
@@ -95,7 +98,7 @@ impl Plans {
                 flat: flat.into(),
             })
         };
-        Plans(classes.iter().zip(&heap.layouts().of).map(plan).collect())
+        Plans((0..).zip(classes.iter().zip(&heap.layouts().of)).map(plan).collect())
     }
 
     /// The value object in `holder`, unless it is null: its plan and its bytes.

@@ -3,6 +3,7 @@
 //! Gathers from the readers below; reads no target memory by itself.
 
 mod death;
+mod redact;
 mod text;
 
 use std::collections::BTreeMap;

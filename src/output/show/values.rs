@@ -175,9 +175,9 @@ impl<G: ObjectGraph> Show<'_, G> {
                 String::from_utf16(&units.collect::<Option<Vec<u16>>>()?).ok()?
             }
             (ClassKind::Primitives, "byte[]") => {
-                let bytes = self.graph.contents(place)?;
-                let bytes = bytes.get(..bytes.len().min(units as usize))?;
-                let valid = match std::str::from_utf8(bytes) {
+                let bytes = (0..units).map(|i| Some(unit(i)?.integer()? as u8));
+                let bytes = bytes.collect::<Option<Vec<u8>>>()?;
+                let valid = match std::str::from_utf8(&bytes) {
                     Ok(text) => text,
                     // The limit may lie in a character.
                     Err(e) if bytes.len() - e.valid_up_to() < 4 => {

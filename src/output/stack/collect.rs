@@ -19,6 +19,7 @@ use crate::hotspot::handles::jni_counts;
 use crate::hotspot::threads::{AwaitedLock, JavaThread, Locks, ThreadFacts, deadlocks};
 use crate::hotspot::vm_info::perfdata::{self, Counter};
 use crate::native::Unwinder;
+use crate::output::redact::Redaction;
 
 /// What to read.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +30,8 @@ pub struct Options<'u> {
     pub virtual_threads: usize,
     /// Local variables and expression stacks, too.
     pub values: bool,
+    /// What of these is not to be shown.
+    pub redaction: Option<&'u Redaction>,
     /// What reads native frames, where they are wanted.
     pub native: Option<&'u Unwinder<'u>>,
     /// Threads to search with.
@@ -52,7 +55,7 @@ pub fn collect(
         true => search(heap, options, progress)?,
         false => Default::default(),
     };
-    let mut reader = FrameReader::new(&walker, &locks, options.values);
+    let mut reader = FrameReader::new(&walker, &locks, options.values, options.redaction);
     let mut owned: HashMap<u64, Vec<u64>> = HashMap::new();
     for (synchronizer, owner) in &found.synchronizers {
         owned.entry(*owner).or_default().push(*synchronizer);

@@ -7,6 +7,7 @@ use crate::hotspot::Vm;
 use crate::hotspot::frames::{self, FrameKind, Value, Walker};
 use crate::hotspot::states::JavaState;
 use crate::hotspot::threads::{JavaThread, Locks, ThreadFacts};
+use crate::output::redact::Redaction;
 
 /// Makes frames of what the walk found.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct FrameReader<'w> {
     classes: HashMap<u64, (String, Option<String>)>,
     /// Whether values are wanted.
     values: bool,
+    /// What of these is not to be shown.
+    redaction: Option<&'w Redaction>,
 }
 
 /// Whose frames they are.
@@ -30,8 +33,9 @@ impl<'w> FrameReader<'w> {
         walker: &'w Walker<'w>,
         locks: &'w Locks<'w>,
         values: bool,
+        redaction: Option<&'w Redaction>,
     ) -> FrameReader<'w> {
-        FrameReader { walker, locks, classes: HashMap::new(), values }
+        FrameReader { walker, locks, classes: HashMap::new(), values, redaction }
     }
 
     fn vm(&self) -> &'w Vm<'w> {
@@ -61,6 +65,7 @@ impl<'w> FrameReader<'w> {
             Some(owner) => self.lock_lines(frame, owner, first),
             None => Vec::new(),
         };
+        let values = if self.values { self.values(frame, &class) } else { Vec::new() };
         Frame {
             place: Place {
                 class,
@@ -75,11 +80,12 @@ impl<'w> FrameReader<'w> {
             kind: frame.kind,
             trust: frame.trust,
             locks,
-            values: if self.values { self.values(frame) } else { Vec::new() },
+            values,
         }
     }
 
-    fn values(&self, frame: &frames::Frame) -> Vec<Slot> {
+    /// Those of a frame of a method of `class`.
+    fn values(&self, frame: &frames::Frame, class: &str) -> Vec<Slot> {
         // What a native method's frame has behind its arguments is the VM's own.
         let expressions = match frame.method.is_native {
             true => Vec::new(),
@@ -90,8 +96,13 @@ impl<'w> FrameReader<'w> {
         let slots = all.into_iter().flat_map(|(place, values)| {
             values.into_iter().enumerate().map(move |(i, v)| (place, i, v))
         });
+        let hides_numbers = self.redaction.is_some_and(|r| r.hides_numbers_of(class));
         slots
-            .filter_map(|(place, i, v)| Slot::new(self.vm(), place, i, v, |at| self.class_of(at)))
+            .filter_map(|(place, i, v)| {
+                let class_of = |at| self.class_of(at);
+                Slot::new(self.vm(), place, i, v, class_of, self.redaction)
+            })
+            .map(|slot| if hides_numbers { slot.without_number() } else { slot })
             .collect()
     }
 

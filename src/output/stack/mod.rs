@@ -38,6 +38,7 @@ fn facts(from: &Source) -> Result<Facts> {
         heap: false,
         virtual_threads: 0,
         values: true,
+        redaction: None,
         native: None,
         workers: from.threads,
     };

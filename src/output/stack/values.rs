@@ -8,6 +8,7 @@ use super::Address;
 use crate::hotspot::Vm;
 use crate::hotspot::classes::{Kind, Size};
 use crate::hotspot::frames::Value;
+use crate::output::redact::Redaction;
 
 /// Characters of a String that are shown.
 const MAX_TEXT: usize = 100;
@@ -43,6 +44,19 @@ pub enum SlotKind {
     Bits,
     /// An object that the compiler took apart.
     ScalarReplaced,
+}
+
+impl SlotKind {
+    /// Of a number, for people.
+    fn name(self) -> &'static str {
+        match self {
+            SlotKind::Int => "int",
+            SlotKind::Long => "long",
+            SlotKind::Float => "float",
+            SlotKind::Double => "double",
+            SlotKind::Object | SlotKind::Null | SlotKind::Bits | SlotKind::ScalarReplaced => "bits",
+        }
+    }
 }
 
 /// A number in a frame.
@@ -106,16 +120,20 @@ pub struct Slot {
     /// The number, as text: JSON's have 53 bits. Of `bits` hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Number>,
+    /// The number is not shown.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub redacted: bool,
 }
 
 impl Slot {
-    /// A value; none where there is nothing in use.
+    /// A value; none where there is nothing in use. Texts are shown as `redaction` says.
     pub(super) fn new(
         vm: &Vm,
         place: SlotPlace,
         slot: usize,
         value: Value,
         class_of: impl Fn(u64) -> String,
+        redaction: Option<&Redaction>,
     ) -> Option<Slot> {
         let bare = |kind| Slot {
             place,
@@ -127,6 +145,7 @@ impl Slot {
             text: None,
             cut: None,
             value: None,
+            redacted: false,
         };
         let number = |kind, value| Slot { value: Some(value), ..bare(kind) };
         Some(match value {
@@ -144,12 +163,16 @@ impl Slot {
                     k.kind != Kind::Instance && matches!(k.size, Size::Array { .. })
                 });
                 let length = vm.mem.u32(at.wrapping_add(vm.pointers.array_length)).ok();
-                let whole = vm.string(at);
+                let class = class_of(at);
+                let whole = vm.string(at).map(|text| match redaction {
+                    Some(redaction) => redaction.shown(&class, &text).into_owned(),
+                    None => text,
+                });
                 let text: Option<String> =
                     whole.as_ref().map(|t| t.chars().take(MAX_TEXT).collect());
                 Slot {
                     object: Some(Address(at)),
-                    class: Some(class_of(at)),
+                    class: Some(class),
                     length: length.filter(|_| is_array),
                     cut: whole.zip(text.as_ref()).map(|(whole, text)| text.len() < whole.len()),
                     text,
@@ -157,6 +180,11 @@ impl Slot {
                 }
             }
         })
+    }
+
+    /// The same without the number that it may have.
+    pub(super) fn without_number(self) -> Slot {
+        Slot { redacted: self.value.is_some(), value: None, ..self }
     }
 
     /// A line of text.
@@ -177,6 +205,7 @@ impl Slot {
             let _ = write!(out, " {text:?}{}", if self.cut == Some(true) { "..." } else { "" });
         }
         let _ = match (self.kind, self.value) {
+            _ if self.redacted => write!(out, " redacted ({})", self.kind.name()),
             (SlotKind::Null, _) => write!(out, " null"),
             (SlotKind::ScalarReplaced, _) => write!(out, " an object that the compiler took apart"),
             // An int has the lower half; what the upper one has then is left over.
