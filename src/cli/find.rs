@@ -12,7 +12,9 @@ use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
+use crate::heap::{Part, Unread};
 use crate::output::find::{Found, Query, table};
+use crate::output::report::count;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +27,8 @@ Examples:
 
 Expressions:
   class=PATTERN          the class's name; * stands for any characters
-  is PATTERN             the class or one of its super classes (not interfaces); also instanceof
+  is PATTERN             the class, one of its super classes or of its interfaces, as Java's
+                         instanceof, which is the same here; of arrays also arrays of those
   retained, weaker       bytes that would be freed with the object, and that hang below it by weaker
                          references
   shallow                its own bytes
@@ -118,10 +121,11 @@ impl Args {
         }
         let rule = self.like.rule();
         let work = Work { query: &query, rule };
-        let (found, input) = match query.wants_tree() {
+        let (found, mut input) = match query.wants_tree() {
             true => holders::with_tree(&self.source, rule, work)?,
             false => holders::with_graph(&self.source, rule, work)?,
         };
+        input.gaps.metadata.extend(gap(&found.unknown_interfaces));
         let report = input.with(Report {
             expression: self.expression.clone(),
             rule: self.like.name(),
@@ -140,6 +144,18 @@ impl Args {
         tell(&report.remarks());
         Ok(report.outcome())
     }
+}
+
+/// That objects may be missing, as it is not known which classes implement interfaces.
+fn gap(interfaces: &[String]) -> Option<Unread> {
+    let (first, others) = interfaces.split_first()?;
+    let others = match others.len() {
+        0 => String::new(),
+        n => format!(" (nor of {} more)", count(n as u64, "class", "classes")),
+    };
+    Some(Part::Interfaces.unread(format!(
+        "what implements an interface is not told here: if {first} is one, objects of classes that implement it are not found{others}"
+    )))
 }
 
 struct Work<'a> {

@@ -76,6 +76,9 @@ pub struct Class {
     pub kind: ClassKind,
     /// Its super class's number, as getSuperclass has it: of an array class java.lang.Object's.
     pub super_class: Option<u32>,
+    /// The numbers of the interfaces that it implements, its supers' and those that interfaces extend among them; none
+    /// where the input does not tell. Of an array class without any.
+    pub interfaces: Option<Box<[u32]>>,
     /// The place of its class object (mirror).
     pub object: Option<u64>,
     /// The place of its loader; none for the boot loader's.

@@ -26,6 +26,9 @@ pub(crate) fn java_name(name: &str) -> String {
     format!("{element}{}", "[]".repeat(depth))
 }
 
+/// Interfaces of all classes together; a core with more is made to fill memory.
+const MAX_INTERFACES: usize = 1 << 24;
+
 /// All classes, by number of klass.
 pub(super) fn classes(graph: &Graph<'_, u64>) -> Vec<Class> {
     let vm = graph.heap.vm;
@@ -36,6 +39,12 @@ pub(super) fn classes(graph: &Graph<'_, u64>) -> Vec<Class> {
         klass.is_some_and(|k| k.is_boot && BUILTIN_LOADERS.contains(&&*k.name.replace('/', ".")))
     };
     let mut builtin: HashMap<u64, bool> = HashMap::new();
+    let mut left = MAX_INTERFACES;
+    let mut interfaces = |k: &Klass| {
+        let of = vm.interfaces(k).filter(|of| of.len() <= left)?;
+        left -= of.len();
+        of.iter().map(|i| vm.classes.number(*i)).collect::<Option<_>>()
+    };
     let all = vm.classes.all().iter().map(|k| {
         let lives =
             k.loader == 0 || *builtin.entry(k.loader).or_insert_with(|| is_builtin(k.loader));
@@ -49,6 +58,10 @@ pub(super) fn classes(graph: &Graph<'_, u64>) -> Vec<Class> {
             super_class: match k.kind {
                 Kind::Instance => k.super_klass.and_then(|s| vm.classes.number(s)),
                 _ => object,
+            },
+            interfaces: match k.kind {
+                Kind::Instance => interfaces(k),
+                _ => Some([].into()),
             },
             object: place(k.mirror),
             loader: place(k.loader),

@@ -94,6 +94,8 @@ pub enum Part {
     Elements,
     /// Records of an HPROF file.
     Records,
+    /// Which classes implement an interface.
+    Interfaces,
 }
 
 impl Part {
@@ -108,6 +110,7 @@ impl Part {
             Part::Fields => "objects smaller than their fields",
             Part::Elements => "elements that are not in the core",
             Part::Records => "records that are not readable",
+            Part::Interfaces => "interfaces whose classes are not known",
         }
     }
 

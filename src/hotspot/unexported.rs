@@ -16,6 +16,11 @@ pub(super) const ARRAY_LENGTH_NARROW: u64 = 12;
 /// The same with compact headers.
 pub(super) const ARRAY_LENGTH_COMPACT: u64 = 8;
 
+/// `array.hpp`: `Array<T> {int _length; T _data[1];}`.
+pub(super) const ARRAY_LENGTH: u64 = 0;
+/// The same where an element is a pointer, of JDKs whose tables do not tell it.
+pub(super) const POINTER_ARRAY_DATA: u64 = 8;
+
 /// `jvmFlag.hpp`, `JVM_FLAG_NON_STRING_TYPES_DO` and `enum JVMFlag::type` (from 16).
 pub(super) const FLAG_TYPES: [&str; 10] =
     ["bool", "int", "uint", "intx", "uintx", "uint64_t", "size_t", "double", "ccstr", "ccstrlist"];

@@ -33,7 +33,9 @@ pub use loss::Loss;
 pub use outline::is_hprof;
 
 use crate::error::{Error, Result};
-use crate::graph::{BUILTIN_LOADERS, Class, ClassPart, NO_CLASS, Numbers, Root, Thread, Unread};
+use crate::graph::{
+    BUILTIN_LOADERS, Class, ClassKind, ClassPart, NO_CLASS, Numbers, Root, Thread, Unread,
+};
 use crate::mapped::Mapped;
 use classes::Classes;
 use ids::Ids;
@@ -124,6 +126,10 @@ impl Dump {
             name: c.name.in_java(),
             kind: c.kind,
             super_class: self.described.get(c.super_class).map(|_| c.super_class),
+            interfaces: match c.kind {
+                ClassKind::Instance => None,
+                _ => Some([].into()),
+            },
             object: self.ids.number(c.id).filter(|_| c.id != 0),
             loader: self.ids.number(c.loader).filter(|_| c.loader != 0),
             is_permanent: !c.name.is_hidden() && self.is_permanent_loader(c.loader),

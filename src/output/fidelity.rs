@@ -177,6 +177,7 @@ fn cost(part: Part) -> &'static str {
         Part::Fields => "these objects are missing",
         Part::Elements => "zeroes stand for these elements",
         Part::Records => "what these records would have told is missing",
+        Part::Interfaces => "objects of classes that implement them are not found by them",
     }
 }
 

@@ -61,6 +61,7 @@ impl Made {
             name: name.into(),
             kind,
             super_class,
+            interfaces: None,
             object: None,
             loader: None,
             is_permanent: false,

@@ -109,6 +109,7 @@ fields! {
     ik_constants = "InstanceKlass::_constants";
     ik_breakpoints = "InstanceKlass::_breakpoints";
     ik_init_state = "InstanceKlass::_init_state";
+    ik_interfaces = "InstanceKlass::_transitive_interfaces";
     ik_fields = "InstanceKlass::_fields"; // until 20
     ik_java_fields_count = "InstanceKlass::_java_fields_count"; // until 20
     ik_fieldinfo_stream = "InstanceKlass::_fieldinfo_stream"; // from 21, JDK-8292818
@@ -131,6 +132,7 @@ fields! {
     cache_resolved_references = "ConstantPoolCache::_resolved_references";
     u1_array_data = "Array<u1>::_data";
     u2_array_data = "Array<u2>::_data";
+    klass_array_data = "Array<Klass*>::_data";
     class_klass = "java_lang_Class::_klass_offset";
     class_array_klass = "java_lang_Class::_array_klass_offset";
     class_oop_size = "java_lang_Class::_oop_size_offset";

@@ -44,13 +44,23 @@ public class Found {
         }
     }
 
+    interface Tagged {}
+
+    interface Marked extends Tagged {}
+
     /** Its own field hides its super's. */
-    static class Other extends Base {
+    static class Other extends Base implements Marked {
         final String id;
 
         Other(int id) {
             super(-1);
             this.id = "other " + id;
+        }
+    }
+
+    static class More extends Other {
+        More(int id) {
+            super(id);
         }
     }
 
@@ -65,7 +75,7 @@ public class Found {
             LEAVES[i].owner = LEAVES[i / 10];
         }
         for (int i = 0; i < OTHERS.length; i++) {
-            Other other = new Other(i);
+            Other other = i < 4 ? new More(i) : new Other(i);
             OTHERS[i] = i < 7 ? other : null;
             WEAK.add(new WeakReference<>(other));
         }

@@ -96,7 +96,7 @@ fn found(name: &str, version: u32, flags: &[&str]) {
             assert_eq!(numbers(input, expression), meant, "{input:?}: {expression}");
         }
         for (expression, meant) in [
-            ("is Found$Base and not class=Found$Other", 1000),
+            ("is Found$Base and not is Found$Other", 1000),
             // Each class's nearest field of that name.
             ("is Found$Base and field.id~'^other \\d$' and strength=strong", 7),
             ("is Found$Base and field.id<5", 5),
@@ -109,6 +109,7 @@ fn found(name: &str, version: u32, flags: &[&str]) {
             // Thirteen names, and the beginning that they have in common.
             ("text~'^葉 ' and length<=4", 14),
             ("class=Found$Leaf[] and retained>200K", 1),
+            ("is Found$Base[] and retained>200K", 1),
             ("class=java.lang.Class and label=Found$Leaf", 1),
             ("class=java.lang.Thread and label=main", 1),
         ] {
@@ -117,6 +118,28 @@ fn found(name: &str, version: u32, flags: &[&str]) {
     }
     // What nothing holds strongly, where the JVM did not collect it.
     assert_eq!(count(&core, "class=Found$Other and strength=weak"), 3);
+    // By a super class, by an interface that another extends, and what is in it.
+    for (expression, meant) in [
+        ("is Found$Tagged", 10),
+        ("is Found$Marked and strength=strong", 7),
+        ("not is Found$Tagged and is Found$Base", 1000),
+        ("is java.util.Map and length=321", 1),
+        ("is java.lang.Cloneable and class=Found$Leaf[] and retained>200K", 1),
+    ] {
+        assert_eq!(count(&core, expression), meant, "{expression}");
+    }
+    // A dump does not tell what implements an interface, and this is said. Of a class with heirs or fields there is no doubt.
+    for input in [&ours, &theirs] {
+        let mut cmd = rjcore();
+        cmd.args(["find", "--json", "--count"]).arg(input).arg("is Found$Tagged");
+        let out = cmd.output().expect("rjcore starts");
+        assert_eq!(out.status.code(), Some(3));
+        let said: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+        let gap = &said["gaps"]["metadata"][0];
+        assert_eq!((&said["count"], &gap["code"]), (&0.into(), &"interfaces".into()), "{said}");
+        assert!(gap["text"].as_str().is_some_and(|t| t.contains("Found$Tagged")), "{said}");
+        assert_eq!(count(input, "is java.util.AbstractMap and length=321"), 1);
+    }
     let [a, b] = [&core, &ours].map(|input| {
         let all = ask(input, &["is Found$Base and retained>0", "--all", "--show", "field.name"]);
         let mut all = all["objects"].clone();

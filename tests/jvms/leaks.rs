@@ -136,6 +136,36 @@ programs! {
     jdk25_second: 25, &LEAKS[6..];
 }
 
+/// Of a JVM that runs on, of which a snapshot is taken: the suspect, and what is shown of it by its address.
+fn of_a_live_one(version: u32) {
+    let dir = Scratch::new(&format!("leaks-live-{version}"));
+    let flags = ["-Xmx128m", "-XX:ReservedCodeCacheSize=32m", "-XX:+UseSerialGC", "-Xint"];
+    let jvm = Jvm::start(version, &flags, "Leaks static-map", &dir);
+    let pid = jvm.pid().to_string();
+    let (_, field, words) = LEAKS[0];
+    let found = ask(Path::new(&pid), &[]);
+    is_named(&found, field, words);
+    let path = found["suspects"][0]["path"].as_array().expect("a path");
+    let map = path.iter().find(|s| s["class"] == "java.util.HashMap").expect("the map");
+    let address = map["object"].as_str().expect("an address");
+    // It stands still: the map is where it was.
+    let shown = text(rjcore().args(["show", &pid, address, "--json"]));
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!((&shown["class"], &shown["whole"]), (&map["class"], &true.into()), "{shown}");
+    assert_eq!(shown["collection"]["size"], 24_000, "{shown}");
+    assert!(shown["retained"].as_u64().is_some_and(|b| b > 24_000_000), "{shown}");
+}
+
+#[test]
+fn jdk17_live() {
+    of_a_live_one(17);
+}
+
+#[test]
+fn jdk25_live() {
+    of_a_live_one(25);
+}
+
 #[test]
 fn jdk17_healthy() {
     healthy(17);

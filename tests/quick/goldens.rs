@@ -9,11 +9,17 @@ use std::path::Path;
 use crate::support::{Scratch, dep, rjcore, run};
 
 /// The name of a file in testdata/goldens/CORE, and the command.
-const GOLDENS: [(&str, &[&str]); 6] = [
+const GOLDENS: [(&str, &[&str]); 12] = [
     ("info.txt", &["info"]),
     ("histo.txt", &["histo"]),
     ("retained.txt", &["retained"]),
     ("retained-class.txt", &["retained", "--by", "class"]),
+    ("leaks.txt", &["leaks", "--min", "50K", "--share", "5"]),
+    ("tree.txt", &["tree", "--top", "8"]),
+    ("waste.txt", &["waste", "--top", "5"]),
+    ("threads.txt", &["threads", "--details", "2", "--top", "4"]),
+    ("loaders.txt", &["loaders", "--top", "5"]),
+    ("refs.txt", &["refs", "--top", "5"]),
     ("stack.txt", &["stack"]),
     ("locals.txt", &["stack", "--locals"]),
 ];

@@ -35,12 +35,12 @@ const NAMES: [&str; 21] = [
     "App.java",
 ];
 
-fn name(text: &str) -> u64 {
+pub fn name(text: &str) -> u64 {
     1 + NAMES.iter().position(|n| *n == text).expect("a name") as u64
 }
 
 /// Addresses of classes and objects: each 72 bytes from the next.
-fn at(number: u64) -> u64 {
+pub fn at(number: u64) -> u64 {
     0x1000_0000 + number * 72
 }
 
@@ -54,7 +54,7 @@ const CHARS: u64 = 6;
 const APP: u64 = 7;
 const BASE: u64 = 8;
 const THREAD: u64 = 9;
-const AN_APP: u64 = 20;
+pub const AN_APP: u64 = 20;
 const ARRAY: u64 = 21;
 const A_STRING: u64 = 22;
 const TEXT: u64 = 23;

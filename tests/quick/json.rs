@@ -98,6 +98,11 @@ fn golden_json_of_the_sample_cores() {
             let file =
                 path("testdata/json").join(format!("{name}.{}.json", words.replace(' ', "")));
             let packed = file.with_extension("json.zst");
+            let known = fs::read(&packed).ok().and_then(|p| zstd::decode_all(&p[..]).ok());
+            if rewrite && known.as_deref() == Some(text.as_bytes()) {
+                // The same text may be packed otherwise.
+                continue;
+            }
             if rewrite {
                 fs::create_dir_all(path("testdata/json")).expect("a directory");
                 let packed_text = zstd::encode_all(text.as_bytes(), 19).expect("zstd");

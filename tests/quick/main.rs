@@ -18,6 +18,7 @@ mod goldens;
 mod graph;
 mod gzip;
 mod hostile;
+mod hprof_answers;
 mod hprof_input;
 mod interrupt;
 mod json;

@@ -72,6 +72,7 @@ impl Toy {
             name: name.into(),
             kind,
             super_class: None,
+            interfaces: None,
             object,
             loader: None,
             is_permanent: false,

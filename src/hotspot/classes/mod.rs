@@ -3,6 +3,7 @@
 mod external_name;
 mod facts;
 mod field_layout;
+mod interfaces;
 mod klass;
 mod loaded;
 mod values;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use super::classes::instances;
 use super::expr::{Against, Cmp, Expr, Number, Property, Quantity, Test, Text, Words};
 use crate::graph::dominators::Rule;
 use crate::graph::{ClassKind, NO_CLASS, ObjectGraph, Slot, Strength, Value};
@@ -82,6 +83,8 @@ pub(super) struct Judge<'g, G> {
     pub graph: &'g G,
     rule: Rule,
     root: Node,
+    /// Classes that `is` names and that may be interfaces, where it is not known which classes implement these.
+    pub unknown: Vec<String>,
     /// By number of class; behind them that of objects without one.
     verdicts: Vec<Verdict>,
     lengths: Vec<Option<Length>>,
@@ -95,15 +98,20 @@ impl<'g, G: ObjectGraph> Judge<'g, G> {
         let threads = graph.threads().iter();
         let named = threads.filter(|t| !t.name.is_empty());
         let collections = Collections::new(graph, &Descriptions::known());
+        let mut unknown = Vec::new();
         let mut judge = Judge {
             graph,
             rule,
-            root: node(graph, expr),
+            root: node(graph, expr, &mut unknown),
+            unknown: Vec::new(),
             verdicts: Vec::new(),
             lengths: lengths(graph, &collections),
             collections,
             threads: named.filter_map(|t| Some((t.object?, t.name.as_str()))).collect(),
         };
+        unknown.sort_unstable();
+        unknown.dedup();
+        judge.unknown = unknown;
         let classes = graph.classes().len() as u32;
         let all = (0..classes).chain([NO_CLASS]);
         judge.verdicts = all.map(|class| judge.by_class(&judge.root, class)).collect();
@@ -344,23 +352,25 @@ fn cost(node: &Node) -> u32 {
     }
 }
 
-fn node(graph: &impl ObjectGraph, expr: &Expr) -> Node {
-    let all = |of: &[Expr]| {
-        let mut nodes: Vec<Node> = of.iter().map(|e| node(graph, e)).collect();
+/// With the interfaces of which is not known what implements them.
+fn node(graph: &impl ObjectGraph, expr: &Expr, unknown: &mut Vec<String>) -> Node {
+    let mut all = |of: &[Expr]| {
+        let mut nodes: Vec<Node> = of.iter().map(|e| node(graph, e, unknown)).collect();
         nodes.sort_by_key(cost);
         nodes
     };
     match expr {
         Expr::And(of) => Node::All(all(of)),
         Expr::Or(of) => Node::Any(all(of)),
-        Expr::Not(of) => Node::Not(Box::new(node(graph, of))),
+        Expr::Not(of) => Node::Not(Box::new(node(graph, of, unknown))),
         Expr::Test(test) => match test {
             Test::Class(names) => {
                 Node::Class(graph.classes().iter().map(|c| names.fits(&c.name)).collect())
             }
             Test::Is(pattern) => {
-                let own = graph.classes().iter().map(|c| pattern.fits(&c.name)).collect();
-                Node::Class(with_subclasses(graph, own))
+                let of = instances(graph, pattern);
+                unknown.extend(of.unknown);
+                Node::Class(of.fits)
             }
             Test::Quantity { of, cmp, to, wanted } => Node::Quantity(*of, *cmp, *to, *wanted),
             Test::Strength(strength) => Node::Strength(*strength),
@@ -370,31 +380,6 @@ fn node(graph: &impl ObjectGraph, expr: &Expr) -> Node {
             }
         },
     }
-}
-
-/// The classes, and those below them. Each class is looked at once.
-fn with_subclasses(graph: &impl ObjectGraph, own: Vec<bool>) -> Vec<bool> {
-    let classes = graph.classes();
-    let mut known: Vec<Option<bool>> = own.iter().map(|own| own.then_some(true)).collect();
-    let mut chain = Vec::new();
-    for class in 0..classes.len() {
-        let mut at = Some(class);
-        let mut fits = false;
-        while let Some(number) = at.filter(|n| *n < classes.len()) {
-            if let Some(known) = known[number] {
-                fits = known;
-                break;
-            }
-            // Said before what is above it is known, so that a circle ends.
-            known[number] = Some(false);
-            chain.push(number);
-            at = classes[number].super_class.map(|s| s as usize);
-        }
-        for number in chain.drain(..) {
-            known[number] = Some(fits);
-        }
-    }
-    known.into_iter().map(|k| k == Some(true)).collect()
 }
 
 /// Where the lengths of objects are found, by class.

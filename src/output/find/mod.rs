@@ -4,6 +4,7 @@
 //! by their class alone, and then all objects are (`search`). What objects retain, and how they are held, is found only
 //! where something asks for it ([`Query::wants_tree`]).
 
+mod classes;
 mod expr;
 mod judge;
 mod parse;
@@ -189,6 +190,7 @@ impl Query {
             retained: None,
             weaker: None,
             objects: hits.all.iter().map(object).collect(),
+            unknown_interfaces: judge.unknown.clone(),
             no_class_fits: classes.into_iter().all(|c| judge.verdict(c) == Verdict::No),
             show: self.show.clone(),
         }
@@ -219,6 +221,10 @@ pub struct Found {
     pub objects: Vec<Object>,
     /// By its class none of the objects can be meant: perhaps a name is mistyped.
     pub no_class_fits: bool,
+    /// Classes that `is` names and that may be interfaces, where the input does not tell which classes implement these: such
+    /// objects are missing.
+    #[serde(skip)]
+    pub unknown_interfaces: Vec<String>,
     #[serde(skip)]
     show: Vec<Property>,
 }

@@ -52,6 +52,7 @@ impl Made {
             name: name.into(),
             kind: ClassKind::Instance,
             super_class: None,
+            interfaces: None,
             object: None,
             loader: None,
             is_permanent: false,

@@ -166,7 +166,15 @@ fn origin(suspect: &Suspect) -> Option<String> {
     let (class, name) = (first.declared_by.as_ref()?, first.name.as_ref()?);
     let is_it = field.is_some_and(|f| (&f.class, &f.name) == (class, name));
     let name = format!("{}.{}", clean(class), clean(name));
-    (!is_it && suspect.kind != Kind::Final).then(|| format!("The static field {name} leads there."))
+    let what = match (suspect.kind, field) {
+        (Kind::Final, _) => return None,
+        // That field was said to lead there already.
+        (Kind::Soft | Kind::Weak, Some(_)) => {
+            format!("The path begins at the static field {name}.")
+        }
+        _ => format!("The static field {name} leads there."),
+    };
+    (!is_it).then_some(what)
 }
 
 /// By what the objects hold what is large in them.

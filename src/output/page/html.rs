@@ -25,10 +25,10 @@ const LINE: f64 = 15.0;
 
 /// What the pictures are drawn from; none where the page has none.
 pub(super) struct Pictures<'p> {
-    /// Who holds the memory, as many boxes as are on the page.
+    /// Who holds the memory.
     pub(super) heap: &'p Picture,
-    /// The same as JSON.
-    pub(super) heap_json: String,
+    /// The same as JSON, and how many boxes are in that.
+    pub(super) heap_json: (String, usize),
     /// The threads' stacks.
     pub(super) threads_json: Option<String>,
 }
@@ -72,7 +72,7 @@ pub(super) fn page(document: &Document, pictures: &Pictures<'_>) -> String {
                     }
                     @for section in &document.sections { (part(section, pictures)) }
                 }
-                script type="application/json" #heap-data { (PreEscaped(&pictures.heap_json)) }
+                script type="application/json" #heap-data { (PreEscaped(&pictures.heap_json.0)) }
                 @if let Some(json) = &pictures.threads_json {
                     script type="application/json" #threads-data { (PreEscaped(json)) }
                 }
@@ -163,7 +163,28 @@ fn map(pictures: &Pictures<'_>) -> Markup {
                 (first_level(picture, &nodes, all, Rect { x: 0.0, y: 0.0, w, h }, class))
             }
         }
+        @for sentence in left_out(picture, pictures.heap_json.1) { p { (sentence) } }
     }
+}
+
+/// What of the picture is not on the page, of which so many boxes are.
+fn left_out(picture: &Picture, boxes: usize) -> Vec<String> {
+    let left = picture.nodes.len().saturating_sub(boxes) as u64;
+    let mut said = Vec::new();
+    if left > 0 {
+        said.push(format!(
+            "{} of the picture, inside of the smallest, {} left out so that the page is not too large.",
+            count(left, "box", "boxes"),
+            if left == 1 { "is" } else { "are" }
+        ));
+    }
+    if picture.unopened > 0 {
+        said.push(format!(
+            "What is in {} is not shown.",
+            count(picture.unopened, "small box", "small boxes")
+        ));
+    }
+    said
 }
 
 fn first_level(
@@ -177,10 +198,12 @@ fn first_level(
     let boxes = squarify(&values, all.value, room);
     // What is narrower than a pixel is seen by nobody.
     let seen = nodes.iter().zip(boxes).filter(|(_, at)| at.w >= 1.0 && at.h >= 1.0);
+    let seen: Vec<_> = seen.collect();
+    let thin = (nodes.len() - seen.len()) as u64;
     html! {
         svg class={ "map " (class) } viewBox={ "0 0 " (room.w) " " (room.h) } role="img"
             aria-label="Treemap of all objects, by what holds them; the table below has the largest" {
-            @for (node, at) in seen {
+            @for (node, at) in &seen {
                 g class={ "b c" (colour(picture, node)) } {
                     title { (name(picture, node)) ", " (size(node.value)) ", " (percent(node, all)) }
                     rect x=(round(at.x)) y=(round(at.y)) width=(round(at.w)) height=(round(at.h));
@@ -195,6 +218,10 @@ fn first_level(
                     }
                 }
             }
+        }
+        @if thin > 0 {
+            @let class = if class == "wide" { "wide-only" } else { class };
+            p class={ "hint " (class) } { (count(thin, "box is", "boxes are")) " too small to be drawn." }
         }
     }
 }

@@ -161,7 +161,7 @@ impl Page {
         // A quarter of what is left is for the stacks, the rest for the heap.
         let pictures = |heap: (String, usize), threads: Option<String>| html::Pictures {
             heap: &self.picture,
-            heap_json: heap.0,
+            heap_json: heap,
             threads_json: threads,
         };
         let without =

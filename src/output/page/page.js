@@ -43,6 +43,7 @@
       this.trail = place.appendChild(element("ol", { class: "trail", "aria-label": "Where you are" }));
       this.area = place.appendChild(element("div"));
       this.said = place.appendChild(element("p", { class: "said", "aria-live": "polite" }));
+      this.left = place.appendChild(element("p", { class: "hint" }));
       const keys = "Click a box to go into it, and a name above to come back. Keys: arrows move, Enter goes in, Backspace or Escape comes back.";
       place.append(element("p", { class: "hint" }, keys));
       this.area.addEventListener("keydown", (event) => this.key(event));
@@ -92,6 +93,7 @@
       const out = [], scale = (w * h) / (this.data.value[this.root] || 1);
       const lay = (parent, x, y, w, h, scale, depth) => {
         const list = this.inside[parent].filter((i) => this.data.value[i] * scale >= 1);
+        this.thin += this.inside[parent].length - list.length;
         for (let from = 0; from < list.length;) {
           const side = Math.min(w, h);
           const worst = (to) => {
@@ -130,11 +132,11 @@
       while (next.length) {
         const [i, x, width, depth] = next.shift();
         out.push([i, x, depth * ROW, width, ROW, depth]);
-        if (depth + 1 >= ROWS) continue;
+        if (depth + 1 >= ROWS) { this.thin += this.inside[i].length; continue; }
         let at = x;
         for (const k of this.inside[i]) {
           const part = (width * this.data.value[k]) / (this.data.value[i] || 1);
-          if (part >= 1) next.push([k, at, part, depth + 1]);
+          if (part >= 1) next.push([k, at, part, depth + 1]); else this.thin += 1;
           at += part;
         }
       }
@@ -145,7 +147,9 @@
       const w = Math.max(200, this.place.clientWidth - 2);
       const isMap = this.kind === "treemap";
       let h = Math.round(Math.min(Math.max(w * 0.55, 380), 620));
+      this.thin = 0;
       const boxes = isMap ? this.treemap(w, h) : this.icicle(w);
+      this.left.textContent = this.thin ? `${number(this.thin)} ${this.thin === 1 ? "box is" : "boxes are"} too small to be drawn here.` : "";
       if (!isMap) h = ROW * (1 + Math.max(0, ...boxes.map((b) => b[5])));
       const svg = element("svg", { viewBox: `0 0 ${w} ${h}`, width: w, height: h, role: "group" });
       svg.setAttribute("aria-label", `${this.place.getAttribute("aria-label")}: in ${this.name(this.root)}, ${boxes.length} boxes`);

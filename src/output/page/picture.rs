@@ -62,6 +62,8 @@ pub(super) struct Picture {
     pub(super) names: Vec<String>,
     /// All boxes, the one that holds all first.
     pub(super) nodes: Vec<Node>,
+    /// Boxes that were not looked into, as there are too many.
+    pub(super) unopened: u64,
 }
 
 /// A picture as the page's script reads it: lists by box.
@@ -245,6 +247,7 @@ impl<G: ObjectGraph, I: Id> Painter<'_, '_, G, I> {
         }
         while let Some((bytes, Reverse(node))) = self.next.pop() {
             if self.picture.nodes.len() >= BOXES {
+                self.picture.unopened = self.next.len() as u64 + 1;
                 break;
             }
             if let Some(closed) = self.closed.remove(&node) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
+use super::words::link;
 use super::{retained, words};
 use crate::address::hex;
 use crate::graph::dominators::Dominators;
@@ -30,9 +31,9 @@ pub struct Chain {
     pub left_out: u64,
 }
 
-/// An object on a path, and how the one before holds it.
+/// How one object holds another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Step {
+pub struct Reference {
     /// By what: `root`, `field`, `static`, `element`, `class_part`, `own_class`, `local`, `jni_local`, `monitor` or
     /// another kind of root that a thread has.
     pub by: &'static str,
@@ -45,9 +46,30 @@ pub struct Step {
     /// Of an array's element its index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<u64>,
-    /// How the reference holds.
+    /// How it holds.
     #[serde(serialize_with = "strength_name")]
     pub strength: Strength,
+}
+
+impl Reference {
+    /// In words.
+    pub(in crate::output) fn new(named: words::Named, strength: Strength) -> Reference {
+        let words::Named { kind: by, name, declared_by, index } = named;
+        Reference { by, name, declared_by, index, strength }
+    }
+
+    /// As a person reads it; how it holds, if that is less than strongly.
+    pub(in crate::output) fn text(&self) -> String {
+        link(self.by, self.name.as_deref(), self.index, self.strength)
+    }
+}
+
+/// An object on a path, and how the one before holds it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// How the one before holds it.
+    #[serde(flatten)]
+    pub reference: Reference,
     /// So many equal steps one behind the other, as of a list; the object is the last one's.
     pub times: u64,
     /// The object's address.
@@ -118,20 +140,13 @@ pub fn chain<G: ObjectGraph, I: Id>(
         run = is_self.then(|| (link.clone(), class, count));
         kept.add(link, pair[1], count > 1);
     }
-    let step = |(link, place, times): (Link, u64, u64)| {
-        let named = words::named(graph, &link.by);
-        Step {
-            by: named.kind,
-            name: named.name,
-            declared_by: named.declared_by,
-            index: named.index,
-            strength: link.strength,
-            times,
-            object: graph.address(place),
-            class: class_name(graph, graph.class_of(place)),
-            label: label(graph, place),
-            retained: retained(tree, place),
-        }
+    let step = |(link, place, times): (Link, u64, u64)| Step {
+        reference: Reference::new(words::named(graph, &link.by), link.strength),
+        times,
+        object: graph.address(place),
+        class: class_name(graph, graph.class_of(place)),
+        label: label(graph, place),
+        retained: retained(tree, place),
     };
     let name = thread.and_then(|t| graph.threads().get(t as usize)).map(|t| t.name.clone());
     Some(Chain {

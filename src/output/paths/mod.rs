@@ -5,7 +5,7 @@ mod merge;
 pub(in crate::output) mod text;
 pub(in crate::output) mod words;
 
-pub use chain::{Chain, Step, chain};
+pub use chain::{Chain, Reference, Step, chain};
 pub use merge::{Branch, Merged, merged};
 pub use text::{chain_table, merged_table};
 

@@ -1,7 +1,7 @@
 //! Paths for people: from the root down, as one would write the fields in Java.
 
-use super::{Branch, Chain, Merged, Step, words};
-use crate::graph::Strength;
+use super::words::link;
+use super::{Branch, Chain, Merged, Step};
 use crate::output::report::{Table, clean, count, number, size};
 
 /// A path, a line for each object from the root down, under `indent` spaces.
@@ -31,23 +31,9 @@ pub(in crate::output) fn object(class: &str, address: u64, label: Option<&str>) 
     }
 }
 
-/// A link as a person reads it; how it holds, if that is less than strongly.
-pub(in crate::output) fn link(
-    kind: &str,
-    name: Option<&str>,
-    index: Option<u64>,
-    strength: Strength,
-) -> String {
-    let text = words::text(kind, name, index);
-    match strength {
-        Strength::Strong => text,
-        weaker => format!("{text} ({})", weaker.name()),
-    }
-}
-
 impl Step {
     fn link(&self) -> String {
-        let text = link(self.by, self.name.as_deref(), self.index, self.strength);
+        let text = self.reference.text();
         match self.times {
             1 => text,
             n => format!("{text} x {}", number(n)),

@@ -1,7 +1,7 @@
 //! Roots, references and frames in words.
 
 use crate::graph::paths::By;
-use crate::graph::{ClassPart, ObjectGraph, Place, RootKind};
+use crate::graph::{ClassPart, ObjectGraph, Place, RootKind, Strength};
 use crate::output::retained::class_name;
 
 /// A root's kind as JSON has it.
@@ -121,5 +121,19 @@ pub(in crate::output) fn text(kind: &str, name: Option<&str>, index: Option<u64>
         ("own_class", _) => "its class".into(),
         ("root", _) => name.into(),
         (kind, _) => format!("{} in {name}", kind.replace('_', " ")),
+    }
+}
+
+/// A link as a person reads it; how it holds, if that is less than strongly.
+pub(super) fn link(
+    kind: &str,
+    name: Option<&str>,
+    index: Option<u64>,
+    strength: Strength,
+) -> String {
+    let text = text(kind, name, index);
+    match strength {
+        Strength::Strong => text,
+        weaker => format!("{text} ({})", weaker.name()),
     }
 }

@@ -178,4 +178,14 @@ fn buffers(out: &mut String, report: &Report) {
         let n = of.count.map(|n| format!(" in {}", buffers(n))).unwrap_or_default();
         let _ = writeln!(out, "the JVM counts {}{limit}{n}", size(reserved));
     }
+    // Buffers of memory that java.nio.Bits did not hand out.
+    let all = of.capacity.saturating_add(of.dead_capacity);
+    let others = all.saturating_sub(of.total_capacity.unwrap_or(0));
+    if others > 0 {
+        let _ = writeln!(
+            out,
+            "{} of it the JVM does not count: native code or a library such as Netty took it, and has to free it",
+            size(others)
+        );
+    }
 }

@@ -20,7 +20,7 @@ use crate::graph::{Id, ObjectGraph, Strength};
 use crate::heap::Heap;
 use crate::heap::roots::Stacks;
 
-/// What `retained` reads: the names of classes, and of the methods in frames. Of objects what a dump reads.
+/// What `retained` reads: the names of classes, their interfaces, and the names of the methods in frames. Of objects what a dump reads.
 pub(super) const READER: Reader = Reader { name: "retained", facts, objects: None };
 
 fn facts(from: &Source) -> Result<Facts> {
@@ -29,7 +29,11 @@ fn facts(from: &Source) -> Result<Facts> {
     let (threads, _) = Stacks::new(heap, None)?.running();
     let calls = threads.iter().flat_map(|t| &t.calls);
     let frames = calls.map(|c| crate::heap::frame_text(heap.vm, c));
-    let bytes = names.chain(frames).flat_map(|text| [text.into_bytes(), vec![b'\n']].concat());
+    let interfaces = heap.vm.classes.all().iter().map(|k| format!("{:x?}", heap.vm.interfaces(k)));
+    let bytes = names
+        .chain(frames)
+        .chain(interfaces)
+        .flat_map(|text| [text.into_bytes(), vec![b'\n']].concat());
     Ok(Facts { bytes: bytes.collect(), metadata: None })
 }
 

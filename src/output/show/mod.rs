@@ -14,8 +14,8 @@ use crate::address::hex;
 use crate::graph::dominators::{Dominators, Watch};
 use crate::graph::paths::{self, Paths};
 use crate::graph::{Id, NO_CLASS, ObjectGraph, Strength};
-use crate::output::paths::words;
-use crate::output::retained::{class_name, label, strength_name};
+use crate::output::paths::{Reference, words};
+use crate::output::retained::{class_name, label};
 
 /// An object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -81,25 +81,6 @@ pub struct Referrer {
     pub garbage: bool,
     /// Each of its references to the object.
     pub references: Vec<Reference>,
-}
-
-/// A reference, in the words of a path's steps.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reference {
-    /// `field`, `static`, `element`, `class_part`, `own_class`, or what of a thread.
-    pub by: &'static str,
-    /// The field's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// The class that declares it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub declared_by: Option<String>,
-    /// Of an array's element its index.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub index: Option<u64>,
-    /// How it holds.
-    #[serde(serialize_with = "strength_name")]
-    pub strength: Strength,
 }
 
 /// Shows the object at `place`: of everything the first `top`, of referrers, too.
@@ -193,20 +174,13 @@ fn referrers<G: ObjectGraph, I: Id>(
     let graph = tree.graph();
     let classes = found.classes.iter().take(top);
     let classes = classes.map(|(c, n)| OfClass { class: class_name(graph, *c), objects: *n });
-    let reference = |named: words::Named, strength| Reference {
-        by: named.kind,
-        name: named.name,
-        declared_by: named.declared_by,
-        index: named.index,
-        strength,
-    };
     let first = found.first.iter().map(|referrer| {
         let all = referrer.references.iter();
         let mut references: Vec<Reference> =
-            all.map(|(at, s)| reference(words::place(graph, at), *s)).collect();
+            all.map(|(at, s)| Reference::new(words::place(graph, at), *s)).collect();
         if references.is_empty() {
             let link = links.link_besides(referrer.place, place);
-            references.push(reference(words::named(graph, &link.by), link.strength));
+            references.push(Reference::new(words::named(graph, &link.by), link.strength));
         }
         let at = referrer.place;
         let is_held =

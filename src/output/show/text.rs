@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::{Contents, Entry, Field, Object, Referrer, Shown};
-use crate::output::paths::text::{link, object};
+use crate::output::paths::Reference;
+use crate::output::paths::text::object;
 use crate::output::report::{Table, clean, count, number, size_exact};
 
 /// All that is told of an object, in sections.
@@ -143,7 +144,7 @@ const NAMED: usize = 5;
 
 fn by(referrer: &Referrer) -> String {
     let named = referrer.references.iter().take(NAMED);
-    let named = named.map(|r| link(r.by, r.name.as_deref(), r.index, r.strength));
+    let named = named.map(Reference::text);
     let mut text = named.collect::<Vec<_>>().join(", ");
     if referrer.references.len() > NAMED {
         text.push_str(", ...");

@@ -40,13 +40,13 @@ pub fn text(report: &Report) -> String {
 fn summary(report: &Report) -> String {
     let t = &report.totals;
     let mut out = format!(
-        "{} that only {} by: frames {}, thread locals {}, the rest of the threads' objects {}\n",
-        size(t.retained),
+        "{} {} that nothing else holds: frames {}, thread locals {}, the rest of the threads' objects {}\n",
         if t.threads == 1 {
             "1 thread holds".into()
         } else {
             format!("{} threads hold", number(t.threads))
         },
+        size(t.retained),
         size(t.frames),
         size(t.thread_locals),
         size(t.rest),
