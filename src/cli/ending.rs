@@ -19,7 +19,7 @@ pub(super) const SCHEMA: u32 = 1;
 pub(super) const EXIT: &str = "\
 Exit codes:
   0  all of it was read and written
-  1  it failed; no file was written
+  1  it failed, or --strict refused an answer with gaps; no file was written
   2  wrong usage
   3  there is an answer or a file, but parts of the core could not be read (they are listed)
   4  rjcore itself failed; please report it
