@@ -266,7 +266,9 @@ pub enum Error {
         what: &'static str,
     },
     /// A fault of rjcore's own.
-    #[error("rjcore itself failed, which is never right: {0}; nothing was written. {REPORT}")]
+    #[error(
+        "rjcore itself failed, which is never right: {0}; what it wrote is not to be relied on. {REPORT}"
+    )]
     Failed(Panicked),
     /// The answer would not be whole, and was asked for only if it is.
     #[error("nothing was written, for something would be missing: {0}")]

@@ -26,12 +26,7 @@ pub(super) trait Job {
     type Answer;
 
     /// What it reads of a core besides the tree, while that is open.
-    fn read_core(
-        &mut self,
-        _opened: &Opened,
-        _heap: &Heap,
-        _redaction: Option<&Redaction>,
-    ) -> Result<()> {
+    fn read_core(&mut self, _core: &OpenCore<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -40,6 +35,13 @@ pub(super) trait Job {
         tree: &Dominators<'_, G, I>,
         input: Reading,
     ) -> Self::Answer;
+}
+
+/// A core that is open, and what of it is not to be shown.
+pub(super) struct OpenCore<'a> {
+    pub opened: &'a Opened,
+    pub heap: &'a Heap<'a>,
+    pub redaction: Option<&'a Redaction>,
 }
 
 /// What is to be said of the input.
@@ -129,12 +131,7 @@ pub(super) trait GraphJob {
     type Answer;
 
     /// What it reads of a core besides the graph, while that is open; of an HPROF file there is nothing more.
-    fn read_core(
-        &mut self,
-        _opened: &Opened,
-        _heap: &Heap,
-        _redaction: Option<&Redaction>,
-    ) -> Result<()> {
+    fn read_core(&mut self, _core: &OpenCore<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -177,7 +174,7 @@ fn of_core<J: GraphJob>(
 ) -> Result<J::Answer> {
     let threads = of.source.threads();
     opened.with_heap(|heap| {
-        job.read_core(opened, heap, redaction)?;
+        job.read_core(&OpenCore { opened, heap, redaction })?;
         let view = match rule {
             Rule::Strong => View::Heap,
             Rule::Mat => View::Dumped,
@@ -205,13 +202,8 @@ struct Treed<J> {
 impl<J: Job> GraphJob for Treed<J> {
     type Answer = J::Answer;
 
-    fn read_core(
-        &mut self,
-        opened: &Opened,
-        heap: &Heap,
-        redaction: Option<&Redaction>,
-    ) -> Result<()> {
-        self.job.read_core(opened, heap, redaction)
+    fn read_core(&mut self, core: &OpenCore<'_>) -> Result<()> {
+        self.job.read_core(core)
     }
 
     fn work<G: ObjectGraph>(

@@ -8,20 +8,18 @@ use serde::Serialize;
 
 use super::cost::GraphSource;
 use super::ending::{Answer, end};
-use super::holders::{self, Job, Reading};
+use super::holders::{self, Job, OpenCore, Reading};
 use super::progress::Progress;
-use super::source::{Opened, check_output, plain_name, refuse_two_streams};
+use super::source::{check_output, plain_name, refuse_two_streams};
 use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule, Watch};
 use crate::graph::{Id, ObjectGraph};
-use crate::heap::Heap;
 use crate::output::collections::Descriptions;
 use crate::output::info::Info;
 use crate::output::interrupt;
 use crate::output::leaks::{self, Limits};
 use crate::output::page::{CoreFacts, Findings, Form, Page};
-use crate::output::redact::Redaction;
 use crate::output::report::{Gaps, number, size_exact};
 use crate::output::sink::{Sink, Target};
 use crate::output::stack::{Options, collect};
@@ -149,12 +147,8 @@ fn plain_stem(name: &OsStr) -> &OsStr {
 impl Job for Gathering<'_> {
     type Answer = Result<Page>;
 
-    fn read_core(
-        &mut self,
-        opened: &Opened,
-        heap: &Heap,
-        redaction: Option<&Redaction>,
-    ) -> Result<()> {
+    fn read_core(&mut self, core: &OpenCore<'_>) -> Result<()> {
+        let &OpenCore { opened, heap, redaction } = core;
         let source = &self.args.source.source;
         let mut info = Info::of_core(&opened.core, source.bytes(), &opened.missing);
         info.add_vm(heap.vm, true);

@@ -6,13 +6,10 @@ use std::io;
 use super::Outcome;
 use super::cost::GraphSource;
 use super::ending::end;
-use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
-use super::source::Opened;
+use super::holders::{self, Job, OfInput, OpenCore, Pattern, Reading, Text};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph};
-use crate::heap::Heap;
-use crate::output::redact::Redaction;
 use crate::output::threads::{self, VmFacts, Wanted};
 
 const EXAMPLES: &str = "\
@@ -72,12 +69,8 @@ impl Args {
 impl Job for Threads<'_> {
     type Answer = OfInput<threads::Report>;
 
-    fn read_core(
-        &mut self,
-        _opened: &Opened,
-        heap: &Heap,
-        _redaction: Option<&Redaction>,
-    ) -> Result<()> {
+    fn read_core(&mut self, core: &OpenCore<'_>) -> Result<()> {
+        let heap = core.heap;
         let of = |t| VmFacts { allocated: heap.vm.allocated_bytes(t), tlab: heap.vm.tlab(t) };
         self.facts = Some(heap.threads.iter().map(|t| (t.object, of(t))).collect());
         Ok(())

@@ -115,10 +115,10 @@ impl<'h> HeapGraph<'h> {
     }
 
     /// Where the object is now that a reference means.
-    #[inline(never)]
-    fn resolve(&self, bits: u64) -> u64 {
+    #[inline]
+    pub(super) fn resolve(&self, bits: u64) -> u64 {
         let vm = self.graph.heap.vm;
-        vm.barrier.resolve(vm.mem, bits)
+        if self.plain { bits } else { vm.barrier.resolve(vm.mem, bits) }
     }
 
     /// The place that a reference leads to.
@@ -127,8 +127,7 @@ impl<'h> HeapGraph<'h> {
         if bits == 0 {
             return None;
         }
-        let addr = if self.plain { bits } else { self.resolve(bits) };
-        self.graph.scanner.places.locate(addr).map(|m| m.bit as u64)
+        self.graph.scanner.places.locate(self.resolve(bits)).map(|m| m.bit as u64)
     }
 
     /// Calls `each` with the references of the object of this class whose bytes are given, until it answers false; whether it

@@ -29,10 +29,9 @@ impl HeapGraph<'_> {
             _ => ty.bytes(),
         };
         // Where the object's region lies in one piece, this is what it says.
-        if let Some(bytes) = self.bytes(place)
-            && let Some(bytes) = bytes.get(offset as usize..)
-            && let Some(bytes) = bytes.get(..length as usize)
-        {
+        let bytes =
+            self.bytes(place).and_then(|b| b.get(offset as usize..)?.get(..length as usize));
+        if let Some(bytes) = bytes {
             return Some(self.value_in(ty, bytes));
         }
         let (at, mut bytes) = (self.address(place).checked_add(offset)?, [0; 8]);
@@ -45,9 +44,8 @@ impl HeapGraph<'_> {
     #[inline]
     fn value_in(&self, ty: Type, bytes: &[u8]) -> Value {
         if ty == Type::Reference {
-            let vm = self.heap().vm;
-            let bits = vm.pointers.decode(bytes);
-            return self.value_of(ty, vm.barrier.resolve(vm.mem, bits));
+            let bits = self.heap().vm.pointers.decode(bytes);
+            return self.value_of(ty, self.resolve(bits));
         }
         let bits = bytes.iter().rev().fold(0, |bits, b| bits << 8 | u64::from(*b));
         self.value_of(ty, bits)
@@ -58,9 +56,9 @@ impl HeapGraph<'_> {
         (self.name_of(laid), Slot { offset: laid.offset, ty })
     }
 
-    /// The shape of an array, and how many elements it has.
+    /// The shape of an array, how many elements it has, and its bytes to its region's end where they lie in one piece.
     #[inline]
-    fn array(&self, place: u64) -> Option<(Shape, u64)> {
+    fn array(&self, place: u64) -> Option<(Shape, u64, Option<&[u8]>)> {
         let bytes = self.bytes(place);
         let class = match bytes {
             Some(bytes) => class_number(self.klass(bytes)),
@@ -76,7 +74,7 @@ impl HeapGraph<'_> {
             Some(word) => u32::from_le_bytes(*word),
             None => vm.mem.u32(self.address(place) + at).ok()?,
         };
-        Some((shape, length.into()))
+        Some((shape, length.into(), bytes))
     }
 }
 
@@ -107,11 +105,11 @@ impl ObjectValues for HeapGraph<'_> {
 
     #[inline]
     fn length(&self, place: u64) -> Option<u64> {
-        self.array(place).map(|(_, length)| length)
+        self.array(place).map(|(_, length, _)| length)
     }
 
     fn element(&self, place: u64, index: u64) -> Option<Value> {
-        let (shape, length) = self.array(place)?;
+        let (shape, length, _) = self.array(place)?;
         if index >= length {
             return None;
         }
@@ -127,14 +125,16 @@ impl ObjectValues for HeapGraph<'_> {
 
     #[inline]
     fn contents(&self, place: u64) -> Option<&[u8]> {
-        let (Shape::Elements { header, kind }, length) = self.array(place)? else { return None };
+        let (Shape::Elements { header, kind }, length, bytes) = self.array(place)? else {
+            return None;
+        };
         if is_reference(kind) {
             return None;
         }
         let vm = self.heap().vm;
         let length = length * vm.pointers.value_size(kind);
-        let bytes = self.bytes(place).and_then(|b| b.get(header as usize..));
-        match bytes.and_then(|b| b.get(..length as usize)) {
+        let elements = bytes.and_then(|b| b.get(header as usize..)?.get(..length as usize));
+        match elements {
             Some(bytes) => Some(bytes),
             None => vm.mem.slice(self.address(place) + u64::from(header), length).ok(),
         }

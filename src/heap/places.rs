@@ -76,22 +76,27 @@ impl Places {
         Places { regions: extents, slots, base, slot_shift, words, shift, owners }
     }
 
-    /// The region that has this address.
+    /// The region that has this address, and its number.
     #[inline]
-    fn region(&self, addr: u64) -> Option<usize> {
-        let mut i = if self.slots.is_empty() {
-            self.regions.partition_point(|p| p.top <= addr)
-        } else {
-            let slot = addr.checked_sub(self.base)? >> self.slot_shift;
-            *self.slots.get(slot as usize)? as usize
-        };
-        loop {
-            let p = self.regions.get(i)?;
-            if addr < p.top {
-                return (addr >= p.start).then_some(i);
-            }
-            i += 1;
+    fn region(&self, addr: u64) -> Option<(usize, &Extent)> {
+        // Most often it is the first of its slot.
+        let slot = addr.wrapping_sub(self.base) >> self.slot_shift;
+        let first = *self.slots.get(slot as usize).unwrap_or(&NONE) as usize;
+        match self.regions.get(first).filter(|p| (p.start..p.top).contains(&addr)) {
+            Some(p) => Some((first, p)),
+            None => self.search(addr, first),
         }
+    }
+
+    /// The same of an address that is not in the `first` region of its slot, and of any where there are no slots.
+    #[cold]
+    fn search(&self, addr: u64, first: usize) -> Option<(usize, &Extent)> {
+        let from = match self.slots.is_empty() {
+            true => self.regions.partition_point(|p| p.top <= addr),
+            false => first,
+        };
+        let (i, p) = (from..).zip(self.regions.get(from..)?).find(|(_, p)| addr < p.top)?;
+        (addr >= p.start).then_some((i, p))
     }
 
     /// Words of 64 bits that all places need.
@@ -105,23 +110,9 @@ impl Places {
         if addr & ((1 << self.shift) - 1) != 0 {
             return None;
         }
-        // Most often the first region of the slot is it.
-        let slot = addr.wrapping_sub(self.base) >> self.slot_shift;
-        let region = *self.slots.get(slot as usize).unwrap_or(&NONE) as usize;
-        let first = self.regions.get(region).filter(|p| (p.start..p.top).contains(&addr));
-        let (region, p) = match first {
-            Some(p) => (region, p),
-            None => self.search(addr)?,
-        };
+        let (region, p) = self.region(addr)?;
         let bit = p.word * 64 + ((addr - p.start) >> self.shift) as usize;
         Some(Mark { region, bit })
-    }
-
-    /// The region that has this address, where it is not the first of its slot.
-    #[cold]
-    fn search(&self, addr: u64) -> Option<(usize, &Extent)> {
-        let region = self.region(addr)?;
-        Some((region, &self.regions[region]))
     }
 
     /// The address of a place, by its number; none behind a region's last.
@@ -151,7 +142,7 @@ impl Places {
     /// The places of `at..limit` that are in `at`'s region: numbers, the second behind the last.
     #[inline]
     pub fn range(&self, at: u64, limit: u64) -> Option<(usize, usize)> {
-        let p = &self.regions[self.region(at)?];
+        let (_, p) = self.region(at)?;
         let bit = |addr: u64| p.word * 64 + (addr - p.start).div_ceil(1 << self.shift) as usize;
         let first = p.word * 64 + ((at - p.start) >> self.shift) as usize;
         Some((first, bit(limit.min(p.top))))

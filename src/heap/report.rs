@@ -96,6 +96,8 @@ pub enum Part {
     Records,
     /// Which classes implement an interface.
     Interfaces,
+    /// Where references lead.
+    References,
 }
 
 impl Part {
@@ -111,6 +113,7 @@ impl Part {
             Part::Elements => "elements that are not in the core",
             Part::Records => "records that are not readable",
             Part::Interfaces => "interfaces whose classes are not known",
+            Part::References => "references that were not looked at",
         }
     }
 

@@ -8,8 +8,11 @@ use super::layout::{Layout, Layouts, Reference, Shape, Strength};
 use super::places::Places;
 use crate::error::{Error, Result};
 
-/// A search has a bit for 8 bytes of regions, so a 64th of them. That is no more than what the core holds of them, and a
-/// little: dumps of mostly dead heaps, from which `trim` took the dead, are far below, and a damaged header is not.
+/// A search has a bit for 8 bytes of regions, so a 64th of them. These bits take no more than so many times the bytes that the
+/// core holds of them, and a little: `trim` leaves out what ZGC's and Shenandoah's heaps have of dead objects, so of a
+/// heap with one live byte in 256 this is still true; of a header that damage made large it is not.
+const BITS_FOR_SAVED: u64 = 4;
+/// The little: bytes.
 const UNSAVED: u64 = 4 << 20;
 /// Elements of an array that are looked at in one go.
 const SLICE: u32 = 4096;
@@ -66,7 +69,7 @@ impl<'h> Scanner<'h> {
     pub fn new(heap: &'h Heap<'h>) -> Result<Scanner<'h>> {
         let regions = &heap.collected.regions;
         let saved: u64 = regions.iter().map(|r| heap.saved(r)).sum();
-        if heap.used() / 64 > saved.saturating_add(UNSAVED) {
+        if heap.used() / 64 > saved.saturating_mul(BITS_FOR_SAVED).saturating_add(UNSAVED) {
             return Err(Error::Corrupt(format!(
                 "the heap's regions have {} bytes, of which the core holds {saved}",
                 heap.used()

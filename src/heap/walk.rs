@@ -88,6 +88,13 @@ pub fn walk<V: Visitor>(
     };
     (0..AHEAD).for_each(will_need);
     let ends: Vec<AtomicU64> = chunks.iter().map(|_| AtomicU64::new(0)).collect();
+    // A chunk without the objects that rjcore itself fails on.
+    let walk_on = |i: usize, start: u64, visitor: &mut V| {
+        let (chunk, end) = (&chunks[i], &ends[i]);
+        around_failures(chunk, start, end, visitor, &make, |visitor, here, failed| {
+            walk_chunk(heap, alive, chunk, start, end, visitor, (here, failed))
+        })
+    };
     let work = |i: usize| {
         will_need(i + AHEAD);
         let chunk = &chunks[i];
@@ -98,7 +105,7 @@ pub fn walk<V: Visitor>(
             false => survive(|| guess(heap, chunk, &ends[i - 1])).flatten(),
         };
         let (report, end) = match start {
-            Some(start) => walk_on(heap, alive, chunk, start, &ends[i], &mut visitor, &make),
+            Some(start) => walk_on(i, start, &mut visitor),
             None => (WalkReport::default(), 0),
         };
         Done { visitor, report, start, end }
@@ -106,7 +113,8 @@ pub fn walk<V: Visitor>(
     let emitted = Mutex::new(Emitted { emit, report, next: 0 });
     let pass = |i: usize, mut done: Done<V>| {
         let mut emitted = emitted.lock().unwrap_or_else(|e| e.into_inner());
-        let passed = emitted.pass(heap, alive, &chunks[i], &ends[i], &mut done, &make);
+        let passed =
+            emitted.pass(&chunks[i], &mut done, |start, visitor| walk_on(i, start, visitor));
         spares().push(done.visitor);
         passed
     };
@@ -139,15 +147,12 @@ struct Emitted<E> {
 }
 
 impl<E> Emitted<E> {
-    /// Takes the next chunk.
+    /// Takes the next chunk; `walk_on` walks it from a start.
     fn pass<V: Visitor>(
         &mut self,
-        heap: &Heap,
-        alive: Alive,
         chunk: &Chunk,
-        end: &AtomicU64,
         done: &mut Done<V>,
-        make: impl Fn() -> V,
+        walk_on: impl Fn(u64, &mut V) -> (WalkReport, u64),
     ) -> Result<()>
     where
         E: FnMut(&mut V, u64) -> Result<()>,
@@ -156,8 +161,7 @@ impl<E> Emitted<E> {
         // The guess was wrong, or the chunk lies inside one object: walk it as it is.
         if done.start != Some(start) {
             done.visitor.clear();
-            (done.report, done.end) =
-                walk_on(heap, alive, chunk, start, end, &mut done.visitor, make);
+            (done.report, done.end) = walk_on(start, &mut done.visitor);
         }
         self.next = done.end;
         self.report.merge(&done.report);
@@ -213,21 +217,6 @@ enum Alive<'m> {
     InCore(&'m MarkBitmap),
     /// As the search from the roots found.
     Traced(&'m Marks),
-}
-
-/// [`walk_chunk`], without the objects that rjcore itself fails on.
-fn walk_on<V: Visitor>(
-    heap: &Heap,
-    alive: Alive,
-    chunk: &Chunk,
-    start: u64,
-    end: &AtomicU64,
-    visitor: &mut V,
-    make: impl Fn() -> V,
-) -> (WalkReport, u64) {
-    around_failures(chunk, start, end, visitor, make, |visitor, here, failed| {
-        walk_chunk(heap, alive, chunk, start, end, visitor, (here, failed))
-    })
 }
 
 /// Walks the objects that start in `start..chunk.limit`. Returns what it saw, and where the

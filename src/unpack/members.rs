@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, available_parallelism};
 
+use libdeflater::Decompressor;
+
 use super::{Packing, Progress, Temporary, Unpacked, full};
 use crate::error::{Error, Result};
 use crate::mapped::Mapped;
-use libdeflater::Decompressor;
 
 /// A member's first bytes: deflate is its only method.
 const MAGIC: &[u8] = &[0x1f, 0x8b, 8];

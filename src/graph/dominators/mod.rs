@@ -120,11 +120,12 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         2 * numbers.memory() + bits + Self::of_nodes(numbers.len())
     }
 
-    /// Bytes of memory that the tree takes, now that it is found.
+    /// Bytes of memory that the tree takes, now that it is found, with what others have asked it for.
     pub fn memory(&self) -> u64 {
         let numbers = self.graph().numbers();
         let orders = (self.found.order.len() + self.found.idom.len()) * size_of::<I>();
-        let bytes = orders + self.sizes.retained.len() * 8;
+        let asked = self.places.get().map_or(0, Vec::len) + self.links.get().map_or(0, Links::len);
+        let bytes = orders + self.sizes.retained.len() * 8 + asked * size_of::<I>();
         numbers.memory() + self.folded.nodes.memory() + numbers.places() / 8 + bytes as u64
     }
 

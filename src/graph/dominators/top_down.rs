@@ -21,6 +21,13 @@ pub(super) struct Links<I> {
     next: Vec<I>,
 }
 
+impl<I> Links<I> {
+    /// How many numbers are in it.
+    pub(super) fn len(&self) -> usize {
+        self.first.len() + self.next.len()
+    }
+}
+
 impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
     /// Turns the tree around, once for all who ask.
     pub fn top_down(&self) -> TopDown<'_, I> {

@@ -147,8 +147,14 @@ pub fn write_dump_with(
     let values = values::Plans::new(heap, reference, rules);
     let mut ids = values::Ids::new(vm.pointers.alignment);
     let (mut faults, mut short_objects) = (Vec::<Fault>::new(), 0);
-    // Where the regions cannot be what they say, it is not counted.
-    let watch = if options.dangling { Watch::new(heap).ok() } else { None };
+    let watch = match options.dangling.then(|| Watch::new(heap)).transpose() {
+        Ok(watch) => watch,
+        Err(e) => {
+            let text = format!("whether references lead to no object was not looked at: {e}");
+            summary.damaged.push(Part::References.unread(text));
+            None
+        }
+    };
     let make = || {
         let mut records = Records::new(heap, &plans, &values, texts.as_ref());
         crate::heap::Visitor::clear(&mut records);

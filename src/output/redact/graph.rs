@@ -129,6 +129,7 @@ impl<G: ObjectGraph> ObjectValues for Redacted<'_, G> {
         all
     }
 
+    #[inline]
     fn length(&self, place: u64) -> Option<u64> {
         self.graph.length(place)
     }
@@ -141,6 +142,7 @@ impl<G: ObjectGraph> ObjectValues for Redacted<'_, G> {
     }
 
     /// As they are: who asks compares them, and shows none.
+    #[inline]
     fn contents(&self, place: u64) -> Option<&[u8]> {
         self.graph.contents(place)
     }
