@@ -97,6 +97,16 @@ pub(crate) fn clean(text: &str) -> String {
     out
 }
 
+/// `java.util.HashMap @ 0x1234`, with what tells it from others; a class object as `class com.acme.Order @ 0x1234`.
+pub(crate) fn object_name(class: &str, address: u64, label: Option<&str>) -> String {
+    let class = clean(class);
+    match label.map(clean) {
+        Some(of) if class == "java.lang.Class" => format!("class {of} @ {address:#x}"),
+        Some(label) => format!("{class} @ {address:#x} ({label})"),
+        None => format!("{class} @ {address:#x}"),
+    }
+}
+
 /// Rows under a head, as wide as their widest cell.
 #[derive(Debug, Default)]
 pub(crate) struct Table {

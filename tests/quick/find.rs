@@ -397,7 +397,7 @@ fn a_tree_from_an_object() {
     assert_eq!(object["children"][0]["field"], "table");
     assert_eq!(tree["above"][0]["label"], "Sample$Shop");
     let said = text(rjcore().arg("tree").arg(&core).arg(address));
-    assert!(said.contains("held by java.lang.Class @") && said.contains("table: "), "{said}");
+    assert!(said.contains("held by class Sample$Shop @") && said.contains("table: "), "{said}");
     // An array of characters is a part of its String.
     let string = find(&core, "text='item 99/4' and strength=strong", &["--show", "field.value"]);
     let string = &list(&string, "objects")[0];

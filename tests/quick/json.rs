@@ -15,7 +15,7 @@ use super::support::{Scratch, rjcore};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is asked of each sample core, and the schema of the answer.
-const ASKED: [(&str, &str); 18] = [
+const ASKED: [(&str, &str); 23] = [
     ("info", "info"),
     ("info --properties", "info"),
     ("histo", "histo"),
@@ -28,6 +28,11 @@ const ASKED: [(&str, &str); 18] = [
     ("paths CORE Sample$Order --top 5", "paths"),
     ("paths CORE java.util.HashMap --weak --top 4", "paths"),
     ("waste --top 5", "waste"),
+    ("tree --top 8", "tree"),
+    ("threads --top 4", "threads"),
+    ("loaders --top 5", "loaders"),
+    ("refs --top 5", "refs"),
+    ("find CORE retained>50K --top 5", "find"),
     ("stack", "stack"),
     ("stack --locals", "stack"),
     ("stack --group", "stack-group"),

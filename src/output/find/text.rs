@@ -2,7 +2,7 @@
 
 use super::expr::{Property, Quantity, Text};
 use super::{Found, Object, Told};
-use crate::output::report::{Table, clean, count, number, size};
+use crate::output::report::{self, Table, clean, count, number, size};
 
 /// Objects, a line each, with what was asked for, and what they are together.
 pub fn table(found: &Found) -> String {
@@ -25,8 +25,7 @@ pub fn table(found: &Found) -> String {
     let left: Vec<usize> = left.chain([columns.len()]).collect();
     let mut table = Table::new(&head, &left);
     for object in &found.objects {
-        let label = object.label.as_ref().map(|l| format!(" ({})", clean(l))).unwrap_or_default();
-        let name = format!("{} @ {:#x}{label}", object.class, object.object);
+        let name = report::object_name(&object.class, object.object, object.label.as_deref());
         table.row(columns.iter().map(|p| cell(object, p)).chain([name]).collect());
     }
     out += &table.text();
@@ -95,8 +94,7 @@ fn value(value: &Told) -> String {
             format!("\"{}\"", clean(text))
         }
         Told::Object { object, class, label } => {
-            let label = label.as_ref().map(|l| format!(" ({})", clean(l))).unwrap_or_default();
-            format!("{} @ {object:#x}{label}", class.as_deref().unwrap_or("?"))
+            report::object_name(class.as_deref().unwrap_or("?"), *object, label.as_deref())
         }
     }
 }

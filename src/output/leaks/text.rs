@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{FieldName, Kind, Leaks, Level, Limits, Step, Suspect};
 use crate::graph::Thread;
 use crate::output::paths::words;
-use crate::output::report::{Table, clean, count, number, size, wrap};
+use crate::output::report::{Table, clean, count, number, object_name, size, wrap};
 
 /// Characters of a line.
 const WIDTH: usize = 100;
@@ -328,9 +328,11 @@ pub(super) fn advice(suspect: &Suspect) -> Vec<String> {
 pub(in crate::output) fn told(step: &Step) -> String {
     let by = clean(&words::text(step.by, step.name.as_deref(), step.index));
     let times = if step.times > 1 { format!(" x {}", number(step.times)) } else { String::new() };
-    let object = step.object.map(|o| format!(" @ {o:#x}")).unwrap_or_default();
-    let label = step.label.as_ref().map(|l| format!(" ({})", clean(l))).unwrap_or_default();
-    format!("{by}{times} -> {}{object}{label}", clean(&step.class))
+    let to = match step.object {
+        Some(at) => object_name(&step.class, at, step.label.as_deref()),
+        None => clean(&step.class),
+    };
+    format!("{by}{times} -> {to}")
 }
 
 /// The suspects for people, of `all` there are.

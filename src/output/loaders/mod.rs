@@ -18,6 +18,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::paths::Chain;
+use super::report::object_name;
 use super::retained::{class_name, share};
 use crate::address::Address;
 use crate::error::Result;
@@ -162,7 +163,7 @@ impl LoaderHeld {
 
 fn loader_text(class: Option<&str>, object: Option<Address>) -> String {
     match object {
-        Some(object) => format!("{} @ {:#x}", class.unwrap_or("?"), object.0),
+        Some(at) => object_name(class.unwrap_or("?"), at.0, None),
         None => "the boot loader".into(),
     }
 }

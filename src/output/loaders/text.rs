@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Life, LoaderHeld, Report};
 use crate::output::paths::{Chain, chain_table};
-use crate::output::report::{Table, clean, count, number, size};
+use crate::output::report::{Table, clean, count, number, object_name, size};
 
 /// Definitions of a duplicate class that are listed.
 const DEFINITIONS: usize = 5;
@@ -42,7 +42,7 @@ pub fn text(report: &Report) -> String {
             number(of.instance_bytes),
             life(of.life).into(),
             of.text() + &name,
-            parent.map_or_else(|| "-".into(), |(at, class)| format!("{class} @ {:#x}", at.0)),
+            parent.map_or_else(|| "-".into(), |(at, class)| object_name(class, at.0, None)),
         ]);
     }
     out += &table.text();

@@ -2,7 +2,7 @@
 
 use super::document::{Block, Line, Section, Table};
 use super::{Page, html};
-use crate::output::report::{count, number, size};
+use crate::output::report::{self, count, number, size};
 use crate::output::retained::{Group, Held, share};
 
 impl Page {
@@ -116,11 +116,7 @@ impl Page {
 
 /// An object with what tells it from others.
 fn object(line: Line, of: &Held) -> Line {
-    let line = line.and_name(&format!("{} @ {:#x}", of.class, of.object));
-    match &of.label {
-        Some(label) => line.and(" (").and_name(label).and(")"),
-        None => line,
-    }
+    line.and_name(&report::object_name(&of.class, of.object, of.label.as_deref()))
 }
 
 fn held(caption: &str, all: &[Held], rows: usize) -> Table {

@@ -6,7 +6,7 @@ use super::document::{Block, Line, Section, Table, shown};
 use super::flame;
 use super::heap::groups;
 use crate::error::{Remark, Wording};
-use crate::output::report::{clean, count, number, size};
+use crate::output::report::{clean, count, number, object_name, size};
 use crate::output::retained::Group;
 use crate::output::stack::group::{self, groups as stacks};
 use crate::output::stack::{JavaState, LockKind, Role, Stack, Thread, ThreadDump, text};
@@ -159,7 +159,7 @@ fn locks(d: &ThreadDump, rows: usize) -> Vec<Block> {
         let owners = if of.owners.is_empty() { Line::words("–") } else { names(&of.owners) };
         table.rows.push(vec![
             Line::words(number(of.waiting.len() as u64)),
-            Line::name(&format!("{} @ {at:#x}", of.class)),
+            Line::name(&object_name(&of.class, at, None)),
             owners,
             names(&of.waiting),
         ]);

@@ -2,7 +2,7 @@
 
 use super::words::link;
 use super::{Branch, Chain, Merged, Step};
-use crate::output::report::{Table, clean, count, number, size};
+use crate::output::report::{Table, count, number, object_name, size};
 
 /// A path, a line for each object from the root down, under `indent` spaces.
 pub fn chain_table(chain: &Chain, indent: usize) -> String {
@@ -14,21 +14,12 @@ pub fn chain_table(chain: &Chain, indent: usize) -> String {
         let retained = step.retained.map_or("?".into(), size);
         table.row(vec![
             step.link(),
-            object(&step.class, step.object, step.label.as_deref()),
+            object_name(&step.class, step.object, step.label.as_deref()),
             retained,
         ]);
     }
     let text = table.text();
     text.lines().map(|line| format!("{:indent$}{line}\n", "")).collect()
-}
-
-/// `java.util.HashMap @ 0x1234`, with what tells it from others; of a class object its class.
-pub(in crate::output) fn object(class: &str, address: u64, label: Option<&str>) -> String {
-    match label {
-        Some(of) if class == "java.lang.Class" => format!("class {} @ {address:#x}", clean(of)),
-        Some(label) => format!("{class} @ {address:#x} ({})", clean(label)),
-        None => format!("{class} @ {address:#x}"),
-    }
 }
 
 impl Step {
@@ -47,7 +38,9 @@ impl Branch {
         let link = link(self.by, self.name.as_deref(), None, self.strength);
         let nested = if self.nested { ", one behind the other" } else { "" };
         match self.object {
-            Some(at) => format!("{link}: {}", object(&self.class, at.0, self.label.as_deref())),
+            Some(at) => {
+                format!("{link}: {}", object_name(&self.class, at.0, self.label.as_deref()))
+            }
             None => format!("{link}: {} ({}{nested})", self.class, number(self.holders)),
         }
     }

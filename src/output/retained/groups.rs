@@ -9,6 +9,7 @@ use super::objects::class_name;
 use super::share;
 use crate::graph::dominators::Dominators;
 use crate::graph::{ClassKind, Id, ObjectGraph, Root, RootKind, Strength};
+use crate::output::report::object_name;
 
 /// What objects have in common that are counted as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +95,7 @@ fn names(graph: &impl ObjectGraph, by: By) -> (Vec<String>, Vec<u32>) {
                     None => "the boot loader".into(),
                     Some(place) => {
                         let class = class_name(graph, graph.class_of(place));
-                        format!("{class} @ {:#x}", graph.address(place))
+                        object_name(&class, graph.address(place), None)
                     }
                 });
                 name.clone()

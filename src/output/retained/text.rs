@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Group, Held, Totals};
-use crate::output::report::{Table, clean, number, size};
+use crate::output::report::{Table, number, object_name, size};
 
 /// All bytes by how they are held, in a few lines.
 pub fn summary(totals: &Totals) -> String {
@@ -37,8 +37,7 @@ pub fn object_table(all: &[Held]) -> String {
         if weaker {
             row.push(number(of.weaker));
         }
-        let label = of.label.as_ref().map(|l| format!(" ({})", clean(l))).unwrap_or_default();
-        row.push(format!("{} @ {:#x}{label}", of.class, of.object));
+        row.push(object_name(&of.class, of.object, of.label.as_deref()));
         table.row(row);
     }
     table.text()

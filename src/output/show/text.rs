@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use super::{Contents, Entry, Field, Object, Referrer, Shown};
 use crate::output::paths::Reference;
-use crate::output::paths::text::object;
-use crate::output::report::{Table, clean, count, number, size_exact};
+use crate::output::report::{Table, clean, count, number, object_name, size_exact};
 
 /// All that is told of an object, in sections.
 pub fn table(of: &Object) -> String {
@@ -28,7 +27,7 @@ fn head(of: &Object, out: &mut String) {
     let mut line = |name: &str, text: String| {
         let _ = writeln!(out, "{:<11}{}", name, clean(&text));
     };
-    line("object", object(&of.class, of.object, of.label.as_deref()));
+    line("object", object_name(&of.class, of.object, of.label.as_deref()));
     line("shallow", size_exact(of.shallow));
     line(
         "retained",
@@ -168,7 +167,7 @@ impl Shown {
                 };
                 let entries = self.entries.map(|n| count(n, "entry", "entries"));
                 let label = self.label.clone().or_else(|| value.clone()).or(entries);
-                object(&class, at.0, label.as_deref())
+                object_name(&class, at.0, label.as_deref())
             }
             ("dangling", _, Some(at)) => format!("{at:#x}: no object", at = at.0),
             ("char", Some(unit), _) => {

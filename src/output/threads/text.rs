@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{FrameHeld, LocalHeld, Report, Shared, ThreadHeld};
 use crate::address::Address;
-use crate::output::report::{Table, clean, count, number, size};
+use crate::output::report::{Table, clean, count, number, object_name, size};
 use crate::output::retained::Held;
 
 /// Thread locals of a thread that are listed.
@@ -123,7 +123,7 @@ fn keys(report: &Report) -> String {
 fn key(name: Option<&str>, class: Option<&str>, address: Option<Address>) -> String {
     match (name, class, address) {
         (Some(name), ..) => name.into(),
-        (None, Some(class), Some(address)) => format!("{class} @ {:#x}", address.0),
+        (None, Some(class), Some(address)) => object_name(class, address.0, None),
         _ => "(its key is gone)".into(),
     }
 }
@@ -137,14 +137,13 @@ fn shared_table(all: &[&Shared]) -> String {
         if left > 0 {
             names.push(format!("and {} more", number(left)));
         }
-        table.row(vec![number(of.object.retained), object(&of.object), names.join(", ")]);
+        table.row(vec![number(of.object.retained), held_name(&of.object), names.join(", ")]);
     }
     table.text()
 }
 
-fn object(of: &Held) -> String {
-    let label = of.label.as_ref().map(|l| format!(" ({l})")).unwrap_or_default();
-    format!("{} @ {:#x}{label}", of.class, of.object)
+fn held_name(of: &Held) -> String {
+    object_name(&of.class, of.object, of.label.as_deref())
 }
 
 fn details(out: &mut String, of: &ThreadHeld) {
@@ -158,7 +157,7 @@ fn details(out: &mut String, of: &ThreadHeld) {
     for frame in frames {
         table.row(vec![String::new(), number(frame.retained), format!("at {}", frame.text)]);
         for held in frame.objects.iter().take(OBJECTS) {
-            table.row(vec![String::new(), number(held.retained), format!("  {}", object(held))]);
+            table.row(vec![String::new(), number(held.retained), format!("  {}", held_name(held))]);
         }
         if frame.joint > 0 {
             let text = "  what several of these hold together".into();
@@ -187,7 +186,7 @@ fn details(out: &mut String, of: &ThreadHeld) {
 fn thread_local(of: &LocalHeld) -> String {
     let kind = if of.inheritable { "inheritable thread local" } else { "thread local" };
     let key = key(of.key_name.as_deref(), of.key_class.as_deref(), of.key);
-    let value = of.value.as_ref().map_or_else(|| "null".into(), object);
+    let value = of.value.as_ref().map_or_else(|| "null".into(), held_name);
     let shared = match &of.value {
         Some(value) if of.retained == 0 && value.retained > 0 => ", which others hold as well",
         _ => "",

@@ -2,7 +2,7 @@
 
 use super::{Level, Line};
 use crate::graph::Strength;
-use crate::output::report::{Table, clean, count, number};
+use crate::output::report::{Table, clean, count, number, object_name};
 
 /// Lines under one another, each level further to the right.
 pub fn table(lines: &[Line], level: Option<&Level>) -> String {
@@ -48,9 +48,8 @@ fn below(rows: &mut Vec<Vec<String>>, level: &Level, depth: usize) {
 
 fn name(line: &Line) -> String {
     let field = line.field.as_ref().map(|f| format!("{}: ", clean(f))).unwrap_or_default();
-    let label = line.label.as_ref().map(|l| format!(" ({})", clean(l))).unwrap_or_default();
     let object = match line.object {
-        Some(object) => format!("{} @ {object:#x}{label}", clean(&line.class)),
+        Some(at) => object_name(&line.class, at, line.label.as_deref()),
         None => format!("{} {}", number(line.objects), clean(&line.class)),
     };
     let held = match line.strength {
