@@ -92,11 +92,32 @@ fn line(of: &Line) -> Markup {
     html! {
         @for piece in &of.0 {
             @match piece {
-                Piece::Words(text) | Piece::Told(text) => (text),
+                Piece::Words(text) | Piece::Told(text) => (unbroken(text)),
                 Piece::Name(text) => code { (text) },
             }
         }
     }
+}
+
+/// The text with no line end between a number and its unit.
+fn unbroken(text: &str) -> String {
+    const UNITS: [&str; 5] = [" %", " KB", " MB", " GB", " TB"];
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    while let Some(digit) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, behind) = rest.split_at(digit + 1);
+        out += before;
+        let is_next = |unit: &&&str| behind.starts_with(**unit);
+        rest = match UNITS.iter().find(is_next) {
+            Some(unit) => {
+                out += "\u{a0}";
+                out += &unit[1..];
+                &behind[unit.len()..]
+            }
+            None => behind,
+        };
+    }
+    out + rest
 }
 
 fn part(section: &Section, pictures: &Pictures<'_>) -> Markup {
@@ -277,4 +298,15 @@ fn colour(picture: &Picture, node: &Node) -> u32 {
     // FNV-1a over UTF-16, as JavaScript has it.
     let hash = |hash: u32, unit: u16| (hash ^ u32::from(unit)).wrapping_mul(0x0100_0193);
     package.encode_utf16().fold(0x811c_9dc5, hash) % 8 + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_keeps_its_unit() {
+        assert_eq!(unbroken("79.3 % of 1.2 GB"), "79.3\u{a0}% of 1.2\u{a0}GB");
+        assert_eq!(unbroken("3 objects, 5"), "3 objects, 5");
+    }
 }
