@@ -32,7 +32,7 @@ const ASKED: [(&str, &str); 23] = [
     ("threads --top 4", "threads"),
     ("loaders --top 5", "loaders"),
     ("refs --top 5", "refs"),
-    ("find CORE retained>50K --top 5", "find"),
+    ("find CORE class=Sample$Order --top 5", "find"),
     ("stack", "stack"),
     ("stack --locals", "stack"),
     ("stack --group", "stack-group"),
