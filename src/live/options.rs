@@ -154,12 +154,34 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
 
 /// Words between blanks; quotes hold a word together, as the launcher and the VM have it.
 fn words(text: &str) -> Vec<String> {
+    split(text, false)
+}
+
+/// Words of a file of arguments: as above, and `#` begins a comment, `\` takes the next character
+/// as it is, or joins two lines.
+fn argfile(text: &str) -> Vec<String> {
+    split(text, true)
+}
+
+fn split(text: &str, is_argfile: bool) -> Vec<String> {
     let (mut out, mut word, mut quote, mut any) = (Vec::new(), String::new(), None, false);
-    for c in text.chars() {
-        match quote {
-            Some(q) if c == q => quote = None,
-            None if c == '"' || c == '\'' => (quote, any) = (Some(c), true),
-            None if c.is_whitespace() => {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (_, '\\') if is_argfile => match chars.next() {
+                Some('\n') => while chars.next_if(|c| *c == ' ' || *c == '\t').is_some() {},
+                Some('\r') => {
+                    chars.next_if_eq(&'\n');
+                }
+                Some(c) => word.push(c),
+                None => {}
+            },
+            (None, '"' | '\'') => (quote, any) = (Some(c), true),
+            (None, '#') if is_argfile && word.is_empty() && !any => {
+                while chars.next_if(|c| *c != '\n').is_some() {}
+            }
+            (None, c) if c.is_whitespace() => {
                 if any || !word.is_empty() {
                     out.push(std::mem::take(&mut word));
                 }
@@ -218,41 +240,6 @@ impl Files<'_> {
             out.extend(all.into_iter().map(|w| (format!("-XX:{w}"), name.to_owned())));
         }
     }
-}
-
-/// Words of a file of arguments: as above, and `#` begins a comment, `\` takes the next character
-/// as it is, or joins two lines.
-fn argfile(text: &str) -> Vec<String> {
-    let (mut out, mut word, mut quote, mut any) = (Vec::new(), String::new(), None, false);
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some(q), c) if c == q => quote = None,
-            (_, '\\') => match chars.next() {
-                Some('\n') => while chars.next_if(|c| *c == ' ' || *c == '\t').is_some() {},
-                Some('\r') => {
-                    chars.next_if_eq(&'\n');
-                }
-                Some(c) => word.push(c),
-                None => {}
-            },
-            (None, '"' | '\'') => (quote, any) = (Some(c), true),
-            (None, '#') if word.is_empty() && !any => {
-                while chars.next_if(|c| *c != '\n').is_some() {}
-            }
-            (None, c) if c.is_whitespace() => {
-                if any || !word.is_empty() {
-                    out.push(std::mem::take(&mut word));
-                }
-                any = false;
-            }
-            _ => word.push(c),
-        }
-    }
-    if any || !word.is_empty() {
-        out.push(word);
-    }
-    out
 }
 
 /// What the launcher makes of its arguments: the options, and what runs.
