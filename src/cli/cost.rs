@@ -1,9 +1,10 @@
 //! What it costs to find who holds whom: memory and time, told before they are spent, and kept within a limit.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::redact::RedactArgs;
-use super::source::Source;
+use super::source::{Files, Source};
 use super::tell;
 use crate::error::{Advice, Error, Result};
 use crate::output::pattern::bytes;
@@ -41,6 +42,13 @@ pub(super) struct Cost {
 }
 
 impl GraphSource {
+    /// Of a file that is one of several arguments.
+    pub(super) fn of(core: PathBuf, files: Files, memory: Option<u64>) -> GraphSource {
+        let (snapshot, in_memory) = Default::default();
+        let source = Source { core, files, snapshot, in_memory };
+        GraphSource { source, redact: RedactArgs::default(), memory }
+    }
+
     /// Starts to count.
     pub(super) fn cost(&self) -> Cost {
         let limit = self.memory.unwrap_or_else(Room::here);

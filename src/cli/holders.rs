@@ -20,6 +20,7 @@ use crate::output::collection::Task;
 pub(super) use crate::output::pattern::{Pattern, bytes};
 use crate::output::redact::{RedactedGraph, Redaction};
 use crate::output::report::Gaps;
+use crate::output::retained::{By, Group, groups, roots, threads};
 
 /// What a command makes of a dominator tree.
 pub(super) trait Job {
@@ -81,13 +82,30 @@ pub(super) trait Text: Serialize {
     }
 }
 
+impl<A> OfInput<A> {
+    /// The answer alone.
+    pub(super) fn answer(&self) -> &A {
+        &self.answer
+    }
+
+    /// Whether all of the input was read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// What is to be said of the input on standard error.
+    pub(super) fn remarks_of_input(&self) -> String {
+        advice::remarks(self.sizes.as_deref(), &self.gaps)
+    }
+}
+
 impl<A: Text> Answer for OfInput<A> {
     fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
         self.answer.text(out)
     }
 
     fn remarks(&self) -> String {
-        self.answer.note().to_owned() + &advice::remarks(self.sizes.as_deref(), &self.gaps)
+        self.answer.note().to_owned() + &self.remarks_of_input()
     }
 
     fn outcome(&self) -> Outcome {
@@ -122,6 +140,41 @@ impl Like {
         match self.like {
             None => "strong",
             Some(Tool::Mat) => "mat",
+        }
+    }
+}
+
+/// What objects are counted by together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Grouped {
+    Class,
+    Package,
+    Loader,
+    Thread,
+    Root,
+}
+
+impl Grouped {
+    /// As it is written.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Grouped::Class => "class",
+            Grouped::Package => "package",
+            Grouped::Loader => "loader",
+            Grouped::Thread => "thread",
+            Grouped::Root => "root",
+        }
+    }
+
+    /// The groups of a tree, those that retain the most first.
+    pub(super) fn groups<G: ObjectGraph, I: Id>(self, tree: &Dominators<'_, G, I>) -> Vec<Group> {
+        match self {
+            Grouped::Class => groups(tree, By::Class),
+            Grouped::Package => groups(tree, By::Package),
+            Grouped::Loader => groups(tree, By::Loader),
+            Grouped::Thread => threads(tree),
+            Grouped::Root => roots(tree),
         }
     }
 }

@@ -8,6 +8,7 @@ mod attach;
 mod capture;
 mod check;
 mod cost;
+mod diff;
 mod doctor;
 mod dump;
 mod ending;
@@ -69,6 +70,7 @@ enum Command {
     Show(show::Args),
     Find(find::Args),
     Waste(waste::Args),
+    Diff(diff::Args),
     Threads(threads::Args),
     Loaders(loaders::Args),
     Refs(refs::Args),
@@ -126,6 +128,7 @@ fn run() -> ExitCode {
         Command::Show(args) => args.run(),
         Command::Find(args) => args.run(),
         Command::Waste(args) => args.run(),
+        Command::Diff(args) => args.run(),
         Command::Threads(args) => args.run(),
         Command::Loaders(args) => args.run(),
         Command::Refs(args) => args.run(),

@@ -7,14 +7,12 @@ use serde::Serialize;
 use super::Outcome;
 use super::cost::GraphSource;
 use super::ending::end;
-use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
+use super::holders::{self, Grouped, Job, OfInput, Pattern, Reading, Text};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, Rule};
 use crate::graph::{Id, ObjectGraph, Strength};
 use crate::output::report::count;
-use crate::output::retained::{
-    By, Group, Held, Totals, group_table, groups, object_table, objects, roots, summary, threads,
-};
+use crate::output::retained::{Group, Held, Totals, group_table, object_table, objects, summary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,7 +94,9 @@ impl Text for Report {
             out.write_all(object_table(weaker).as_bytes())?;
         }
         if let Some(groups) = &self.groups {
-            out.write_all(group_table(groups, self.by.name()).as_bytes())?;
+            out.write_all(
+                group_table(groups, self.by.grouped().map_or("", Grouped::name)).as_bytes(),
+            )?;
             let left = self.group_count.unwrap_or(0).saturating_sub(groups.len()) as u64;
             if left > 0 {
                 writeln!(out, "and {} more", count(left, "group", "groups"))?;
@@ -107,15 +107,16 @@ impl Text for Report {
 }
 
 impl Listed {
-    fn name(self) -> &'static str {
-        match self {
-            Listed::Object => "object",
-            Listed::Class => "class",
-            Listed::Package => "package",
-            Listed::Loader => "loader",
-            Listed::Thread => "thread",
-            Listed::Root => "root",
-        }
+    /// None for single objects.
+    fn grouped(self) -> Option<Grouped> {
+        Some(match self {
+            Listed::Object => return None,
+            Listed::Class => Grouped::Class,
+            Listed::Package => Grouped::Package,
+            Listed::Loader => Grouped::Loader,
+            Listed::Thread => Grouped::Thread,
+            Listed::Root => Grouped::Root,
+        })
     }
 }
 
@@ -143,21 +144,11 @@ impl Job for &Args {
             groups: None,
             group_count: None,
         };
-        let by = match self.by {
-            Listed::Object => {
-                self.objects(tree, &mut report);
-                return input.with(report);
-            }
-            Listed::Class => Some(By::Class),
-            Listed::Package => Some(By::Package),
-            Listed::Loader => Some(By::Loader),
-            Listed::Thread | Listed::Root => None,
+        let Some(by) = self.by.grouped() else {
+            self.objects(tree, &mut report);
+            return input.with(report);
         };
-        let mut groups = match (by, self.by) {
-            (Some(by), _) => groups(tree, by),
-            (None, Listed::Thread) => threads(tree),
-            (None, _) => roots(tree),
-        };
+        let mut groups = by.groups(tree);
         groups.retain(|g| g.retained >= self.min);
         if let Some(pattern) = &self.class {
             groups.retain(|g| pattern.fits(&g.name));

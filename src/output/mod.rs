@@ -5,6 +5,7 @@ pub mod check;
 pub(crate) mod collection;
 pub mod collections;
 pub(crate) mod dangling;
+pub mod diff;
 pub(crate) mod fidelity;
 pub mod find;
 #[doc(hidden)]

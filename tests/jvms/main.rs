@@ -12,6 +12,7 @@ mod class_keys;
 mod cli;
 mod collectors;
 mod cut;
+mod diff;
 mod doctor;
 mod door;
 mod fidelity;

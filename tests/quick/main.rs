@@ -9,6 +9,7 @@ mod synth;
 
 mod children;
 mod corefile;
+mod diff;
 mod disturbed;
 mod errors;
 mod examples;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::objects::class_name;
 use super::share;
 use crate::graph::dominators::Dominators;
-use crate::graph::{ClassKind, Id, ObjectGraph, Root, RootKind, Strength};
+use crate::graph::{Class, ClassKind, Id, ObjectGraph, Root, RootKind, Strength};
 use crate::output::report::object_name;
 
 /// What objects have in common that are counted as one.
@@ -58,6 +58,21 @@ pub fn groups<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, by: By) -> Vec
     sums.above.resize(sums.groups.len(), 0);
     walk(tree, &mut sums);
     finish(sums.groups, tree)
+}
+
+/// All objects of some classes together.
+pub fn of_classes<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    wanted: impl Fn(&str) -> bool,
+) -> Group {
+    let group = |class: &Class| u32::from(!wanted(&class.name));
+    let mut of_class: Vec<u32> = tree.graph().classes().iter().map(group).collect();
+    of_class.push(1);
+    let groups = ["wanted", "others"].map(|name| Group::new(name.into()));
+    let (groups, above) = (groups.into(), vec![0; 2]);
+    let mut sums = Sums { tree, of_class, groups, above, path: Vec::new() };
+    walk(tree, &mut sums);
+    sums.groups.swap_remove(0)
 }
 
 /// In order, without empty ones.

@@ -6,7 +6,7 @@ mod groups;
 mod objects;
 mod text;
 
-pub use groups::{By, Group, groups, roots, threads};
+pub use groups::{By, Group, groups, of_classes, roots, threads};
 pub use objects::{Held, objects};
 pub(crate) use objects::{class_name, cut, held_at, label, label_of, static_names, strength_name};
 pub use text::{group_table, object_table, summary};
