@@ -165,10 +165,14 @@ impl Args {
         let classes = tree.graph().classes().iter();
         let is_wanted = |name: &str| self.class.as_ref().is_none_or(|p| p.fits(name));
         let wanted: Vec<bool> = classes.map(|c| is_wanted(&c.name)).collect();
-        let of = |strength| objects(tree, strength, self.top, self.min, &wanted);
-        report.objects = Some(of(Strength::Strong));
+        let strengths = match tree.rule() {
+            Rule::Strong => &Strength::ALL[..],
+            Rule::Mat => &[Strength::Strong],
+        };
+        let mut all = objects(tree, strengths, self.top, self.min, &wanted).into_iter();
+        report.objects = all.next();
         if tree.rule() == Rule::Strong {
-            let mut weaker: Vec<Held> = Strength::ALL[1..].iter().flat_map(|s| of(*s)).collect();
+            let mut weaker: Vec<Held> = all.flatten().collect();
             weaker.sort_by_key(|h| (std::cmp::Reverse(h.retained), h.object));
             weaker.truncate(self.top);
             report.weaker_objects = Some(weaker);

@@ -16,8 +16,8 @@ pub struct Bits {
 impl Bits {
     /// So many, rounded up to 64.
     pub fn new(count: u64) -> Bits {
-        let words = count.div_ceil(64) as usize;
-        Bits { words: (0..words).map(|_| AtomicU64::new(0)).collect() }
+        let count = count.div_ceil(64) as usize;
+        Bits { words: (0..count).map(|_| AtomicU64::new(0)).collect() }
     }
 
     /// Whether a bit is set; no where there is none.
@@ -40,6 +40,12 @@ impl Bits {
     #[inline]
     pub fn word(&self, index: usize) -> u64 {
         self.words[index].load(Ordering::Relaxed)
+    }
+
+    /// Makes one word this, which no other thread changes meanwhile.
+    #[inline]
+    pub fn put(&self, index: usize, word: u64) {
+        self.words[index].store(word, Ordering::Relaxed);
     }
 
     /// Makes each word of what `make` answers for it; by all threads of the pool that this is called in.
@@ -71,9 +77,15 @@ impl Bits {
 /// The places of the bits that are set in a word, which starts at `first`.
 #[inline]
 pub(crate) fn ones(first: u64, word: u64) -> impl Iterator<Item = u64> {
-    let rest = |w: &u64| Some(w & (w - 1)).filter(|w| *w != 0);
-    let bits = std::iter::successors(Some(word).filter(|w| *w != 0), rest);
-    bits.map(move |w| first + u64::from(w.trailing_zeros()))
+    let mut left = word;
+    std::iter::from_fn(move || {
+        if left == 0 {
+            return None;
+        }
+        let bit = left.trailing_zeros();
+        left &= left - 1;
+        Some(first + u64::from(bit))
+    })
 }
 
 /// Ranges of words, by all threads.

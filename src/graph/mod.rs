@@ -23,7 +23,7 @@ pub(crate) use model::{BUILTIN_LOADERS, PRIMITIVES};
 pub use model::{
     Class, ClassKind, ClassPart, Field, Place, Reference, Root, RootKind, Strength, Thread, Unread,
 };
-pub use numbers::Numbers;
+pub use numbers::{Numbers, Plain};
 pub use values::{ObjectValues, Slot, Type, Value, field};
 
 /// The number of no class.
@@ -38,6 +38,12 @@ pub const NO_CLASS: u32 = u32::MAX;
 pub trait ObjectGraph: ObjectValues + Sync {
     /// Which places hold objects. Its length is the number of objects, garbage included.
     fn numbers(&self) -> &Numbers;
+
+    /// Objects that are known to refer to nothing, and so need not be looked at to tell what they refer to; none where that
+    /// is not known of any.
+    fn plain(&self) -> Option<&Plain> {
+        None
+    }
 
     /// The address of the object at a place; in a file its id. 0 where there is none.
     fn address(&self, place: u64) -> u64;

@@ -1,48 +1,66 @@
 //! Dense numbers for the places that hold objects, and back, without a table of either.
 //!
-//! It takes a bit for each place, 4 bytes for each 512 places, 8 for each 512 objects. Where there is a place for
-//! every 8 bytes of heap that is 1.7 % of the heap and 0.02 bytes an object: 0.3 bytes for an object of 16 bytes, 0.7
+//! It takes a bit for each place, 16 bytes for each 512 places, 8 for each 512 objects. Where there is a place for
+//! every 8 bytes of heap that is 2 % of the heap and 0.02 bytes an object: 0.3 bytes for an object of 16 bytes, 0.8
 //! for one of 40, which is near the mean of most heaps.
 
 use super::bits::ones;
 
 /// Words of 64 places with one count of the objects before them.
 const BLOCK: usize = 8;
-/// Blocks with one count of 64 bits: those of each are counted from there.
-const SUPER: usize = 1 << 16;
+/// Bits of a count of objects within a block.
+const WITHIN: usize = 9;
 /// Objects with one note of the block that they are in.
 const SAMPLE: u64 = 512;
+
+/// How many objects are before the words of a block (Vigna: Broadword implementation of rank/select queries, 2008).
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    /// Before its first.
+    before: u64,
+    /// In the block before each other one: the second's in the lowest bits. The highest bit is 0.
+    within: u64,
+}
 
 /// Places that hold objects, and the objects' numbers: from 0, in the order of places.
 #[derive(Debug)]
 pub struct Numbers {
     /// A bit for each place: whether it holds an object.
     bits: Vec<u64>,
-    /// Objects before each block, from its superblock's first on.
-    blocks: Vec<u32>,
-    /// Objects before each superblock.
-    supers: Vec<u64>,
+    blocks: Vec<Block>,
     /// The block of each [`SAMPLE`]th object.
     samples: Vec<usize>,
     count: u64,
 }
 
+/// Objects of classes whose objects refer to nothing, noted when they were numbered.
+#[derive(Debug)]
+pub struct Plain {
+    /// A bit for the place of each, in words as [`Numbers::bits`] has them.
+    pub objects: Vec<u64>,
+    /// Of each class whether its objects are these.
+    pub classes: Vec<bool>,
+}
+
 impl Numbers {
     /// Of the places whose bits are set: the lowest bit of the first word is place 0.
     pub fn of(bits: Vec<u64>) -> Numbers {
-        let (mut blocks, mut supers, mut samples) = (Vec::new(), Vec::new(), Vec::new());
+        let mut blocks = Vec::with_capacity(bits.len().div_ceil(BLOCK));
+        let mut samples = Vec::new();
         let mut count = 0;
         for (i, words) in bits.chunks(BLOCK).enumerate() {
-            if i % SUPER == 0 {
-                supers.push(count);
+            let (mut within, mut here) = (0, 0);
+            for (word, bits) in words.iter().enumerate() {
+                within |= here << (word.wrapping_sub(1) % BLOCK * WITHIN);
+                here += u64::from(bits.count_ones());
             }
-            blocks.push((count - supers[i / SUPER]) as u32);
-            count += words.iter().map(|w| u64::from(w.count_ones())).sum::<u64>();
+            blocks.push(Block { before: count, within });
+            count += here;
             while (samples.len() as u64) * SAMPLE < count {
                 samples.push(i);
             }
         }
-        Numbers { bits, blocks, supers, samples, count }
+        Numbers { bits, blocks, samples, count }
     }
 
     /// Of so many objects whose places are their numbers.
@@ -76,8 +94,7 @@ impl Numbers {
 
     /// Bytes of memory that it takes.
     pub fn memory(&self) -> u64 {
-        let words = self.bits.len() + self.supers.len() + self.samples.len();
-        words as u64 * 8 + self.blocks.len() as u64 * 4
+        (self.bits.len() + 2 * self.blocks.len() + self.samples.len()) as u64 * 8
     }
 
     /// Whether the place holds an object.
@@ -90,16 +107,11 @@ impl Numbers {
     #[inline]
     pub fn rank(&self, place: u64) -> u64 {
         let word = (place / 64) as usize;
-        let block = word / BLOCK;
-        let before = self.bits[block * BLOCK..word].iter().map(|w| u64::from(w.count_ones()));
         let below = self.bits[word] & ((1 << (place % 64)) - 1);
-        self.before(block) + before.sum::<u64>() + u64::from(below.count_ones())
-    }
-
-    /// Objects before a block.
-    #[inline]
-    fn before(&self, block: usize) -> u64 {
-        self.supers[block / SUPER] + u64::from(self.blocks[block])
+        let block = &self.blocks[word / BLOCK];
+        // Of the first word the highest bit is meant.
+        let within = block.within >> (word.wrapping_sub(1) % BLOCK * WITHIN) & ((1 << WITHIN) - 1);
+        block.before + within + u64::from(below.count_ones())
     }
 
     /// The place of the object with this number; none where there are not so many.
@@ -113,12 +125,12 @@ impl Numbers {
         let mut high = self.samples.get(sample + 1).map_or(last, |b| *b);
         while low < high {
             let middle = high - (high - low) / 2;
-            match self.before(middle) <= number {
+            match self.blocks[middle].before <= number {
                 true => low = middle,
                 false => high = middle - 1,
             }
         }
-        let mut left = number - self.before(low);
+        let mut left = number - self.blocks[low].before;
         for (i, &word) in self.bits[low * BLOCK..].iter().enumerate() {
             let here = u64::from(word.count_ones());
             if left < here {

@@ -33,6 +33,8 @@ struct OfClass {
     object: Option<u64>,
     /// Some of its objects are threads that hold what is in their frames.
     has_locals: bool,
+    /// Its objects hold more than what they refer to: one of both.
+    has_more: bool,
     /// Its objects hold nothing at all.
     is_leaf: bool,
 }
@@ -44,12 +46,12 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
         let of = |number| {
             let object = graph.class_object(number).filter(|o| !held.contains(o));
             let is_leaf = object.is_none() && !graph.can_refer(number);
-            OfClass { object, has_locals: false, is_leaf }
+            OfClass { object, has_locals: false, has_more: object.is_some(), is_leaf }
         };
         let mut classes: Vec<OfClass> = (0..graph.classes().len() as u32).map(of).collect();
         for &thread in locals.keys() {
             if let Some(of) = classes.get_mut(graph.class_of(thread) as usize) {
-                (of.has_locals, of.is_leaf) = (true, false);
+                (of.has_locals, of.has_more, of.is_leaf) = (true, true, false);
             }
         }
         Ruled { graph, rule, classes, locals, roots }
@@ -67,12 +69,12 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
         if self.rule == Rule::Mat { Strength::Strong } else { strength }
     }
 
-    /// What an object holds besides its references: of its class, and of a thread.
+    /// What an object holds besides its references, of its class, and of a thread: most hold nothing.
     #[inline]
-    fn besides(&self, place: u64, class: u32) -> impl Iterator<Item = u64> + '_ {
-        let of = self.classes.get(class as usize).copied().unwrap_or_default();
+    fn besides(&self, place: u64, class: u32) -> Option<impl Iterator<Item = u64> + '_> {
+        let of = self.classes.get(class as usize).filter(|of| of.has_more)?;
         let locals = if of.has_locals { self.locals.get(&place) } else { None };
-        of.object.into_iter().chain(locals.into_iter().flatten().copied())
+        Some(of.object.into_iter().chain(locals.into_iter().flatten().copied()))
     }
 
     /// Calls `each` with what an object holds, by all that the rule counts; answers its class.
@@ -81,7 +83,9 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
         let class = self.graph.references(place, |target, strength| {
             each(target, self.counted(strength));
         });
-        self.besides(place, class).for_each(|target| each(target, Strength::Strong));
+        if let Some(more) = self.besides(place, class) {
+            more.for_each(|target| each(target, Strength::Strong));
+        }
         class
     }
 
@@ -96,7 +100,8 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
             .graph
             .all_references(place, |target, strength| each(target, self.counted(strength)));
         all.is_some_and(|class| {
-            self.besides(place, class).all(|target| each(target, Strength::Strong))
+            let mut more = self.besides(place, class).into_iter().flatten();
+            more.all(|target| each(target, Strength::Strong))
         })
     }
 
@@ -106,7 +111,9 @@ impl<'g, G: ObjectGraph> Ruled<'g, G> {
         let (class, size) = self.graph.visit(place, |target, strength| {
             each(target, self.counted(strength));
         });
-        self.besides(place, class).for_each(|target| each(target, Strength::Strong));
+        if let Some(more) = self.besides(place, class) {
+            more.for_each(|target| each(target, Strength::Strong));
+        }
         match self.rule {
             Rule::Strong => (class, size),
             Rule::Mat => (class, self.graph.mat_size(place)),

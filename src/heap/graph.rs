@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::chunks::CHUNK;
 use super::class_objects::ClassObjects;
 use super::index::{Id, Index};
-use super::layout::{Layout, Strength};
+use super::layout::{Layout, Shape, Strength};
 use super::marking::{Marking, drain};
 use super::marks::Marks;
 use super::probe::{Found, probe};
@@ -23,6 +23,8 @@ use super::virtual_threads;
 use super::{Heap, NO_KLASS};
 use crate::error::{Error, Result};
 pub use crate::graph::ClassPart;
+use crate::graph::Plain;
+use crate::hotspot::classes::{Klass, is_reference};
 
 /// Which objects are in the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +83,8 @@ pub struct Graph<'h, I> {
     pub(super) scanner: Scanner<'h>,
     view: View,
     pub(super) index: Index,
+    /// Those that refer to nothing and whose classes are never unloaded.
+    pub(super) plain: Plain,
     classes: Vec<Box<[(ClassPart, u64)]>>,
     roots: Vec<GraphRoot<I>>,
     /// The threads that roots name by number: the object, and the calls.
@@ -107,7 +111,10 @@ impl<'h, I: Id> Graph<'h, I> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Graph<'h, I>> {
         let scanner = Scanner::new(heap)?;
-        let (index, report) = Index::of_all(heap, &scanner.places, threads, progress)?;
+        let is_plain = heap.vm.classes.all().iter().zip(&heap.layouts().of);
+        let is_plain = is_plain.map(|(k, layout)| is_plain_class(k, layout)).collect();
+        let (index, plain, report) =
+            Index::of_all(heap, &scanner.places, is_plain, threads, progress)?;
         let mut damaged = heap.all_damaged();
         let (roots, calls) = roots(heap, threads, &mut damaged)?;
         let classes = classes(heap, &mut damaged);
@@ -116,6 +123,7 @@ impl<'h, I: Id> Graph<'h, I> {
             scanner,
             view,
             index,
+            plain,
             classes,
             roots: Vec::new(),
             threads: calls,
@@ -286,6 +294,17 @@ impl<'h, I: Id> Graph<'h, I> {
         }
         scanned.rest
     }
+}
+
+/// Whether its objects refer to nothing, and it is of the boot loader, which unloads none: most of those without
+/// references are arrays of primitives and boxes.
+fn is_plain_class(k: &Klass, layout: &Layout) -> bool {
+    let refers = match layout.shape {
+        Shape::Instance => !layout.references.is_empty(),
+        Shape::Elements { kind, .. } => is_reference(kind),
+        _ => true,
+    };
+    !refers && k.loader == 0 && !k.has_own_loader_data
 }
 
 /// The search for what can be reached.

@@ -11,7 +11,7 @@ use super::report::WalkReport;
 use super::{Heap, Object, Visitor, walk};
 use crate::error::Result;
 pub(crate) use crate::graph::Id;
-use crate::graph::Numbers;
+use crate::graph::{Numbers, Plain};
 
 /// Objects and their numbers.
 #[derive(Debug)]
@@ -21,24 +21,29 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// All objects that a walk by `threads` threads meets, and its report. `progress` gets the bytes
-    /// of heap as they are done.
+    /// All objects that a walk by `threads` threads meets, those of them that are of classes of which `is_plain` says so
+    /// by number of klass, and the walk's report. `progress` gets the bytes of heap as they are done.
     pub(crate) fn of_all(
         heap: &Heap,
         places: &Arc<Places>,
+        is_plain: Vec<bool>,
         threads: usize,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(Index, WalkReport)> {
-        let mut bits = vec![0; places.words()];
-        let make = || Starts { places, word: 0, first: None, bits: Vec::new() };
+    ) -> Result<(Index, Plain, WalkReport)> {
+        let (mut all, mut plain) = (vec![0; places.words()], vec![0; places.words()]);
+        let is_one = &is_plain;
+        let make = || Starts { places, is_plain: is_one, word: 0, first: None, bits: Vec::new() };
         let report = walk(heap, threads, make, |starts, bytes| {
-            for (all, own) in bits[starts.word..].iter_mut().zip(&starts.bits) {
-                *all |= own;
+            let words = all[starts.word..].iter_mut().zip(&mut plain[starts.word..]);
+            for ((all, plain), own) in words.zip(&starts.bits) {
+                *all |= own.all;
+                *plain |= own.plain;
             }
             progress(bytes);
             Ok(())
         })?;
-        Ok((Index::new(places.clone(), bits), report))
+        let plain = Plain { objects: plain, classes: is_plain };
+        Ok((Index::new(places.clone(), all), plain, report))
     }
 
     /// Of the places whose bits are set.
@@ -104,11 +109,20 @@ impl Index {
 /// One chunk's objects: a chunk may be walked twice, so they are added when its turn comes.
 struct Starts<'p> {
     places: &'p Places,
+    /// By klass's number.
+    is_plain: &'p [bool],
     /// The word of the first.
     word: usize,
     /// The first object: its address, and the number of its place.
     first: Option<(u64, usize)>,
-    bits: Vec<u64>,
+    bits: Vec<Words>,
+}
+
+/// The bits of 64 places.
+#[derive(Debug, Clone, Copy, Default)]
+struct Words {
+    all: u64,
+    plain: u64,
 }
 
 impl Visitor for Starts<'_> {
@@ -126,9 +140,11 @@ impl Visitor for Starts<'_> {
         };
         let word = bit / 64 - self.word;
         if word >= self.bits.len() {
-            self.bits.resize(word + 1, 0);
+            self.bits.resize(word + 1, Words::default());
         }
-        self.bits[word] |= 1 << (bit % 64);
+        let words = &mut self.bits[word];
+        words.all |= 1 << (bit % 64);
+        words.plain |= u64::from(self.is_plain[object.klass as usize]) << (bit % 64);
     }
 
     fn clear(&mut self) {

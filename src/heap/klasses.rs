@@ -2,6 +2,7 @@
 
 use crate::hotspot::Vm;
 use crate::hotspot::classes::{Kind, Size, shape};
+use crate::hotspot::pointers::Pointers;
 
 /// The number of no klass.
 pub const NO_KLASS: u32 = u32::MAX;
@@ -11,9 +12,39 @@ pub const NO_KLASS: u32 = u32::MAX;
 pub struct KlassTable {
     slots: Vec<(u64, u32)>,
     shift: u32,
+    rules: Vec<Rule>,
+    /// As the classes have them: for those whose objects are asked themselves.
     sizes: Vec<Size>,
     /// Metadata of the CDS archive: a klass in there that is not loaded is a dormant one.
     archive: (u64, u64),
+}
+
+/// The sizes of a klass's objects, worked out without a branch that depends on the klass: a CPU guesses those wrong
+/// where objects of many classes lie beside one another.
+#[derive(Debug, Clone, Copy)]
+struct Rule {
+    /// Of all, or of an array without elements.
+    bytes: u64,
+    /// All bits of an array's length, none of what is no array.
+    length: u32,
+    /// log2 of an element's bytes.
+    log2: u8,
+    /// Each object says itself.
+    is_own: bool,
+}
+
+impl Rule {
+    fn of(size: Size) -> Rule {
+        match size {
+            Size::Fixed(bytes) => Rule { bytes, length: 0, log2: 0, is_own: false },
+            Size::Array { header, log2 } => {
+                Rule { bytes: header, length: u32::MAX, log2: log2 as u8, is_own: false }
+            }
+            Size::Mirror { .. } | Size::StackChunk { .. } => {
+                Rule { bytes: 0, length: 0, log2: 0, is_own: true }
+            }
+        }
+    }
 }
 
 impl KlassTable {
@@ -24,6 +55,7 @@ impl KlassTable {
         let mut table = KlassTable {
             slots: vec![(0, NO_KLASS); len],
             shift: 64 - len.trailing_zeros(),
+            rules: classes.iter().map(|k| Rule::of(k.size)).collect(),
             sizes: classes.iter().map(|k| k.size).collect(),
             archive: vm.archive.unwrap_or((0, 0)),
         };
@@ -56,10 +88,19 @@ impl KlassTable {
         }
     }
 
-    /// How big objects of this klass are.
+    /// Bytes of the object of this klass whose header starts `head`: see [`Size::bytes`].
     #[inline(always)]
-    pub fn size(&self, number: u32) -> Size {
-        self.sizes[number as usize]
+    pub fn bytes(&self, number: u32, p: &Pointers, head: &[u8]) -> Option<u64> {
+        let rule = self.rules[number as usize];
+        let at = p.array_length as usize;
+        match head.get(at..).and_then(|length| length.first_chunk()) {
+            Some(length) if !rule.is_own => {
+                let length = u64::from(u32::from_le_bytes(*length) & rule.length);
+                let bytes = rule.bytes + (length << rule.log2);
+                (bytes >= p.header_size()).then(|| p.align(bytes))
+            }
+            _ => self.sizes[number as usize].bytes(p, head),
+        }
     }
 
     /// The size rule of an archived klass that was never loaded. Its objects lie in the

@@ -9,8 +9,8 @@ use super::scan::{self, Item};
 use super::{Heap, KlassTable, NO_KLASS, model};
 use crate::error::Result;
 use crate::graph::{
-    self, Class, Field, NO_CLASS, Numbers, ObjectGraph, ObjectValues, Reference, Root, Strength,
-    Thread, Unread,
+    self, Class, Field, NO_CLASS, Numbers, ObjectGraph, ObjectValues, Plain, Reference, Root,
+    Strength, Thread, Unread,
 };
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::pointers::Pointers;
@@ -20,6 +20,8 @@ use crate::hotspot::pointers::Pointers;
 pub struct HeapGraph<'h> {
     graph: Graph<'h, u64>,
     plans: Vec<Plan>,
+    /// Of all classes, one behind the other: where fields with references are, and how they hold.
+    fields: Vec<(u32, Strength)>,
     /// What each object is read by, at hand.
     pointers: Pointers,
     klasses: &'h KlassTable,
@@ -32,16 +34,24 @@ pub struct HeapGraph<'h> {
     mat_sizes: model::MatSizes,
 }
 
-/// How the references of a class's objects are read.
-#[derive(Debug)]
-enum Plan {
-    /// There are none.
+/// How the references of a class's objects are read. Those without any are as those with fields, but have none: what a
+/// CPU does next hangs on the class as little as can be.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    more: More,
+    /// Which of all [`HeapGraph::fields`].
+    first: u32,
+    end: u32,
+}
+
+/// What there is besides fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum More {
+    /// Nothing.
     None,
-    /// Fields, by their offsets.
-    Fields(Box<[(u32, Strength)]>),
     /// Elements behind a header of so many bytes.
     Elements(u32),
-    /// By all that the scanner knows: class objects, flat arrays, stack chunks.
+    /// What the scanner knows: class objects, flat arrays, stack chunks.
     Scan,
 }
 
@@ -68,18 +78,24 @@ impl<'h> HeapGraph<'h> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<HeapGraph<'h>> {
         let graph = Graph::open(heap, Scope::All, view, threads, progress)?;
-        let plan = |layout: &'h Layout| match layout.shape {
-            Shape::Instance if layout.references.is_empty() => Plan::None,
-            Shape::Instance if view == View::Heap || !has_injected(layout) => {
-                let fields = layout.references.iter().map(|r| (r.offset, r.strength.into()));
-                Plan::Fields(fields.collect())
-            }
-            Shape::Elements { kind: b'L', header } => Plan::Elements(header),
-            Shape::Elements { .. } => Plan::None,
-            _ => Plan::Scan,
+        let mut fields = Vec::new();
+        let plan = |layout: &'h Layout| {
+            let first = fields.len() as u32;
+            let more = match layout.shape {
+                Shape::Instance if view == View::Heap || !has_injected(layout) => {
+                    let of = layout.references.iter().map(|r| (r.offset, r.strength.into()));
+                    fields.extend(of);
+                    More::None
+                }
+                Shape::Elements { kind: b'L', header } => More::Elements(header),
+                Shape::Elements { .. } => More::None,
+                _ => More::Scan,
+            };
+            Plan { more, first, end: fields.len() as u32 }
         };
         Ok(HeapGraph {
             plans: heap.layouts().of.iter().map(plan).collect(),
+            fields,
             pointers: heap.vm.pointers,
             klasses: &heap.klasses,
             plain: matches!(heap.vm.barrier, Barrier::None),
@@ -130,6 +146,16 @@ impl<'h> HeapGraph<'h> {
         self.graph.scanner.places.locate(self.resolve(bits)).map(|m| m.bit as u64)
     }
 
+    /// The place that the reference at this offset leads to.
+    #[inline(always)]
+    fn reference(&self, bytes: &[u8], at: usize) -> Option<u64> {
+        let bits = match self.pointers.narrow_oops {
+            true => self.pointers.widen(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)),
+            false => u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?),
+        };
+        self.target(bits)
+    }
+
     /// Calls `each` with the references of the object of this class whose bytes are given, until it answers false; whether it
     /// never did.
     #[inline]
@@ -140,27 +166,35 @@ impl<'h> HeapGraph<'h> {
         klass: u32,
         mut each: impl FnMut(u64, Strength) -> bool,
     ) -> bool {
-        let p = &self.pointers;
-        let oop = p.oop_size() as usize;
-        match self.plans.get(klass as usize) {
-            None | Some(Plan::None) => true,
-            Some(Plan::Fields(references)) => references.iter().all(|(offset, strength)| {
-                let at = *offset as usize;
-                let target = bytes.get(at..at + oop).and_then(|b| self.target(p.decode(b)));
-                target.is_none_or(|target| each(target, *strength))
-            }),
-            Some(Plan::Elements(header)) => {
+        let Some(plan) = self.plans.get(klass as usize) else { return true };
+        match plan.more {
+            More::None => {
+                for &(offset, strength) in &self.fields[plan.first as usize..plan.end as usize] {
+                    if let Some(target) = self.reference(bytes, offset as usize)
+                        && !each(target, strength)
+                    {
+                        return false;
+                    }
+                }
+                true
+            }
+            More::Elements(header) => {
+                let (p, oop) = (&self.pointers, self.pointers.oop_size() as usize);
                 let at = p.array_length as usize;
                 let length = bytes.get(at..at + 4).and_then(|b| b.try_into().ok());
                 let length = length.map_or(0, u32::from_le_bytes) as usize;
-                let end = (*header as usize).saturating_add(length.saturating_mul(oop));
-                let elements = bytes.get(*header as usize..end.min(bytes.len())).unwrap_or(&[]);
-                elements.chunks_exact(oop).all(|bits| {
-                    let target = self.target(p.decode(bits));
-                    target.is_none_or(|target| each(target, Strength::Strong))
-                })
+                let end = (header as usize).saturating_add(length.saturating_mul(oop));
+                let elements = bytes.get(header as usize..end.min(bytes.len())).unwrap_or(&[]);
+                for at in (0..elements.len() / oop).map(|i| i * oop) {
+                    if let Some(target) = self.reference(elements, at)
+                        && !each(target, Strength::Strong)
+                    {
+                        return false;
+                    }
+                }
+                true
             }
-            Some(Plan::Scan) => {
+            More::Scan => {
                 let mut all = true;
                 self.scan(place, |_, strength, target| all = all && each(target, strength.into()));
                 all
@@ -237,6 +271,10 @@ impl ObjectGraph for HeapGraph<'_> {
         self.graph.index.numbers()
     }
 
+    fn plain(&self) -> Option<&Plain> {
+        Some(&self.graph.plain)
+    }
+
     #[inline]
     fn address(&self, place: u64) -> u64 {
         self.graph.scanner.places.address(place as usize).unwrap_or(0)
@@ -258,7 +296,7 @@ impl ObjectGraph for HeapGraph<'_> {
     fn size(&self, place: u64) -> u64 {
         let of = |bytes: &[u8]| {
             let klass = Some(self.klass(bytes)).filter(|k| *k != NO_KLASS)?;
-            self.klasses.size(klass).bytes(&self.pointers, bytes)
+            self.klasses.bytes(klass, &self.pointers, bytes)
         };
         let size = self.bytes(place).and_then(of);
         let slow = || self.graph.klass_and_size(self.address(place)).map_or(0, |k| k.1);
@@ -333,12 +371,13 @@ impl ObjectGraph for HeapGraph<'_> {
             each(target, strength);
             true
         });
-        let size = self.klasses.size(klass).bytes(&self.pointers, bytes);
+        let size = self.klasses.bytes(klass, &self.pointers, bytes);
         (klass, size.unwrap_or_else(|| self.size(place)))
     }
 
     fn can_refer(&self, class: u32) -> bool {
-        !matches!(self.plans[class as usize], Plan::None)
+        let plan = &self.plans[class as usize];
+        plan.more != More::None || plan.first < plan.end
     }
 
     fn describe(&self, place: u64, mut each: impl FnMut(Reference<'_>)) {

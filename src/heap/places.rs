@@ -7,6 +7,8 @@ use crate::hotspot::gc::Region;
 const MAX_SLOTS: u64 = 1 << 26;
 /// Words that are one region's alone: so many of them have one entry in the table from place to region.
 const OWN: usize = 64;
+/// Places that are one region's alone, from a multiple of it on.
+pub(super) const STRETCH: u64 = 64 * OWN as u64;
 /// No region in a slot.
 const NONE: u32 = u32::MAX;
 
@@ -119,6 +121,17 @@ impl Places {
     #[inline]
     pub fn address(&self, bit: usize) -> Option<u64> {
         self.find(bit).map(|(_, addr)| addr)
+    }
+
+    /// Of each [`STRETCH`] places the region, and how many bytes behind the region's start the first of them is.
+    pub fn stretches(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        (0..self.owners.len()).filter_map(|i| self.offset(i * STRETCH as usize))
+    }
+
+    /// How many bytes behind its stretch's first place a place is.
+    #[inline]
+    pub fn within(&self, place: u64) -> usize {
+        ((place % STRETCH) << self.shift) as usize
     }
 
     /// The region of a place, by its number, and its address; none behind a region's last.

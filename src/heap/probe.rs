@@ -71,15 +71,15 @@ fn sized(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
     let p = &heap.vm.pointers;
     let Some(klass) = p.klass_of(head) else { return Found::Nothing(DamageKind::UnknownKlass) };
     let number = heap.klasses.number(klass);
-    let rule = if number != NO_KLASS {
-        heap.klasses.size(number)
+    let size = if number != NO_KLASS {
+        heap.klasses.bytes(number, p, head)
     } else {
         match heap.klasses.dormant(heap.vm, klass) {
-            Some(rule) => rule,
+            Some(rule) => rule.bytes(p, head),
             None => return Found::Nothing(DamageKind::UnknownKlass),
         }
     };
-    match rule.bytes(p, head) {
+    match size {
         Some(size) if size <= end - at => match number {
             NO_KLASS => Found::Dormant(size),
             number => Found::Object(number, size),

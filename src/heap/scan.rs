@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Heap;
 use super::layout::{Layout, Layouts, Reference, Shape, Strength};
-use super::places::Places;
+use super::places::{Places, STRETCH};
 use crate::error::{Error, Result};
 
 /// A search has a bit for 8 bytes of regions, so a 64th of them. These bits take no more than so many times the bytes that the
@@ -61,6 +61,9 @@ pub struct Scanner<'h> {
     pub places: Arc<Places>,
     /// Each region's bytes, where they lie in one piece.
     bytes: Vec<Option<&'h [u8]>>,
+    /// Of each stretch of places the bytes from its first place on to the region's end; none where those do not lie in
+    /// one piece. So that an object's bytes are two loads away from its place.
+    stretches: Vec<&'h [u8]>,
 }
 
 impl<'h> Scanner<'h> {
@@ -76,12 +79,12 @@ impl<'h> Scanner<'h> {
             )));
         }
         let bytes = regions.iter().map(|r| heap.vm.mem.slice(r.start, r.top - r.start).ok());
-        Ok(Scanner {
-            heap,
-            layouts: heap.layouts(),
-            places: Arc::new(Places::new(regions, heap.vm.pointers.alignment)),
-            bytes: bytes.collect(),
-        })
+        let bytes: Vec<Option<&[u8]>> = bytes.collect();
+        let places = Arc::new(Places::new(regions, heap.vm.pointers.alignment));
+        let stretch =
+            |(region, offset): (usize, u64)| bytes[region].and_then(|b| b.get(offset as usize..));
+        let stretches = places.stretches().map(|s| stretch(s).unwrap_or_default()).collect();
+        Ok(Scanner { heap, layouts: heap.layouts(), places, bytes, stretches })
     }
 
     /// The layout of a klass's objects.
@@ -99,8 +102,8 @@ impl<'h> Scanner<'h> {
     /// The bytes from a place on to its region's end, where that lies in one piece.
     #[inline]
     pub fn at(&self, place: u64) -> Option<&'h [u8]> {
-        let (region, offset) = self.places.offset(place as usize)?;
-        self.bytes[region]?.get(offset as usize..).filter(|b| !b.is_empty())
+        let stretch = self.stretches.get((place / STRETCH) as usize)?;
+        stretch.get(self.places.within(place)..).filter(|b| !b.is_empty())
     }
 
     /// Calls `each` with every reference of an item: where it stands, how it holds, and its bits,

@@ -30,23 +30,28 @@ impl Folded {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Folded {
         let all = ruled.graph.numbers();
+        // What refers to nothing need not be looked at, unless it keeps its class by the rule.
+        let plain = ruled.graph.plain().filter(|plain| {
+            let mut classes = (0..).zip(&plain.classes).filter(|(_, is_plain)| **is_plain);
+            classes.all(|(class, _)| ruled.is_leaf(class))
+        });
         let bits = || Bits::new(all.places());
         let (leaf, once, shared) = (bits(), bits(), bits());
         each_chunk(all.bits().len(), |words| {
             let mut objects = 0;
             for word in words {
-                for place in ones(word as u64 * 64, all.bits()[word]) {
-                    objects += 1;
+                let mut leaves = plain.map_or(0, |plain| plain.objects[word]);
+                objects += u64::from(all.bits()[word].count_ones());
+                for place in ones(word as u64 * 64, all.bits()[word] & !leaves) {
                     let class = ruled.references(place, |target, strength| {
                         // What is held less than strongly is a node, so that it has a strength of its own.
                         if once.set(target) || strength != Strength::Strong {
                             shared.set(target);
                         }
                     });
-                    if ruled.is_leaf(class) {
-                        leaf.set(place);
-                    }
+                    leaves |= u64::from(ruled.is_leaf(class)) << (place % 64);
                 }
+                leaf.put(word, leaves);
             }
             progress(objects);
         });
@@ -125,14 +130,15 @@ fn fold_holders<G: ObjectGraph>(ruled: &Ruled<'_, G>, once: &Bits, parts: &Bits,
             .map(|words| {
                 let mut looked = 0;
                 for word in words {
+                    let mut folded = 0;
                     for place in ones(word as u64 * 64, once.word(word) & !parts.word(word)) {
                         looked += 1;
-                        if ruled.all_references(place, |target, strength| {
+                        let is_part = ruled.all_references(place, |target, strength| {
                             strength == Strength::Strong && parts.has(target)
-                        }) {
-                            next.set(place);
-                        }
+                        });
+                        folded |= u64::from(is_part) << (place % 64);
                     }
+                    next.put(word, folded);
                 }
                 looked
             })

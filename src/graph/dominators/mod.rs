@@ -9,7 +9,7 @@
 //! 4. Sizes (`sizes`): all threads, then a sum up the tree.
 //!
 //! Memory: 20 bytes a node while dominators are found, 16 then, with numbers of 4 bytes; 8 for each reference that
-//! leads back to a lower number; three bits for each place at first, then two. Twice the bytes for nodes and references with
+//! leads back to a lower number; four bits for each place at first, then three. Twice the bytes for nodes and references with
 //! numbers of 8. The same at any number of threads.
 
 mod fold;
@@ -90,12 +90,13 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         pool.install(|| {
             let numbers = graph.numbers();
             let ruled = Ruled::new(graph, rule);
-            // Three bits for each place, then two.
+            // Three bits for each place besides the graph's own, then two.
             let bits = numbers.places() / 8;
-            (watch.room)(numbers.memory() + 3 * bits)?;
+            let of_graph = Self::of_graph(graph);
+            (watch.room)(of_graph + 3 * bits)?;
             (watch.step)("reading references", numbers.len());
             let folded = Folded::new(&ruled, watch.add);
-            let fixed = numbers.memory() + folded.nodes.memory() + bits;
+            let fixed = of_graph + folded.nodes.memory() + bits;
             (watch.room)(fixed + Self::of_nodes(folded.nodes.len()))?;
             (watch.step)("following references", folded.nodes.len());
             let more = |bytes| (watch.room)(fixed + bytes);
@@ -108,6 +109,12 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         })
     }
 
+    /// Bytes that a graph's numbers take, and what else it has a bit for each place of.
+    fn of_graph(graph: &G) -> u64 {
+        let plain = graph.plain().map_or(0, |plain| plain.objects.len() as u64 * 8);
+        graph.numbers().memory() + plain
+    }
+
     /// Bytes that dominators of so many nodes take while they are found, besides references that lead back.
     fn of_nodes(nodes: u64) -> u64 {
         nodes.saturating_mul(5 * size_of::<I>() as u64)
@@ -117,7 +124,7 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
     pub fn memory_at_most(graph: &G) -> u64 {
         let numbers = graph.numbers();
         let bits = numbers.places() / 8;
-        2 * numbers.memory() + bits + Self::of_nodes(numbers.len())
+        Self::of_graph(graph) + numbers.memory() + bits + Self::of_nodes(numbers.len())
     }
 
     /// Bytes of memory that the tree takes, now that it is found, with what others have asked it for.
@@ -126,7 +133,8 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         let orders = (self.found.order.len() + self.found.idom.len()) * size_of::<I>();
         let asked = self.places.get().map_or(0, Vec::len) + self.links.get().map_or(0, Links::len);
         let bytes = orders + self.sizes.retained.len() * 8 + asked * size_of::<I>();
-        numbers.memory() + self.folded.nodes.memory() + numbers.places() / 8 + bytes as u64
+        let of_graph = Self::of_graph(self.graph());
+        of_graph + self.folded.nodes.memory() + numbers.places() / 8 + bytes as u64
     }
 
     /// The graph.

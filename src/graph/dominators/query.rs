@@ -136,26 +136,6 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
         first[strength]..first[strength + 1]
     }
 
-    /// Calls `each` with all of these numbers, by all threads of the pool: `make` gives each piece of work room, of which
-    /// `gather` gets what came of it, in any order.
-    pub fn each_number<T>(
-        &self,
-        numbers: Range<u64>,
-        make: impl Fn() -> T + Sync,
-        each: impl Fn(&mut T, I) + Sync,
-        gather: impl FnMut(T) + Send,
-    ) {
-        let gather = Mutex::new(gather);
-        let work = |some: Range<usize>| {
-            let mut room = make();
-            for number in some {
-                each(&mut room, I::of(numbers.start + number as u64));
-            }
-            gather.lock().unwrap_or_else(|e| e.into_inner())(room);
-        };
-        self.pool.install(|| each_chunk((numbers.end - numbers.start) as usize, work));
-    }
-
     /// The places of nodes by their numbers; 0 for number 0. Made once for all who ask: 4 bytes a node with numbers of 4.
     pub fn places(&self) -> &[I] {
         self.places.get_or_init(|| {

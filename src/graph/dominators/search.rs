@@ -116,7 +116,8 @@ pub(super) fn search<G: ObjectGraph, I: Id>(
         below: Lists::of(1, Vec::new()),
         places: Lists::of(1, roots),
     };
-    let numbering = Numbering { forest: Forest::new(), base: 1, local: None };
+    let forest = Forest::with_room(nodes.len() as usize + 1);
+    let numbering = Numbering { forest, base: 1, local: None };
     let (numbering, _) = search.follow(Strength::Strong, &whole, numbering)?;
     let mut idom = numbering.forest.dominators();
     let mut first = [1; Strength::ALL.len() + 1];
@@ -125,7 +126,7 @@ pub(super) fn search<G: ObjectGraph, I: Id>(
         first[strength as usize] = base;
         let deferred = std::mem::take(&mut search.deferred[strength as usize]);
         let Some(scaffold) = search.scaffold(&deferred, &idom) else { continue };
-        let numbering = Numbering { forest: Forest::new(), base, local: Some(Vec::new()) };
+        let numbering = Numbering { forest: Forest::with_room(0), base, local: Some(Vec::new()) };
         let (numbering, whole) = search.follow(strength, &scaffold, numbering)?;
         let below = numbering.forest.dominators();
         let local = numbering.local.unwrap_or_default();

@@ -19,9 +19,10 @@ pub(super) struct Forest<I> {
 }
 
 impl<I: Id> Forest<I> {
-    /// No node.
-    pub(super) fn new() -> Forest<I> {
-        Forest { parent: Vec::new(), semi: Vec::new(), back: Vec::new() }
+    /// No node, and room for so many.
+    pub(super) fn with_room(count: usize) -> Forest<I> {
+        let room = || Vec::with_capacity(count);
+        Forest { parent: room(), semi: room(), back: Vec::new() }
     }
 
     /// How many nodes there are.

@@ -97,8 +97,9 @@ impl Page {
         sizes: Option<String>,
     ) -> Page {
         let all = vec![true; tree.graph().classes().len()];
-        let of = |strength| objects(tree, strength, ROWS, 1, &all);
-        let mut weaker: Vec<Held> = Strength::ALL[1..].iter().flat_map(|s| of(*s)).collect();
+        let mut objects = objects(tree, &Strength::ALL, ROWS, 1, &all).into_iter();
+        let largest = objects.next().unwrap_or_default();
+        let mut weaker: Vec<Held> = objects.flatten().collect();
         weaker.sort_by_key(|h| (std::cmp::Reverse(h.retained), h.object));
         weaker.truncate(ROWS);
         let mut classes = groups(tree, By::Class);
@@ -110,7 +111,7 @@ impl Page {
             found,
             object_count: tree.graph().numbers().len(),
             totals: Totals::of(tree),
-            largest: of(Strength::Strong),
+            largest,
             weaker,
             classes,
             class_count,

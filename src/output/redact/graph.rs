@@ -3,8 +3,8 @@
 use super::Redaction;
 use super::rules::{Elements, OfClass};
 use crate::graph::{
-    Class, ClassKind, Field, Numbers, ObjectGraph, ObjectValues, PRIMITIVES, Reference, Root, Slot,
-    Strength, Thread, Type, Unread, Value,
+    Class, ClassKind, Field, Numbers, ObjectGraph, ObjectValues, PRIMITIVES, Plain, Reference,
+    Root, Slot, Strength, Thread, Type, Unread, Value,
 };
 
 /// What is behind the end of a text that is cut may be needed to see that a pattern fits.
@@ -162,6 +162,9 @@ impl<G: ObjectGraph> ObjectGraph for Redacted<'_, G> {
     }
 
     #[inline]
+    fn plain(&self) -> Option<&Plain> {
+        self.graph.plain()
+    }
     fn numbers(&self) -> &Numbers {
         self.graph.numbers()
     }

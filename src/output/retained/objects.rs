@@ -2,13 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
 use super::share;
 use crate::address::hex;
 use crate::graph::dominators::Dominators;
-use crate::graph::{Id, NO_CLASS, ObjectGraph, Place, Strength};
+use crate::graph::{Bits, Id, NO_CLASS, ObjectGraph, Place, Strength};
 
 /// Characters of a String that are shown of it.
 const TEXT: usize = 60;
@@ -127,70 +129,148 @@ pub(crate) fn label_of(
     named.or_else(|| graph.text(place, TEXT))
 }
 
-/// The `top` objects that are held with just that strength and retain the most, the most first, then by address. Those
-/// of which `wanted` says so, by number of class, and of at least `least` bytes.
+/// Of each of these strengths the `top` objects that are held with just that one and retain the most, the most first,
+/// then by address. Those of which `wanted` says so, by number of class, and of at least `least` bytes.
 pub fn objects<G: ObjectGraph, I: Id>(
     tree: &Dominators<'_, G, I>,
-    strength: Strength,
+    strengths: &[Strength],
     top: usize,
     least: u64,
     wanted: &[bool],
-) -> Vec<Held> {
-    let places = tree.places();
+) -> Vec<Vec<Held>> {
     let is_wanted = |place| {
         let class = tree.graph().class_of(place);
         wanted.get(class as usize).copied().unwrap_or(false)
     };
-    // First the bytes that the last of them has at least, by nodes alone.
-    let mut counts: Vec<u64> = Vec::new();
-    tree.each_number(
-        tree.numbers(strength),
-        || (Vec::new(), least),
-        |(room, floor): &mut (Vec<u64>, u64), number| {
+    if top == 0 {
+        return vec![Vec::new(); strengths.len()];
+    }
+    // First the bytes that the last of them has at least, by nodes alone; where all are wanted, without a look at them.
+    let all = wanted.iter().all(|w| *w);
+    let exact = |s: &Strength| last_wanted(tree, tree.numbers(*s), top, least, &is_wanted);
+    let floor = |s: &Strength| match all {
+        true => least.max(last_of(tree, tree.numbers(*s), top)),
+        false => exact(s),
+    };
+    let floors: Vec<_> = strengths.iter().map(|s| (*s, floor(s))).collect();
+    let mut best = at_least(tree, &floors, top, &is_wanted);
+    // Objects whose class is not known are not wanted: more of others are, then.
+    if all && best.iter().zip(&floors).any(|(best, of)| of.1 > least && best.len() < top) {
+        let floors: Vec<_> = strengths.iter().map(|s| (*s, exact(s))).collect();
+        best = at_least(tree, &floors, top, &is_wanted);
+    }
+    let of = |(strength, best): (&Strength, Vec<Best<I>>)| {
+        let of = |(retained, place, number): Best<I>| {
+            let weaker = number.map_or(0, |n| tree.weaker(n));
+            held(tree, place, retained, weaker, *strength)
+        };
+        best.into_iter().map(of).collect()
+    };
+    strengths.iter().zip(best).map(of).collect()
+}
+
+/// Bytes, place, and the number of a node.
+type Best<I> = (u64, u64, Option<I>);
+
+/// The bytes that the last of the `top` of these nodes retains that retain the most; 0 where there are fewer.
+fn last_of<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    numbers: Range<u64>,
+    top: usize,
+) -> u64 {
+    let (mut most, mut floor) = (Vec::new(), 0);
+    for number in numbers {
+        let retained = tree.retained(I::of(number));
+        if retained >= floor {
+            most.push(retained);
+            if cut(&mut most, top, |r| Reverse(*r)) {
+                floor = most.iter().copied().min().unwrap_or(0);
+            }
+        }
+    }
+    most.sort_unstable_by_key(|r| Reverse(*r));
+    most.get(top - 1).copied().unwrap_or(0)
+}
+
+/// The same of those that are wanted, and at least `least`. Each has to be looked at, but for those that retain less
+/// than as many as are known.
+fn last_wanted<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    numbers: Range<u64>,
+    top: usize,
+    least: u64,
+    is_wanted: &(impl Fn(u64) -> bool + Sync),
+) -> u64 {
+    let (mut most, floor): (Vec<u64>, _) = (Vec::new(), AtomicU64::new(least));
+    tree.each_node(
+        Vec::new,
+        |room: &mut Vec<u64>, place, number| {
             let retained = tree.retained(number);
-            if retained >= *floor && is_wanted(places[number.index()].number()) {
+            if numbers.contains(&number.number())
+                && retained >= floor.load(Relaxed)
+                && is_wanted(place)
+            {
                 room.push(retained);
-                if cut(room, top, |r| Reverse(*r)) {
-                    *floor = room.iter().copied().min().map_or(*floor, |min| min.max(*floor));
-                }
+                cut(room, top, |r| Reverse(*r));
             }
         },
-        |(room, _)| counts.extend(room),
+        |room| {
+            most.extend(room);
+            if cut(&mut most, top, |r| Reverse(*r)) {
+                floor.fetch_max(most.iter().copied().min().unwrap_or(0), Relaxed);
+            }
+        },
     );
-    counts.sort_unstable_by_key(|r| Reverse(*r));
-    let last = top.checked_sub(1).and_then(|i| counts.get(i));
-    let floor = last.map_or(least, |last| least.max(*last));
+    most.sort_unstable_by_key(|r| Reverse(*r));
+    most.get(top - 1).map_or(least, |last| least.max(*last))
+}
+
+/// The `top` of those that are wanted and are held with each of these strengths and retain at least so much.
+fn at_least<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    floors: &[(Strength, u64)],
+    top: usize,
+    is_wanted: &(impl Fn(u64) -> bool + Sync),
+) -> Vec<Vec<Best<I>>> {
+    let large = Bits::new(tree.count());
+    for &(strength, floor) in floors {
+        for number in tree.numbers(strength).filter(|n| tree.retained(I::of(*n)) >= floor) {
+            large.set(number);
+        }
+    }
     // A part retains less than who holds it, so only large holders are looked into.
-    let mut best: Vec<(u64, u64, Option<I>)> = Vec::new();
-    tree.each_number(
-        tree.numbers(strength),
-        Vec::new,
-        |room, number| {
-            let retained = tree.retained(number);
-            if retained < floor {
+    let none = || vec![Vec::new(); floors.len()];
+    let mut best: Vec<Vec<Best<I>>> = none();
+    tree.each_node(
+        none,
+        |rooms: &mut Vec<Vec<Best<I>>>, place, number| {
+            if !large.has(number.number()) {
                 return;
             }
-            let place = places[number.index()].number();
-            if is_wanted(place) {
-                room.push((retained, place, Some(number)));
-            }
-            tree.parts(place, &mut |part| {
-                let retained = tree.part_retained(part);
-                if retained >= floor && is_wanted(part) {
-                    room.push((retained, part, None));
+            let strength = tree.strength(number);
+            for (room, (_, floor)) in rooms.iter_mut().zip(floors).filter(|r| r.1.0 == strength) {
+                if is_wanted(place) {
+                    room.push((tree.retained(number), place, Some(number)));
                 }
-            });
-            cut(room, top, order);
+                // Its own bytes are in none of its parts.
+                if tree.retained(number).saturating_sub(tree.size(place)) >= *floor {
+                    tree.parts(place, &mut |part| {
+                        let retained = tree.part_retained(part);
+                        if retained >= *floor && is_wanted(part) {
+                            room.push((retained, part, None));
+                        }
+                    });
+                }
+                cut(room, top, order);
+            }
         },
-        |room| best.extend(room),
+        |rooms| best.iter_mut().zip(rooms).for_each(|(best, room)| best.extend(room)),
     );
-    best.sort_unstable_by_key(order);
-    best.truncate(top);
-    let of = |(retained, place, number): (u64, u64, Option<I>)| {
-        let weaker = number.map_or(0, |n| tree.weaker(n));
-        held(tree, place, retained, weaker, strength)
-    };
-    best.into_iter().map(of).collect()
+    for best in &mut best {
+        best.sort_unstable_by_key(order);
+        best.truncate(top);
+    }
+    best
 }
 
 fn order<I>(of: &(u64, u64, Option<I>)) -> (Reverse<u64>, u64) {
