@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: rjcore::cli::Allocator = rjcore::cli::Allocator;
+
 fn main() -> ExitCode {
     rjcore::cli::main()
 }

@@ -4,6 +4,7 @@
 //! them end in `ending`. The flags that the layers below advise are named in `advice`.
 
 mod advice;
+mod allocator;
 mod attach;
 mod capture;
 mod check;
@@ -43,6 +44,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::error::{Error, Result};
+pub use allocator::Allocator;
 pub use ending::guarded;
 use ending::{EXIT, Outcome, print, tell};
 

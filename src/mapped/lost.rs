@@ -1,9 +1,10 @@
-//! SIGBUS: the handler that says which file it was, removes the temporary files, and ends the process.
+//! SIGBUS: the handler that says which file it was, removes the temporary files, and ends the process. Whoever else has to
+//! end it at once does so here, too.
 //!
 //! What it does is what POSIX allows in a handler: it reads lists that threads never leave half changed, and calls
 //! write, unlink, sigaction and _exit.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -74,19 +75,11 @@ pub(crate) fn end_on_lost_pages() -> io::Result<()> {
 }
 
 extern "C" fn handler(_signal: c_int, info: *mut libc::siginfo_t, _context: *mut c_void) {
-    static BUSY: AtomicBool = AtomicBool::new(false);
     // SAFETY: the kernel hands over what it says of a SIGBUS.
     let at = unsafe { (*info).si_addr() } as usize;
     MAPPED.each(|start, end, text| {
         if start <= at && at < end {
-            // Another thread may have met the same: one of them says so and ends all.
-            if BUSY.swap(true, SeqCst) {
-                loop {
-                    // SAFETY: it may be called in a handler.
-                    unsafe { libc::pause() };
-                }
-            }
-            end_with(text);
+            end_with(text.to_bytes());
         }
     });
     if let Some(before) = BEFORE.get() {
@@ -96,14 +89,24 @@ extern "C" fn handler(_signal: c_int, info: *mut libc::siginfo_t, _context: *mut
     }
 }
 
-fn end_with(text: &CStr) -> ! {
+/// Ends the process at once, with a text on standard error and exit code 1; temporary files go away. It allocates nothing,
+/// and may be called in a handler.
+pub(crate) fn end_with(text: &[u8]) -> ! {
+    static BUSY: AtomicBool = AtomicBool::new(false);
+    // Another thread may have met the same: one of them says so and ends all.
+    if BUSY.swap(true, SeqCst) {
+        loop {
+            // SAFETY: it may be called in a handler.
+            unsafe { libc::pause() };
+        }
+    }
     TEMPORARY.each(|_, _, path| {
         // SAFETY: it may be called in a handler; the path is whole.
         unsafe { libc::unlink(path.as_ptr()) };
     });
     // SAFETY: they may be called in a handler; the text is as long as it says.
     unsafe {
-        libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.count_bytes());
+        libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
         libc::_exit(FAILED)
     }
 }

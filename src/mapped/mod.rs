@@ -17,7 +17,7 @@ use std::path::Path;
 
 use memmap2::{Advice, Mmap, MmapMut, MmapOptions};
 
-pub(crate) use lost::{Doomed, doom, end_on_lost_pages};
+pub(crate) use lost::{Doomed, doom, end_on_lost_pages, end_with};
 
 /// A file's bytes, or memory that has none.
 #[derive(Debug)]

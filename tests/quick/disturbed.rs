@@ -231,6 +231,56 @@ fn no_room_leaves_nothing() {
     }
 }
 
+/// As with `ulimit -v`, but that this limit does not count what the system maps to start a program: it ends with a sentence,
+/// and its hidden file goes.
+#[test]
+fn no_memory_leaves_nothing() {
+    let place = Place::new("disturbed-memory", "core");
+    let limited = |kb: u64, arguments: &[&str]| {
+        let mut cmd = Command::new("sh");
+        cmd.args(["-c", "ulimit -d $0 && exec \"$@\"", &kb.to_string()]);
+        cmd.arg(env!("CARGO_BIN_EXE_rjcore")).stdin(Stdio::null());
+        for arg in arguments {
+            match *arg {
+                "OUT" => cmd.arg(place.out()),
+                "CORE" => cmd.arg(&place.core),
+                arg => cmd.arg(arg),
+            };
+        }
+        cmd.output().expect("sh runs")
+    };
+    let others: [&[&str]; 3] = [&["retained"], &["leaks", "--json"], &["stack", "--locals"]];
+    let (mut refused, mut whole) = (0, 0);
+    for kb in (1..).map(|n| n * 512).take_while(|kb| *kb < 14 << 10) {
+        // Less than it takes to start is no matter of rjcore's.
+        if !limited(kb, &["--version"]).status.success() {
+            continue;
+        }
+        for asked in WRITERS.iter().chain(&others) {
+            let out =
+                limited(kb, &[&asked[..1], &["CORE", "--threads", "2"], &asked[1..]].concat());
+            let said = String::from_utf8_lossy(&out.stderr);
+            match out.status.code() {
+                Some(0) => {
+                    whole += 1;
+                    let _ = fs::remove_file(place.out());
+                }
+                Some(1) => assert!(said.contains("rjcore: "), "{asked:?}, {kb} KB: {said}"),
+                // The C library needs a few bytes for each thread, and has its own end where there are none.
+                None if said.contains("Fatal glibc error") => {
+                    let new = |name: &String| !place.names.contains(name);
+                    let left = place.names_now().into_iter().filter(new);
+                    left.for_each(|name| fs::remove_file(place.dir.path(&name)).expect("a file"));
+                }
+                _ => panic!("{asked:?}, {kb} KB: {}: {said}", out.status),
+            }
+            refused += u32::from(said.contains("the system gives it no more memory"));
+            assert_eq!(place.names_now(), place.names, "{asked:?}, {kb} KB: {said}");
+        }
+    }
+    assert!(refused > 4 && whole > 4, "{refused} were refused memory, {whole} had enough");
+}
+
 /// As with `| head -1`: an answer that nobody wants to its end is none that failed, but a file is.
 #[test]
 fn a_reader_that_has_seen_enough() {

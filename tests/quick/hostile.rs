@@ -21,19 +21,23 @@ use mutants::{Change, Random};
 type Asked = &'static [&'static str];
 
 /// What reads cores only.
-const OF_CORES: [Asked; 12] = [
+const OF_CORES: [Asked; 16] = [
     &["dump", "-o", "/dev/null", "--overwrite"],
     &["dump", "-o", "/dev/null", "--overwrite"],
     &["dump", "-o", "/dev/null", "--overwrite", "--gz", "--json"],
+    &["dump", "-o", "/dev/null", "--overwrite", "--redact", "all"],
     &["histo"],
     &["histo", "--by-space", "--json"],
     &["stack", "--mixed", "--locals"],
     &["stack", "--mixed", "--locals", "--json"],
     &["stack", "--group"],
+    &["stack", "--folded", "--no-heap"],
+    &["stack", "--flame", "/dev/null", "--overwrite"],
     &["check"],
     &["info"],
     &["info", "--json"],
     &["trim", "-o", "/dev/null", "--overwrite"],
+    &["trim", "-o", "/dev/null", "--overwrite", "--zstd"],
 ];
 
 /// What reads cores and HPROF files.
@@ -58,6 +62,8 @@ const OF_BOTH: [Asked; 16] = [
 
 /// Of these files: some three times what the whole ones take.
 const MEMORY: u64 = 160 << 20;
+/// What it says where it is not enough.
+const NO_MEMORY: &str = "the system gives it no more memory";
 /// Seconds of a CPU that it may take: far more than for the whole file on any machine.
 const SECONDS: u64 = 300;
 
@@ -129,7 +135,9 @@ impl Victim {
             code == 0 || !said.is_empty() || !out.is_empty(),
             "{what}: {asked}: {code}, no word"
         );
-        assert!(!said.contains("panicked"), "{what}: {asked}: {said}");
+        for fault in ["panicked", NO_MEMORY] {
+            assert!(!said.contains(fault), "{what}: {asked}: {said}");
+        }
         if asked.contains("--json") && matches!(code, 0 | 3) {
             let mut values = serde_json::Deserializer::from_slice(&out).into_iter::<Value>();
             assert!(values.all(|v| v.is_ok()), "{what}: {asked}: no JSON");
@@ -178,7 +186,7 @@ impl Victim {
 /// Mutants of a core.
 fn of_core(name: &str) {
     let both = [&OF_CORES[..], &OF_CORES, &OF_BOTH].concat();
-    Victim::core(name).mutants(300, mutants::of_core, &both, |what, code, cut| {
+    Victim::core(name).mutants(390, mutants::of_core, &both, |what, code, cut| {
         assert!(code != 0 || !cut, "{what} says nothing of the end that is gone");
     });
 }
@@ -210,7 +218,7 @@ fn mutants_jdk25_g1() {
 
 #[test]
 fn mutants_of_a_dump() {
-    Victim::dump("jdk25-g1").mutants(600, mutants::of_dump, &OF_BOTH, |what, code, cut| {
+    Victim::dump("jdk25-g1").mutants(660, mutants::of_dump, &OF_BOTH, |what, code, cut| {
         assert!(code != 0 || !cut, "{what} says nothing of the end that is gone");
     });
 }
