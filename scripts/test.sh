@@ -57,9 +57,10 @@ if [ -n "$quick" ]; then
 fi
 
 step "set-up" scripts/setup.sh
-step "shellcheck" shellcheck -x scripts/test.sh scripts/situations.sh scripts/situations/*.sh
+step "shellcheck" shellcheck -x scripts/test.sh scripts/fuzz.sh scripts/situations.sh scripts/situations/*.sh
 step "format" cargo fmt --check
 step "clippy" cargo clippy --locked --all-targets -- -D warnings
+step "fuzz targets" cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --locked -- -D warnings
 step "Rust's version" msrv
 step "the library without the program" cargo clippy --locked --no-default-features --lib --examples -- -D warnings
 export RUSTDOCFLAGS='-D warnings'

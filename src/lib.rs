@@ -38,6 +38,9 @@ mod cpu;
 pub mod error;
 #[doc(hidden)]
 pub mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod graph;
 pub mod heap;
 pub mod hotspot;

@@ -17,6 +17,9 @@ use crate::error::{Advice, Error, Fault, Result};
 const MAX_SYMBOLS: u64 = 1 << 20;
 /// A shared library has about ten program headers.
 const MAX_PROGRAM_HEADERS: u16 = 64;
+/// Bytes of all names: tails of one another stand for much more than the memory that they are in. The largest libraries
+/// have 5 MB.
+const MAX_NAMES: usize = 32 << 20;
 const SIZEOF_SYM: u64 = 24;
 
 /// The image of libjvm in the target's memory.
@@ -47,7 +50,7 @@ impl Library {
     }
 
     /// One that has these symbols, name and address, and no image.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn of(symbols: &[(String, u64)]) -> Library {
         let symbols = symbols.iter().map(|(name, at)| (name.clone(), (*at, 8))).collect();
         Library { bias: 0, image: (0, 0), data: Vec::new(), symbols }
@@ -121,7 +124,7 @@ fn parse(mem: &Memory, base: u64, prefix: &str) -> Result<Library, Problem> {
     if count == 0 || count > MAX_SYMBOLS {
         return Err(Problem::Bad("its dynamic symbol table has no sane size"));
     }
-    let mut symbols = HashMap::new();
+    let (mut symbols, mut names) = (HashMap::new(), 0);
     for i in 0..count {
         let at = symtab.wrapping_add(i * SIZEOF_SYM);
         let (name, value) = (u64::from(mem.u32(at)?), mem.u64(at.wrapping_add(8))?);
@@ -132,9 +135,73 @@ fn parse(mem: &Memory, base: u64, prefix: &str) -> Result<Library, Problem> {
             && name.starts_with(prefix.as_bytes())
         {
             let name = String::from_utf8_lossy(name).into_owned();
+            names += name.len();
+            if names > MAX_NAMES {
+                return Err(Problem::Bad("its symbols' names have no sane size"));
+            }
             let size = mem.u64(at.wrapping_add(16))?;
             symbols.insert(name, (bias.wrapping_add(value), size));
         }
     }
     Ok(Library { bias, image, data, symbols })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use memmap2::MmapMut;
+
+    const BASE: u64 = 0x7f00_0000_0000;
+
+    /// An image with one symbol for each of `names`, which are offsets into `strings`.
+    fn image(names: &[u32], strings: &[u8]) -> Memory {
+        let (dynamic, symtab) = (0x200, 0x300);
+        let strtab = symtab + names.len() as u64 * SIZEOF_SYM;
+        let mut out = vec![0; strtab as usize];
+        out[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        let mut words = |at: u64, words: &[u64]| {
+            for (i, word) in words.iter().enumerate() {
+                out[at as usize + i * 8..][..8].copy_from_slice(&word.to_le_bytes());
+            }
+        };
+        words(32, &[64]);
+        // e_phentsize, e_phnum.
+        words(48, &[56 << 48, 2]);
+        words(64, &[1 | 5 << 32, 0, 0, 0, 0x1000, 0x1000, 0x1000]);
+        words(120, &[2 | 6 << 32, dynamic, dynamic, 0, 0x40, 0x40, 8]);
+        words(dynamic, &[DT_SYMTAB, symtab, DT_STRTAB, strtab, DT_STRSZ, strings.len() as u64]);
+        for (i, name) in names.iter().enumerate() {
+            words(symtab + i as u64 * SIZEOF_SYM, &[(*name).into(), 0x40 + i as u64, 8]);
+        }
+        out.extend(strings);
+        let mut map = MmapMut::map_anon(out.len()).expect("memory");
+        map.copy_from_slice(&out);
+        let mut mem = Memory::default();
+        mem.lay_under(BASE, out.len() as u64, &Arc::new(map.try_into().expect("memory")), 0);
+        mem
+    }
+
+    #[test]
+    fn symbols_have_names_and_addresses() {
+        let mem = image(&[1, 5], b"\0one\0two\0");
+        let library = Library::read(&mem, BASE, "").expect("a library");
+        assert_eq!(library.address("one"), Some(BASE + 0x40));
+        assert_eq!(library.address("two"), Some(BASE + 0x41));
+        assert_eq!(Library::read(&mem, BASE, "t").expect("a library").all().count(), 1);
+    }
+
+    /// Each tail of a long name is a name.
+    #[test]
+    fn names_that_are_tails_of_one_another_do_not_fill_the_memory() {
+        let long = |n: u8| [&[b'a' + n; 4000][..], &[0]].concat();
+        let strings: Vec<u8> = (0..6).flat_map(long).collect();
+        let tails = |of: u32| (0..of).flat_map(|n| (0..4000).map(move |at| n * 4001 + at));
+        let few = image(&tails(2).collect::<Vec<_>>(), &strings);
+        assert_eq!(Library::read(&few, BASE, "").expect("a library").all().count(), 8000);
+        let many = image(&tails(6).collect::<Vec<_>>(), &strings);
+        let said = Library::read(&many, BASE, "").expect_err("no library").to_string();
+        assert!(said.contains("no sane size"), "{said}");
+    }
 }

@@ -3,6 +3,7 @@
 //! Knows nothing of ELF or of HotSpot. A byte that no piece holds faults: "not saved in
 //! the core" is not zero.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -148,6 +149,14 @@ impl Memory {
         self.touch(p, addr, len);
         let from = p.offset + (addr - p.start) as usize;
         p.file.get(from..from + len as usize).ok_or(fault)
+    }
+
+    /// The file that `len` bytes at `addr` lie in, and where; none where they do not lie in one piece.
+    pub(crate) fn mapped(&self, addr: u64, len: u64) -> Option<(&Arc<Mapped>, Range<usize>)> {
+        let p = self.piece(addr).filter(|p| len <= p.end - addr)?;
+        self.touch(p, addr, len);
+        let from = p.offset + (addr - p.start) as usize;
+        Some((&p.file, from..from + len as usize))
     }
 
     /// How many bytes from `addr` on lie in one piece, 0 if `addr` is not saved.
@@ -330,6 +339,9 @@ mod tests {
         assert_eq!(pieces, [(0x1000, 0x1008), (0x1008, 0x100a), (0x100a, 0x100c)]);
         let rest = mem.only(|f| !Arc::ptr_eq(f, &one));
         assert_eq!(rest.present(0, u64::MAX).collect::<Vec<_>>(), [(0x1008, 0x100a)]);
+        // Where they lie in their file.
+        assert!(mem.mapped(0x1002, 6).is_some_and(|(f, at)| Arc::ptr_eq(f, &one) && at == (2..8)));
+        assert!(mem.mapped(0x1002, 7).is_none() && mem.mapped(0x100c, 1).is_none());
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, EhFrameHdr, Encoding, EndianSlice, EvaluationResult,
-    Expression, Format, LittleEndian, Location, Register, RegisterRule, UnwindContext,
-    UnwindExpression, UnwindSection, UnwindTableRow, Value,
+    Expression, Format, FrameDescriptionEntry, LittleEndian, Location, ParsedEhFrameHdr, Register,
+    RegisterRule, UnwindContext, UnwindExpression, UnwindSection, UnwindTableRow, Value,
 };
 
 use super::{Registers, Unwinder};
@@ -46,7 +46,7 @@ pub(super) fn frames_at(hdr: &[u8], hdr_at: u64) -> Option<u64> {
     }
 }
 
-impl Tables<'_> {
+impl<'d> Tables<'d> {
     /// The caller of the frame `at`, whose place in the library is `place` as its file counts.
     pub(super) fn step(&self, unwinder: &Unwinder, place: u64, at: &Registers) -> Step {
         let unknown =
@@ -57,10 +57,8 @@ impl Tables<'_> {
             Ok(hdr) => hdr,
             Err(e) => return unknown(e),
         };
-        let Some(table) = hdr.table() else { return unknown(gimli::Error::NoUnwindInfoForAddress) };
         let frames = EhFrame::new(self.frames, LittleEndian);
-        let found = table.fde_for_address(&frames, &bases, place, EhFrame::cie_from_offset);
-        let fde = match found {
+        let fde = match self.description(&hdr, &frames, &bases, place) {
             Ok(fde) => fde,
             Err(e) => return unknown(e),
         };
@@ -78,6 +76,27 @@ impl Tables<'_> {
             Some(Caller::Bottom) => Step::Bottom,
             None => Step::Unknown("what its caller saved is not in the core".into()),
         }
+    }
+
+    /// What the tables say of the function around `place`. The crate's own search takes it that the header's count and
+    /// pointers are right.
+    fn description(
+        &self,
+        hdr: &ParsedEhFrameHdr<Slice<'d>>,
+        frames: &EhFrame<Slice<'d>>,
+        bases: &BaseAddresses,
+        place: u64,
+    ) -> gimli::Result<FrameDescriptionEntry<Slice<'d>>> {
+        let none = gimli::Error::NoUnwindInfoForAddress;
+        let table = hdr.table().ok_or(none)?;
+        // No entry has less than two pointers of two bytes.
+        if table.iter(bases).size_hint().0 > self.hdr.len() / 4 {
+            return Err(none);
+        }
+        let at = table.lookup(place, bases)?.direct()?.checked_sub(self.frames_at).ok_or(none)?;
+        let at = usize::try_from(at).map_err(|_| none)?.into();
+        let fde = frames.fde_from_offset(bases, at, EhFrame::cie_from_offset)?;
+        if fde.contains(place) { Ok(fde) } else { Err(none) }
     }
 }
 
@@ -219,5 +238,32 @@ mod tests {
             assert!(end.is_none() || end == Some(7), "{pushes}: {end:?}");
         }
         assert_eq!(value(MAX_STEPS as usize * 2), None);
+    }
+
+    /// .eh_frame_hdr with words of 8 bytes: where .eh_frame is, a count, a table of one entry.
+    fn header(frames_at: u64, count: u64, entry: [u64; 2]) -> Vec<u8> {
+        let words = [frames_at, count, entry[0], entry[1]];
+        [1, 4, 4, 4].into_iter().chain(words.into_iter().flat_map(u64::to_le_bytes)).collect()
+    }
+
+    /// Found by fuzzing: a count that no file has room for, and functions that are described before the descriptions.
+    #[test]
+    fn a_header_that_lies() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = root.join("testdata/cores/jdk17-serial.core.zst");
+        let core = CoreFile::open(&path, &Default::default()).expect("a core");
+        let unwinder = Unwinder::new(&core, Sysroot::default());
+        let at = unwinder.called(0, 0, 0, &[]);
+        for (count, entry) in [
+            (u64::MAX, [0, 0x1000]),
+            (1 << 61, [0, 0x1000]),
+            (1, [0, 5]),
+            (1, [0, 0x1000]),
+            (1, [0, u64::MAX]),
+        ] {
+            let hdr = header(0x1000, count, entry);
+            let tables = Tables { hdr: &hdr, hdr_at: 0, frames: &[0; 64], frames_at: 0x1000 };
+            assert!(matches!(tables.step(&unwinder, 7, &at), Step::Unknown(_)), "{count:#x}");
+        }
     }
 }

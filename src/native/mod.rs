@@ -5,10 +5,12 @@
 //! where code without a library begins, which has frames of its own, the caller says.
 
 mod cfi;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod module;
 mod names;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -22,6 +24,9 @@ use module::Module;
 pub(crate) const MAX_FRAMES: usize = 1 << 20;
 /// Where a frame pointer is to be believed without any table: a frame is smaller.
 const MAX_GUESSED_FRAME: u64 = 1 << 20;
+/// Of memory as it is nothing is kept: of that in many pieces, and of names. A core may name thousands of libraries, all
+/// at one place.
+const MAX_KEPT: usize = 256 << 20;
 /// AT_SYSINFO_EHDR: where the kernel mapped the vDSO.
 const AT_SYSINFO_EHDR: u64 = 33;
 
@@ -48,7 +53,7 @@ pub struct Frame {
     /// The pc as the library's own file counts addresses.
     pub offset: u64,
     /// The function, demangled, and how far in it the pc is.
-    pub function: Option<(String, u64)>,
+    pub function: Option<(Rc<str>, u64)>,
     /// Found by a frame pointer alone, or by a file that nothing proves to be the right one.
     pub guessed: bool,
 }
@@ -81,14 +86,18 @@ pub struct Unwinder<'c> {
     cpu: &'static Facts,
     /// By path; the vDSO has none.
     modules: RefCell<HashMap<String, Rc<Module>>>,
-    names: RefCell<HashMap<Vec<u8>, String>>,
+    /// A stack may be of one function a million times.
+    names: RefCell<HashMap<Vec<u8>, Rc<str>>>,
+    /// Bytes that may still be kept of libraries that have no file at hand.
+    room: Cell<usize>,
 }
 
 impl<'c> Unwinder<'c> {
     /// Files are looked for as for the core itself: see [`CoreFile::lay_backing_files`].
     pub fn new(core: &'c CoreFile, sysroot: Sysroot) -> Unwinder<'c> {
         let cpu = core.cpu().facts();
-        Unwinder { core, sysroot, cpu, modules: RefCell::default(), names: RefCell::default() }
+        let (modules, names) = Default::default();
+        Unwinder { core, sysroot, cpu, modules, names, room: Cell::new(MAX_KEPT) }
     }
 
     /// A thread's registers where it was caught.
@@ -184,8 +193,9 @@ impl<'c> Unwinder<'c> {
         let found = module.and_then(|m| m.symbol(place));
         let function = found.map(|(name, start)| {
             let mut known = self.names.borrow_mut();
-            let name = known.entry(name.to_vec()).or_insert_with(|| names::demangled(name));
-            (name.clone(), pc.wrapping_sub(start))
+            let new = || names::demangled(name).into();
+            let name = known.entry(name.to_vec()).or_insert_with(new).clone();
+            (name, pc.wrapping_sub(start))
         });
         Frame {
             pc,
@@ -224,10 +234,10 @@ impl<'c> Unwinder<'c> {
         let mut known = self.modules.borrow_mut();
         if !known.contains_key(path) {
             let module = match mapping {
-                Some(mapping) => Module::of_file(self.core, mapping, &self.sysroot),
+                Some(mapping) => Module::of_file(self.core, mapping, &self.sysroot, &self.room),
                 None => {
                     let vdso = self.core.auxv().iter().find(|a| a.0 == AT_SYSINFO_EHDR)?.1;
-                    Module::in_memory(self.core, "[vdso]", vdso, None)
+                    Module::in_memory(self.core, "[vdso]", vdso, None, &self.room)
                 }
             };
             known.insert(path.to_owned(), Rc::new(module));

@@ -1,6 +1,7 @@
 //! One mapped library: its call frame information and its functions' names, from its file where
 //! that is at hand, or else from what the core has of it in memory.
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::rc::Rc;
@@ -55,11 +56,11 @@ impl fmt::Debug for Bytes {
 }
 
 #[derive(Debug)]
-struct Function {
+pub(super) struct Function {
     /// As the file counts.
     start: u64,
     size: u64,
-    name: Box<[u8]>,
+    pub(super) name: Box<[u8]>,
 }
 
 /// A library. Addresses are those of its file unless told otherwise.
@@ -85,12 +86,18 @@ pub(super) struct Module {
 /// Where a library's bytes are read.
 enum Image<'i> {
     File(&'i Arc<Mapped>),
-    Memory(&'i Memory),
+    /// With the bytes that may still be kept of it.
+    Memory(&'i Memory, &'i Cell<usize>),
 }
 
 impl Module {
     /// The library that is mapped at `mapping`.
-    pub(super) fn of_file(core: &CoreFile, mapping: &FileMapping, sysroot: &Sysroot) -> Module {
+    pub(super) fn of_file(
+        core: &CoreFile,
+        mapping: &FileMapping,
+        sysroot: &Sysroot,
+        room: &Cell<usize>,
+    ) -> Module {
         let mut all = core.mappings().iter().filter(|m| m.path == mapping.path);
         let base = all.find(|m| m.file_offset == 0).map_or(mapping.start, |m| m.start);
         match core.find_file(mapping, sysroot) {
@@ -104,19 +111,27 @@ impl Module {
                 module.functions = sorted(functions);
                 module
             }
-            Err(why) => Module::in_memory(core, &mapping.path, base, Some(why)),
+            Err(why) => Module::in_memory(core, &mapping.path, base, Some(why), room),
         }
     }
 
     /// What the core itself has of the library whose first byte is at `base`; `why` says what
-    /// is wrong with its file.
-    pub(super) fn in_memory(core: &CoreFile, path: &str, base: u64, why: Option<Remark>) -> Module {
+    /// is wrong with its file. What is kept of the memory is taken off the `room`, and where there is none, left out.
+    pub(super) fn in_memory(
+        core: &CoreFile,
+        path: &str,
+        base: u64,
+        why: Option<Remark>,
+        room: &Cell<usize>,
+    ) -> Module {
         let memory = core.memory();
-        let mut module = Module::new(path, base, &Image::Memory(memory));
+        let mut module = Module::new(path, base, &Image::Memory(memory, room));
         if let Some(why) = why {
             module.why = why;
         }
-        if let Ok(library) = Library::read(memory, base, "") {
+        if let Ok(library) = Library::read(memory, base, "")
+            && take(room, library.all().map(|s| s.0.len() + size_of::<Function>()).sum()).is_some()
+        {
             let all = library.all().map(|(name, at, size)| {
                 let start = at.wrapping_sub(library.bias);
                 Function { start, size, name: name.as_bytes().into() }
@@ -209,10 +224,14 @@ impl Image<'_> {
                 let end = start.checked_add(usize::try_from(len).ok()?)?.min(file.len());
                 (start < end).then(|| Bytes::File((*file).clone(), start..end))
             }
-            Image::Memory(memory) => {
+            Image::Memory(memory, room) => {
+                if let Some((file, range)) = memory.mapped(addr, len).filter(|_| len > 0) {
+                    return Some(Bytes::File(file.clone(), range));
+                }
                 let mut there = memory.present(addr, addr.checked_add(len)?);
                 let (mut copy, mut at) = (Vec::new(), addr);
                 while let Some((from, to)) = there.next().filter(|p| p.0 == at) {
+                    take(room, (to - from) as usize)?;
                     copy.extend_from_slice(memory.slice(from, to - from).ok()?);
                     at = to;
                 }
@@ -220,6 +239,12 @@ impl Image<'_> {
             }
         }
     }
+}
+
+/// Takes so many bytes off the room, where there are as many.
+fn take(room: &Cell<usize>, bytes: usize) -> Option<()> {
+    room.set(room.get().checked_sub(bytes)?);
+    Some(())
 }
 
 /// Where the program starts, and the program headers.
@@ -238,7 +263,7 @@ fn headers(image: &Image, base: u64) -> Option<(u64, Vec<ProgramHeader>)> {
 }
 
 /// The functions of .symtab and .dynsym.
-fn functions(file: &[u8]) -> Vec<Function> {
+pub(super) fn functions(file: &[u8]) -> Vec<Function> {
     let Ok(elf) = ElfFile64::<LittleEndian>::parse(file) else { return Vec::new() };
     let all = elf.symbols().chain(elf.dynamic_symbols());
     let defined = all.filter(|s| s.is_definition() && s.kind() == SymbolKind::Text);

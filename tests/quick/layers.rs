@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 25] = [
     "address",
     "panics",
     "turns",
@@ -34,6 +34,7 @@ const LAYERS: [&str; 24] = [
     "jvm",
     "output",
     "cli",
+    "fuzzing",
 ];
 /// Those that meet running processes: siblings that do not use each other, and only `cli` uses them.
 const APART: [&str; 2] = ["capture", "live"];

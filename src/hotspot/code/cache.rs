@@ -141,7 +141,7 @@ impl<'v> CodeCache<'v> {
     }
 
     /// All blobs, by address.
-    pub(super) fn blobs(&self) -> impl Iterator<Item = Blob> {
+    pub(in crate::hotspot) fn blobs(&self) -> impl Iterator<Item = Blob> {
         let all = self.heaps.iter().flat_map(|heap| self.blocks(heap));
         all.filter_map(|block| self.blob(block.wrapping_add(self.block_header)))
     }

@@ -115,6 +115,25 @@ impl Nmethod {
         })
     }
 
+    /// One whose parts lie at these places: the sample cores have no compiled code.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn fuzzed(start: u64, pc_descs: u64, oops: u64, metadata: u64, scopes: u64) -> Self {
+        Nmethod {
+            addr: start,
+            code_begin: start,
+            method: 0,
+            level: 4,
+            scopes_data: start.wrapping_add(scopes),
+            pc_descs: (start, start.wrapping_add(pc_descs)),
+            oops: (start.wrapping_add(oops), start.wrapping_add(metadata)),
+            metadata: start.wrapping_add(metadata),
+            relocations: (start, start),
+            content: start,
+            deopt: [start, 0],
+            orig_pc: 8,
+        }
+    }
+
     /// The pc where the frame with this stack pointer really is: a frame that is to be
     /// deoptimised returns to a handler, and its pc is in a slot of its own.
     pub(crate) fn original_pc(&self, vm: &Vm, pc: u64, sp: u64) -> u64 {

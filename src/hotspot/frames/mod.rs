@@ -6,6 +6,8 @@
 mod continuation;
 mod cpu;
 mod debugger;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod mixed;
 mod oop_map;
 mod oop_mask;

@@ -49,29 +49,15 @@ impl Walker<'_> {
         let vm = self.vm;
         let signature = vm.reader().symbol_bytes(method.signature)?;
         let entries = parameters(signature, method.is_static)?;
-        let at_start = slots(&entries, max);
         if method.is_native || max == 0 {
-            return Some(at_start);
+            return Some(slots(&entries, max));
         }
         let code = vm.mem.slice(method.code, u64::from(method.code_size)).ok()?;
-        if code.len().saturating_mul(max) > MAX_WORK {
-            return None;
-        }
         let table = self.stack_map(method).unwrap_or_default();
-        let declared = frames(&table, entries, max).unwrap_or_default();
-        let mut flow = Flow::new(code, vm.eras.has_value_classes(), declared.keys().copied())?;
-        flow.merge(0, &at_start);
-        flow.follow()?;
-        for (at, slots) in &declared {
-            if matches!(flow.leaders.get(at), Some(None)) {
-                flow.merge(*at, slots);
-                flow.follow()?;
-            }
-        }
-        flow.state(bci)
+        types(code, vm.eras.has_value_classes(), entries, &table, max, bci)
     }
 
-    fn stack_map(&self, method: &Method) -> Option<Vec<u8>> {
+    pub(super) fn stack_map(&self, method: &Method) -> Option<Vec<u8>> {
         let (mem, f) = (self.vm.mem, &self.vm.fields);
         let array = self.word(method.constant.wrapping_add(f.const_stackmap.opt()?))?;
         if array == 0 {
@@ -83,8 +69,35 @@ impl Walker<'_> {
     }
 }
 
+/// What each of `max` local variables is before the bytecode at `bci`: of code that starts with `entries` in them, by its
+/// StackMapTable too. `values` says whether the VM has bytecodes for fields of value classes.
+pub(super) fn types(
+    code: &[u8],
+    values: bool,
+    entries: Vec<Slot>,
+    table: &[u8],
+    max: usize,
+    bci: usize,
+) -> Option<Slots> {
+    if code.len().saturating_mul(max) > MAX_WORK {
+        return None;
+    }
+    let at_start = slots(&entries, max);
+    let declared = frames(table, entries, max, code.len()).unwrap_or_default();
+    let mut flow = Flow::new(code, values, declared.keys().copied())?;
+    flow.merge(0, &at_start);
+    flow.follow()?;
+    for (at, slots) in &declared {
+        if matches!(flow.leaders.get(at), Some(None)) {
+            flow.merge(*at, slots);
+            flow.follow()?;
+        }
+    }
+    flow.state(bci)
+}
+
 /// What a method has in its locals when it starts.
-fn parameters(signature: &[u8], is_static: bool) -> Option<Vec<Slot>> {
+pub(super) fn parameters(signature: &[u8], is_static: bool) -> Option<Vec<Slot>> {
     let mut out = Vec::new();
     if !is_static {
         out.push(Slot::Reference);
@@ -123,8 +136,13 @@ fn slots(entries: &[Slot], max: usize) -> Slots {
     out
 }
 
-/// The locals at each frame of a StackMapTable.
-fn frames(table: &[u8], mut entries: Vec<Slot>, max: usize) -> Option<BTreeMap<usize, Slots>> {
+/// The locals at each frame of a StackMapTable, which is of `len` bytes of code.
+fn frames(
+    table: &[u8],
+    mut entries: Vec<Slot>,
+    max: usize,
+    len: usize,
+) -> Option<BTreeMap<usize, Slots>> {
     let mut out = BTreeMap::new();
     let mut table = Reader(table);
     let count = table.u2()?;
@@ -137,6 +155,10 @@ fn frames(table: &[u8], mut entries: Vec<Slot>, max: usize) -> Option<BTreeMap<u
             Change::Chop(n) => entries.truncate(entries.len().checked_sub(n)?),
             Change::Append(more) => entries.extend(more),
             Change::All(all) => entries = all,
+        }
+        // Each frame is as long as there are locals: more of either than there can be is no table.
+        if here >= len || entries.len() > max {
+            return None;
         }
         offset = Some(here);
         out.insert(here, slots(&entries, max));
@@ -442,6 +464,20 @@ mod tests {
         // The same with istore_0 on one side.
         let one = [3, 153, 0, 8, 3, 59, 167, 0, 5, 1, 75, 177];
         assert_eq!(at(&one, 11), Some(Conflict));
+    }
+
+    /// A frame takes one byte of the table, and as many of memory as there are locals.
+    #[test]
+    fn a_table_has_no_more_than_the_code_and_its_locals() {
+        let same = |n: u16| [&n.to_be_bytes()[..], &vec![0; n.into()]].concat();
+        let found = |table: &[u8], max, len| frames(table, vec![Int], max, len).map(|f| f.len());
+        assert_eq!(found(&same(4), 2, 4), Some(4));
+        assert_eq!(found(&same(5), 2, 4), None);
+        assert_eq!(found(&same(u16::MAX), usize::from(u16::MAX), 256), None);
+        // append_frame: three ints more.
+        let appended = [0, 1, 254, 0, 0, 1, 1, 1];
+        assert_eq!(found(&appended, 4, 9), Some(1));
+        assert_eq!(found(&appended, 3, 9), None);
     }
 
     #[test]

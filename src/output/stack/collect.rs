@@ -226,7 +226,7 @@ fn add_native(stack: &mut Stack, before: usize, run: &NativeRun) {
     stack.native.extend(run.frames.iter().map(|f| NativeFrame {
         before,
         pc: Address(f.pc),
-        library: f.library.as_deref().map(str::to_owned),
+        library: f.library.clone(),
         library_offset: f.library.is_some().then_some(Address(f.offset)),
         function: f.function.as_ref().map(|f| f.0.clone()),
         function_offset: f.function.as_ref().map(|f| f.1),

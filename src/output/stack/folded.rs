@@ -75,7 +75,7 @@ fn frames(s: &Stack) -> Vec<String> {
                 f.place.class.split_once("/0x").map_or(f.place.class.as_str(), |(class, _)| class);
             format!("{class}.{}", f.place.method)
         }
-        Part::Native(f) => f.function.clone().unwrap_or_else(|| {
+        Part::Native(f) => f.function.as_deref().map(str::to_owned).unwrap_or_else(|| {
             let path = f.library.as_deref().unwrap_or("(no library)");
             path.rsplit('/').next().unwrap_or(path).to_owned()
         }),

@@ -191,13 +191,13 @@ pub struct NativeFrame {
     pub pc: Address,
     /// The path of the library that is mapped there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub library: Option<String>,
+    pub library: Option<Rc<str>>,
     /// The pc as that library's file counts addresses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub library_offset: Option<Address>,
     /// The function, as in its source, without parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub function: Option<String>,
+    pub function: Option<Rc<str>>,
     /// Bytes from its start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub function_offset: Option<u64>,

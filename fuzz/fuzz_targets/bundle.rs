@@ -1,0 +1,4 @@
+//! Tars and zips with a core and libraries.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| rjcore_fuzz::run("bundle", data));
