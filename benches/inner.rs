@@ -74,7 +74,7 @@ fn arrays(c: &mut Criterion) {
     ] {
         let count = from.len() as u64 / copy.heap_size(&vm.pointers);
         let to = &mut to[..(count * copy.dump_size()) as usize];
-        group.bench_function(name, |b| b.iter(|| copy.run(&vm, &from, to)));
+        group.bench_function(name, |b| b.iter(|| copy.run(&vm, 0, &from, to)));
     }
     group.finish();
 }

@@ -80,8 +80,8 @@ impl<'h> Watch<'h> {
         Ok(out)
     }
 
-    fn resolve(&self, bits: u64) -> u64 {
-        self.heap.vm.barrier.resolve(self.heap.vm.mem, bits)
+    fn resolve(&self, holder: u64, bits: u64) -> u64 {
+        self.heap.vm.barrier.resolve_at(self.heap.vm.mem, holder, bits)
     }
 
     /// Calls `each` with the address that each reference of an object leads to, if it is not null.
@@ -91,7 +91,7 @@ impl<'h> Watch<'h> {
         while let Some(next) = item {
             let scanned = self.scanner.scan(next, scratch, |place, strength, bits| {
                 if bits != 0 && strength != Strength::Injected {
-                    let to = self.resolve(bits);
+                    let to = self.resolve(object.addr, bits);
                     if to != 0 {
                         each(place, to);
                     }

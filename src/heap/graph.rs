@@ -206,7 +206,7 @@ impl<'h, I: Id> Graph<'h, I> {
         let top = self.heap.collected.regions[mark.region].top;
         match probe(self.heap, addr, top) {
             Found::Object(klass, size) => Some((klass, size)),
-            Found::Dormant(_) | Found::Skip(_) | Found::Nothing(_) => None,
+            Found::Dormant(_) | Found::Skip(_) | Found::Torn(_) | Found::Nothing(_) => None,
         }
     }
 
@@ -284,7 +284,7 @@ impl<'h, I: Id> Graph<'h, I> {
             if bits == 0 || is_dumped && hidden {
                 return;
             }
-            match vm.barrier.resolve(vm.mem, bits) {
+            match vm.barrier.resolve_at(vm.mem, item.addr, bits) {
                 0 => {}
                 address => each(Place::Object(place), strength, address),
             }

@@ -41,6 +41,7 @@ use std::sync::OnceLock;
 
 use crate::error::{Error, Fault, Result};
 use crate::hotspot::Vm;
+use crate::hotspot::barrier::Barrier;
 use crate::hotspot::gc::{self, CollectedHeap, Moves, Region};
 use crate::hotspot::threads::{self, JavaThread};
 use layout::Layouts;
@@ -98,7 +99,8 @@ impl<'a> Heap<'a> {
             Moves::InHeaders => report.moving > 0 || report.damaged > 0,
             Moves::Silently => true,
         };
-        self.collected.collecting.then_some(Caught { moving })
+        let compacting = matches!(self.vm.barrier, Barrier::Compacted(_));
+        self.collected.collecting.then_some(Caught { moving, compacting })
     }
 
     /// Where objects of each class have their values.

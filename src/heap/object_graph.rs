@@ -132,28 +132,28 @@ impl<'h> HeapGraph<'h> {
 
     /// Where the object is now that a reference means.
     #[inline]
-    pub(super) fn resolve(&self, bits: u64) -> u64 {
+    pub(super) fn resolve(&self, place: u64, bits: u64) -> u64 {
         let vm = self.graph.heap.vm;
-        if self.plain { bits } else { vm.barrier.resolve(vm.mem, bits) }
+        if self.plain { bits } else { vm.barrier.resolve_at(vm.mem, self.address(place), bits) }
     }
 
     /// The place that a reference leads to.
     #[inline]
-    fn target(&self, bits: u64) -> Option<u64> {
+    fn target(&self, place: u64, bits: u64) -> Option<u64> {
         if bits == 0 {
             return None;
         }
-        self.graph.scanner.places.locate(self.resolve(bits)).map(|m| m.bit as u64)
+        self.graph.scanner.places.locate(self.resolve(place, bits)).map(|m| m.bit as u64)
     }
 
-    /// The place that the reference at this offset leads to.
+    /// The place that the reference at this offset of the object at `place` leads to.
     #[inline(always)]
-    fn reference(&self, bytes: &[u8], at: usize) -> Option<u64> {
+    fn reference(&self, place: u64, bytes: &[u8], at: usize) -> Option<u64> {
         let bits = match self.pointers.narrow_oops {
             true => self.pointers.widen(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?)),
             false => u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?),
         };
-        self.target(bits)
+        self.target(place, bits)
     }
 
     /// Calls `each` with the references of the object of this class whose bytes are given, until it answers false; whether it
@@ -170,7 +170,7 @@ impl<'h> HeapGraph<'h> {
         match plan.more {
             More::None => {
                 for &(offset, strength) in &self.fields[plan.first as usize..plan.end as usize] {
-                    if let Some(target) = self.reference(bytes, offset as usize)
+                    if let Some(target) = self.reference(place, bytes, offset as usize)
                         && !each(target, strength)
                     {
                         return false;
@@ -186,7 +186,7 @@ impl<'h> HeapGraph<'h> {
                 let end = (header as usize).saturating_add(length.saturating_mul(oop));
                 let elements = bytes.get(header as usize..end.min(bytes.len())).unwrap_or(&[]);
                 for at in (0..elements.len() / oop).map(|i| i * oop) {
-                    if let Some(target) = self.reference(elements, at)
+                    if let Some(target) = self.reference(place, elements, at)
                         && !each(target, Strength::Strong)
                     {
                         return false;

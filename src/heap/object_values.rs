@@ -32,20 +32,20 @@ impl HeapGraph<'_> {
         let bytes =
             self.bytes(place).and_then(|b| b.get(offset as usize..)?.get(..length as usize));
         if let Some(bytes) = bytes {
-            return Some(self.value_in(ty, bytes));
+            return Some(self.value_in(place, ty, bytes));
         }
         let (at, mut bytes) = (self.address(place).checked_add(offset)?, [0; 8]);
         let bytes = &mut bytes[..length as usize];
         self.heap().vm.mem.read_into(at, bytes).ok()?;
-        Some(self.value_in(ty, bytes))
+        Some(self.value_in(place, ty, bytes))
     }
 
     /// The value of this type that lies in these bytes.
     #[inline]
-    fn value_in(&self, ty: Type, bytes: &[u8]) -> Value {
+    fn value_in(&self, place: u64, ty: Type, bytes: &[u8]) -> Value {
         if ty == Type::Reference {
             let bits = self.heap().vm.pointers.decode(bytes);
-            return self.value_of(ty, self.resolve(bits));
+            return self.value_of(ty, self.resolve(place, bits));
         }
         let bits = bytes.iter().rev().fold(0, |bits, b| bits << 8 | u64::from(*b));
         self.value_of(ty, bits)

@@ -3,6 +3,7 @@
 use super::Heap;
 use super::klasses::NO_KLASS;
 use super::report::DamageKind;
+use crate::hotspot::barrier::{Barrier, dead_until};
 use crate::hotspot::pointers::KlassForm;
 
 /// Objects that must follow one another before the first is believed, where its mark alone does not prove it.
@@ -21,6 +22,8 @@ pub(super) enum Found {
     /// Bytes that hold no object, and are no loss: a free chunk (CMS), or the old copy of an
     /// object that a collection under way has moved.
     Skip(u64),
+    /// An object of so many bytes that a collection was copying onto itself: some of them are not in their new place.
+    Torn(u64),
     /// Nothing that can be read as an object.
     Nothing(DamageKind),
 }
@@ -50,6 +53,18 @@ pub(super) fn probe(heap: &Heap, at: u64, end: u64) -> Found {
 
 #[inline(always)]
 pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
+    if heap.moving
+        && let Barrier::Compacted(compaction) = &heap.vm.barrier
+    {
+        if let Some(next) = compaction.skip(at).or_else(|| dead_until(at, head, end)) {
+            return Found::Skip(next.min(end) - at);
+        }
+        if compaction.is_arriving(at, head)
+            && let Found::Object(_, size) | Found::Dormant(size) = sized(heap, at, end, head)
+        {
+            return Found::Torn(size);
+        }
+    }
     if heap.moving
         && let Some(size) = moved(heap, at)
         && size <= end - at
@@ -122,7 +137,10 @@ pub(super) fn resumes(heap: &Heap, start: u64, end: u64) -> bool {
     let mut at = start;
     for _ in 0..IN_A_ROW {
         match probe(heap, at, end) {
-            Found::Object(_, size) | Found::Dormant(size) | Found::Skip(size) => {
+            Found::Object(_, size)
+            | Found::Dormant(size)
+            | Found::Skip(size)
+            | Found::Torn(size) => {
                 let mark = || heap.vm.mem.u64(start);
                 if at == start && mark().is_ok_and(|m| heap.vm.pointers.is_at_rest(m)) {
                     return true;

@@ -23,6 +23,8 @@ pub enum DamageKind {
     Dangling,
     /// rjcore itself failed on the object that starts here.
     Failed,
+    /// A collection was copying the object that starts here onto itself.
+    HalfMoved,
 }
 
 impl DamageKind {
@@ -34,6 +36,7 @@ impl DamageKind {
             DamageKind::NotSaved => "not in the core",
             DamageKind::Dangling => "refers to what is no object",
             DamageKind::Failed => "rjcore itself failed on it",
+            DamageKind::HalfMoved => "half moved by the collection",
         }
     }
 }
@@ -179,6 +182,9 @@ pub struct WalkReport {
 pub struct Caught {
     /// Objects were being moved, or nothing rules it out.
     pub moving: bool,
+    /// It was a full collection whose headers say where objects will be: they were found by that.
+    #[serde(skip)]
+    pub compacting: bool,
 }
 
 impl WalkReport {
@@ -210,7 +216,10 @@ impl WalkReport {
                 space.absent += bytes;
                 space.absent_stretches += 1;
             }
-            DamageKind::UnknownKlass | DamageKind::Overrun | DamageKind::Failed => {
+            DamageKind::UnknownKlass
+            | DamageKind::Overrun
+            | DamageKind::Failed
+            | DamageKind::HalfMoved => {
                 space.unparsable += bytes;
                 space.unparsable_stretches += 1;
             }

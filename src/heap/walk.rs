@@ -255,6 +255,10 @@ fn walk_chunk<V: Visitor>(
         report.add_damage(Damage { kind, space, start: at, end });
         end
     };
+    let torn = |at: u64, size: u64, report: &mut WalkReport| {
+        report.add_damage(Damage { kind: DamageKind::HalfMoved, space, start: at, end: at + size });
+        at + size
+    };
     let mut straddling = Vec::new();
     let mut at = start;
     while at < chunk.limit {
@@ -305,6 +309,7 @@ fn walk_chunk<V: Visitor>(
                     at += size;
                 }
                 Found::Skip(size) => at += size,
+                Found::Torn(size) => at = torn(at, size, &mut report),
                 Found::Nothing(_) if (head.len() as u64) < HEAD && run_end < chunk.span_end => {
                     break Some(None);
                 }
@@ -337,6 +342,7 @@ fn walk_chunk<V: Visitor>(
                     at += size;
                 }
                 Found::Skip(size) => at += size,
+                Found::Torn(size) => at = torn(at, size, &mut report),
                 Found::Nothing(kind) => at = step_over(at, kind, &mut report),
             },
         }

@@ -7,6 +7,7 @@
 pub mod barrier;
 pub mod classes;
 pub(crate) mod code;
+pub(crate) mod compaction;
 pub(crate) mod eras;
 pub(crate) mod frames;
 pub mod gc;
@@ -51,7 +52,7 @@ impl<'a> Reader<'a> {
     /// The object of the reference in the heap at `addr`.
     pub fn load(&self, addr: u64) -> Result<u64, Fault> {
         let bits = self.pointers.load_bits(self.mem, addr)?;
-        Ok(self.barrier.resolve(self.mem, bits))
+        Ok(self.barrier.resolve_at(self.mem, addr, bits))
     }
 
     /// The text of the Symbol at `addr`; none where it is not one.
@@ -211,6 +212,15 @@ impl<'a> Vm<'a> {
             lost_pointers: core.rebuilt().pointers.clone(),
             damaged,
         };
+        if matches!(vm.barrier, Barrier::Forwarded(_))
+            && let Some(compaction) = compaction::find(&vm)
+        {
+            // What was read of the classes' objects was read without.
+            vm.barrier = Barrier::Compacted(compaction.into());
+            let mut damaged = core.rebuilt().words.clone();
+            vm.classes = Classes::read(&vm.reader(), &vm.tables, &mut damaged)?;
+            vm.damaged = damaged;
+        }
         vm.osthread_id = threads::osthread_id(&vm);
         Ok(vm)
     }

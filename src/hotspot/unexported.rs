@@ -3,6 +3,7 @@
 //! Everything here holds in every JDK that is tested (8 to 28) and has the thing at all, or says where it changed.
 
 pub(super) mod code;
+pub(super) mod full_gc;
 pub(super) mod jvmti;
 
 /// `markWord.hpp`: with compact headers (JEP 450, JDK 24) the narrow klass is the mark's upper

@@ -9,6 +9,11 @@ use crate::heap::Caught;
 const MOVED: &str = "objects that were being moved may be missing, there twice, or half moved, \
      and references may lead to where objects are not yet";
 
+/// The same where headers tell where each object will be.
+const SLID: &str = "a full collection was sliding objects together; they were looked for where its \
+     headers say that they are, or will be, and references were followed there; what it had begun to \
+     overwrite may be missing, and what was dead";
+
 /// What a command answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
@@ -45,10 +50,11 @@ impl Collection {
     /// What the collection costs that answer.
     pub fn new(caught: Caught, task: Task) -> Collection {
         let touched = matches!(task, Task::Objects | Task::Counts);
+        let moved = if caught.compacting { SLID } else { MOVED };
         let cost = match (task, caught.moving) {
             (Task::Frames, _) => "frames and locks are whole",
             (_, false) => "it costs nothing here: no object was being moved",
-            (Task::Objects, true) => MOVED,
+            (Task::Objects, true) => moved,
             (Task::Counts, true) => {
                 "objects that were being moved may be left out or counted twice"
             }
@@ -73,6 +79,7 @@ impl Collection {
     /// What it costs each command, a line each.
     pub fn costs(caught: Caught) -> [String; 3] {
         let moved = match caught.moving {
+            true if caught.compacting => SLID,
             true => MOVED,
             false => "nothing: no object was being moved",
         };
@@ -90,7 +97,8 @@ mod tests {
 
     #[test]
     fn only_answers_about_objects_are_affected_and_only_where_some_move() {
-        let affected = |moving, task| Collection::new(Caught { moving }, task).affected;
+        let affected =
+            |moving, task| Collection::new(Caught { moving, compacting: false }, task).affected;
         let all = [Task::Objects, Task::Counts, Task::Threads, Task::Facts, Task::Memory];
         assert_eq!(all.map(|a| affected(true, a)), [true, true, false, false, false]);
         assert_eq!(all.map(|a| affected(false, a)), [false; 5]);

@@ -21,6 +21,8 @@ import java.util.zip.*;
  * the end of its input it exits with 0. An anomaly that any thread ever saw is told by every later check.
  * Arguments: the ms that each loop rests between rounds (default 5), and with a second one a thread that makes
  * and joins that many threads a round (default 2), with a third one a thread that makes that many Told a round.
+ * With a fourth one nothing of that but the Told, and one full collection after the other with that many small
+ * objects.
  */
 public class StopStress {
     interface Work {
@@ -57,6 +59,16 @@ public class StopStress {
             boolean good = bytes.length == number % 977;
             for (int i = 0; i < bytes.length; i++) good &= bytes[i] == (byte) (number * 31 + i);
             return good;
+        }
+    }
+
+    /** Small, so that many of them make a full collection long. */
+    static class Link {
+        final Link to;
+
+        Link(Link to) {
+            // No chain that only grows.
+            this.to = to == null || to.to == null ? to : to.to.to == null ? to : null;
         }
     }
 
@@ -343,15 +355,7 @@ public class StopStress {
                 expect(old == null || Arrays.equals(old, pattern(k, 1000 + k)), "the heap holds other bytes");
             }
         });
-        if (told > 0) loop("told", () -> {
-            for (int i = 0; i < told; i++) {
-                long n = ++toldSoFar;
-                int at = (int) (n * 7919 % TOLD.length);
-                Told old = TOLD[at];
-                expect(old == null || old.holds() && (old.before == null || old.before.holds()), "a told one holds other bytes");
-                TOLD[at] = new Told(n, old == null ? null : new Told(old.number, null));
-            }
-        });
+        if (told > 0) loop("told", StopStress::tell);
         // The JVM learns of a null by a SIGSEGV, and of the end of a stack.
         loop("nulls", () -> {
             int caught = 0;
@@ -499,6 +503,33 @@ public class StopStress {
         });
     }
 
+    static void tell() {
+        for (int i = 0; i < told; i++) {
+            long n = ++toldSoFar;
+            int at = (int) (n * 7919 % TOLD.length);
+            Told old = TOLD[at];
+            expect(old == null || old.holds() && (old.before == null || old.before.holds()), "a told one holds other bytes");
+            TOLD[at] = new Told(n, old == null ? null : new Told(old.number, null));
+        }
+    }
+
+    static void collections(int linked) {
+        Link[] links = new Link[linked];
+        for (int i = 0; i < linked; i++) links[i] = new Link(links[i / 2]);
+        SplittableRandom random = new SplittableRandom(11);
+        for (int i = 0; i < 50; i++) tell();
+        loop("full collections", () -> {
+            for (int round = 0; round < 50; round++) {
+                // Holes everywhere, so that all that lies behind the first one is moved.
+                for (int i = 0; i < linked / 10; i++) {
+                    links[random.nextInt(linked)] = new Link(links[random.nextInt(linked)]);
+                }
+                tell();
+                System.gc();
+            }
+        });
+    }
+
     static void arithmetic() {
         sums("integers", StopStress::integers);
         sums("doubles", StopStress::doubles);
@@ -566,13 +597,17 @@ public class StopStress {
         if (args.length > 1) made = Integer.parseInt(args[1]);
         if (args.length > 2) told = Integer.parseInt(args[2]);
         for (int i = 0; i < MARKERS.length; i++) MARKERS[i] = new Marker();
-        blocked();
-        timed();
-        network();
-        processes();
-        runtime();
-        files();
-        arithmetic();
+        if (args.length > 3) {
+            collections(Integer.parseInt(args[3]));
+        } else {
+            blocked();
+            timed();
+            network();
+            processes();
+            runtime();
+            files();
+            arithmetic();
+        }
         Map<String, Long> last = new HashMap<>();
         // A thread is where it stays once it has been there for a while.
         Thread.sleep(300);

@@ -53,6 +53,7 @@ const ROOMS: [(&str, &[&str]); 1] = [(
         "java",
         "threads",
         "gc",
+        "compaction",
         "code",
         "handles",
         "frames",

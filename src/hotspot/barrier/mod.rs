@@ -5,6 +5,7 @@
 //! Shenandoah's may lead to an object's old copy, whose header has the address of the new one;
 //! so may those of any other collector in the middle of a collection.
 
+pub(super) mod compaction;
 pub(super) mod shenandoah;
 mod z;
 
@@ -13,6 +14,7 @@ use super::vm_info::flags::Flags;
 use crate::corefile::memory::Memory;
 use crate::error::Result;
 use crate::vmstructs::{Fields, Tables};
+pub use compaction::{Compaction, dead_until};
 pub use z::Z;
 
 /// `markWord.hpp`: the low bits of a header that holds a forwarding address.
@@ -44,6 +46,8 @@ pub enum Barrier {
     Shenandoah(KlassForm, Vec<(u64, u64)>),
     /// Others that were collecting: whether headers hold a klass beside the forwarding address.
     Forwarded(KlassForm),
+    /// Those whose full collection had written into headers where objects will be.
+    Compacted(Box<Compaction>),
 }
 
 impl Barrier {
@@ -75,7 +79,17 @@ impl Barrier {
             Barrier::None => bits,
             Barrier::Z(z) => z.resolve(mem, bits),
             Barrier::Shenandoah(_, from) if from.is_empty() => bits,
+            Barrier::Compacted(c) => c.resolve(mem, bits),
             _ => self.forwardee(mem, bits).unwrap_or(bits),
+        }
+    }
+
+    /// The same of a reference that stands at `slot` in the heap.
+    #[inline]
+    pub fn resolve_at(&self, mem: &Memory, slot: u64, bits: u64) -> u64 {
+        match self {
+            Barrier::Compacted(c) => c.resolve_at(mem, slot, bits),
+            _ => self.resolve(mem, bits),
         }
     }
 
@@ -92,6 +106,7 @@ impl Barrier {
     pub fn forwardee(&self, mem: &Memory, addr: u64) -> Option<u64> {
         let form = match self {
             Barrier::None | Barrier::Z(_) => return None,
+            Barrier::Compacted(c) => return c.forwardee(mem, addr),
             Barrier::Forwarded(form) => form,
             // A full collection of Shenandoah's writes addresses into headers, too, long before
             // it moves anything there; it has no collection set.

@@ -54,7 +54,7 @@ pub fn region_kinds(vm: &Vm) -> Vec<RegionCount> {
     match &vm.barrier {
         Barrier::Z(heap) => z::page_kinds(heap, vm.mem),
         Barrier::Shenandoah(..) => shenandoah::region_kinds(vm).unwrap_or_default(),
-        Barrier::None | Barrier::Forwarded(_) => Vec::new(),
+        Barrier::None | Barrier::Forwarded(_) | Barrier::Compacted(_) => Vec::new(),
     }
 }
 

@@ -18,6 +18,7 @@ pub use cms::FreeChunks;
 pub use counts::{Collections, Counted, collections, region_kinds};
 
 use super::Vm;
+use super::barrier::Barrier;
 use super::states::{Generation, PageKind, RegionState};
 use super::vm_info::flags::Flags;
 use crate::collector::Collector;
@@ -273,6 +274,10 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
     let heap = vm.mem.u64(f.collected_heap.get()?).map_err(what())?;
     let (mut regions, marks) = regions(vm, heap)?;
     regions.sort_by_key(|r| r.start);
+    if let Barrier::Compacted(compaction) = &vm.barrier {
+        // Tops are set once all is moved, by some.
+        regions.iter_mut().for_each(|r| r.top = compaction.top(r.start, r.top).min(r.end));
+    }
     for pair in regions.windows(2) {
         if pair[0].end > pair[1].start {
             return Err(Error::Corrupt(format!(

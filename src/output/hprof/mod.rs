@@ -135,7 +135,7 @@ pub fn write_dump_with(
     let untraced = traced.iter().flat_map(|t| t.damaged.iter().cloned());
     summary.damaged.extend(Part::Roots.all(untraced));
     let reference = match &vm.barrier {
-        Barrier::Z(_) => plan::Copy::Barrier,
+        Barrier::Z(_) | Barrier::Compacted(_) => plan::Copy::Barrier,
         Barrier::Shenandoah(..) | Barrier::Forwarded(_) if traced.is_none_or(|t| t.forwarded) => {
             plan::Copy::Barrier
         }

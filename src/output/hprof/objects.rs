@@ -111,15 +111,15 @@ impl<'h> Records<'h> {
     }
 
     fn array(&mut self, object: Object, plan: &Plan, elements: &[u8], length: u64) {
-        let &Plan::Array { class_id, value_type, copy, text, .. } = plan else { return };
+        let &Plan::Array { class_id, value_type, copy, text, header, .. } = plan else { return };
         let vm = self.heap.vm;
         let body = (length * copy.dump_size()) as usize;
-        let header = array_header(object.addr, length as u32, class_id, value_type);
-        let head = header.as_slice().len();
+        let record = array_header(object.addr, length as u32, class_id, value_type);
+        let head = record.as_slice().len();
         let to = self.room(head + body);
-        to[..head].copy_from_slice(header.as_slice());
+        to[..head].copy_from_slice(record.as_slice());
         match text {
-            None => copy.run(vm, elements, &mut to[head..]),
+            None => copy.run(vm, object.addr + u64::from(header), elements, &mut to[head..]),
             Some(text) => self.redacted(object.addr, text, copy, elements),
         }
     }
@@ -211,7 +211,7 @@ impl<'h> Records<'h> {
                 out.write_all(from)?;
             } else {
                 let to = &mut self.block[..(n * copy.dump_size()) as usize];
-                copy.run(heap.vm, from, to);
+                copy.run(heap.vm, at, from, to);
                 out.write_all(to)?;
             }
             done += n;
@@ -251,7 +251,7 @@ impl Visitor for Records<'_> {
                 let (head, mut values) = to.split_at_mut(INSTANCE_HEADER);
                 instance_header(head, object.addr, *class_id, *len);
                 for field in fields {
-                    values = field.run(vm, object.bytes, values);
+                    values = field.run(vm, object.addr, object.bytes, values);
                 }
                 if !flat.is_empty() {
                     self.flat_fields(object.bytes, *len as usize, flat);

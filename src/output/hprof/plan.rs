@@ -70,11 +70,11 @@ impl Copy {
         }
     }
 
-    /// Copies the values of `from` to `to`, whose length says how many there are.
+    /// Copies the values of `from`, which lie at `at`, to `to`, whose length says how many there are.
     #[inline(always)]
-    pub fn run(self, vm: &Vm, from: &[u8], to: &mut [u8]) {
+    pub fn run(self, vm: &Vm, at: u64, from: &[u8], to: &mut [u8]) {
         if self == Copy::Barrier {
-            return through_barrier(vm, from, to);
+            return through_barrier(vm, at, from, to);
         }
         self.run_plain(&vm.pointers, from, to);
     }
@@ -106,10 +106,13 @@ impl Copy {
 }
 
 /// References by their objects' addresses.
-fn through_barrier(vm: &Vm, from: &[u8], to: &mut [u8]) {
-    let size = vm.pointers.oop_size() as usize;
-    for (from, to) in from.chunks_exact(size).zip(to.as_chunks_mut::<8>().0) {
-        *to = vm.barrier.resolve(vm.mem, vm.pointers.decode(from)).to_be_bytes();
+fn through_barrier(vm: &Vm, at: u64, from: &[u8], to: &mut [u8]) {
+    let size = vm.pointers.oop_size();
+    let places = (at..).step_by(size as usize);
+    for ((at, from), to) in
+        places.zip(from.chunks_exact(size as usize)).zip(to.as_chunks_mut::<8>().0)
+    {
+        *to = vm.barrier.resolve_at(vm.mem, at, vm.pointers.decode(from)).to_be_bytes();
     }
 }
 
@@ -144,9 +147,9 @@ pub struct Field {
 }
 
 impl Field {
-    /// Copies it from `object` to the start of `to`; answers what follows there.
+    /// Copies it from `object`, which lies at `at`, to the start of `to`; answers what follows there.
     #[inline(always)]
-    pub fn run<'t>(self, vm: &Vm, object: &[u8], to: &'t mut [u8]) -> &'t mut [u8] {
+    pub fn run<'t>(self, vm: &Vm, at: u64, object: &[u8], to: &'t mut [u8]) -> &'t mut [u8] {
         #[inline(always)]
         fn map<'t, const N: usize, const M: usize>(
             from: &[u8],
@@ -172,7 +175,7 @@ impl Field {
             Copy::Swap8 => map(from, to, |b| u64::from_le_bytes(b).to_be_bytes()),
             Copy::Barrier | Copy::Flat | Copy::Blank(_) | Copy::Float | Copy::Double => {
                 let (to, rest) = to.split_at_mut(self.copy.dump_size() as usize);
-                self.copy.run(vm, from, to);
+                self.copy.run(vm, at.wrapping_add(u64::from(self.offset)), from, to);
                 rest
             }
         }

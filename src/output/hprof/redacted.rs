@@ -16,7 +16,7 @@ impl<'h> Records<'h> {
         match self.texts {
             Some(texts) => {
                 let redacted = texts.redact(addr, text, elements, &mut self.window);
-                copy.run(self.heap.vm, redacted, to);
+                copy.run(self.heap.vm, addr, redacted, to);
             }
             None => to.fill(0),
         }

@@ -14,6 +14,8 @@ use crate::output::redact::Rules;
 
 /// Levels of value objects in value objects: more is damage.
 const MAX_DEPTH: usize = 32;
+/// Where a value object's values lie is not followed: their references are taken for those of the VM's own structures.
+const NOWHERE: u64 = 0;
 
 /// How a value class's flat objects are written.
 #[derive(Debug)]
@@ -172,7 +174,7 @@ impl Plans {
             out.places.push(start + 1);
             let mut rest = &mut values[..];
             for field in &plan.fields {
-                rest = field.run(vm, bytes, rest);
+                rest = field.run(vm, NOWHERE, bytes, rest);
             }
             let places = &mut out.places;
             self.number(bytes, &plan.flat, next, values, |at| places.push(body + at as usize));

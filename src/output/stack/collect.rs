@@ -326,7 +326,7 @@ impl Visitor for Searcher<'_> {
         if self.ownable.get(object.klass as usize) == Some(&true) {
             let bits = self.owner.and_then(|s| s.bits(&self.vm.pointers, object.bytes));
             if let Some(bits) = bits.filter(|bits| *bits != 0) {
-                let owner = self.vm.barrier.resolve(self.vm.mem, bits);
+                let owner = self.vm.barrier.resolve_at(self.vm.mem, object.addr, bits);
                 self.found.synchronizers.push((object.addr, owner));
             }
         } else if let Some(virtuals) = &self.virtuals

@@ -1,0 +1,55 @@
+//! Whether a full collection was under way that slides objects together, and how far it had come.
+//!
+//! All of it is read off the heap, whichever collector it was (Serial, CMS, G1, and Parallel from 24 on; Parallel's before
+//! wrote nothing into headers): where headers say that objects will be, whether they are there already, and of which
+//! kind the references are that mean one place only.
+
+mod headers;
+mod votes;
+
+use super::Vm;
+use super::barrier::compaction::{Compaction, Piece};
+use super::gc::{self, Region};
+use super::unexported::full_gc::PARALLEL_REGION;
+use crate::collector::Collector;
+use headers::Headers;
+
+/// Votes of one kind that are noise among so many of the other: words that are no references.
+const NOISE: usize = 50;
+
+/// What a full collection had done, if one had begun to write where objects will be.
+pub(crate) fn find(vm: &Vm) -> Option<Compaction> {
+    let heap = gc::open(vm).ok()?;
+    if heap.reachable_only {
+        return None;
+    }
+    let headers = Headers::read(vm, &heap)?;
+    let pieces = pieces(&heap.regions, heap.collector);
+    // As if objects were being moved: those that are in their new places stand there.
+    let come: Vec<bool> = headers.all.iter().map(|h| headers.has_come(vm, h)).collect();
+    let mut found = headers.compaction(&heap.regions, &pieces, |i| !come[i]);
+    let mut counted = votes::count(vm, &heap, &mut found);
+    found.moving = counted.new > counted.old * NOISE;
+    if !found.moving && come.contains(&true) {
+        // None had been moved: what looked like that are equal objects.
+        found = headers.compaction(&heap.regions, &pieces, |_| true);
+        counted = votes::count(vm, &heap, &mut found);
+    }
+    found.roots_adjusted = votes::roots(vm, &found).unwrap_or(counted.new > counted.old);
+    Some(found)
+}
+
+/// What one thread of the collector works on in one go.
+fn pieces(regions: &[Region], collector: Collector) -> Vec<Piece> {
+    let size = if collector == Collector::Parallel { PARALLEL_REGION } else { u64::MAX };
+    let mut out = Vec::new();
+    for r in regions {
+        let mut start = r.start;
+        while start < r.end {
+            let end = start.saturating_add(size).min(r.end);
+            out.push(Piece { start, end, adjusted_below: start, filled_below: end });
+            start = end;
+        }
+    }
+    out
+}

@@ -1,0 +1,185 @@
+//! Which references had been made to mean where objects will be: those say it that can mean one of the two only.
+
+use std::collections::HashMap;
+
+use super::super::barrier::Barrier;
+use super::super::barrier::compaction::Compaction;
+use super::super::classes::Kind;
+use super::super::gc::CollectedHeap;
+use super::super::{Reader, Vm};
+use super::headers::walk;
+
+/// Classes of objects that one field was seen to refer to; more say no more.
+const MAX_SEEN: usize = 8;
+
+/// How many references mean the new place, and the old one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counted {
+    pub new: usize,
+    pub old: usize,
+}
+
+/// What a word says if it is a reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Vote {
+    /// It can only mean the new place of the object that is at this address.
+    New(u64),
+    /// It can only mean the old place of the object that is at this address.
+    Old(u64),
+    /// The new place of the object at the one, or the old one of that at the other.
+    Either(u64, u64),
+    /// It is no reference to what moves.
+    None,
+}
+
+fn vote(vm: &Vm, c: &Compaction, bits: u64) -> Vote {
+    match (c.comes_to(bits), c.is_alive_at(vm.mem, bits)) {
+        (Some(at), false) => Vote::New(at),
+        (None, true) => Vote::Old(bits),
+        (Some(at), true) => Vote::Either(at, bits),
+        (None, false) => Vote::None,
+    }
+}
+
+/// Calls `each` with every word that may be a reference of a living object: where it stands, its bits, the object's
+/// class, and how many bytes behind the object's start it is (0 of elements).
+fn words(
+    vm: &Vm,
+    heap: &CollectedHeap,
+    c: &Compaction,
+    mut each: impl FnMut(u64, u64, (u64, u64)),
+) {
+    let kinds: HashMap<u64, Kind> = vm.classes.all().iter().map(|k| (k.addr, k.kind)).collect();
+    let (p, oop) = (&vm.pointers, vm.pointers.oop_size());
+    walk(vm, heap, |at, size| {
+        // The others are dead, or may be: nobody adjusts their references.
+        let alive = c.stands(at) || c.piece(at).is_some_and(|p| at < p.filled_below);
+        let Ok(bytes) = vm.mem.slice(at, size) else { return };
+        let klass = p.klass_of(bytes).unwrap_or(0);
+        let kind = kinds.get(&klass);
+        if !alive || matches!(kind, None | Some(Kind::TypeArray(_))) {
+            return;
+        }
+        let is_array = kind == Some(&Kind::ObjArray);
+        let first = p.header_size().next_multiple_of(oop);
+        let words = bytes.get(first as usize..).unwrap_or(&[]).chunks_exact(oop as usize);
+        for (offset, word) in (first..).step_by(oop as usize).zip(words) {
+            each(at + offset, p.decode(word), (klass, if is_array { 0 } else { offset }));
+        }
+    });
+}
+
+/// Counts the votes of the heap's objects, and notes in each piece how far they had been adjusted.
+pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counted {
+    let klass = |addr: u64| vm.pointers.klass_of(vm.mem.slice(addr, 16).ok()?);
+    let mut votes: Vec<(u64, bool)> = Vec::new();
+    let mut seen: HashMap<(u64, u64), Vec<u64>> = HashMap::new();
+    words(vm, heap, c, |slot, bits, field| {
+        let (new, at) = match vote(vm, c, bits) {
+            Vote::New(at) => (true, at),
+            Vote::Old(at) => (false, at),
+            Vote::Either(..) | Vote::None => return,
+        };
+        votes.push((slot, new));
+        let seen = seen.entry(field).or_default();
+        if let Some(klass) = klass(at).filter(|k| seen.len() < MAX_SEEN && !seen.contains(k)) {
+            seen.push(klass);
+        }
+    });
+    let new = votes.iter().filter(|v| v.1).count();
+    let counted = Counted { new, old: votes.len() - new };
+    let mut rest = &votes[..];
+    // Where nothing is certain, from the last new one on to the first old one.
+    let mut open = Vec::new();
+    for piece in &mut c.pieces {
+        let own;
+        (own, rest) = rest.split_at(rest.partition_point(|v| v.0 < piece.end));
+        piece.adjusted_below = match own.is_empty() {
+            true if counted.new > counted.old => piece.end,
+            true => piece.start,
+            false => border(own, piece.start, piece.end),
+        };
+        let (below, above) = own.split_at(own.partition_point(|v| v.0 < piece.adjusted_below));
+        let last = below.iter().rfind(|v| v.1).map_or(piece.start, |v| v.0 + 1);
+        open.push((last, above.iter().find(|v| !v.1).map_or(piece.end, |v| v.0)));
+    }
+    if counted.new == 0 || counted.old == 0 {
+        return counted;
+    }
+    // There the classes of what fields like these refer to elsewhere tell.
+    votes.clear();
+    words(vm, heap, c, |slot, bits, field| {
+        let i = open.partition_point(|o| o.1 <= slot);
+        let inside = open.get(i).is_some_and(|o| o.0 <= slot);
+        if inside
+            && let Vote::Either(new, old) = vote(vm, c, bits)
+            && let Some(seen) = seen.get(&field)
+        {
+            let fits = |at: u64| klass(at).is_some_and(|k| seen.contains(&k));
+            if fits(new) != fits(old) {
+                votes.push((slot, fits(new)));
+            }
+        }
+    });
+    let mut rest = &votes[..];
+    for (piece, (start, end)) in c.pieces.iter_mut().zip(open) {
+        let own;
+        (own, rest) = rest.split_at(rest.partition_point(|v| v.0 < end));
+        if !own.is_empty() {
+            piece.adjusted_below = border(own, start, end);
+        }
+    }
+    counted
+}
+
+/// From where on references of `start..end` are as they were, so that the fewest votes speak against it.
+fn border(votes: &[(u64, bool)], start: u64, end: u64) -> u64 {
+    let mut against = votes.iter().filter(|v| v.1).count();
+    let (mut least, mut at) = (against, 0);
+    for (i, v) in votes.iter().enumerate() {
+        if v.1 {
+            against -= 1
+        } else {
+            against += 1
+        }
+        if against < least {
+            (least, at) = (against, i + 1);
+        }
+    }
+    // Between two votes all may be, before the first and behind the last nothing speaks for another border.
+    match at {
+        0 => start,
+        at => votes.get(at).map_or(end, |v| v.0),
+    }
+}
+
+/// Whether the VM's own references mean new places, by those to mirrors; none where these do not tell.
+pub(super) fn roots(vm: &Vm, c: &Compaction) -> Option<bool> {
+    let plain = Barrier::None;
+    let reader = Reader { barrier: &plain, ..vm.reader() };
+    let mut counted = Counted::default();
+    for k in vm.classes.all() {
+        let bits = reader.object(k.addr, vm.fields.klass_mirror).unwrap_or(0);
+        match vote(vm, c, bits) {
+            Vote::New(_) => counted.new += 1,
+            Vote::Old(_) => counted.old += 1,
+            Vote::Either(..) | Vote::None => {}
+        }
+    }
+    (counted.new != counted.old).then_some(counted.new > counted.old)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_border_is_where_the_fewest_votes_are_against_it() {
+        let votes = |new: &[bool]| (20..).zip(new.iter().copied()).collect::<Vec<(u64, bool)>>();
+        let border = |new: &[bool]| border(&votes(new), 10, 30);
+        assert_eq!(border(&[true, true, false, false]), 22);
+        assert_eq!(border(&[true, false, true, true, false, false, true, false]), 24);
+        assert_eq!(border(&[false, false]), 10);
+        assert_eq!(border(&[true, true]), 30);
+    }
+}
