@@ -31,7 +31,7 @@ const WRITERS: [&[&str]; 8] = [
 ];
 
 /// Commands that answer on standard output.
-const PRINTERS: [&[&str]; 18] = [
+const PRINTERS: [&[&str]; 19] = [
     &["info"],
     &["histo"],
     &["stack"],
@@ -48,6 +48,7 @@ const PRINTERS: [&[&str]; 18] = [
     &["threads"],
     &["loaders"],
     &["refs"],
+    &["diff", "CORE"],
     &["dump", "-o", "-"],
     &["trim", "-o", "-"],
 ];
@@ -94,6 +95,7 @@ impl Place {
         for arg in &asked[1..] {
             match *arg {
                 "OUT" => cmd.arg(self.out()),
+                "CORE" => cmd.arg(&self.core),
                 arg => cmd.arg(arg),
             };
         }

@@ -41,7 +41,7 @@ const OF_CORES: [Asked; 16] = [
 ];
 
 /// What reads cores and HPROF files.
-const OF_BOTH: [Asked; 16] = [
+const OF_BOTH: [Asked; 17] = [
     &["retained"],
     &["retained", "--by", "class", "--json"],
     &["leaks", "--min", "1K", "--share", "1"],
@@ -58,6 +58,7 @@ const OF_BOTH: [Asked; 16] = [
     &["threads"],
     &["loaders"],
     &["refs"],
+    &["diff", "FILE", "--by", "package"],
 ];
 
 /// Of these files: some three times what the whole ones take.
@@ -113,6 +114,7 @@ impl Victim {
         for arg in &asked[1..] {
             match *arg {
                 "OBJ" => cmd.arg(&self.objects[random.below(self.objects.len())]),
+                "FILE" => cmd.arg(&self.path),
                 arg => cmd.arg(arg),
             };
         }
