@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{change, lasting};
 use crate::error::Result;
 use crate::graph::dominators::{Dominators, TopDown, Watch};
-use crate::graph::{Id, ObjectGraph, Place, Strength};
+use crate::graph::{Id, NO_CLASS, ObjectGraph, Place, Strength};
 use crate::output::retained::class_name;
 
 /// Levels of a tree that are looked at; links of one class behind one another are one level.
@@ -60,7 +60,8 @@ pub fn holders<G: ObjectGraph, I: Id>(
     let down = tree.top_down();
     let mut branch = Branch { of: Sum { objects: 0, retained: all }, below: BTreeMap::new() };
     let top = Item { place: NOWHERE, number: I::default() };
-    Level { tree, down, least }.below(vec![top], None, &mut branch, MAX_DEPTH);
+    let is_class = tree.graph().classes().iter().map(|c| c.name == "java.lang.Class").collect();
+    Level { tree, down, is_class, least }.below(vec![top], None, &mut branch, MAX_DEPTH);
     Ok(branch)
 }
 
@@ -78,9 +79,44 @@ struct Item<I> {
 /// Objects that are counted as one: their class, what a class object stands for, and the field.
 type Kind = (u32, Option<u32>, Option<String>);
 
+/// All of a kind.
+struct Alike<I> {
+    kind: Kind,
+    sum: Sum,
+    items: Vec<Item<I>>,
+}
+
+/// What hangs below a branch, by kind.
+struct Kinds<I> {
+    all: Vec<Alike<I>>,
+    numbers: HashMap<Kind, usize>,
+    /// The number of the one that was asked for last: most objects are of the kind of the one before.
+    last: usize,
+}
+
+impl<I> Default for Kinds<I> {
+    fn default() -> Self {
+        Kinds { all: Vec::new(), numbers: HashMap::new(), last: 0 }
+    }
+}
+
+impl<I> Kinds<I> {
+    fn of(&mut self, kind: Kind) -> &mut Alike<I> {
+        if self.all.get(self.last).is_none_or(|last| last.kind != kind) {
+            self.last = *self.numbers.entry(kind.clone()).or_insert(self.all.len());
+            if self.last == self.all.len() {
+                self.all.push(Alike { kind, sum: Sum::default(), items: Vec::new() });
+            }
+        }
+        &mut self.all[self.last]
+    }
+}
+
 struct Level<'t, 'g, G, I> {
     tree: &'t Dominators<'g, G, I>,
     down: TopDown<'t, I>,
+    /// Of each class whether its objects are class objects.
+    is_class: Vec<bool>,
     least: u64,
 }
 
@@ -92,27 +128,29 @@ impl<G: ObjectGraph, I: Id> Level<'_, '_, G, I> {
             [Item { place, .. }] if place != NOWHERE => self.fields(place),
             _ => HashMap::new(),
         };
-        let mut kinds: HashMap<Kind, (Sum, Vec<Item<I>>)> = HashMap::new();
+        let mut kinds = Kinds::default();
         while let Some(item) = items.pop() {
             self.each(item, |item, retained| {
                 let place = item.place;
                 let own = graph.class_of(place);
-                if Some(own) == class && graph.mirrored(place).is_none() {
+                let is_class = self.is_class.get(own as usize).is_none_or(|is| *is);
+                let mirrored = if is_class { graph.mirrored(place) } else { None };
+                if Some(own) == class && mirrored.is_none() {
                     // One behind the other: a list, a tree of nodes.
                     to.of.objects += 1;
                     items.push(item);
                     return;
                 }
-                let kind = (own, graph.mirrored(place), fields.get(&place).cloned());
-                let (sum, all) = kinds.entry(kind).or_default();
-                sum.objects += 1;
-                sum.retained += retained;
-                if graph.can_refer(own) {
-                    all.push(item);
+                let field = if fields.is_empty() { None } else { fields.get(&place).cloned() };
+                let of = kinds.of((own, mirrored, field));
+                of.sum.objects += 1;
+                of.sum.retained += retained;
+                if own != NO_CLASS && graph.can_refer(own) {
+                    of.items.push(item);
                 }
             });
         }
-        for ((class, mirrored, field), (of, items)) in kinds {
+        for Alike { kind: (class, mirrored, field), sum: of, items } in kinds.all {
             let name = match mirrored {
                 Some(of) => format!("class {}", class_name(graph, of)),
                 None => class_name(graph, class),
