@@ -29,7 +29,7 @@ impl Forwarding {
             Forwarding::Address => Some(mark & !MARKED).filter(|to| *to != 0),
             Forwarding::Words(base, bits) => {
                 let low = mark & u64::MAX.checked_shr(64 - bits).unwrap_or(0);
-                Some(base.wrapping_add((low >> FORWARDING_SHIFT) * WORD))
+                Some(base.wrapping_add((low >> FORWARDING_SHIFT).wrapping_mul(WORD)))
             }
         }
     }
@@ -243,5 +243,7 @@ mod tests {
         assert_eq!(narrow.target(0x77 << 42 | 5 << 2 | 3), Some(BASE + 40));
         assert_eq!(Forwarding::Words(BASE, 64).target(5 << 2 | 3), Some(BASE + 40));
         assert_eq!(narrow.target(5 << 2 | 1), None);
+        // A mark may be anything.
+        assert_eq!(Forwarding::Words(BASE, 64).target(u64::MAX), Some(BASE - 8));
     }
 }
