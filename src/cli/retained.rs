@@ -93,10 +93,8 @@ impl Text for Report {
             writeln!(out, "\nHeld by soft, weak, final or phantom references at most:")?;
             out.write_all(object_table(weaker).as_bytes())?;
         }
-        if let Some(groups) = &self.groups {
-            out.write_all(
-                group_table(groups, self.by.grouped().map_or("", Grouped::name)).as_bytes(),
-            )?;
+        if let (Some(groups), Some(by)) = (&self.groups, self.by.grouped()) {
+            out.write_all(group_table(groups, by.name()).as_bytes())?;
             let left = self.group_count.unwrap_or(0).saturating_sub(groups.len()) as u64;
             if left > 0 {
                 writeln!(out, "and {} more", count(left, "group", "groups"))?;

@@ -31,12 +31,10 @@ use roles::Roles;
 use super::collections::{Collections, Descriptions};
 use super::retained::{class_name, share};
 use crate::graph::dominators::Dominators;
-use crate::graph::{Bits, Id, NO_CLASS, ObjectGraph};
+use crate::graph::{Bits, Id, ObjectGraph};
 
 /// Characters of a String that are shown of it.
 const TEXT: usize = 60;
-/// So many sums are at hand while others are looked up.
-const LAST: usize = 256;
 /// Sizes of objects are multiples of it.
 const WORD: u64 = 8;
 
@@ -316,27 +314,12 @@ fn kinds<G: ObjectGraph, I: Id>(
 ) -> Vec<OfKind> {
     let mut sums = [(0u64, 0u64); Kind::ALL.len()];
     let mut holders: HashMap<(Kind, u32, u32), (u64, u64)> = HashMap::new();
-    // There are few holders and many objects: of each some of the last ones are at hand.
-    let mut last = [((Kind::DuplicateStrings, NOBODY, NO_CLASS), (0, 0)); LAST];
     for (of, by) in found.iter().zip(by) {
         let key = (of.kind, *by, graph.class_of(of.place()));
-        let at =
-            (of.kind as usize).wrapping_add(*by as usize * 31).wrapping_add(key.2 as usize * 7);
-        let last = &mut last[at % LAST];
-        if last.0 != key {
-            let sum = holders.entry(last.0).or_default();
-            *sum = (sum.0 + last.1.0, sum.1 + last.1.1);
-            *last = (key, (0, 0));
-        }
-        for sum in [&mut sums[of.kind as usize], &mut last.1] {
+        for sum in [&mut sums[of.kind as usize], holders.entry(key).or_default()] {
             *sum = (sum.0 + 1, sum.1 + of.bytes());
         }
     }
-    for (key, (objects, bytes)) in last {
-        let sum = holders.entry(key).or_default();
-        *sum = (sum.0 + objects, sum.1 + bytes);
-    }
-    holders.retain(|_, (objects, _)| *objects > 0);
     let mut listed: HashMap<Kind, Vec<Holder>> = HashMap::new();
     for ((kind, by, class), (objects, saves)) in holders {
         let field = fields.all.get((by & !INSIDE) as usize).filter(|_| by != NOBODY);
