@@ -2,7 +2,7 @@
 //! core is dumped, and its objects that say what they must hold are looked at.
 //!
 //! `cargo test` runs few; `scripts/matrix.sh --stress` all, with jhsdb on some of the same cores. RJCORE_CELL names
-//! one, RJCORE_RESULT the file that its figures go to.
+//! one, RJCORE_RESULT the file that its figures go to, RJCORE_KEEP a directory for the cores that show a wrong object.
 
 mod support;
 
@@ -150,8 +150,14 @@ fn figures(
         let answer = answer.expect("rjcore starts");
         let said = String::from_utf8_lossy(&answer.stderr);
         assert!(matches!(answer.status.code(), Some(0 | 3)), "{method}: {}: {said}", answer.status);
-        let collecting = found.collecting;
+        let (collecting, wrong) = (found.collecting, found.wrong.len() + found.wrong_collecting);
         one(&core, &out, &mut found);
+        if found.wrong.len() + found.wrong_collecting > wrong
+            && let Some(kept) = var_os("RJCORE_KEEP")
+        {
+            let kept = Path::new(&kept).join(format!("{jdk}-{}-{i}.core", collector.name));
+            std::fs::copy(&core, kept).expect("room for a core");
+        }
         if i < compared {
             let when = if found.collecting > collecting { "in a collection: " } else { "" };
             found.jhsdb.push(format!("{when}{}", jhsdb::beside(jdk, &core)));
