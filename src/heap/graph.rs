@@ -206,7 +206,11 @@ impl<'h, I: Id> Graph<'h, I> {
         let top = self.heap.collected.regions[mark.region].top;
         match probe(self.heap, addr, top) {
             Found::Object(klass, size) => Some((klass, size)),
-            Found::Dormant(_) | Found::Skip(_) | Found::Torn(_) | Found::Nothing(_) => None,
+            Found::Dormant(_)
+            | Found::Skip(_)
+            | Found::Moved(..)
+            | Found::Torn(_)
+            | Found::Nothing(_) => None,
         }
     }
 

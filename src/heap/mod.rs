@@ -2,6 +2,7 @@
 //!
 //! Sees regions, gaps and the sizes of klasses; knows no collector, no JDK and no output.
 
+mod certain;
 mod chunks;
 pub mod class_key;
 pub(crate) mod class_objects;
@@ -73,6 +74,8 @@ pub struct Heap<'a> {
     layouts: OnceLock<Layouts>,
     /// What can be reached, once it was looked for.
     traced: OnceLock<Traced>,
+    /// Places where an object starts for certain, once they were looked for.
+    certain: OnceLock<Vec<u64>>,
 }
 
 impl<'a> Heap<'a> {
@@ -86,8 +89,18 @@ impl<'a> Heap<'a> {
         let klasses = KlassTable::new(vm);
         let moving = collected.collecting && !collected.reachable_only;
         let watched = collected.collecting && collected.moves != Moves::Never;
-        let (layouts, traced) = (OnceLock::new(), OnceLock::new());
-        Ok(Heap { vm, moving, watched, collected, threads, klasses, damaged, layouts, traced })
+        Ok(Heap {
+            vm,
+            moving,
+            watched,
+            collected,
+            threads,
+            klasses,
+            damaged,
+            layouts: OnceLock::new(),
+            traced: OnceLock::new(),
+            certain: OnceLock::new(),
+        })
     }
 
     /// Whether the process stopped in the middle of a garbage collection, and if so whether a walk
@@ -119,6 +132,15 @@ impl<'a> Heap<'a> {
         }
         let traced = trace::trace(self, threads)?;
         Ok(Some(self.traced.get_or_init(|| traced)))
+    }
+
+    /// Places where an object starts for certain, in order; looked for by `threads` threads the first time.
+    fn certain(&self, threads: usize) -> Result<&[u64]> {
+        if let Some(certain) = self.certain.get() {
+            return Ok(certain);
+        }
+        let certain = certain::find(self, threads)?;
+        Ok(self.certain.get_or_init(|| certain))
     }
 
     /// All metadata that could not be read so far.

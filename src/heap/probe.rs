@@ -19,9 +19,10 @@ pub(super) enum Found {
     Object(u32, u64),
     /// An archived object of a class that was never loaded, and its size.
     Dormant(u64),
-    /// Bytes that hold no object, and are no loss: a free chunk (CMS), or the old copy of an
-    /// object that a collection under way has moved.
+    /// Bytes that hold no object, and are no loss: a free chunk (CMS), dead objects that a collection wrote over.
     Skip(u64),
+    /// The old copy of an object of that size that a collection under way has moved, and where the new one is.
+    Moved(u64, u64),
     /// An object of so many bytes that a collection was copying onto itself: some of them are not in their new place.
     Torn(u64),
     /// Nothing that can be read as an object.
@@ -66,10 +67,10 @@ pub(super) fn probe_head(heap: &Heap, at: u64, end: u64, head: &[u8]) -> Found {
         }
     }
     if heap.moving
-        && let Some(size) = moved(heap, at)
+        && let Some((size, to)) = moved(heap, at)
         && size <= end - at
     {
-        return Found::Skip(size);
+        return Found::Moved(size, to);
     }
     if let Some(size) = heap.collected.free_chunks.size(head) {
         return match size <= end - at {
@@ -110,12 +111,12 @@ pub(super) fn behind(heap: &Heap, at: u64, size: u64, end: u64) -> u64 {
     (at + heap.collected.free_chunks.step(at, size)).min(end)
 }
 
-/// The size of the object whose old copy is at `at`, where its header leads to a new one.
+/// The size of the object whose old copy is at `at`, where its header leads to a new one, and where that is.
 ///
 /// While references of a long array are looked at in pieces, the length of one of its copies says how far that is: of
 /// the old one until 15, of the new one from 16 to 23 (`psPromotionManager.cpp`, `partialArrayTaskStepper.hpp`). The
 /// longer one is right. Compact headers came after that, and have no class in an old copy.
-pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
+pub(super) fn moved(heap: &Heap, at: u64) -> Option<(u64, u64)> {
     let (mem, barrier) = (heap.vm.mem, &heap.vm.barrier);
     let to = barrier.forwardee(mem, at).filter(|to| barrier.forwardee(mem, *to).is_none())?;
     let r = heap.collected.regions.partition_point(|r| r.top <= to);
@@ -125,9 +126,9 @@ pub(super) fn moved(heap: &Heap, at: u64) -> Option<u64> {
     };
     let head = mem.slice(at, mem.contiguous(at).min(HEAD)).unwrap_or(&[]);
     match (heap.vm.pointers.klass, sized(heap, at, u64::MAX, head)) {
-        (KlassForm::Compact(_), _) => Some(size),
-        (_, Found::Object(_, own)) => Some(own.max(size)),
-        _ => Some(size),
+        (KlassForm::Compact(_), _) => Some((size, to)),
+        (_, Found::Object(_, own)) => Some((own.max(size), to)),
+        _ => Some((size, to)),
     }
 }
 
@@ -140,6 +141,7 @@ pub(super) fn resumes(heap: &Heap, start: u64, end: u64) -> bool {
             Found::Object(_, size)
             | Found::Dormant(size)
             | Found::Skip(size)
+            | Found::Moved(size, _)
             | Found::Torn(size) => {
                 let mark = || heap.vm.mem.u64(start);
                 if at == start && mark().is_ok_and(|m| heap.vm.pointers.is_at_rest(m)) {

@@ -17,6 +17,8 @@ pub enum DamageKind {
     UnknownKlass,
     /// The object would end beyond its region.
     Overrun,
+    /// The object would reach into one that is known to start there: memory that was given out and not written yet, say.
+    Overlap,
     /// The pages are not in the core.
     NotSaved,
     /// The object that starts here refers to what is no object.
@@ -33,6 +35,7 @@ impl DamageKind {
         match self {
             DamageKind::UnknownKlass => "no loaded class in the header",
             DamageKind::Overrun => "object larger than its region",
+            DamageKind::Overlap => "reaches into another object",
             DamageKind::NotSaved => "not in the core",
             DamageKind::Dangling => "refers to what is no object",
             DamageKind::Failed => "rjcore itself failed on it",
@@ -218,6 +221,7 @@ impl WalkReport {
             }
             DamageKind::UnknownKlass
             | DamageKind::Overrun
+            | DamageKind::Overlap
             | DamageKind::Failed
             | DamageKind::HalfMoved => {
                 space.unparsable += bytes;

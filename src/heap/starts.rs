@@ -90,12 +90,15 @@ fn starts(heap: &Heap, region: usize, wanted: &[u64], gaps: &[(u64, u64)], out: 
 
 /// Klass and size of an object, also of an old copy, which is no candidate: the new one is.
 fn probe_old(heap: &Heap, at: u64, end: u64) -> Option<(u32, u64)> {
-    if let Some(size) = moved(heap, at) {
+    if let Some((size, _)) = moved(heap, at) {
         return Some((NO_KLASS, size));
     }
     match probe(heap, at, end) {
         Found::Object(klass, size) => Some((klass, size)),
-        Found::Dormant(size) | Found::Skip(size) | Found::Torn(size) => Some((NO_KLASS, size)),
+        Found::Dormant(size)
+        | Found::Skip(size)
+        | Found::Moved(size, _)
+        | Found::Torn(size) => Some((NO_KLASS, size)),
         Found::Nothing(_) => None,
     }
 }

@@ -178,7 +178,7 @@ impl<'h> Tracer<'h> {
                     self.marks.mark(mark);
                     Ok(None)
                 }
-                Found::Skip(_) | Found::Torn(_) => Ok(None),
+                Found::Skip(_) | Found::Moved(..) | Found::Torn(_) => Ok(None),
                 Found::Nothing(DamageKind::NotSaved) => Err(DamageKind::NotSaved),
                 Found::Nothing(_) => Err(DamageKind::Dangling),
             };
@@ -238,7 +238,9 @@ impl<'h> Tracer<'h> {
                 false => match self.probe(mark, to) {
                     Found::Object(klass, _) => Ok(Some(Item { addr: to, klass, from: 0 })),
                     Found::Dormant(_) => Ok(None),
-                    Found::Skip(_) | Found::Torn(_) | Found::Nothing(_) => Err(()),
+                    Found::Skip(_) | Found::Moved(..) | Found::Torn(_) | Found::Nothing(_) => {
+                        Err(())
+                    },
                 },
             }
         };

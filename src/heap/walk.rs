@@ -1,12 +1,12 @@
 //! One pass over all objects by all cores, with the results in address order.
 
-use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Heap;
+use super::certain;
 use super::chunks::{CHUNK, Chunk, cut, cut_marked};
-use super::failures::around_failures;
+use super::failures::{Known, Walked, Without, around_failures};
 use super::klasses::NO_KLASS;
 use super::marks::Marks;
 use super::probe::{Found, HEAD, behind, probe, probe_head, resumes};
@@ -48,6 +48,8 @@ pub trait Visitor: Send {
     fn object(&mut self, object: Object);
     /// An archived object of a class that was never loaded starts here. No dump has it.
     fn dormant(&mut self, _addr: u64) {}
+    /// The new copy of an object, whose old one a collection under way left, is at `_to`.
+    fn moved(&mut self, _to: u64) {}
     /// Forget all objects since the last `clear`: ready for another chunk.
     fn clear(&mut self);
 }
@@ -56,6 +58,17 @@ pub trait Visitor: Send {
 /// and what was walked; the visitors are used again.
 pub fn walk<V: Visitor>(
     heap: &Heap,
+    threads: usize,
+    make: impl Fn() -> V + Sync,
+    emit: impl FnMut(&mut V, u64) -> Result<()> + Send,
+) -> Result<WalkReport> {
+    walk_between(heap, heap.certain(threads)?, threads, make, emit)
+}
+
+/// The same where objects are known to start at the addresses of `certain`, which are in order.
+pub(super) fn walk_between<V: Visitor>(
+    heap: &Heap,
+    certain: &[u64],
     threads: usize,
     make: impl Fn() -> V + Sync,
     emit: impl FnMut(&mut V, u64) -> Result<()> + Send,
@@ -91,8 +104,8 @@ pub fn walk<V: Visitor>(
     // A chunk without the objects that rjcore itself fails on.
     let walk_on = |i: usize, start: u64, visitor: &mut V| {
         let (chunk, end) = (&chunks[i], &ends[i]);
-        around_failures(chunk, start, end, visitor, &make, |visitor, here, failed| {
-            walk_chunk(heap, alive, chunk, start, end, visitor, (here, failed))
+        around_failures(chunk, start, end, visitor, &make, |visitor, known| {
+            walk_chunk(heap, (alive, certain), chunk, start, end, visitor, known)
         })
     };
     let work = |i: usize| {
@@ -196,7 +209,9 @@ fn guess(heap: &Heap, chunk: &Chunk, end: &AtomicU64) -> Option<u64> {
         }
         let mut next = at;
         let mut proven = 0;
-        while let Found::Object(_, size) | Found::Skip(size) = probe(heap, next, chunk.span_end) {
+        while let Found::Object(_, size) | Found::Skip(size) | Found::Moved(size, _) =
+            probe(heap, next, chunk.span_end)
+        {
             next = behind(heap, next, size, chunk.span_end);
             proven += 1;
             if proven == PROOF || next == chunk.span_end {
@@ -220,18 +235,17 @@ enum Alive<'m> {
 }
 
 /// Walks the objects that start in `start..chunk.limit`. Returns what it saw, and where the
-/// first object of the next chunk is, which `end` gets as soon as it is known. Of `(here, failed)`, `here` gets where
-/// it is, and what starts at an address of `failed` is stepped over.
+/// first object of the next chunk is, which `end` gets as soon as it is known; or what it has to be done again without.
 fn walk_chunk<V: Visitor>(
     heap: &Heap,
-    alive: Alive,
+    (alive, certain): (Alive, &[u64]),
     chunk: &Chunk,
     start: u64,
     end: &AtomicU64,
     visitor: &mut V,
-    (here, failed): (&Cell<u64>, &[u64]),
-) -> (WalkReport, u64) {
-    let mut failed = failed.iter().copied().peekable();
+    known: Known,
+) -> Walked {
+    let mut without = known.without.iter().peekable();
     let mem = heap.vm.mem;
     let mut report = WalkReport::default();
     let space = chunk.space;
@@ -246,11 +260,19 @@ fn walk_chunk<V: Visitor>(
         (None, _) => at,
     };
     let is_marked_from = |at: u64| at < chunk.marked_below && !matches!(alive, Alive::None);
-    let step_over = |at: u64, kind: DamageKind, report: &mut WalkReport| {
+    // No object reaches beyond `bound`.
+    let mut bound = certain::behind(certain, start, chunk.span_end);
+    let step_over = |at: u64, bound: u64, kind: DamageKind, report: &mut WalkReport| {
         let next = at + heap.vm.pointers.alignment;
-        let end = match is_marked_from(next) {
-            true => next_marked(next),
-            false => resume(heap, chunk, next),
+        let of_old = known.without.iter().find(|w| w.at == at).and_then(|w| w.next);
+        let end = match (of_old, is_marked_from(next)) {
+            (Some(next), _) => next,
+            (None, true) => next_marked(next),
+            (None, false) => resume(heap, next, chunk.limit.min(bound), bound),
+        };
+        let kind = match kind {
+            DamageKind::Overrun if bound < chunk.span_end => DamageKind::Overlap,
+            kind => kind,
         };
         report.add_damage(Damage { kind, space, start: at, end });
         end
@@ -267,18 +289,21 @@ fn walk_chunk<V: Visitor>(
         let run = match mem.slice(at, run_end - at) {
             Ok(run) if !run.is_empty() => run,
             _ => {
-                at = step_over(at, DamageKind::NotSaved, &mut report);
+                at = step_over(at, chunk.span_end, DamageKind::NotSaved, &mut report);
                 continue;
             }
         };
         let base = at;
+        // The object right before `at`.
+        let mut last = None;
         let damage = loop {
             if at >= chunk.limit || at >= run_end {
                 break None;
             }
-            here.set(at);
-            if failed.next_if(|f| *f <= at) == Some(at) {
-                break Some(Some(DamageKind::Failed));
+            known.here.set(at);
+            let before = last.take();
+            if let Some(w) = without.next_if(|w| w.at <= at).filter(|w| w.at == at) {
+                break Some(Some(w.kind));
             }
             if at < chunk.marked_below {
                 let next = next_marked(at);
@@ -291,17 +316,21 @@ fn walk_chunk<V: Visitor>(
             if heap.watched && is_marked(head) && heap.collected.free_chunks.size(head).is_none() {
                 report.moving += 1;
             }
-            match probe_head(heap, at, chunk.span_end, head) {
+            if at >= bound {
+                bound = certain::behind(certain, at, chunk.span_end);
+            }
+            match probe_head(heap, at, bound, head) {
                 Found::Object(klass, size) => {
                     let Some(bytes) = head.get(..size as usize) else { break Some(None) };
                     if size > chunk.limit - at {
-                        end.store(behind(heap, at, size, chunk.span_end), Ordering::Relaxed);
+                        end.store(behind(heap, at, size, bound), Ordering::Relaxed);
                     }
                     visitor.object(Object { addr: at, klass, bytes, space });
                     let counts = &mut report.spaces[space as usize];
                     counts.objects += 1;
                     counts.bytes += size;
-                    at = behind(heap, at, size, chunk.span_end);
+                    last = Some(at);
+                    at = behind(heap, at, size, bound);
                 }
                 Found::Dormant(size) => {
                     visitor.dormant(at);
@@ -309,18 +338,31 @@ fn walk_chunk<V: Visitor>(
                     at += size;
                 }
                 Found::Skip(size) => at += size,
+                Found::Moved(size, to) => {
+                    visitor.moved(to);
+                    at += size;
+                }
                 Found::Torn(size) => at = torn(at, size, &mut report),
                 Found::Nothing(_) if (head.len() as u64) < HEAD && run_end < chunk.span_end => {
                     break Some(None);
                 }
-                Found::Nothing(kind) => break Some(Some(kind)),
+                Found::Nothing(kind) => {
+                    if known.may_ask
+                        && let Some(before) = before
+                        && let Some(next) = certain::inside(heap, before, at, bound)
+                    {
+                        let kind = DamageKind::Overlap;
+                        return Err(Without { at: before, kind, next: Some(next) });
+                    }
+                    break Some(Some(kind));
+                }
             }
         };
         match damage {
             None => {}
-            Some(Some(kind)) => at = step_over(at, kind, &mut report),
+            Some(Some(kind)) => at = step_over(at, bound, kind, &mut report),
             // The object may go on in other pages: assemble it, if all of it is there.
-            Some(None) => match probe(heap, at, chunk.span_end) {
+            Some(None) => match probe(heap, at, bound) {
                 Found::Object(klass, size) => {
                     if saved(heap, at, size) {
                         straddling.resize(size as usize, 0);
@@ -334,7 +376,7 @@ fn walk_chunk<V: Visitor>(
                         let kind = DamageKind::NotSaved;
                         report.add_damage(Damage { kind, space, start: at, end: at + size });
                     }
-                    at = behind(heap, at, size, chunk.span_end);
+                    at = behind(heap, at, size, bound);
                 }
                 Found::Dormant(size) => {
                     visitor.dormant(at);
@@ -342,13 +384,17 @@ fn walk_chunk<V: Visitor>(
                     at += size;
                 }
                 Found::Skip(size) => at += size,
+                Found::Moved(size, to) => {
+                    visitor.moved(to);
+                    at += size;
+                }
                 Found::Torn(size) => at = torn(at, size, &mut report),
-                Found::Nothing(kind) => at = step_over(at, kind, &mut report),
+                Found::Nothing(kind) => at = step_over(at, bound, kind, &mut report),
             },
         }
     }
     end.store(at, Ordering::Relaxed);
-    (report, at)
+    Ok((report, at))
 }
 
 fn saved(heap: &Heap, at: u64, size: u64) -> bool {
@@ -356,18 +402,18 @@ fn saved(heap: &Heap, at: u64, size: u64) -> bool {
     present == size
 }
 
-/// Where objects follow one another again, from `next` on; the chunk's limit where they do not in it.
-fn resume(heap: &Heap, chunk: &Chunk, mut next: u64) -> u64 {
+/// Where objects that end before `end` follow one another again, from `next` on; `limit` where they do not below it.
+fn resume(heap: &Heap, mut next: u64, limit: u64, end: u64) -> u64 {
     let alignment = heap.vm.pointers.alignment;
-    while next < chunk.limit {
+    while next < limit {
         if heap.vm.mem.contiguous(next) == 0 {
-            let page = heap.vm.mem.present(next, chunk.limit).next();
-            next = page.map_or(chunk.limit, |(from, _)| from.next_multiple_of(alignment));
-        } else if resumes(heap, next, chunk.span_end) {
+            let page = heap.vm.mem.present(next, limit).next();
+            next = page.map_or(limit, |(from, _)| from.next_multiple_of(alignment));
+        } else if resumes(heap, next, end) {
             return next;
         } else {
             next += alignment;
         }
     }
-    chunk.limit
+    limit
 }

@@ -58,6 +58,8 @@ pub struct JavaThread {
     pub is_exiting: bool,
     /// One of the VM's own, of which it shows nothing (JavaThread::is_hidden_from_external_view).
     pub is_hidden: bool,
+    /// Where its TLAB starts, 0 where it has none.
+    pub tlab_start: u64,
     /// The part of its TLAB that holds no objects, where it has one: (top, end).
     pub tlab_gap: Option<(u64, u64)>,
 }
@@ -184,6 +186,7 @@ impl ThreadReader<'_> {
             name,
             is_exiting,
             is_hidden: false,
+            tlab_start: start,
             tlab_gap,
         })
     }
