@@ -87,8 +87,9 @@ impl<'a> Heap<'a> {
         let classes = Part::Classes.all(vm.damaged.iter().cloned());
         let damaged = classes.chain(Part::Threads.all(broken_threads)).collect();
         let klasses = KlassTable::new(vm);
-        let moving = collected.collecting && !collected.reachable_only;
-        let watched = collected.collecting && collected.moves != Moves::Never;
+        let begun = collected.collecting && !vm.barrier.is_none();
+        let moving = begun && !collected.reachable_only;
+        let watched = begun && collected.moves != Moves::Never;
         Ok(Heap {
             vm,
             moving,
@@ -109,8 +110,8 @@ impl<'a> Heap<'a> {
         let moving = match self.collected.moves {
             Moves::Never => false,
             // The old copies stay until all is moved and no reference leads to them any more.
-            Moves::InHeaders => report.moving > 0 || report.damaged > 0,
-            Moves::Silently => true,
+            Moves::InHeaders => self.watched && (report.moving > 0 || report.damaged > 0),
+            Moves::Silently => self.watched,
         };
         let compacting = matches!(self.vm.barrier, Barrier::Compacted(_));
         self.collected.collecting.then_some(Caught { moving, compacting })

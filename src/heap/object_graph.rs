@@ -12,7 +12,6 @@ use crate::graph::{
     self, Class, Field, NO_CLASS, Numbers, ObjectGraph, ObjectValues, Plain, Reference, Root,
     Strength, Thread, Unread,
 };
-use crate::hotspot::barrier::Barrier;
 use crate::hotspot::pointers::Pointers;
 
 /// All objects that a walk of a core's heap meets. A place is an address at which an object can start.
@@ -98,7 +97,7 @@ impl<'h> HeapGraph<'h> {
             fields,
             pointers: heap.vm.pointers,
             klasses: &heap.klasses,
-            plain: matches!(heap.vm.barrier, Barrier::None),
+            plain: heap.vm.barrier.is_none(),
             classes: model::classes(&graph),
             roots: model::roots(&graph),
             threads: model::threads(&graph),

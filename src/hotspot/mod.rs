@@ -212,6 +212,9 @@ impl<'a> Vm<'a> {
             lost_pointers: core.rebuilt().pointers.clone(),
             damaged,
         };
+        if matches!(vm.barrier, Barrier::Forwarded(_)) && threads::any_tlab(&vm) {
+            vm.barrier = Barrier::None; // it was about to begin
+        }
         if matches!(vm.barrier, Barrier::Forwarded(_))
             && let Some(compaction) = compaction::find(&vm)
         {

@@ -72,6 +72,11 @@ impl Barrier {
         })
     }
 
+    /// Whether a reference is an address: no collection had begun to mark or to move objects.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Barrier::None)
+    }
+
     /// The object's address by a reference that was read as 64 bits, or widened to them.
     #[inline]
     pub fn resolve(&self, mem: &Memory, bits: u64) -> u64 {

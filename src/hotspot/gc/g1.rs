@@ -1,7 +1,6 @@
 //! G1: a table of equal regions; an object larger than half of one has regions of its own.
 
 use super::super::Vm;
-use super::super::barrier::collecting;
 use super::super::unexported::g1_marking as marking;
 use super::{MarkBitmap, Region, Space, region};
 use crate::error::{Error, Result};
@@ -71,7 +70,7 @@ pub(super) fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBit
     let bounds = (f.region_bottom.get()?, f.region_top.get()?, f.region_end.get()?);
     let grain = f.region_grain.opt().and_then(|a| vm.mem.u64(a).ok()).unwrap_or(u64::MAX);
     // A full collection marks in the same bitmap, and clears it while it moves what was marked.
-    let marks = mark_bitmap(vm, heap).filter(|_| !collecting(vm.mem, f));
+    let marks = mark_bitmap(vm, heap).filter(|_| vm.barrier.is_none());
     let mut out: Vec<Region> = Vec::new();
     for i in 0..len {
         let at = vm.mem.u64(base.wrapping_add(i * 8)).map_err(what())?;

@@ -137,6 +137,19 @@ fn list(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<u64>> {
     Ok(out)
 }
 
+/// Whether a thread has a TLAB. A collection that stops the world takes them all away before it moves or marks anything.
+pub fn any_tlab(vm: &Vm) -> bool {
+    let (Some(tlab), Some(start)) = (vm.fields.thread_tlab.opt(), vm.fields.tlab_start.opt())
+    else {
+        return false;
+    };
+    let has = |thread: &u64| {
+        let start = vm.mem.u64(thread.wrapping_add(tlab).wrapping_add(start));
+        start.is_ok_and(|start| start != 0)
+    };
+    list(vm, &mut Vec::new()).is_ok_and(|all| all.iter().any(has))
+}
+
 /// Reads one thread, with the facts that are the same for all.
 struct ThreadReader<'v> {
     vm: &'v Vm<'v>,
