@@ -5,7 +5,7 @@ use std::mem::take;
 
 use super::Heap;
 use super::klasses::NO_KLASS;
-use super::probe::{Found, probe, resumes};
+use super::probe::{Found, HEADER, probe, resumes};
 use super::walk::{Object, Visitor, walk_between};
 use crate::error::Result;
 use crate::hotspot::barrier::Barrier;
@@ -58,7 +58,7 @@ const MAX_STEPS: usize = 1 << 16;
 /// or behind such. None of them reaches beyond `end`.
 pub(super) fn inside(heap: &Heap, last: u64, at: u64, end: u64) -> Option<u64> {
     let p = &heap.vm.pointers;
-    let run = heap.vm.mem.contiguous(last).min(at - last);
+    let run = heap.vm.mem.contiguous(last).min(end - last).min(at + HEADER - last);
     let run = heap.vm.mem.slice(last, run).ok()?;
     let mut steps = 0;
     (last..at).step_by(p.alignment as usize).skip(1).find(|start| {

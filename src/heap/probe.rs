@@ -11,7 +11,7 @@ const IN_A_ROW: usize = 3;
 /// An object's length is within this many bytes of its start.
 pub(super) const HEAD: u64 = 512;
 /// The longest header: mark, klass, an array's length.
-const HEADER: u64 = 24;
+pub(super) const HEADER: u64 = 24;
 
 /// What an address holds.
 pub(super) enum Found {

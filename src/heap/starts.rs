@@ -95,10 +95,9 @@ fn probe_old(heap: &Heap, at: u64, end: u64) -> Option<(u32, u64)> {
     }
     match probe(heap, at, end) {
         Found::Object(klass, size) => Some((klass, size)),
-        Found::Dormant(size)
-        | Found::Skip(size)
-        | Found::Moved(size, _)
-        | Found::Torn(size) => Some((NO_KLASS, size)),
+        Found::Dormant(size) | Found::Skip(size) | Found::Moved(size, _) | Found::Torn(size) => {
+            Some((NO_KLASS, size))
+        }
         Found::Nothing(_) => None,
     }
 }

@@ -240,7 +240,7 @@ impl<'h> Tracer<'h> {
                     Found::Dormant(_) => Ok(None),
                     Found::Skip(_) | Found::Moved(..) | Found::Torn(_) | Found::Nothing(_) => {
                         Err(())
-                    },
+                    }
                 },
             }
         };

@@ -205,6 +205,45 @@ fn refused(broken: &Path, dir: &Scratch) {
     assert_eq!((said.status.code(), said.stdout.len()), (Some(1), 0));
 }
 
+/// Has byte arrays seem to reach into what lies behind them, as old bytes do in memory that was given out and is not
+/// written yet: these are missing, and no object behind them.
+fn stretched(name: &str) {
+    /// Between two of them: a piece of the heap is looked at again a few times only.
+    const APART: u64 = 64 << 10;
+    let dir = Scratch::new(&format!("stretched-{name}"));
+    let mut core = Core::open(name, &dir);
+    let (before, ..) = dumped(&core.write(&dir, "whole"), &dir, "before");
+    let starts: BTreeSet<u64> = before.objects.keys().copied().collect();
+    let mut chosen = BTreeMap::new();
+    for (id, o) in before.objects.iter().filter(|(_, o)| o.kind == Kind::Primitives(8)) {
+        let next = id + (16 + before.bytes(o).len() as u64).next_multiple_of(8);
+        // Those behind it are small ones, so that they are seen to follow one another.
+        let few = starts.range(next..next + 512).count() > 8;
+        let far = chosen.last_key_value().is_none_or(|(last, _)| id - last > APART);
+        if starts.contains(&next) && few && far {
+            let length = (next + 8 - id - 16) as u32;
+            core.at(id + 12, 4).copy_from_slice(&length.to_le_bytes());
+            chosen.insert(*id, next);
+        }
+    }
+    assert!(chosen.len() > 5, "only {}", chosen.len());
+    let (after, report, code) = dumped(&core.write(&dir, "broken"), &dir, "after");
+    assert_eq!(code, Some(3));
+    let kept: BTreeSet<u64> = after.objects.keys().copied().collect();
+    same(&(&starts - &kept), &chosen.keys().copied().collect(), "lost");
+    assert!(kept.is_subset(&starts), "objects that there were not");
+    let told = report["gaps"]["stretches"].as_array().expect("stretches").iter();
+    let told = told.inspect(|s| assert_eq!(s["kind"], "overlap"));
+    let told = told.map(|s| (address(&s["start"]), address(&s["end"])));
+    assert_eq!(told.collect::<BTreeMap<_, _>>(), chosen);
+}
+
+#[test]
+fn objects_behind_what_seems_to_reach_over_them() {
+    stretched("jdk17-serial");
+    stretched("jdk25-g1");
+}
+
 #[test]
 fn overwritten_headers_jdk17_serial() {
     damaged("jdk17-serial", 3);
@@ -275,16 +314,37 @@ fn an_old_copy_has_its_own_length() {
     let fields = &jvm.vm().fields;
     let heap = jvm.vm().mem.u64(fields.collected_heap.get().expect("a field")).expect("the heap");
     core.at(heap + fields.gc_active.get().expect("a field"), 1).fill(1);
+    // A collection has all TLABs filled up, and takes them away.
+    let (ints, _) =
+        before.objects.iter().find(|(_, o)| o.kind == Kind::Primitives(10)).expect("int[]");
+    let klass = core.at(ints + 8, 4).to_vec();
+    let tlab =
+        fields.thread_tlab.get().expect("a field") + fields.tlab_start.get().expect("a field");
+    for t in &jvm.heap().threads {
+        core.at(t.addr + tlab, 8).fill(0);
+        if let Some((top, end)) = t.tlab_gap.filter(|gap| gap.1 - gap.0 >= 16) {
+            let length = (end - top - 16) / 4;
+            let filler =
+                [&1_u64.to_le_bytes()[..], &klass, &(length as u32).to_le_bytes()].concat();
+            core.at(top, 16).copy_from_slice(&filler);
+        }
+    }
     core.at(old, 8).copy_from_slice(&(new | 3).to_le_bytes());
     let (after, report, code) = dumped(&core.write(&dir, "moved"), &dir, "after");
     assert_eq!(code, Some(3));
-    assert_eq!(report["gaps"]["damaged_bytes"], 0, "{:#}", report["gaps"]["stretches"]);
+    // The sample core lacks most pages of what fills TLABs up.
+    let tlabs: Vec<_> = jvm.heap().threads.iter().filter_map(|t| t.tlab_gap).collect();
+    for s in report["gaps"]["stretches"].as_array().expect("stretches") {
+        let (start, end) = (address(&s["start"]), address(&s["end"]));
+        assert!(tlabs.iter().any(|t| t.0 <= start && end <= t.1), "{s}");
+    }
     let lost: BTreeSet<u64> =
         before.objects.keys().filter(|id| !after.objects.contains_key(id)).copied().collect();
     same(&lost, &BTreeSet::from([old]), "lost");
-    assert!(after.objects.keys().all(|id| before.objects.contains_key(id)));
+    let new = after.objects.iter().filter(|(id, _)| !before.objects.contains_key(id));
+    assert!(new.clone().all(|(_, o)| o.kind == Kind::Primitives(10)), "beside what fills TLABs up");
     let codes = report["losses"].as_array().expect("losses").iter().map(|l| &l["code"]);
-    assert_eq!(codes.collect::<Vec<_>>(), ["collection"]);
+    assert_eq!(codes.filter(|code| *code != "absent").collect::<Vec<_>>(), ["collection"]);
 }
 
 /// Of a whole core --strict gives the same dump, and what cannot be meant is refused before any work.
