@@ -1,6 +1,11 @@
 //! The jvmstat counters (perfMemory.hpp): their format, and the file that a live JVM keeps them in.
 //!
 //! Knows nothing of what the counters mean.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 use std::collections::BTreeMap;
 
@@ -60,11 +65,10 @@ pub(crate) fn parse(all: &[u8]) -> BTreeMap<String, Counter> {
         };
         let text = |from: i32, max: usize| {
             let bytes = entry.get(from.max(0) as usize..)?;
-            let bytes = &bytes[..bytes.len().min(max)];
-            let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
-            Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+            let text = bytes.get(..max).unwrap_or(bytes).split(|b| *b == 0).next()?;
+            Some(String::from_utf8_lossy(text).into_owned())
         };
-        let value = match entry[12] {
+        let value = match entry.get(12).copied().unwrap_or(0) {
             b'J' => entry
                 .get(data.max(0) as usize..)
                 .and_then(|b| b.get(..8))

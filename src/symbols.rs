@@ -2,6 +2,11 @@
 //!
 //! Whether the image's pages come from the core or were laid under it from the file is
 //! `corefile`'s business; what the symbols mean is `vmstructs`'.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 use std::collections::HashMap;
 

@@ -87,11 +87,11 @@ pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
             let read = (&mut entry).take(HEAD as u64).read_to_end(&mut first);
             read.map_err(Error::io(label))?;
         } else {
-            first.extend(&whole[(at as usize).min(whole.len())..][..len.min(HEAD as u64) as usize]);
+            first.extend(part(&whole, at, len.min(HEAD as u64)));
         }
         let core = is_core(&first);
         if is_packed(&first) && !kind.is_gnu_sparse() {
-            let bytes = &whole[(at as usize).min(whole.len())..][..len as usize];
+            let bytes = part(&whole, at, len);
             if is_core(&peek(bytes, HEAD)) {
                 let file = unpack(label, bytes, 0, None)?.of_core(label)?;
                 cores.push((name, of_file(label, &file)?));
@@ -157,6 +157,12 @@ fn is_packed(head: &[u8]) -> bool {
 /// A file of ours, or one that the bundle's own name stands for.
 pub(super) fn of_file(label: &Path, file: &File) -> Result<Arc<Mapped>> {
     Mapped::file(label, file).map(Arc::new).map_err(Error::io(label))
+}
+
+/// What of a member is there.
+fn part(whole: &[u8], at: u64, len: u64) -> &[u8] {
+    let from = usize::try_from(at).ok().and_then(|at| whole.get(at..)).unwrap_or_default();
+    usize::try_from(len).ok().and_then(|len| from.get(..len)).unwrap_or(from)
 }
 
 fn is_pax_sparse(entry: &mut tar::Entry<'_, impl Read>) -> bool {

@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path, file: Arc<Mapped>) -> Result<CoreFile> {
             let range = clip(offset, filesz, data.len());
             let missing = filesz - range.len() as u64;
             cut.notes_missing = cut.notes_missing.saturating_add(missing);
-            core.read_notes(&data[range.clone()], p.p_align(LE));
+            core.read_notes(data.get(range.clone()).unwrap_or_default(), p.p_align(LE));
             core.notes.push(range);
         }
     }
@@ -244,7 +244,7 @@ fn files(d: &[u8]) -> Vec<FileMapping> {
     let Some(count) = usize::try_from(count).ok().filter(|&n| n <= table.len() / 25) else {
         return Vec::new();
     };
-    let (table, names) = table.split_at(count * 24);
+    let Some((table, names)) = table.split_at_checked(count * 24) else { return Vec::new() };
     let (entries, _) = table.as_chunks::<24>();
     let mut out = Vec::new();
     for (e, name) in entries.iter().zip(names.split(|&b| b == 0)) {

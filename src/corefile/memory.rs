@@ -3,6 +3,7 @@
 //! Knows nothing of ELF or of HotSpot. A byte that no piece holds faults: "not saved in
 //! the core" is not zero.
 
+use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +57,7 @@ impl Memory {
                 });
             }
         };
-        for p in self.pieces[first..].iter().take_while(|p| p.start < end) {
+        for p in self.pieces.iter().skip(first).take_while(|p| p.start < end) {
             add(at, p.start.max(at));
             at = p.end.max(at);
         }
@@ -108,7 +109,8 @@ impl Memory {
             let base = p.start / PAGE;
             for page in base..=(p.end - 1) / PAGE {
                 let bit = p.first_page + (page - base) as usize;
-                if map[bit / 64].load(Ordering::Relaxed) >> (bit % 64) & 1 == 0 {
+                let bits = map.get(bit / 64).map_or(0, |bits| bits.load(Ordering::Relaxed));
+                if bits >> (bit % 64) & 1 == 0 {
                     continue;
                 }
                 let (from, to) =
@@ -129,7 +131,9 @@ impl Memory {
             let base = p.start / PAGE;
             for page in addr / PAGE..=(addr + len - 1) / PAGE {
                 let bit = p.first_page + (page - base) as usize;
-                map[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed);
+                if let Some(bits) = map.get(bit / 64) {
+                    bits.fetch_or(1 << (bit % 64), Ordering::Relaxed);
+                }
             }
         }
     }
@@ -167,8 +171,9 @@ impl Memory {
     /// The parts of `start..end` that are there, as (start, end), each in one piece.
     pub fn present(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
         let first = self.pieces.partition_point(|p| p.end <= start);
-        self.pieces[first..]
+        self.pieces
             .iter()
+            .skip(first)
             .take_while(move |p| p.start < end)
             .map(move |p| (p.start.max(start), p.end.min(end)))
     }
@@ -186,25 +191,24 @@ impl Memory {
     /// Fills `out` from `addr` on, across pieces.
     pub fn read_into(&self, addr: u64, out: &mut [u8]) -> Result<(), Fault> {
         let fault = Fault { addr, len: out.len() as u64 };
-        let mut done = 0;
-        while done < out.len() {
-            let at = addr.checked_add(done as u64).ok_or(fault)?;
-            let n = self.contiguous(at).min((out.len() - done) as u64);
+        let (mut at, mut left) = (addr, out);
+        while !left.is_empty() {
+            let n = self.contiguous(at).min(left.len() as u64);
             if n == 0 {
                 return Err(fault);
             }
-            out[done..done + n as usize].copy_from_slice(self.slice(at, n)?);
-            done += n as usize;
+            left.write_all(self.slice(at, n)?).map_err(|_| fault)?;
+            at = at.checked_add(n).ok_or(fault)?;
         }
         Ok(())
     }
 
     fn bytes<const N: usize>(&self, addr: u64) -> Result<[u8; N], Fault> {
-        let mut b = [0; N];
-        match self.slice(addr, N as u64) {
-            Ok(s) => b.copy_from_slice(s),
-            Err(_) => self.read_into(addr, &mut b)?,
+        if let Some(b) = self.slice(addr, N as u64).ok().and_then(|s| s.first_chunk()) {
+            return Ok(*b);
         }
+        let mut b = [0; N];
+        self.read_into(addr, &mut b)?;
         Ok(b)
     }
 
@@ -244,7 +248,7 @@ impl Memory {
         let all = p.file.get(i..i + n as usize).ok_or(Fault { addr, len: n })?;
         let len = all.iter().position(|&b| b == 0).ok_or(Fault { addr, len: n })?;
         self.touch(p, addr, len as u64 + 1);
-        Ok(&all[..len])
+        all.get(..len).ok_or(Fault { addr, len: n })
     }
 
     /// The C string at `addr` as text, damaged UTF-8 replaced.

@@ -2,6 +2,11 @@
 //!
 //! Knows ELF and the kernel's notes, bundles (a tar with the core), and which mapped files to
 //! lay underneath; knows nothing of HotSpot beyond the name `libjvm.so`.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 pub(crate) mod backing;
 mod build_id;
@@ -329,7 +334,7 @@ impl CoreFile {
     /// The page size of the process: AT_PAGESZ, or 4096 where the core does not tell.
     pub fn page_size(&self) -> u64 {
         let sizes = self.cpu.facts().page_sizes;
-        self.aux(linkmap::AT_PAGESZ).filter(|p| sizes.contains(p)).unwrap_or(sizes[0])
+        self.aux(linkmap::AT_PAGESZ).filter(|p| sizes.contains(p)).unwrap_or(memory::PAGE)
     }
 
     /// The mapped files, by address: of NT_FILE, or else of the list that ld.so keeps of what

@@ -2,6 +2,7 @@
 //!
 //! Knows how they are laid and taken away; what they are is the caller's matter.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use memmap2::MmapMut;
@@ -52,12 +53,15 @@ impl CoreFile {
 
     /// Lays bytes where the core lost them. What is there wins.
     pub fn lay_rebuilt(&mut self, pieces: &[(u64, Vec<u8>)]) -> Result<()> {
-        let all: Vec<u8> = pieces.iter().flat_map(|p| &p.1).copied().collect();
-        if all.is_empty() {
+        let size = pieces.iter().map(|p| p.1.len()).sum();
+        if size == 0 {
             return Ok(());
         }
-        let mut map = MmapMut::map_anon(all.len()).map_err(Error::io(&self.path))?;
-        map.copy_from_slice(&all);
+        let mut map = MmapMut::map_anon(size).map_err(Error::io(&self.path))?;
+        let mut room = &mut map[..];
+        for (_, bytes) in pieces {
+            room.write_all(bytes).map_err(Error::io(&self.path))?;
+        }
         let map = Arc::new(Mapped::try_from(map).map_err(Error::io(&self.path))?);
         let mut offset = 0;
         for (at, bytes) in pieces {

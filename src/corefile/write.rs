@@ -62,7 +62,7 @@ fn loads(source: &CoreFile, ranges: &[(u64, u64)]) -> Vec<Load> {
 fn flags_at(segments: &[Segment], addr: u64) -> (u32, u64) {
     let i = segments.partition_point(|s| s.start <= addr);
     let next = segments.get(i).map_or(u64::MAX, |s| s.start);
-    match i.checked_sub(1).map(|i| &segments[i]) {
+    match i.checked_sub(1).and_then(|i| segments.get(i)) {
         Some(s) if addr - s.start < s.memsz => (s.flags, next.min(s.start.saturating_add(s.memsz))),
         _ => (4, next),
     }
@@ -99,7 +99,8 @@ impl<W: Write> Counted<W> {
     fn pad_to(&mut self, at: u64) -> io::Result<()> {
         let zeros = [0; PAGE as usize];
         while self.at < at {
-            self.put(&zeros[..(at - self.at).min(PAGE) as usize])?;
+            let left = (at - self.at) as usize;
+            self.put(zeros.get(..left).unwrap_or(&zeros))?;
         }
         Ok(())
     }
@@ -117,11 +118,10 @@ fn body<W: Write>(out: &mut Counted<W>, source: &CoreFile, mut loads: Vec<Load>)
         places.push((at, note.len() as u64));
         at += note.len() as u64;
     }
-    let mut order: Vec<usize> = (0..loads.len()).collect();
     let data = source.libjvm_data();
-    order.sort_by_key(|&i| (need(source, &data, &loads[i]), loads[i].memsz));
-    for &i in &order {
-        let load = &mut loads[i];
+    let mut order: Vec<&mut Load> = loads.iter_mut().collect();
+    order.sort_by_key(|load| (need(source, &data, load), load.memsz));
+    for load in &mut order {
         load.offset = aligned(at, load.start, page);
         load.filesz = load.memsz;
         at = load.offset + load.filesz;
@@ -131,7 +131,9 @@ fn body<W: Write>(out: &mut Counted<W>, source: &CoreFile, mut loads: Vec<Load>)
         out.pad_to(place.0)?;
         out.put(note)?;
     }
-    for load in order.into_iter().map(|i| loads[i]) {
+    // In the order that they got their places in.
+    loads.sort_by_key(|load| load.offset);
+    for load in loads {
         out.pad_to(load.offset)?;
         for (from, to) in source.memory().present(load.start, load.start + load.memsz) {
             let bytes = source.memory().slice(from, to - from).map_err(io::Error::other)?;

@@ -52,10 +52,13 @@ pub fn minus(a: &[(u64, u64)], b: &[(u64, u64)]) -> Ranges {
 /// those with the least between them are joined.
 pub fn fewer(a: &[(u64, u64)], most: usize) -> Ranges {
     let most = most.max(1);
-    let mut gaps: Vec<u64> = a.windows(2).map(|w| w[1].0 - w[0].1).collect();
+    let mut gaps: Vec<u64> =
+        a.iter().zip(a.iter().skip(1)).map(|(one, next)| next.0 - one.1).collect();
     gaps.sort_unstable();
-    let Some(joins) = a.len().checked_sub(most).filter(|n| *n > 0) else { return a.to_vec() };
-    let widest = gaps[joins - 1];
+    let joins = a.len().saturating_sub(most);
+    let Some(widest) = joins.checked_sub(1).and_then(|i| gaps.get(i).copied()) else {
+        return a.to_vec();
+    };
     let mut left = joins;
     let mut out: Ranges = Vec::with_capacity(most);
     for &r in a {

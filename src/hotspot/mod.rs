@@ -2,11 +2,24 @@
 //!
 //! Asks the tables for fields, never which JDK it is; what they lack is in `unexported`.
 //! Knows nothing of how a heap is walked or what is written of it.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 #[doc(hidden)]
 pub mod barrier;
 pub mod classes;
 pub(crate) mod code;
+#[cfg_attr(
+    not(test),
+    allow(
+        clippy::indexing_slicing,
+        clippy::disallowed_methods,
+        reason = "its indices are of its own lists; to be rewritten like the others"
+    )
+)]
 pub(crate) mod compaction;
 pub(crate) mod eras;
 pub(crate) mod frames;

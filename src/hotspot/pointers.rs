@@ -176,10 +176,10 @@ impl Pointers {
 
     /// The bits of the reference in the heap at `addr`.
     pub fn load_bits(&self, mem: &Memory, addr: u64) -> Result<u64, Fault> {
-        let mut bytes = [0; 8];
-        let bytes = &mut bytes[..self.oop_size() as usize];
-        mem.read_into(addr, bytes)?;
-        Ok(self.decode(bytes))
+        match self.narrow_oops {
+            true => mem.u32(addr).map(|narrow| self.widen(narrow)),
+            false => mem.u64(addr),
+        }
     }
 
     /// `size` rounded up to the object alignment.

@@ -128,7 +128,7 @@ impl Classes {
         for ty in 4..12 {
             let code = primitive(ty);
             let is = |c: &Class| c.name.depth == 1 && c.name.primitive == code && code.is_some();
-            classes.arrays[usize::from(ty)] = match all.iter().position(is) {
+            let number = match all.iter().position(is) {
                 Some(known) => known as u32,
                 None => {
                     let name = format!("[{}", char::from(code.unwrap_or(b'?')));
@@ -136,6 +136,7 @@ impl Classes {
                     all.len() as u32 - 1
                 }
             };
+            classes.arrays.iter_mut().skip(ty.into()).take(1).for_each(|n| *n = number);
         }
         classes.all = all;
         classes.class = classes.named("java.lang.Class");
@@ -190,8 +191,8 @@ impl Classes {
             };
             let (mut slots, mut offset) = (Vec::new(), 0);
             let strength = self.strength(&chain);
-            for &class in &chain {
-                let own = &fields[class as usize];
+            let own = chain.iter().filter_map(|&class| Some((class, fields.get(class as usize)?)));
+            for (class, own) in own {
                 slots.extend(own.slots.iter().map(|slot| Slot {
                     offset: (offset + u64::from(slot.offset)) as u32,
                     class,
@@ -210,16 +211,17 @@ impl Classes {
                     "the classes of the file have too many fields".into(),
                 ));
             }
-            let class = &mut self.all[number as usize];
-            class.values = offset;
-            class.slots = slots.into();
+            if let Some(class) = self.all.get_mut(number as usize) {
+                class.values = offset;
+                class.slots = slots.into();
+            }
         }
         Ok(())
     }
 
     /// How instances of the first of a chain hold their referents.
     fn strength(&self, chain: &[u32]) -> Strength {
-        let names = chain.iter().map(|c| self.all[*c as usize].name.element.as_str());
+        let names = chain.iter().filter_map(|c| self.get(*c)).map(|c| c.name.element.as_str());
         let mut found = names.filter_map(|name| match name.strip_prefix("java.lang.ref.")? {
             "SoftReference" => Some(Strength::Soft),
             "WeakReference" => Some(Strength::Weak),
@@ -344,8 +346,8 @@ impl Table {
         let mut table = Table { slots: vec![(0, NO_CLASS); 1 << bits], seed, shift: 64 - bits };
         for (number, id) in (0..).zip(ids) {
             let at = table.find(id);
-            if id != 0 {
-                table.slots[at] = (id, number);
+            if let Some(slot) = table.slots.get_mut(at).filter(|_| id != 0) {
+                *slot = (id, number);
             }
         }
         table
@@ -354,7 +356,7 @@ impl Table {
     #[inline]
     fn find(&self, id: u64) -> usize {
         let mut at = (id.wrapping_mul(self.seed) >> self.shift) as usize;
-        while self.slots[at].0 != id && self.slots[at].0 != 0 {
+        while self.slots.get(at).is_some_and(|slot| slot.0 != id && slot.0 != 0) {
             at = (at + 1) & (self.slots.len() - 1);
         }
         at
@@ -362,6 +364,6 @@ impl Table {
 
     #[inline]
     fn get(&self, id: u64) -> u32 {
-        self.slots[self.find(id)].1
+        self.slots.get(self.find(id)).map_or(NO_CLASS, |slot| slot.1)
     }
 }

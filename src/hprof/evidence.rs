@@ -62,7 +62,7 @@ pub(super) struct Gaps {
     pub just: u64,
 }
 
-const NO_GAP: Gaps = Gaps { count: 0, least: u64::MAX, just: 0 };
+pub(super) const NO_GAP: Gaps = Gaps { count: 0, least: u64::MAX, just: 0 };
 
 impl Gaps {
     #[inline]
@@ -96,25 +96,30 @@ impl Evidence {
 
     #[inline]
     pub(super) fn instance(&mut self, class: u32, gap: u64) {
-        self.classes[class as usize].add(Gaps { count: 1, least: gap, just: 1 });
+        if let Some(gaps) = self.classes.get_mut(class as usize) {
+            gaps.add(Gaps { count: 1, least: gap, just: 1 });
+        }
     }
 
     /// A StackChunk: how large it is, its fields do not say.
     pub(super) fn stack_chunk(&mut self, class: u32, words: u64, gap: u64) {
-        self.classes[class as usize].add(Gaps { count: 1, ..NO_GAP });
-        for (i, reference) in [4, 8].into_iter().enumerate() {
+        if let Some(gaps) = self.classes.get_mut(class as usize) {
+            gaps.add(Gaps { count: 1, ..NO_GAP });
+        }
+        let both = self.stacks.iter_mut().zip(&mut self.stack_rooms);
+        for ((stacks, room), reference) in both.zip([4, 8]) {
             let bytes = stack_bytes(words, reference);
-            self.stacks[i] += bytes;
-            self.stack_rooms[i] = gap.saturating_sub(bytes).min(self.stack_rooms[i]);
+            *stacks += bytes;
+            *room = gap.saturating_sub(bytes).min(*room);
         }
     }
 
     #[inline]
     pub(super) fn primitives(&mut self, ty: u8, count: u32, gap: u64) {
         let taken = value_bytes(ty, 0).unwrap_or(0) as u64 * u64::from(count);
-        let least = &mut self.arrays[usize::from(ty)];
+        let of_type = self.arrays.iter_mut().zip(&mut self.primitives).nth(ty.into());
+        let Some((least, sums)) = of_type else { return };
         *least = gap.saturating_sub(taken).min(*least);
-        let sums = &mut self.primitives[usize::from(ty)];
         sums.count += 1;
         for (sum, header) in sums.bytes.iter_mut().zip(ARRAY_HEADERS) {
             *sum = sum.saturating_add((header + taken).next_multiple_of(self.alignment));
@@ -129,10 +134,11 @@ impl Evidence {
             *least = gap.saturating_sub(taken).min(*least);
         }
         let last = self.objects.len() - 1;
-        let sums = &mut self.objects[if class == NO_CLASS { last } else { class as usize }];
+        let number = if class == NO_CLASS { last } else { class as usize };
+        let Some(sums) = self.objects.get_mut(number) else { return };
         sums.count += 1;
-        for (i, sum) in sums.bytes.iter_mut().enumerate() {
-            let bytes = ARRAY_HEADERS[i % 4] + taken[i / 4];
+        let headers = |taken| ARRAY_HEADERS.map(|header| header + taken);
+        for (sum, bytes) in sums.bytes.iter_mut().zip(taken.into_iter().flat_map(headers)) {
             *sum = sum.saturating_add(bytes.next_multiple_of(self.alignment));
         }
     }

@@ -94,8 +94,8 @@ impl Dump {
             return None;
         };
         let (from, count) = part.unwrap_or((0, values.len() / 2));
-        let chars = values.chunks_exact(2).skip(from).take(count.min(limit));
-        let units: Vec<u16> = chars.map(|c| u16::from_be_bytes([c[0], c[1]])).collect();
+        let chars = values.as_chunks().0.iter().skip(from).take(count.min(limit));
+        let units: Vec<u16> = chars.map(|c| u16::from_be_bytes(*c)).collect();
         Some(String::from_utf16_lossy(&units))
     }
 
@@ -287,8 +287,8 @@ impl ObjectGraph for Dump {
         match self.field(place, "coder").map(number) {
             None | Some(0) => Some(bytes.iter().take(limit).map(|b| char::from(*b)).collect()),
             Some(_) => {
-                let pairs = bytes.chunks_exact(2).take(limit);
-                let units: Vec<u16> = pairs.map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
+                let pairs = bytes.as_chunks().0.iter().take(limit);
+                let units: Vec<u16> = pairs.map(|c| u16::from_le_bytes(*c)).collect();
                 Some(String::from_utf16_lossy(&units))
             }
         }

@@ -79,7 +79,9 @@ impl Filling {
 
 #[inline]
 fn set(bits: &mut [u64], n: u16) {
-    bits[usize::from(n) / 64] |= 1 << (n % 64);
+    if let Some(word) = bits.get_mut(usize::from(n) / 64) {
+        *word |= 1 << (n % 64);
+    }
 }
 
 fn ones(bits: &[u64]) -> impl Iterator<Item = u16> + '_ {
@@ -101,10 +103,11 @@ impl Gathering {
     /// Adds ids that are in order.
     pub(super) fn add(&mut self, sorted: &[u64]) {
         for page in sorted.chunk_by(|a, b| a >> PAGE_BITS == b >> PAGE_BITS) {
-            let filling = self.pages.entry(page[0] >> PAGE_BITS);
+            let Some(&first) = page.first() else { continue };
+            let filling = self.pages.entry(first >> PAGE_BITS);
             let filling = filling.or_insert_with(|| Filling::List(Vec::new()));
             filling.add(page.iter().map(|id| *id as u16));
-            if page[0] >= FIRST_ADDRESS {
+            if first >= FIRST_ADDRESS {
                 self.any = page.iter().fold(self.any, |any, id| any | id);
             }
         }
@@ -212,7 +215,9 @@ impl Ids {
         }
         self.table = vec![0; span as usize + 1];
         for (i, page) in (1..).zip(&self.pages) {
-            self.table[(page.key - base) as usize] = i;
+            if let Some(slot) = self.table.get_mut((page.key - base) as usize) {
+                *slot = i;
+            }
         }
     }
 
@@ -232,7 +237,7 @@ impl Ids {
         if self.table.is_empty() {
             return self.pages.binary_search_by_key(&key, |p| p.key).ok();
         }
-        let at = key.wrapping_sub(self.pages[0].key);
+        let at = key.wrapping_sub(self.pages.first()?.key);
         let page = *self.table.get(usize::try_from(at).ok()?)?;
         (page as usize).checked_sub(1)
     }
@@ -240,23 +245,24 @@ impl Ids {
     /// The number of an id; none where it is not among them.
     #[inline]
     pub(super) fn number(&self, id: u64) -> Option<u64> {
-        let page = &self.pages[self.page(id >> PAGE_BITS)?];
+        let page = self.pages.get(self.page(id >> PAGE_BITS)?)?;
         let low = id as u16;
         let Form::Bits { shift } = page.form else {
             let at = self.list(page).binary_search(&low).ok()?;
             return Some(page.first + at as u64);
         };
         let bit = usize::from(low >> shift);
-        let word = page.at + bit / 64;
-        if self.bits[word] >> (bit % 64) & 1 == 0 || low & ((1 << shift) - 1) != 0 {
+        let at = page.at + bit / 64;
+        let word = *self.bits.get(at)?;
+        if word >> (bit % 64) & 1 == 0 || low & ((1 << shift) - 1) != 0 {
             return None;
         }
-        let below = (self.bits[word] & ((1 << (bit % 64)) - 1)).count_ones();
-        Some(page.first + u64::from(u32::from(self.ranks[word]) + below))
+        let below = (word & ((1 << (bit % 64)) - 1)).count_ones();
+        Some(page.first + u64::from(u32::from(*self.ranks.get(at)?) + below))
     }
 
     fn list(&self, page: &Page) -> &[u16] {
-        &self.lows[page.at..page.at + page.count as usize]
+        self.lows.get(page.at..page.at + page.count as usize).unwrap_or_default()
     }
 
     /// The number of an id, and the id behind it.
@@ -264,7 +270,7 @@ impl Ids {
     pub(super) fn spot(&self, id: u64) -> Option<Spot> {
         let number = self.number(id)?;
         let at = self.page(id >> PAGE_BITS)?;
-        let page = &self.pages[at];
+        let page = self.pages.get(at)?;
         let next = match page.form {
             Form::List => {
                 let list = self.list(page);
@@ -286,16 +292,11 @@ impl Ids {
     #[inline]
     fn next_bit(&self, at: usize, bit: usize, words: usize) -> Option<usize> {
         let mut word = bit / 64;
-        if word >= words {
-            return None;
-        }
-        let mut left = self.bits[at + word] & (u64::MAX << (bit % 64));
+        let page = self.bits.get(at..at + words)?;
+        let mut left = page.get(word)? & (u64::MAX << (bit % 64));
         while left == 0 {
             word += 1;
-            if word == words {
-                return None;
-            }
-            left = self.bits[at + word];
+            left = *page.get(word)?;
         }
         Some(word * 64 + left.trailing_zeros() as usize)
     }

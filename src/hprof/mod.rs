@@ -7,6 +7,11 @@
 //! when they are asked for.
 //!
 //! What is damaged is stepped over and told ([`Loss`]); nothing that the file says is trusted.
+// What comes from the file is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 mod bytes;
 mod classes;

@@ -61,8 +61,8 @@ impl Outline {
         let version = data.strip_prefix(MAGIC).ok_or_else(|| not("not an HPROF file".into()))?;
         let end = version.iter().take(MAX_VERSION).position(|b| *b == 0);
         let cut = || not("an HPROF file that ends within its header".into());
-        let version = match end {
-            Some(end) => &version[..end],
+        let version = match end.and_then(|end| version.get(..end)) {
+            Some(version) => version,
             None if version.len() < MAX_VERSION => return Err(cut()),
             None => return Err(not("an HPROF file of an unknown version".into())),
         };

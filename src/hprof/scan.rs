@@ -65,7 +65,7 @@ pub(super) fn gather(
     let id = outline.id;
     let make = || (Vec::<(usize, Finds)>::new(), Vec::<u64>::new());
     let done = share(threads, pieces.len(), make, |(all, ids), number| {
-        let piece = pieces[number].clone();
+        let Some(piece) = pieces.get(number).cloned() else { return };
         progress(piece.len() as u64);
         all.push((number, piece_of(data, piece, id, ids)));
         // Most pieces are in order already.
@@ -81,7 +81,9 @@ pub(super) fn gather(
         roots.append(&mut finds.roots);
         objects += finds.objects;
         if let Some(hole) = finds.hole {
-            outline.pieces[number].end = hole.at;
+            if let Some(piece) = outline.pieces.get_mut(number) {
+                piece.end = hole.at;
+            }
             outline.loss.hole(hole);
         }
     }
@@ -143,7 +145,9 @@ impl Offsets {
 
     #[inline]
     fn set(&self, number: u64, at: usize) {
-        self.low[number as usize].store(at as u32, Ordering::Relaxed);
+        if let Some(low) = self.low.get(number as usize) {
+            low.store(at as u32, Ordering::Relaxed);
+        }
         if let Some(high) = self.high.get(number as usize) {
             high.store((at >> 32) as u8, Ordering::Relaxed);
         }
@@ -194,7 +198,7 @@ pub(super) fn place(
     }
     let make = || Evidence::new(classes.all.len(), ids.alignment.max(8));
     let seen = share(threads, pieces.len(), make, |seen, number| {
-        let piece = pieces[number].clone();
+        let Some(piece) = pieces.get(number).cloned() else { return };
         progress(piece.len() as u64);
         each(data, piece, outline.id, |at, sub, values| {
             if matches!(sub, Sub::Class { .. }) {

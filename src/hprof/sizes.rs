@@ -11,7 +11,7 @@
 //! - **Mirrors**: a java.lang.Class and the static fields.
 
 use super::classes::{Class, Classes, Counts};
-use super::evidence::{ARRAY_HEADERS, Evidence, Gaps, stack_bytes};
+use super::evidence::{ARRAY_HEADERS, Evidence, Gaps, NO_GAP, stack_bytes};
 use super::format::{ty, value_bytes};
 use crate::graph::ClassKind;
 
@@ -43,10 +43,6 @@ pub(super) struct Sizes {
     mirrors: Vec<u64>,
 }
 
-fn add(to: &mut (u64, u64), count: u64, bytes: u64) {
-    *to = (to.0 + count, to.1.saturating_add(bytes));
-}
-
 fn align(n: u64, to: u64) -> u64 {
     n.checked_next_multiple_of(to).unwrap_or(n)
 }
@@ -74,28 +70,30 @@ impl Sizes {
             like_mat: Vec::new(),
             mirrors: Vec::new(),
         };
-        let room = |class: u32, c: &Class| match seen.classes[class as usize] {
-            Gaps { count: 0, .. } => u64::MAX,
-            gaps => gaps.least.saturating_sub(sizes.values(classes, c)),
+        let room = |(gaps, c): (&Gaps, &Class)| match gaps.count {
+            0 => u64::MAX,
+            _ => gaps.least.saturating_sub(sizes.values(classes, c)),
         };
-        let numbered = || (0u32..).zip(&classes.all);
-        let room = numbered().map(|(n, c)| room(n, c)).min().unwrap_or(u64::MAX);
+        let room = seen.classes.iter().zip(&classes.all).map(room).min().unwrap_or(u64::MAX);
         let usual = if id == 4 { 8 } else { 8 + reference };
         sizes.header = header(room, usual, &[16, 12, 8]);
         // Elements of 4 bytes and less begin where the header ends, larger ones at a multiple of 8.
-        let small = (4..12).filter(|ty| value_bytes(*ty, 0).is_some_and(|n| n < 8));
-        let mut room = small.map(|ty| seen.arrays[usize::from(ty)]).min().unwrap_or(u64::MAX);
+        let is_small = |ty: u8| ty >= 4 && value_bytes(ty, 0).is_some_and(|n| n < 8);
+        let small = (0..).zip(&seen.arrays).filter(|(ty, _)| is_small(*ty));
+        let mut room = small.map(|(_, room)| *room).min().unwrap_or(u64::MAX);
+        let [of_narrow, _] = seen.references;
         if reference == 4 {
-            room = room.min(seen.references[0]);
+            room = room.min(of_narrow);
         }
         let end = header(room, usual + 4, &ARRAY_HEADERS);
-        for ty in 2..12 {
+        for (ty, size) in (0..).zip(&mut sizes.arrays).skip(2) {
             let each = value_bytes(ty, reference as usize).unwrap_or(1) as u64;
-            sizes.arrays[usize::from(ty)] = align(end, each);
+            *size = align(end, each);
         }
         sizes.measure(classes, seen);
         sizes.measure_stack_chunk(classes, seen);
-        sizes.like_mat = numbered().map(|(n, _)| sizes.mat_instance(classes, n)).collect();
+        let numbers = 0..classes.all.len() as u32;
+        sizes.like_mat = numbers.map(|n| sizes.mat_instance(classes, n)).collect();
         let own = sizes.instances.get(classes.class as usize).copied();
         let room = mirrors.iter().filter_map(|(class, gap)| {
             let statics = sizes.counted(&classes.get(*class)?.statics);
@@ -107,9 +105,11 @@ impl Sizes {
         let mut all: Vec<u64> = classes.all.iter().map(mirror).collect();
         for &(class, gap) in mirrors {
             // Longs among the static fields leave holes.
-            let known = all[class as usize];
-            if gap >= sizes.header && gap <= known + MAX_HIDDEN {
-                all[class as usize] = gap;
+            if let Some(known) = all.get_mut(class as usize)
+                && gap >= sizes.header
+                && gap <= *known + MAX_HIDDEN
+            {
+                *known = gap;
             }
         }
         sizes.mirrors = all;
@@ -125,7 +125,8 @@ impl Sizes {
     fn values(&self, classes: &Classes, class: &Class) -> u64 {
         let mut all = self.counted(&class.own);
         let chain = classes.chain(class.super_class).unwrap_or_default();
-        chain.iter().for_each(|c| all += self.counted(&classes.all[*c as usize].own));
+        let above = chain.iter().filter_map(|c| classes.get(*c));
+        above.for_each(|c| all += self.counted(&c.own));
         all
     }
 
@@ -166,8 +167,8 @@ impl Sizes {
     /// A StackChunk's fields: the VM adds some.
     fn measure_stack_chunk(&mut self, classes: &Classes, seen: &Evidence) {
         let Some(chunk) = &classes.stack_chunk else { return };
-        let room = seen.stack_rooms[usize::from(self.reference == 8)];
-        let known = &mut self.instances[chunk.class as usize];
+        let room = Sizes::of_reference(seen.stack_rooms, self.reference);
+        let Some(known) = self.instances.get_mut(chunk.class as usize) else { return };
         if room > *known && room <= *known + MAX_CHUNK_FIELDS {
             *known = room;
         }
@@ -176,20 +177,24 @@ impl Sizes {
     /// All of them, supers first.
     fn measure(&mut self, classes: &Classes, seen: &Evidence) {
         let computed: Vec<u64> = classes.all.iter().map(|c| self.computed(classes, c)).collect();
-        self.instances = vec![0; classes.all.len()];
+        let mut instances = vec![0; classes.all.len()];
         for number in 0..classes.all.len() as u32 {
             let chain = classes.chain(number).unwrap_or_else(|| vec![number]);
             let mut above = 0;
-            for &at in chain.iter().rev() {
-                let at = at as usize;
-                if self.instances[at] == 0 {
-                    let by_fields = computed[at] + above;
-                    self.instances[at] =
-                        self.measured(classes, &classes.all[at], seen.classes[at], by_fields);
+            for &number in chain.iter().rev() {
+                let at = number as usize;
+                let (Some(size), Some(class)) = (instances.get_mut(at), classes.get(number)) else {
+                    continue;
+                };
+                let by_fields = computed.get(at).copied().unwrap_or(0);
+                if *size == 0 {
+                    let gaps = seen.classes.get(at).copied().unwrap_or(NO_GAP);
+                    *size = self.measured(classes, class, gaps, by_fields + above);
                 }
-                above = self.instances[at].saturating_sub(computed[at]);
+                above = size.saturating_sub(by_fields);
             }
         }
+        self.instances = instances;
     }
 
     pub(super) fn instance(&self, class: u32) -> u64 {
@@ -200,7 +205,18 @@ impl Sizes {
     #[inline]
     pub(super) fn array(&self, ty: u8, count: u32) -> u64 {
         let each = value_bytes(ty, self.reference as usize).unwrap_or(0) as u64;
-        align(self.arrays[usize::from(ty.min(11))] + each * u64::from(count), self.alignment)
+        align(self.before_elements(ty) + each * u64::from(count), self.alignment)
+    }
+
+    /// Bytes before the elements of an array of a type.
+    #[inline]
+    fn before_elements(&self, ty: u8) -> u64 {
+        self.arrays.get(usize::from(ty)).copied().unwrap_or(0)
+    }
+
+    /// Of what was seen for references of 4 and of 8 bytes, that for the file's.
+    fn of_reference([of_narrow, of_wide]: [u64; 2], reference: u64) -> u64 {
+        if reference == 8 { of_wide } else { of_narrow }
     }
 
     /// Of a class's mirror.
@@ -219,7 +235,10 @@ impl Sizes {
         let chain = classes.chain(class).unwrap_or_default();
         let fields = chain.iter().rev().enumerate().fold(0, |size, (i, c)| match i {
             0 => self.id + self.reference,
-            _ => align(size + self.counted(&classes.all[*c as usize].own), self.reference),
+            _ => {
+                let own = classes.get(*c).map_or(0, |c| self.counted(&c.own));
+                align(size + own, self.reference)
+            }
         });
         align(fields, self.alignment)
     }
@@ -242,34 +261,38 @@ impl Sizes {
 
     /// How many objects of each class there are, and their bytes; behind them those of no class.
     pub(super) fn histogram(&self, classes: &Classes, seen: &Evidence) -> Vec<(u64, u64)> {
-        let mut out = vec![(0, 0); classes.all.len() + 1];
+        let last = classes.all.len();
+        let mut out = vec![(0u64, 0u64); last + 1];
+        let mut add = |class: usize, count: u64, bytes: u64| {
+            if let Some(to) = out.get_mut(class) {
+                *to = (to.0 + count, to.1.saturating_add(bytes));
+            }
+        };
         let header = |ty: u8| {
-            let own = self.arrays[usize::from(ty)];
+            let own = self.before_elements(ty);
             ARRAY_HEADERS.iter().position(|header| *header == own).unwrap_or(0)
         };
         for (number, gaps) in seen.classes.iter().enumerate() {
-            out[number] = (gaps.count, gaps.count.saturating_mul(self.instance(number as u32)));
+            let bytes = gaps.count.saturating_mul(self.instance(number as u32));
+            add(number, gaps.count, bytes);
         }
-        for ty in 4..12 {
-            let (class, sums) =
-                (classes.arrays[usize::from(ty)], &seen.primitives[usize::from(ty)]);
-            add(&mut out[class as usize], sums.count, sums.bytes[header(ty)]);
+        let of_types = (0..).zip(classes.arrays.iter().zip(&seen.primitives));
+        for (ty, (class, sums)) in of_types.skip(4) {
+            add(*class as usize, sums.count, sums.bytes.get(header(ty)).copied().unwrap_or(0));
         }
         let wide = if self.reference == 4 { 0 } else { 4 };
+        let assumed = wide + header(ty::OBJECT);
         for (number, sums) in seen.objects.iter().enumerate() {
-            add(&mut out[number], sums.count, sums.bytes[wide + header(ty::OBJECT)]);
+            add(number, sums.count, sums.bytes.get(assumed).copied().unwrap_or(0));
         }
-        let of_mirrors =
-            classes.get(classes.class).map_or(classes.all.len(), |_| classes.class as usize);
+        let of_mirrors = classes.get(classes.class).map_or(last, |_| classes.class as usize);
         for (number, _) in (0..).zip(&classes.all).filter(|(_, c)| c.id != 0) {
-            add(&mut out[of_mirrors], 1, self.mirror(number));
+            add(of_mirrors, 1, self.mirror(number));
         }
         if let Some(chunk) = &classes.stack_chunk {
-            let bytes = seen.stacks[usize::from(self.reference == 8)];
-            add(&mut out[chunk.class as usize], 0, bytes);
+            add(chunk.class as usize, 0, Sizes::of_reference(seen.stacks, self.reference));
         }
-        let last = classes.all.len();
-        add(&mut out[last], seen.unclassed, 0);
+        add(last, seen.unclassed, 0);
         out
     }
 
@@ -287,7 +310,7 @@ impl Sizes {
 fn header(room: u64, usual: u64, all: &[u64]) -> u64 {
     let fits = all.iter().copied().find(|header| *header <= room);
     match fits {
-        Some(largest) if room < all[0] + 8 => largest,
+        Some(found) if all.first().is_some_and(|largest| room < largest + 8) => found,
         _ => usual,
     }
 }

@@ -24,14 +24,14 @@ pub(super) fn modified_utf8(bytes: &[u8]) -> String {
                     let mut pair = [0; 2];
                     let pair = c.encode_utf16(&mut pair);
                     units.extend_from_slice(pair);
-                    rest = &rest[len..];
+                    rest = rest.get(len..).unwrap_or_default();
                     continue;
                 }
                 None => (char::REPLACEMENT_CHARACTER as u16, 1),
             },
         };
         units.push(unit);
-        rest = &rest[len..];
+        rest = rest.get(len..).unwrap_or_default();
     }
     String::from_utf16_lossy(&units)
 }

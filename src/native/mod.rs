@@ -3,6 +3,11 @@
 //!
 //! Knows ELF, DWARF's call frame information and, by `cpu`, the registers. Knows nothing of HotSpot:
 //! where code without a library begins, which has frames of its own, the caller says.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 mod cfi;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -205,7 +205,7 @@ impl Module {
     pub(super) fn symbol(&self, place: u64) -> Option<(&[u8], u64)> {
         let at = place.wrapping_sub(self.bias);
         let behind = self.functions.partition_point(|f| f.start <= at);
-        let mut before = self.functions[..behind].iter().rev().take(MAX_NESTED);
+        let mut before = self.functions.get(..behind)?.iter().rev().take(MAX_NESTED);
         // One without a size reaches to the next.
         let covers = |f: &&Function| at - f.start < f.size || f.size == 0;
         let found = before.find(covers)?;

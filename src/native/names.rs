@@ -9,7 +9,10 @@ const MAX_NAME: usize = 1024;
 
 /// What a symbol is called in its source; symbols of C as they are.
 pub(super) fn demangled(symbol: &[u8]) -> String {
-    let raw = || String::from_utf8_lossy(&symbol[..symbol.len().min(MAX_NAME)]).into_owned();
+    let raw = || {
+        let start = symbol.get(..MAX_NAME).unwrap_or(symbol);
+        String::from_utf8_lossy(start).into_owned()
+    };
     if !symbol.starts_with(b"_Z") || symbol.len() > MAX_NAME {
         return raw();
     }

@@ -50,10 +50,11 @@ pub(super) fn unpack(label: &Path, file: &File, progress: Progress) -> Result<Op
     // The first that is not unpacked yet.
     let (mut next, mut rejected) = (0, 0);
     while next < starts.len() {
-        let members = members(&packed, &starts[next..], out.size);
+        let members = members(&packed, starts.get(next..).unwrap_or_default(), out.size);
         let done = all(&packed, &members, &out, progress)?;
         next += done;
-        out.size = members[..done].last().map_or(out.size, |m| m.at + m.size as u64);
+        let last = done.checked_sub(1).and_then(|last| members.get(last));
+        out.size = last.map_or(out.size, |m| m.at + m.size as u64);
         if next < starts.len() {
             if next + 1 == starts.len() || rejected == MAX_FALSE {
                 break;
@@ -66,7 +67,7 @@ pub(super) fn unpack(label: &Path, file: &File, progress: Progress) -> Result<Op
     let end = match starts.get(next) {
         None => out.file.set_len(out.size).map_err(|e| full(label, e)).map(Ok)?,
         Some(start) => {
-            let rest = BufReader::new(&packed[*start..]);
+            let rest = BufReader::new(packed.get(*start..).unwrap_or_default());
             out.append(&mut Packing::Gzip.decoder(rest).map_err(Error::io(label))?)?
         }
     };
@@ -77,17 +78,17 @@ pub(super) fn unpack(label: &Path, file: &File, progress: Progress) -> Result<Op
 fn starts(packed: &[u8]) -> Vec<usize> {
     let is_head = |at: &usize| match packed.get(*at..*at + 10) {
         // Flags that are not reserved, extra flags of the deflate method, a known system.
-        Some(head) => {
-            head[3] < 32 && matches!(head[8], 0 | 2 | 4) && matches!(head[9], 0..=13 | 255)
+        Some([_, _, _, flags, _, _, _, _, extra, system]) => {
+            *flags < 32 && matches!(extra, 0 | 2 | 4) && matches!(system, 0..=13 | 255)
         }
-        None => false,
+        _ => false,
     };
     memchr::memmem::find_iter(packed, MAGIC).filter(is_head).collect()
 }
 
 /// What lies between the starts, up to the first that can be no block.
 fn members(packed: &[u8], starts: &[usize], mut at: u64) -> Vec<Member> {
-    let ends = starts[1..].iter().copied().chain([packed.len()]);
+    let ends = starts.iter().skip(1).copied().chain([packed.len()]);
     let sized = starts.iter().zip(ends).map_while(|(start, end)| {
         let member = packed.get(*start..end).filter(|m| m.len() >= LEAST)?;
         let size = u32::from_le_bytes(*member.last_chunk()?) as usize;
@@ -109,13 +110,13 @@ fn all(packed: &[u8], members: &[Member], out: &Temporary, progress: Progress) -
         let (mut decompressor, mut room) = (Decompressor::new(), Vec::new());
         loop {
             let number = claimed.fetch_add(1, Ordering::Relaxed);
-            if number >= failed.load(Ordering::Relaxed) {
+            let member = members.get(number);
+            let Some(member) = member.filter(|_| number < failed.load(Ordering::Relaxed)) else {
                 return Ok(());
-            }
-            let member = &members[number];
-            let from = &packed[member.packed.clone()];
+            };
+            let from = packed.get(member.packed.clone()).unwrap_or_default();
             room.resize(room.len().max(member.size), 0);
-            let room = &mut room[..member.size];
+            let room = room.get_mut(..member.size).unwrap_or_default();
             if decompressor.gzip_decompress(from, room).ok() != Some(member.size) {
                 failed.fetch_min(number, Ordering::Relaxed);
                 return Ok(());

@@ -2,6 +2,11 @@
 //! comes through a pipe, a sparse member of a tar.
 //!
 //! Knows nothing of ELF and HPROF: what a cut-off archive lacks is found by what is in it.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 mod members;
 
@@ -204,15 +209,15 @@ pub(crate) fn plain(label: &Path, mut file: File, progress: Progress) -> Result<
 /// A file's first bytes, as many as there are.
 pub(crate) fn start<'b>(file: &File, buf: &'b mut [u8]) -> io::Result<&'b [u8]> {
     let mut n = 0;
-    while n < buf.len() {
-        match file.read_at(&mut buf[n..], n as u64) {
+    while let Some(rest @ [_, ..]) = buf.get_mut(n..) {
+        match file.read_at(rest, n as u64) {
             Ok(0) => break,
             Ok(got) => n += got,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
     }
-    Ok(&buf[..n])
+    Ok(buf.get(..n).unwrap_or_default())
 }
 
 /// Unpacks what `from` has, if it is compressed, to an unlinked file in the temporary directory;
@@ -228,8 +233,9 @@ pub(crate) fn unpack(
     let mut magic = [0; MAGIC];
     let (got, end) = fill(&mut from, &mut magic);
     end.map_err(Error::io(label))?;
-    let from = (&magic[..got]).chain(from);
-    let Some(packing) = Packing::of(&magic[..got]) else {
+    let magic = magic.get(..got).unwrap_or_default();
+    let from = magic.chain(from);
+    let Some(packing) = Packing::of(magic) else {
         let (file, _, end) = spool(label, &mut { from })?;
         return end.map(|()| Unpacked { file, damage: None }).map_err(Error::io(label));
     };
@@ -274,8 +280,9 @@ impl<'l> Temporary<'l> {
         let mut block = vec![0; BLOCK];
         let end = loop {
             let (n, end) = fill(from, &mut block);
-            if block[..n].iter().any(|&b| b != 0) {
-                self.file.write_all_at(&block[..n], self.size).map_err(full)?;
+            let bytes = block.get(..n).unwrap_or_default();
+            if bytes.iter().any(|&b| b != 0) {
+                self.file.write_all_at(bytes, self.size).map_err(full)?;
             }
             self.size += n as u64;
             if end.is_err() || n < BLOCK {
@@ -306,8 +313,8 @@ fn full(label: &Path, e: io::Error) -> Error {
 /// Reads until `buf` is full; also says how many bytes came before an error.
 fn fill(from: &mut impl Read, buf: &mut [u8]) -> (usize, io::Result<()>) {
     let mut n = 0;
-    while n < buf.len() {
-        match from.read(&mut buf[n..]) {
+    while let Some(rest @ [_, ..]) = buf.get_mut(n..) {
+        match from.read(rest) {
             Ok(0) => break,
             Ok(got) => n += got,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}

@@ -24,7 +24,7 @@ impl Field {
         let entry = names.iter().find_map(|n| tables.entry(n));
         let entry = entry.filter(|e| e.is_static || e.value < MAX_OFFSET);
         let is_oop = entry.is_some_and(|e| e.type_string == "oop");
-        Field { name: names[0], value: entry.map(|e| e.value), is_oop }
+        Field { name: names.first().unwrap_or(&""), value: entry.map(|e| e.value), is_oop }
     }
 
     /// The offset or address, or an error that names the field.

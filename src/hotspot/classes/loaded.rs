@@ -161,7 +161,7 @@ impl Classes {
 
     /// The klass at this address.
     pub fn get(&self, addr: u64) -> Option<&Klass> {
-        self.by_addr.get(&addr).map(|&i| &self.all[i as usize])
+        self.by_addr.get(&addr).and_then(|&i| self.all.get(i as usize))
     }
 
     /// Its place in [`Classes::all`].
@@ -171,7 +171,7 @@ impl Classes {
 
     /// The boot loader's class of this name.
     pub fn named(&self, name: &str) -> Option<&Klass> {
-        self.boot.get(name).map(|&i| &self.all[i as usize])
+        self.boot.get(name).and_then(|&i| self.all.get(i as usize))
     }
 
     /// The class and its supers, nearest first.

@@ -30,7 +30,9 @@ impl Nmethod {
 
     /// Those in instructions. What has an index instead has some other bits there, which lead to no object.
     fn immediates(&self, vm: &Vm, relocations: &[u8], out: &mut Vec<u64>) {
-        let (value_bits, offset_bits) = RELOCATION_BITS[usize::from(vm.eras.has_32_relocations())];
+        let [until_18, since_19] = RELOCATION_BITS;
+        let of_era = if vm.eras.has_32_relocations() { since_19 } else { until_18 };
+        let (value_bits, offset_bits) = of_era;
         let (long, mask) = (1 << (value_bits - 1), (1u16 << value_bits) - 1);
         let mut at = self.content;
         let mut words = relocations.as_chunks::<2>().0.iter().map(|w| u16::from_le_bytes(*w));

@@ -117,7 +117,7 @@ impl Walker<'_> {
             return;
         }
         let entry = stack.frames.iter().position(|f| f.enters_continuation);
-        for frame in &mut stack.frames[..entry.unwrap_or(0)] {
+        for frame in stack.frames.iter_mut().take(entry.unwrap_or(0)) {
             frame.in_continuation = true;
         }
     }

@@ -182,9 +182,10 @@ impl<'c> Flow<'c> {
         leaders.insert(0, None);
         let mut at = 0;
         while at < code.len() {
-            let (targets, _) = jumps(&code[at..], at, values)?;
+            let rest = code.get(at..)?;
+            let (targets, _) = jumps(rest, at, values)?;
             leaders.extend(targets.into_iter().map(|t| (t, None)));
-            at += length(&code[at..], at, values)?;
+            at += length(rest, at, values)?;
         }
         (at == code.len()).then_some(Flow { code, values, leaders, changed: Vec::new() })
     }
@@ -359,14 +360,20 @@ fn store(code: &[u8], at: usize, values: bool, locals: &mut Slots) -> Option<usi
         }
         let all = [*first, Slot::Half];
         let count = if matches!(first, Slot::Long | Slot::Double) { 2 } else { 1 };
-        locals.iter_mut().skip(index).zip(&all[..count]).for_each(|(slot, new)| *slot = *new);
+        locals
+            .iter_mut()
+            .skip(index)
+            .zip(all.iter().take(count))
+            .for_each(|(slot, new)| *slot = *new);
     };
     let op = opcode(code, values)?;
     match op {
         54..=58 => set(usize::from(*code.get(1)?), op - 54),
         59..=78 => set(usize::from((op - 59) % 4), (op - 59) / 4),
-        196 if matches!(*code.get(1)?, 54..=58) => {
-            set(usize::from(*code.get(2)?) << 8 | usize::from(*code.get(3)?), code[1] - 54);
+        196 => {
+            if let &[_, op @ 54..=58, high, low, ..] = code {
+                set(usize::from(high) << 8 | usize::from(low), op - 54);
+            }
         }
         _ => {}
     }

@@ -25,7 +25,7 @@ impl Walker<'_> {
             if self.is_interrupted(frame, at, bounds) {
                 let mut words = [0; MAX_REGISTERS];
                 for (i, index) in (0..).zip(frame.registers) {
-                    words[*index] = self.word(at - (last - i) * 8)?;
+                    *words.get_mut(*index)? = self.word(at - (last - i) * 8)?;
                 }
                 return Some(words);
             }

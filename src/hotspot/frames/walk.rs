@@ -60,8 +60,8 @@ impl Walker<'_> {
             }
             let first = out.frames.len();
             let next = self.step(&mut raw, top, stack, &mut out);
-            if out.frames.len() > first {
-                out.frames[first].called_by_vm = called_by_vm;
+            if let Some(frame) = out.frames.get_mut(first) {
+                frame.called_by_vm = called_by_vm;
                 called_by_vm = false;
             }
             called_by_vm |= out.wrappers.last().is_some_and(|w| w.0 == out.frames.len());

@@ -278,11 +278,11 @@ pub fn open(vm: &Vm) -> Result<CollectedHeap> {
         // Tops are set once all is moved, by some.
         regions.iter_mut().for_each(|r| r.top = compaction.top(r.start, r.top).min(r.end));
     }
-    for pair in regions.windows(2) {
-        if pair[0].end > pair[1].start {
+    for (one, next) in regions.iter().zip(regions.iter().skip(1)) {
+        if one.end > next.start {
             return Err(Error::Corrupt(format!(
                 "the heap regions at {:#x} and {:#x} overlap",
-                pair[0].start, pair[1].start
+                one.start, next.start
             )));
         }
     }

@@ -167,7 +167,7 @@ pub(crate) fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
                 out.extend(oops.into_iter().filter(|o| *o != 0));
                 return Ok(());
             }
-            Err(e) if size == sizes[sizes.len() - 1] => return Err(e),
+            Err(e) if sizes.last() == Some(&size) => return Err(e),
             _ => {}
         }
     }

@@ -106,10 +106,10 @@ impl Vm<'_> {
         let pages = self.mem.present(stack.0, stack.1).flat_map(|(from, to)| {
             let from = from.next_multiple_of(8);
             let bytes = self.mem.slice(from, to.saturating_sub(from)).unwrap_or(&[]);
-            bytes.as_chunks::<8>().0.windows(2)
+            let words = bytes.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w));
+            words.clone().zip(words.skip(1))
         });
-        let words = pages.map(|w| [u64::from_le_bytes(w[0]), u64::from_le_bytes(w[1])]);
-        let behind = words.filter(|w| w[0] == thread).map(|w| w[1]);
+        let behind = pages.filter(|w| w.0 == thread).map(|w| w.1);
         behind.filter(|b| self.is_handle_block(*b)).collect()
     }
 }

@@ -46,7 +46,7 @@ impl Vm<'_> {
         };
         let utf16 = |bytes: Vec<u8>| {
             let units: Vec<u16> =
-                bytes.chunks_exact(2).map(|c| u16::from_le_bytes([c[0], c[1]])).collect();
+                bytes.as_chunks().0.iter().map(|c| u16::from_le_bytes(*c)).collect();
             String::from_utf16_lossy(&units)
         };
         if array_klass.kind == Kind::TypeArray(b'C') {

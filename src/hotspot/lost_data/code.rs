@@ -29,7 +29,7 @@ pub(super) fn find(s: &Search, threads: &Set) -> Result<Vec<(u64, u64)>, String>
     }
     let list = match (f.code_heaps.opt(), f.code_heap.opt()) {
         (Some(at), _) => (at, array(s, &heaps)?),
-        (None, Some(at)) if heaps.len() == 1 => (at, heaps[0].0),
+        (None, Some(at)) if let [heap] = heaps.as_slice() => (at, heap.0),
         _ => return Err("the code cache is not in the tables, or there are several".into()),
     };
     let missing = || "the interpreter's code was not found".to_owned();
@@ -163,8 +163,8 @@ fn call_stub(s: &Search, all: &Set, heaps: &[Heap]) -> Option<u64> {
         for (from, to) in s.mem.present(low, base) {
             let from = from.next_multiple_of(8);
             let bytes = s.mem.slice(from, to.saturating_sub(from)).unwrap_or(&[]);
-            for pair in bytes.as_chunks::<8>().0.windows(2) {
-                let [fp, pc] = [u64::from_le_bytes(pair[0]), u64::from_le_bytes(pair[1])];
+            let words = bytes.as_chunks::<8>().0.iter().map(|w| u64::from_le_bytes(*w));
+            for (fp, pc) in words.clone().zip(words.skip(1)) {
                 if !(low..base).contains(&fp) || !is_code(heaps, pc) {
                     continue;
                 }

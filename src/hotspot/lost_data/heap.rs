@@ -88,7 +88,7 @@ fn bounds_of(s: &Search, space: u64, bounds: [Field; 3]) -> Option<Bounds> {
 /// Whether the spaces lie in `reserved`, none in another.
 fn are_apart(mut spaces: Vec<Bounds>, reserved: (u64, u64)) -> bool {
     spaces.sort_unstable();
-    spaces.windows(2).all(|p| p[0].2 <= p[1].0)
+    spaces.iter().zip(spaces.iter().skip(1)).all(|(one, next)| one.2 <= next.0)
         && spaces.first().is_some_and(|s| s.0 >= reserved.0)
         && spaces.last().is_some_and(|s| s.2 <= reserved.1)
 }
@@ -108,14 +108,10 @@ fn serial(s: &Search, heap: u64, reserved: (u64, u64)) -> Option<Vec<Bounds>> {
         let is_object = |at: u64| s.mem.u64(at).is_ok_and(|w| s.is_vtable(w));
         (is_object(young) && is_object(old)).then_some(())?;
         let bounds = [f.space_bottom, f.space_top, f.space_end];
-        Some(vec![
-            space(s, young, f.def_new_eden, bounds)?,
-            space(s, young, f.def_new_from, bounds)?,
-            space(s, young, f.def_new_to, bounds)?,
-            space(s, old, f.tenured_space, bounds)?,
-        ])
+        let in_young = [f.def_new_eden, f.def_new_from, f.def_new_to];
+        four(s, (young, in_young), (old, f.tenured_space), bounds)
     };
-    spaces().filter(|spaces| are_apart(spaces.clone(), reserved))
+    spaces().map(Vec::from).filter(|spaces| are_apart(spaces.clone(), reserved))
 }
 
 fn epsilon(s: &Search, heap: u64, reserved: (u64, u64)) -> Option<Vec<Bounds>> {
@@ -154,10 +150,10 @@ fn parallel(s: &Search, heap: u64, reserved: (u64, u64)) -> Option<Vec<Bounds>> 
         let (young, old) = (s.word(heap, f.parallel_young)?, s.word(heap, f.parallel_old)?);
         generations(s, young, old)
     };
-    spaces().filter(|spaces| are_apart(spaces.clone(), reserved))
+    spaces().map(Vec::from).filter(|spaces| are_apart(spaces.clone(), reserved))
 }
 
-fn generations(s: &Search, young: u64, old: u64) -> Option<Vec<Bounds>> {
+fn generations(s: &Search, young: u64, old: u64) -> Option<[Bounds; 4]> {
     let f = s.fields;
     // Other objects hold bounds too, such as what was committed of a space. Eden may be a space of
     // another kind (NUMA).
@@ -166,11 +162,23 @@ fn generations(s: &Search, young: u64, old: u64) -> Option<Vec<Bounds>> {
     let same = [vtable(young, f.ps_young_to)?, vtable(old, f.ps_old_space)?];
     (same == [kind; 2]).then_some(())?;
     let bounds = [f.mutable_bottom, f.mutable_top, f.mutable_end];
-    Some(vec![
-        space(s, young, f.ps_young_eden, bounds)?,
-        space(s, young, f.ps_young_from, bounds)?,
-        space(s, young, f.ps_young_to, bounds)?,
-        space(s, old, f.ps_old_space, bounds)?,
+    let in_young = [f.ps_young_eden, f.ps_young_from, f.ps_young_to];
+    four(s, (young, in_young), (old, f.ps_old_space), bounds)
+}
+
+/// Eden, both survivor spaces and the old one: each generation with the fields that lead to its spaces.
+fn four(
+    s: &Search,
+    young: (u64, [Field; 3]),
+    old: (u64, Field),
+    bounds: [Field; 3],
+) -> Option<[Bounds; 4]> {
+    let (young, [eden, from, to]) = young;
+    Some([
+        space(s, young, eden, bounds)?,
+        space(s, young, from, bounds)?,
+        space(s, young, to, bounds)?,
+        space(s, old.0, old.1, bounds)?,
     ])
 }
 
@@ -206,8 +214,8 @@ fn parallel_statics(s: &Search, candidates: &[(u64, (u64, u64))]) -> Vec<FoundHe
         for old in &olds {
             let Some(spaces) = generations(s, young, *old) else { continue };
             // The whole heap is the old space's part, then the young ones'.
-            let (low, eden) = (spaces[3].0, spaces[0].0);
-            let whole = |r: &(u64, u64)| are_apart(spaces.clone(), *r) && r.0 == low && eden > low;
+            let [(eden, ..), _, _, (low, ..)] = spaces;
+            let whole = |r: &(u64, u64)| are_apart(spaces.into(), *r) && r.0 == low && eden > low;
             let Some((heap, reserved)) = candidates.iter().find(|(_, r)| whole(r)) else {
                 continue;
             };

@@ -189,7 +189,7 @@ impl Statics<'_> {
             _ => 8,
         };
         let at = self.rebuilt.word(row.wrapping_add(f.flag_addr.opt()?))?;
-        self.pieces.push((at, value.to_le_bytes()[..width].to_vec()));
+        self.pieces.push((at, value.to_le_bytes().into_iter().take(width).collect()));
         Some(())
     }
 }

@@ -38,8 +38,8 @@ pub(super) fn find(
     let wanted: HashMap<&[u8], u64> =
         texts.iter().enumerate().map(|(i, text)| (*text, i as u64 + proven)).collect();
     let longest = wanted.keys().map(|t| t.len()).max().unwrap_or(0);
-    let mut lengths = vec![false; longest + 1];
-    wanted.keys().for_each(|t| lengths[t.len()] = !t.is_empty());
+    let used: HashSet<usize> = wanted.keys().map(|t| t.len()).filter(|n| *n > 0).collect();
+    let lengths: Vec<bool> = (0..=longest).map(|n| used.contains(&n)).collect();
     let length = s.fields.symbol_length.get().map_err(|e| e.to_string())?;
     // Each text is one Symbol; of freed ones the text may be left.
     let mut found: HashMap<u64, HashSet<u64>> = HashMap::new();
@@ -77,9 +77,8 @@ fn texts<'a>(s: &Search<'a>) -> Option<Vec<&'a [u8]>> {
     let end = s.core.libjvm_data().first()?.0;
     for (from, to) in s.mem.present(libjvm.start, end) {
         let bytes = s.mem.slice(from, to - from).ok()?;
-        if let Some(at) = memchr::memmem::find(bytes, FIRST) {
-            let texts = &bytes[at..];
-            let texts = &texts[..texts.len().min(MAX_TEXTS)];
+        if let Some(texts) = memchr::memmem::find(bytes, FIRST).and_then(|at| bytes.get(at..)) {
+            let texts = texts.get(..MAX_TEXTS).unwrap_or(texts);
             return Some(texts.split(|b| *b == 0).take(MAX_SYMBOLS).collect());
         }
     }

@@ -77,7 +77,7 @@ impl<'a> ThreadNotes<'a> {
     /// Those whose stack pointer is in `start..end`, by it.
     pub fn within(&self, start: u64, end: u64) -> impl Iterator<Item = &'a ThreadNote> + '_ {
         let first = self.by_sp.partition_point(|n| n.0 < start);
-        self.by_sp[first..].iter().take_while(move |n| n.0 < end).map(|n| n.1)
+        self.by_sp.iter().skip(first).take_while(move |n| n.0 < end).map(|n| n.1)
     }
 
     /// The CPU time of a thread; gdb's cores have none.

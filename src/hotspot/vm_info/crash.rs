@@ -33,12 +33,9 @@ impl Vm<'_> {
     fn text_in(&self, start: u64, end: u64) -> Option<String> {
         self.mem.present(start, end).find_map(|(from, to)| {
             let bytes = self.mem.slice(from, to - from).ok()?;
-            let starts = (0..bytes.len().saturating_sub(OUT_OF_MEMORY.len())).filter(|i| {
-                bytes[*i] == OUT_OF_MEMORY[0] && bytes[*i..].starts_with(OUT_OF_MEMORY)
-            });
-            let texts = starts.map(|i| {
-                let rest = &bytes[i..bytes.len().min(i + MAX_TEXT)];
-                &rest[..rest.iter().position(|b| *b == 0).unwrap_or(rest.len())]
+            let texts = memchr::memmem::find_iter(bytes, OUT_OF_MEMORY).filter_map(|i| {
+                let text = bytes.get(i..)?.split(|b| *b == 0).next()?;
+                Some(text.get(..MAX_TEXT).unwrap_or(text))
             });
             let mut said = texts.filter(|t| !t.contains(&b'%'));
             said.next().map(|t| String::from_utf8_lossy(t).into_owned())

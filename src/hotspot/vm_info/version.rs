@@ -32,8 +32,7 @@ impl Version {
     pub fn jdk(&self) -> Option<u32> {
         let version = self.java().or(self.release.as_deref())?;
         let version = version.strip_prefix("1.").unwrap_or(version);
-        let end = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
-        version[..end].parse().ok()
+        version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     }
 
     /// How errors and reports name the VM.

@@ -2,6 +2,7 @@
 //!
 //! Knows ELF. Every address and size in the file is bounded before it is used.
 
+use std::io::Write;
 use std::ops::Range;
 
 use object::LittleEndian as LE;
@@ -165,13 +166,13 @@ impl<'f> Image<'f> {
         let at = self.bias.wrapping_add(header.p_vaddr(LE));
         let head = self.constant(at, 12)?;
         // Version 1; a relative pointer, a 4-byte count, a table of offsets from here.
-        if head[..4] != [1, 0x1b, 0x03, 0x3b] {
+        if !head.starts_with(&[1, 0x1b, 0x03, 0x3b]) {
             return None;
         }
-        let count = u32::from_le_bytes(head[8..12].try_into().ok()?);
+        let count = u32::from_le_bytes(*head.last_chunk()?);
         let table = self.constant(at + 12, u64::from(count) * 8)?;
         let start = |entry: &[u8; 8]| {
-            let offset = i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]]);
+            let offset = entry.first_chunk().map_or(0, |o| i32::from_le_bytes(*o));
             at.wrapping_add_signed(i64::from(offset))
         };
         Some(table.as_chunks::<8>().0.iter().map(start).collect())
@@ -204,14 +205,14 @@ impl<'f> Image<'f> {
     /// Bytes of the data, with what is known of them all.
     pub(super) fn bytes(&self, at: u64, len: usize) -> Option<(&[u8], State)> {
         let range = self.index(at, len)?;
-        let states = &self.states[range.clone()];
+        let states = self.states.get(range.clone())?;
         let all = |state: State| states.iter().all(|s| *s == state);
         let state = match () {
             () if all(State::Written) => State::Written,
             () if all(State::Initial) => State::Initial,
             () => State::Unknown,
         };
-        Some((&self.bytes[range], state))
+        Some((self.bytes.get(range)?, state))
     }
 
     /// A word of the data, unless it is unknown.
@@ -224,9 +225,10 @@ impl<'f> Image<'f> {
     /// Writes to the data; false where that is not within it.
     pub(super) fn write(&mut self, at: u64, bytes: &[u8], state: State) -> bool {
         let Some(range) = self.index(at, bytes.len()) else { return false };
-        self.bytes[range.clone()].copy_from_slice(bytes);
-        self.states[range].fill(state);
-        true
+        let room = self.bytes.get_mut(range.clone()).zip(self.states.get_mut(range));
+        let Some((mut room, states)) = room else { return false };
+        states.fill(state);
+        room.write_all(bytes).is_ok()
     }
 
     /// The parts of `range` that are known.
@@ -235,9 +237,11 @@ impl<'f> Image<'f> {
         let Some(all) = self.index(start, end.saturating_sub(start) as usize) else { return };
         let is_known = |state: &State| *state != State::Unknown;
         let mut at = all.start;
-        for run in self.states[all].chunk_by(|a, b| is_known(a) == is_known(b)) {
-            if run.iter().all(is_known) {
-                found(self.data.start.wrapping_add(at as u64), &self.bytes[at..at + run.len()]);
+        let states = self.states.get(all).unwrap_or_default();
+        for run in states.chunk_by(|a, b| is_known(a) == is_known(b)) {
+            let bytes = self.bytes.get(at..at + run.len());
+            if let Some(bytes) = bytes.filter(|_| run.iter().all(is_known)) {
+                found(self.data.start.wrapping_add(at as u64), bytes);
             }
             at += run.len();
         }

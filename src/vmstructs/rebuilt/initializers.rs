@@ -115,19 +115,23 @@ struct Run<'i, 'f> {
 type Value = Option<[u8; 16]>;
 
 fn value(word: Option<u64>) -> Value {
-    word.map(|w| {
-        let mut out = [0; 16];
-        out[..8].copy_from_slice(&w.to_le_bytes());
-        out
-    })
+    word.map(|w| u128::from(w).to_le_bytes())
+}
+
+fn word_of(value: [u8; 16]) -> u64 {
+    u128::from_le_bytes(value) as u64
+}
+
+/// A value with its low (0) or high (1) half replaced.
+fn with_half(old: [u8; 16], which: u8, half: u64) -> [u8; 16] {
+    let shift = u32::from(which & 1) * 64;
+    let kept = u128::from_le_bytes(old) & !(u128::from(u64::MAX) << shift);
+    (kept | u128::from(half) << shift).to_le_bytes()
 }
 
 fn low(value: Value, len: usize) -> Option<u64> {
-    let bytes = value?;
-    let mut word = [0; 8];
-    let len = len.min(8);
-    word[..len].copy_from_slice(&bytes[..len]);
-    Some(u64::from_le_bytes(word))
+    let word = word_of(value?);
+    Some(if len < 8 { word & ((1 << (len * 8)) - 1) } else { word })
 }
 
 impl Run<'_, '_> {
@@ -148,7 +152,7 @@ impl Run<'_, '_> {
                 let from = self.operand(i, 1, len)?;
                 // What a wider register gets beyond the operand's bytes is zero.
                 let from = from.map(|mut b| {
-                    b[len.min(16)..].fill(0);
+                    b.iter_mut().skip(len).for_each(|b| *b = 0);
                     b
                 });
                 self.assign(i, 0, from, len)?;
@@ -159,29 +163,21 @@ impl Run<'_, '_> {
                 }
                 let half = self.operand(i, 1, 8)?;
                 let old = self.vectors.get(&i.op0_register()).copied();
-                let joined = half.zip(old).map(|(half, mut old)| {
-                    old[8..].copy_from_slice(&half[..8]);
-                    old
-                });
+                let joined = half.zip(old).map(|(half, old)| with_half(old, 1, word_of(half)));
                 self.set_vector(i.op0_register(), joined);
             }
             Mnemonic::Punpcklqdq if i.op1_kind() == OpKind::Register => {
                 let (to, from) = (i.op0_register(), i.op1_register());
                 let half = self.vectors.get(&from).copied();
-                let joined = half.zip(self.vectors.get(&to).copied()).map(|(half, mut old)| {
-                    old[8..].copy_from_slice(&half[..8]);
-                    old
-                });
+                let old = self.vectors.get(&to).copied();
+                let joined = half.zip(old).map(|(half, old)| with_half(old, 1, word_of(half)));
                 self.set_vector(to, joined);
             }
             Mnemonic::Pinsrq => {
                 let half = low(self.operand(i, 1, 8)?, 8);
                 let old = self.vectors.get(&i.op0_register()).copied();
-                let joined = half.zip(old).map(|(half, mut old)| {
-                    let at = usize::from(i.immediate8() & 1) * 8;
-                    old[at..at + 8].copy_from_slice(&half.to_le_bytes());
-                    old
-                });
+                let which = i.immediate8() & 1;
+                let joined = half.zip(old).map(|(half, old)| with_half(old, which, half));
                 self.set_vector(i.op0_register(), joined);
             }
             Mnemonic::Lea => {
@@ -403,22 +399,22 @@ impl Run<'_, '_> {
         if len > 16 {
             return None;
         }
-        let mut out = [0; 16];
         if self.is_stack(at) {
             let slot = self.stack.get(&at).copied();
             return value(slot.filter(|_| len == 8));
         }
+        let mut out = [0; 16];
         if let Some(bytes) = self.image.constant(at, len as u64) {
-            out[..len].copy_from_slice(bytes);
+            out.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
             return Some(out);
         }
         let end = at.checked_add(len as u64)?;
         let holds = initial || self.image.relro.start <= at && end <= self.image.relro.end;
-        for (to, at) in out[..len].iter_mut().zip(at..end) {
+        for (to, at) in out.iter_mut().zip(at..end) {
             *to = match self.own.get(&at) {
                 Some(own) => (*own)?,
                 None => match self.image.bytes(at, 1)? {
-                    (byte, State::Initial) if holds => byte[0],
+                    ([byte], State::Initial) if holds => *byte,
                     _ => return None,
                 },
             };
@@ -441,7 +437,7 @@ impl Run<'_, '_> {
             return Err("a write outside of the library's data".into());
         }
         for (i, at) in (at..at + len as u64).enumerate() {
-            self.own.insert(at, from.map(|b| b[i]));
+            self.own.insert(at, from.and_then(|b| b.get(i).copied()));
         }
         self.writes.push(Write { at, len, bytes: from });
         Ok(())

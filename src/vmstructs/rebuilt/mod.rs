@@ -105,8 +105,10 @@ fn fill(image: &mut Image, parts: &[Range<u64>]) -> Result<(), String> {
         }
         for w in writes {
             match w.bytes {
-                Some(bytes) => image.write(w.at, &bytes[..w.len.min(16)], State::Written),
-                None => image.write(w.at, &[0; 16][..w.len.min(16)], State::Unknown),
+                Some(bytes) => {
+                    image.write(w.at, bytes.get(..w.len).unwrap_or(&bytes), State::Written)
+                }
+                None => image.write(w.at, [0; 16].get(..w.len).unwrap_or(&[0; 16]), State::Unknown),
             };
         }
         followed = true;

@@ -90,7 +90,7 @@ impl Colours {
         let views = [good, remapped, marked0, marked1];
         let most = views.map(&present);
         let best = most.iter().copied().max().unwrap_or(0);
-        let base = views[most.iter().position(|n| *n == best).unwrap_or(0)];
+        let base = views.into_iter().zip(most).find(|(_, n)| *n == best).map_or(good, |(v, _)| v);
         Ok(Colours::Views { offset_mask, metadata, base, fresh: good | remapped })
     }
 

@@ -251,9 +251,10 @@ fn generations(mem: &Memory, tables: &Tables, f: &Fields, heap: u64) -> Result<[
         let is = |offset: u64, value: u64| mem.u64(at.wrapping_add(offset)) == Ok(value);
         if is(facts::GENERATION_PAGE_ALLOCATOR, allocator)
             && is(facts::GENERATION_PAGE_TABLE, table)
-            && let Ok(id @ 0..=1) = mem.u8(at.wrapping_add(facts::GENERATION_ID))
+            && let Ok(id) = mem.u8(at.wrapping_add(facts::GENERATION_ID))
+            && let Some(found) = found.get_mut(usize::from(id))
         {
-            found[usize::from(id)] = at.wrapping_add(facts::GENERATION_FORWARDING_TABLE);
+            *found = at.wrapping_add(facts::GENERATION_FORWARDING_TABLE);
         }
     }
     match found {
