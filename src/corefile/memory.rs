@@ -163,6 +163,11 @@ impl Memory {
         Some((&p.file, from..from + len as usize))
     }
 
+    /// How many bytes there are.
+    pub(crate) fn total(&self) -> u64 {
+        self.pieces.iter().fold(0, |sum, p| sum.saturating_add(p.end - p.start))
+    }
+
     /// How many bytes from `addr` on lie in one piece, 0 if `addr` is not saved.
     pub fn contiguous(&self, addr: u64) -> u64 {
         self.piece(addr).map_or(0, |p| p.end - addr)

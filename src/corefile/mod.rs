@@ -17,6 +17,7 @@ mod library_files;
 mod linkmap;
 pub(crate) mod memory;
 mod rebuilt;
+pub(crate) mod room;
 pub(crate) mod write;
 mod zips;
 

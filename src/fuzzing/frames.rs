@@ -72,3 +72,45 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     };
     (0..stage::NAMES.len() as u8).flat_map(of_core).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hotspot::frames::fuzzed::leave;
+
+    #[test]
+    fn all_threads_together_have_no_more_than_memory_has_room_for() {
+        stage::on(0, |s| {
+            let heap = Heap::open(s.vm).expect("a sample core's heap");
+            let walker = Walker::new(s.vm).expect("its code");
+            let walk = || heap.threads.iter().map(|t| walker.thread(t)).collect::<Vec<_>>();
+            let all = walk();
+            let frames: usize = all.iter().map(|stack| stack.frames.len()).sum();
+            assert!(frames > 10, "{frames} frames");
+            // A core may name one stack again and again.
+            leave(&walker, frames as u64, 1 << 20);
+            let again = walk().iter().map(|stack| stack.frames.len()).sum::<usize>();
+            assert!(again < frames + 1, "{again} of {frames} frames");
+            for stack in walk() {
+                let why = stack.broken.unwrap_or_default();
+                assert!(why.contains("more frames than") || stack.frames.is_empty(), "{why}");
+            }
+            leave(&walker, frames as u64 * 4, 3);
+            assert!(walker.without_values().is_none());
+            all.iter().flat_map(|stack| &stack.frames).for_each(|frame| values(&walker, frame));
+            assert!(walker.without_values().is_some());
+        });
+    }
+
+    #[test]
+    fn native_frames_too() {
+        stage::on(0, |s| {
+            let unwinder = Unwinder::new(s.core, nowhere());
+            let note = &s.vm.notes.all()[0];
+            let walk = || unwinder.walk(unwinder.caught(note), true, |_| false);
+            assert!(!walk().frames.is_empty());
+            unwinder.leave(0);
+            assert!(walk().frames.is_empty());
+        });
+    }
+}

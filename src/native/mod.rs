@@ -19,6 +19,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::corefile::room::Room;
 use crate::corefile::{CoreFile, Sysroot, ThreadNote};
 use crate::cpu::{Facts, MAX_REGISTERS};
 use crate::error::Remark;
@@ -27,6 +28,8 @@ use module::Module;
 
 /// Frames of one run: a stack of 1 GB of the smallest ones has fewer.
 pub(crate) const MAX_FRAMES: usize = 1 << 20;
+/// Bytes of memory for a frame: the smallest is a return address.
+const FRAME: u64 = 8;
 /// Where a frame pointer is to be believed without any table: a frame is smaller.
 const MAX_GUESSED_FRAME: u64 = 1 << 20;
 /// Of memory as it is nothing is kept: of that in many pieces, and of names. A core may name thousands of libraries, all
@@ -95,6 +98,8 @@ pub struct Unwinder<'c> {
     names: RefCell<HashMap<Vec<u8>, Rc<str>>>,
     /// Bytes that may still be kept of libraries that have no file at hand.
     room: Cell<usize>,
+    /// Frames that may still be walked, of all threads together.
+    frames: Room,
 }
 
 impl<'c> Unwinder<'c> {
@@ -102,7 +107,14 @@ impl<'c> Unwinder<'c> {
     pub fn new(core: &'c CoreFile, sysroot: Sysroot) -> Unwinder<'c> {
         let cpu = core.cpu().facts();
         let (modules, names) = Default::default();
-        Unwinder { core, sysroot, cpu, modules, names, room: Cell::new(MAX_KEPT) }
+        let frames = Room::of(core.memory(), FRAME);
+        Unwinder { core, sysroot, cpu, modules, names, room: Cell::new(MAX_KEPT), frames }
+    }
+
+    /// Leaves room for so many frames of all threads.
+    #[cfg(test)]
+    pub(crate) fn leave(&self, frames: u64) {
+        self.frames.leave(frames);
     }
 
     /// A thread's registers where it was caught.
@@ -149,6 +161,10 @@ impl<'c> Unwinder<'c> {
             }
             if frames.len() >= MAX_FRAMES {
                 break End::Broken("the stack has no end".into());
+            }
+            if !self.frames.take(1) {
+                let why = "the threads have more native frames than the core's memory can hold";
+                break End::Broken(why.into());
             }
             if !self.is_code(at.pc) {
                 break End::Broken(format!("{:#x} is in no code", at.pc).into());

@@ -28,6 +28,8 @@ pub struct ThreadRoots {
     pub calls: Vec<Call>,
     /// Its roots: itself, then what its frames hold.
     pub roots: Vec<Root>,
+    /// Why some of its frames are missing.
+    pub broken: Option<String>,
 }
 
 /// A stack that ends before its bottom: what lies further up is missing.
@@ -100,15 +102,21 @@ impl<'h> Stacks<'h> {
             let frames = own..stack.frames.len();
             out.push(self.read(kind, t.object, out.len(), &stack, frames, handles));
         }
+        let left_out = self.walker.as_ref().ok().and_then(Walker::without_values);
+        early.extend(left_out.map(|text| EarlyEnd { text, ran_java: false }));
         (out, early)
     }
 
-    /// A virtual thread that no carrier runs, as the thread with this number.
+    /// A virtual thread that no carrier runs, as the thread with this number. Where frames of it are missing it says so itself.
     pub fn unmounted(&self, object: u64, number: usize) -> ThreadRoots {
         let walker = self.walker.as_ref().ok();
         let stack = walker.map(|w| w.continuation(object)).unwrap_or_default();
         let frames = 0..stack.frames.len();
-        self.read(RootKind::UnmountedThread, object, number, &stack, frames, None)
+        let mut roots = self.read(RootKind::UnmountedThread, object, number, &stack, frames, None);
+        let early = stack.broken.or_else(|| walker?.without_values());
+        roots.broken =
+            early.map(|why| format!("the virtual thread at {object:#x} ends early: {why}"));
+        roots
     }
 
     /// One thread by those of a stack's frames that are its own. `handles` are the JNI locals of
@@ -146,7 +154,7 @@ impl<'h> Stacks<'h> {
             roots.extend(locals(handles).into_iter().map(|o| root(RootKind::JniLocal, None, o)));
         }
         let call = |f: &Frame| Call { method: f.method.clone(), bci: f.bci };
-        ThreadRoots { object, calls: frames.iter().map(call).collect(), roots }
+        ThreadRoots { object, calls: frames.iter().map(call).collect(), roots, broken: None }
     }
 
     /// The objects that a Java frame holds.

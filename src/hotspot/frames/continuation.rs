@@ -4,7 +4,7 @@
 //! A thread that wakes gets back its innermost frames only. The last of them returns into a stub,
 //! the return barrier, in place of the frame that entered the continuation.
 
-use super::walk::{Bounds, Caller, CpuFrame};
+use super::walk::{Bounds, Caller, CpuFrame, NO_ROOM};
 use super::{Packed, Registers, Stack, Trust, Walker};
 use crate::hotspot::classes::Size;
 use crate::hotspot::code::{Blob, BlobKind};
@@ -136,10 +136,17 @@ impl Walker<'_> {
             if chunk == 0 || out.broken.is_some() {
                 break;
             }
+            if !self.frames.take(1) {
+                out.broken = Some(NO_ROOM.into());
+                break;
+            }
             if let Err(why) = self.chunk(chunk, &mut out) {
                 out.broken = Some(why);
             }
             chunk = vm.oop_field(chunk, "parent").unwrap_or(0);
+        }
+        if chunk != 0 && out.broken.is_none() {
+            out.broken = Some("its chunks have no end".into());
         }
         for frame in &mut out.frames {
             frame.in_continuation = true;

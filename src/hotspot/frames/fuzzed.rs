@@ -35,3 +35,10 @@ pub(crate) fn local_types(
         let _ = oop_mask::types(code, kind & 2 != 0, entries, table, max, bci);
     }
 }
+
+/// Leaves room for so many frames and values of all threads.
+#[cfg(test)]
+pub(crate) fn leave(walker: &Walker, frames: u64, values: u64) {
+    walker.frames.leave(frames);
+    walker.values.leave(values);
+}

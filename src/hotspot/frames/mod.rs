@@ -28,6 +28,7 @@ use serde::Serialize;
 
 use super::Vm;
 use super::code::{CodeCache, Method, Nmethod, Scope};
+use crate::corefile::room::Room;
 use crate::cpu::{Cpu, Facts};
 use crate::error::Result;
 use crate::vmstructs::Tables;
@@ -35,6 +36,11 @@ use cpu::Layout;
 
 /// Java frames of one thread: a 1 GB stack of the smallest frames has fewer.
 pub(crate) const MAX_FRAMES: usize = 1 << 20;
+/// Bytes of memory for a Java frame: the smallest has two words, and of compiled ones several may have the same.
+const FRAME: u64 = 8;
+/// Bytes of memory for a value: those of a compiled frame may be constants, or other frames' too; but a heap, code and
+/// metadata are far more than stacks.
+const VALUE: u64 = 8;
 
 /// How a frame's code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -216,6 +222,10 @@ pub(crate) struct Walker<'v> {
     nmethods: RefCell<HashMap<u64, Option<Arc<Nmethod>>>>,
     masks: RefCell<Masks>,
     continuations: OnceCell<Option<continuation::Entries>>,
+    /// Frames that may still be walked, of all threads together.
+    frames: Room,
+    /// Values that may still be read, of all frames together.
+    values: Room,
 }
 
 /// Where the frame of the stub that enters Java has its JavaCallWrapper: words from its frame pointer.
@@ -238,6 +248,8 @@ impl<'v> Walker<'v> {
             nmethods: RefCell::default(),
             masks: RefCell::default(),
             continuations: OnceCell::new(),
+            frames: Room::of(vm.mem, FRAME),
+            values: Room::of(vm.mem, VALUE),
         })
     }
 
@@ -259,6 +271,12 @@ impl<'v> Walker<'v> {
             self.nmethods.borrow().values().flatten().cloned().collect();
         out.sort_unstable_by_key(|nm| nm.addr);
         out
+    }
+
+    /// Why values are missing, if some are.
+    pub(crate) fn without_values(&self) -> Option<String> {
+        let text = "values are left out: the frames have more than the core's memory can hold";
+        self.values.is_gone().then(|| text.into())
     }
 
     fn word(&self, addr: u64) -> Option<u64> {

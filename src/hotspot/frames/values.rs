@@ -48,6 +48,9 @@ impl Walker<'_> {
             Place::Native { .. } => Vec::new(),
             Place::Compiled { nmethod, scope, .. } => {
                 let all = scope.monitors(self.vm, nmethod).unwrap_or_default();
+                if !self.values.take(all.len() as u64) {
+                    return Vec::new();
+                }
                 let monitor = |m: &crate::hotspot::code::Monitor| {
                     let value = self.scope_value(frame, m.owner);
                     Monitor {
@@ -70,6 +73,9 @@ impl Walker<'_> {
         let (Some(size), Some(obj)) = (size, self.vm.fields.basic_lock_obj.opt()) else {
             return out;
         };
+        if !self.values.take((end - start) / size) {
+            return out;
+        }
         let mut at = start;
         while at.saturating_add(size) <= end && out.len() < MAX_SLOTS as usize {
             let bits = self.word(at.wrapping_add(obj)).unwrap_or(0);
@@ -133,6 +139,9 @@ impl Walker<'_> {
                     false => self.slot(*fp, self.layout.locals).map(|word| relative(*fp, word)),
                 };
                 let Some(first) = first else { return Vec::new() };
+                if !self.values.take(u64::from(frame.method.max_locals)) {
+                    return Vec::new();
+                }
                 let at = |i: u16| first.wrapping_sub(u64::from(i) * 8);
                 let known = self.local_types(&frame.method, frame.bci);
                 let value = |i: u16| match known.as_ref().and_then(|k| k.get(usize::from(i))) {
@@ -147,6 +156,9 @@ impl Walker<'_> {
             }
             Place::Compiled { nmethod, scope, .. } => {
                 let all = scope.locals(self.vm, nmethod).unwrap_or_default();
+                if !self.values.take(all.len() as u64) {
+                    return Vec::new();
+                }
                 all.into_iter().map(|v| self.scope_value(frame, v)).collect()
             }
         }
@@ -192,7 +204,7 @@ impl Walker<'_> {
                 };
                 let top = if last == 0 { *sp } else { relative(*fp, last) };
                 let slots = bottom.saturating_sub(top) / 8;
-                if slots > MAX_SLOTS {
+                if slots > MAX_SLOTS || !self.values.take(slots) {
                     return Vec::new();
                 }
                 // What it gave to the frame that it called is that one's.
@@ -202,6 +214,9 @@ impl Walker<'_> {
             }
             Place::Compiled { nmethod, scope, .. } => {
                 let all = scope.expressions(self.vm, nmethod).unwrap_or_default();
+                if !self.values.take(all.len() as u64) {
+                    return Vec::new();
+                }
                 all.into_iter().map(|v| self.scope_value(frame, v)).collect()
             }
         }

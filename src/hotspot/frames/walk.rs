@@ -48,6 +48,9 @@ pub(super) enum Caller {
     Broken(String),
 }
 
+/// Why frames are missing that could be walked.
+pub(super) const NO_ROOM: &str = "the threads have more frames than the core's memory can hold";
+
 impl Walker<'_> {
     /// Walks from `raw` on. `top` says that it is where the thread was caught.
     pub(super) fn walk(&self, mut raw: CpuFrame, stack: Bounds, mut top: bool) -> Stack {
@@ -60,6 +63,11 @@ impl Walker<'_> {
             }
             let first = out.frames.len();
             let next = self.step(&mut raw, top, stack, &mut out);
+            if !self.frames.take((out.frames.len() - first).max(1) as u64) {
+                out.frames.truncate(first);
+                out.broken = Some(NO_ROOM.into());
+                return out;
+            }
             if let Some(frame) = out.frames.get_mut(first) {
                 frame.called_by_vm = called_by_vm;
                 called_by_vm = false;

@@ -18,6 +18,8 @@ use crate::output::redact::Rules;
 
 /// A record's length has 32 bits; class dumps get a new segment long before.
 const SEGMENT: usize = 1 << 20;
+/// Virtual threads whose stacks end early and that are named one by one: there may be a million.
+const MAX_EARLY: usize = 100;
 
 /// Appends the dump's first part to `out`. `unmounted` are virtual threads without carriers; `rules` say which static
 /// fields are redacted.
@@ -74,14 +76,21 @@ pub(super) fn write(
         traces.trace(t, serial, out);
     }
     // Of these only the roots are kept until their turn comes: they may be a million.
-    let mut roots_of_unmounted = Vec::new();
+    let (mut roots_of_unmounted, mut early) = (Vec::new(), Vec::new());
     for (number, &object) in (threads.len()..).zip(unmounted) {
-        let t = stacks.unmounted(object, number);
+        let mut t = stacks.unmounted(object, number);
+        if let Some(why) = t.broken.take() {
+            early.push(why);
+        }
         utf8(heap, &traces.symbols(std::slice::from_ref(&t)), out);
         traces.trace(&t, number as u32 + 1, out);
         t.roots.iter().for_each(|r| root(r, &mut roots_of_unmounted));
         summary.rooted.extend(t.roots.iter().map(|r| r.object));
     }
+    let more = early.len().saturating_sub(MAX_EARLY);
+    early.truncate(MAX_EARLY);
+    early.extend((more > 0).then(|| format!("and {more} more virtual threads")));
+    summary.damaged.extend(early.into_iter().map(|text| Part::Stacks.unread(text)));
     let mut segment = Segment::open(out);
     for (&(number, _), object) in classes.iter().zip(&objects) {
         segment.next();

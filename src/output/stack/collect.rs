@@ -154,7 +154,7 @@ fn thread(
         stack: stack(reader, own, Some(&owner), |f| f.in_continuation, &virtual_runs),
     });
     let mut stack = stack(reader, frames, Some(&owner), |f| !f.in_continuation, &runs);
-    stack.broken = broken;
+    stack.broken = broken.or(stack.broken);
     Thread {
         name: if t.name.is_empty() && t.object == 0 {
             "(no thread object)".into()
@@ -194,7 +194,8 @@ fn stack(
         let above = &stack.frames[..run.before.min(stack.frames.len())];
         above.iter().filter(wanted).count()
     };
-    let mut out = Stack { frames, broken: stack.broken.map(Remark::from), ..Stack::default() };
+    let broken = stack.broken.or_else(|| reader.walker.without_values()).map(Remark::from);
+    let mut out = Stack { frames, broken, ..Stack::default() };
     for run in runs {
         add_native(&mut out, before(run), run);
     }
