@@ -103,7 +103,7 @@ impl Compaction {
     #[inline]
     pub fn comes_to(&self, to: u64) -> Option<u64> {
         let i = self.moves.binary_search_by_key(&to, |m| m.0).ok()?;
-        self.moves.get(i).map(|m| m.1)
+        Some(self.moves[i].1)
     }
 
     /// Whether an object stands at `addr` that will be moved.
@@ -139,8 +139,7 @@ impl Compaction {
     /// How far the region that starts at `start` holds objects, or will, if it is filled up to `top` as yet.
     pub fn top(&self, start: u64, top: u64) -> u64 {
         let found = self.tops.binary_search_by_key(&start, |t| t.0);
-        let found = found.ok().filter(|_| self.moving).and_then(|i| self.tops.get(i));
-        found.map_or(top, |t| top.max(t.1))
+        found.ok().filter(|_| self.moving).map_or(top, |i| top.max(self.tops[i].1))
     }
 
     /// Where to go on from `at`, if no object is there any more, or not yet.
