@@ -3,6 +3,11 @@
 //! Addresses change from run to run; so do parts of the names of classes that the VM and the JDK
 //! make at run time. Several classes of one core may have one key (the lambdas of a class, two
 //! loaders of one kind): who compares adds them up.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 use std::collections::HashMap;
 use std::fmt;
@@ -108,7 +113,7 @@ struct Made {
 /// A class's or array class's name without what changes from run to run.
 fn stable(name: &str, made: Made) -> String {
     let element = name.trim_start_matches('[');
-    let dimensions = &name[..name.len() - element.len()];
+    let dimensions = name.strip_suffix(element).unwrap_or_default();
     let (start, class, end) = match element.strip_prefix('L').and_then(|e| e.strip_suffix(';')) {
         Some(class) if !dimensions.is_empty() => ("L", class, ";"),
         _ => ("", element, ""),

@@ -1,4 +1,9 @@
 //! Where objects hold values, by class: compiled once, and whatever reads values is made from it.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 use std::collections::HashMap;
 
@@ -125,7 +130,7 @@ pub struct Layout {
 impl Layout {
     /// The fields that the class itself declares.
     pub fn own(&self) -> &[Slot] {
-        &self.slots[..self.own as usize]
+        self.slots.get(..self.own as usize).unwrap_or_default()
     }
 
     /// What lies in the flat slot with this number.
@@ -278,7 +283,7 @@ impl Compiler<'_> {
     /// Its number, where it is one whose values are known to lie flat.
     fn value_class(&self, klass: u64) -> Option<u32> {
         let number = self.vm.classes.number(klass)?;
-        self.vm.classes.all()[number as usize].value.map(|_| number)
+        self.vm.classes.all().get(number as usize)?.value.map(|_| number)
     }
 
     /// The references of a field of an object that lies at `base.offset`: itself, or those of the
@@ -305,7 +310,7 @@ impl Compiler<'_> {
     /// Those of a flat array's element, from its own start.
     fn of_element(&self, element: Option<FlatSlot>, stride: u32) -> Vec<Reference> {
         let mut out = Vec::new();
-        let klass = element.and_then(|e| e.klass).map(|n| &self.vm.classes.all()[n as usize]);
+        let klass = element.and_then(|e| self.vm.classes.all().get(e.klass? as usize));
         if let Some((k, value)) = klass.and_then(|k| Some((k, k.value?))) {
             let offset = 0u32.wrapping_sub(value.payload);
             let base = Reference { offset, slot: 0, strength: Strength::Strong };
@@ -343,7 +348,7 @@ impl Compiler<'_> {
     fn element(&self, array: &Klass) -> Option<FlatSlot> {
         let elements = array.flat_elements?;
         let number = self.value_class(elements.klass)?;
-        let value = self.vm.classes.all()[number as usize].value?;
+        let value = self.vm.classes.all().get(number as usize)?.value?;
         let null_marker = match (elements.nullable, value.null_marker) {
             (false, _) => None,
             (true, Some(marker)) => Some(marker.checked_sub(value.payload)?),

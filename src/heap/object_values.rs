@@ -1,4 +1,9 @@
 //! What lies in the objects of a core's heap.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 use super::layout::{Shape, Slot as Laid, Strength};
 use super::object_graph::{HeapGraph, class_number};
@@ -35,7 +40,7 @@ impl HeapGraph<'_> {
             return Some(self.value_in(place, ty, bytes));
         }
         let (at, mut bytes) = (self.address(place).checked_add(offset)?, [0; 8]);
-        let bytes = &mut bytes[..length as usize];
+        let bytes = bytes.get_mut(..length as usize)?;
         self.heap().vm.mem.read_into(at, bytes).ok()?;
         Some(self.value_in(place, ty, bytes))
     }

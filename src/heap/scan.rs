@@ -140,8 +140,12 @@ impl<'h> Scanner<'h> {
                 for (i, element) in (from..).zip(bytes.chunks_exact(stride as usize)) {
                     for (n, r) in (0..).zip(&layout.references) {
                         let at = r.offset as usize;
-                        let bits = p.decode(&element[at..at + p.oop_size() as usize]);
-                        each(Place::FlatElement(i, n), r.strength, bits);
+                        let bits = element.get(at..at + p.oop_size() as usize);
+                        match bits.map(|bits| p.decode(bits)) {
+                            Some(bits) => each(Place::FlatElement(i, n), r.strength, bits),
+                            // The class says of its field that it lies behind the element.
+                            None => out.lost = true,
+                        }
                     }
                 }
             }

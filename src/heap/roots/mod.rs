@@ -4,6 +4,11 @@
 //! hold, JNI's and the VM's handles, the boot loader's classes. [`WideRoots`] is that list without
 //! the values of frames, and more: where the search of ZGC's and Shenandoah's heaps starts, which
 //! may keep too much and must lose nothing. docs/roots.md names the source of each.
+// What comes from the target is asked for with `get`, so that what is missing is damage and no panic.
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::string_slice, clippy::disallowed_methods)
+)]
 
 mod code;
 mod threads;

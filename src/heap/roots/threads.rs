@@ -136,7 +136,7 @@ impl<'h> Stacks<'h> {
         let mut roots = vec![root(kind, None, object)];
         let wrappers: HashMap<usize, u64> = stack.wrappers.iter().rev().copied().collect();
         let locals = |block: Option<u64>| block.map(|b| vm.local_handles(b)).unwrap_or_default();
-        let frames = &stack.frames[own.clone()];
+        let frames = stack.frames.get(own.clone()).unwrap_or_default();
         for (i, frame) in frames.iter().enumerate() {
             let at = Some(i as u32);
             if frame.method.is_native {

@@ -260,8 +260,12 @@ impl Visitor for Records<'_> {
             Plan::Array { .. } | Plan::FlatArray { .. } => {
                 let p = &self.heap.vm.pointers;
                 let at = p.array_length as usize;
-                let length: [u8; 4] = object.bytes[at..at + 4].try_into().unwrap_or_default();
-                let length = u64::from(u32::from_le_bytes(length));
+                let length = object.bytes.get(at..).and_then(|bytes| bytes.first_chunk());
+                let Some(length) = length.map(|length| u64::from(u32::from_le_bytes(*length)))
+                else {
+                    self.short_objects += 1;
+                    return;
+                };
                 if object.bytes.len() as u64 > LARGE {
                     self.objects += 1;
                     let (at, addr, klass) = (self.len, object.addr, object.klass);
