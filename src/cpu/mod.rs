@@ -18,18 +18,18 @@ pub enum Cpu {
     Aarch64,
 }
 
-/// Asks the CPU that this runs on for bytes that will be read soon. It may do nothing.
+/// Asks the CPU that this runs on for what will be read soon: the first bytes of it. It may do nothing.
 #[inline(always)]
 #[allow(unsafe_code, reason = "a hint to the CPU")]
-pub(crate) fn prefetch(bytes: &[u8]) {
+pub(crate) fn prefetch<T: ?Sized>(of: &T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: it reads nothing that a program could see, and faults nowhere.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(bytes.as_ptr().cast());
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(of).cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
+    let _ = of;
 }
 
 /// No CPU has more registers than these in NT_PRSTATUS, or among DWARF's numbers.

@@ -36,6 +36,12 @@ impl Bits {
             || word.fetch_or(mask, Ordering::Relaxed) & mask != 0
     }
 
+    /// Clears a bit.
+    #[inline]
+    pub fn clear(&self, bit: u64) {
+        self.words[(bit / 64) as usize].fetch_and(!(1 << (bit % 64)), Ordering::Relaxed);
+    }
+
     /// The word with the bits from `64 * index` on.
     #[inline]
     pub fn word(&self, index: usize) -> u64 {

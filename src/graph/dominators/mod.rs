@@ -8,15 +8,17 @@
 //! 3. Dominators (`semi_nca`).
 //! 4. Sizes (`sizes`): all threads, then a sum up the tree.
 //!
-//! Memory: 20 bytes a node while dominators are found, 16 then, with numbers of 4 bytes; 8 for each reference that
-//! leads back to a lower number; four bits for each place at first, then three. Twice the bytes for nodes and references with
-//! numbers of 8. The same at any number of threads.
+//! Memory, with numbers of 4 bytes: 12 bytes a node while references are followed, and 8 for each that leads back to a lower
+//! number; then 20 a node, and 4 for each such reference; 16 a node in the end. While references are followed, 4 bytes for
+//! each that is still to be followed, too. Four bits for each place at first, then three. Twice the bytes for nodes and
+//! references with numbers of 8. The same at any number of threads.
 
 mod fold;
 mod query;
 mod search;
 mod semi_nca;
 mod sizes;
+mod stack;
 #[cfg(test)]
 pub(crate) mod tests;
 mod top_down;
@@ -132,7 +134,8 @@ impl<'g, G: ObjectGraph, I: Id> Dominators<'g, G, I> {
         let numbers = self.graph().numbers();
         let orders = (self.found.order.len() + self.found.idom.len()) * size_of::<I>();
         let asked = self.places.get().map_or(0, Vec::len) + self.links.get().map_or(0, Links::len);
-        let bytes = orders + self.sizes.retained.len() * 8 + asked * size_of::<I>();
+        let sizes = self.sizes.retained.len() * 8 + self.sizes.retained.len() / 8;
+        let bytes = orders + sizes + asked * size_of::<I>();
         let of_graph = Self::of_graph(self.graph());
         of_graph + self.folded.nodes.memory() + numbers.places() / 8 + bytes as u64
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use super::super::bits::ones;
-use super::super::{Id, ObjectGraph, Strength};
+use super::super::{Bits, Id, ObjectGraph, Strength};
 use super::Dominators;
 use super::fold::each_chunk;
 
@@ -37,7 +37,11 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
     }
 
     /// Bytes that only weaker references below it hold.
+    #[inline]
     pub fn weaker(&self, number: I) -> u64 {
+        if !self.sizes.has_weaker.has(number.number()) {
+            return 0;
+        }
         let weaker = &self.sizes.weaker;
         weaker.binary_search_by_key(&number, |w| w.0).map_or(0, |at| weaker[at].1)
     }
@@ -46,6 +50,9 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
     #[inline]
     pub fn strength(&self, number: I) -> Strength {
         let first = &self.found.first;
+        if number.number() < first[1] {
+            return Strength::Strong;
+        }
         Strength::ALL[first[1..].partition_point(|f| *f <= number.number()).min(4)]
     }
 
@@ -134,6 +141,37 @@ impl<G: ObjectGraph, I: Id> Dominators<'_, G, I> {
     pub fn numbers(&self, strength: Strength) -> Range<u64> {
         let (first, strength) = (&self.found.first, strength as usize);
         first[strength]..first[strength + 1]
+    }
+
+    /// A bit for the place of each object that is strongly held, parts too. By all threads of the pool.
+    pub fn strongly_held(&self) -> Bits {
+        let (nodes, all) = (&self.folded.nodes, self.graph().numbers());
+        let (held, order) = (Bits::new(all.places()), &self.found.order);
+        let strong = self.numbers(Strength::Strong);
+        self.pool.install(|| {
+            // Nodes, and all parts; what is left are nodes that are held more weakly, and garbage.
+            each_chunk(all.bits().len(), |words| {
+                let mut rank = nodes.rank(words.start as u64 * 64) as usize;
+                for word in words {
+                    let mut bits = 0;
+                    for bit in ones(0, nodes.bits()[word]) {
+                        bits |= u64::from(strong.contains(&order[rank].number())) << bit;
+                        rank += 1;
+                    }
+                    held.put(word, bits | self.folded.parts[word]);
+                }
+            });
+            each_chunk(all.bits().len(), |words| {
+                for word in words {
+                    // No part is among them, so that no other thread changes these bits.
+                    let others = all.bits()[word] & !held.word(word) & !self.folded.parts[word];
+                    for place in ones(word as u64 * 64, others) {
+                        self.parts(place, &mut |part| held.clear(part));
+                    }
+                }
+            });
+        });
+        held
     }
 
     /// The places of nodes by their numbers; 0 for number 0. Made once for all who ask: 4 bytes a node with numbers of 4.

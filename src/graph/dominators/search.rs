@@ -9,6 +9,8 @@ use super::super::rule::Ruled;
 use super::super::{Bits, Id, ObjectGraph, Strength};
 use super::fold::Folded;
 use super::semi_nca::Forest;
+use super::stack::{Stack, TOGETHER};
+use crate::cpu::prefetch;
 use crate::error::Result;
 
 /// What the search makes.
@@ -60,7 +62,7 @@ struct Search<'a, 'g, G, I> {
     held: Bits,
     order: Vec<I>,
     deferred: [Deferred<I>; Strength::ALL.len()],
-    stack: Vec<(I, I)>,
+    stack: Stack<I>,
     progress: &'a (dyn Fn(u64) + Sync),
     room: &'a (dyn Fn(u64) -> Result<()> + Sync),
 }
@@ -83,6 +85,25 @@ impl<I: Id> Numbering<I> {
     }
 }
 
+/// A node whose references are looked at: its number, and that in the forest.
+#[derive(Clone, Copy)]
+struct Holder<I> {
+    /// References are followed that are at least as strong.
+    strength: Strength,
+    number: I,
+    own: I,
+}
+
+/// A node that another refers to.
+#[derive(Clone, Copy)]
+struct Target<I> {
+    place: I,
+    rank: I,
+    by: Strength,
+}
+
+/// So many references of an object the CPU looks at together by itself.
+const FEW: usize = 2;
 /// How many nodes are done before progress is told.
 const STEP: u64 = 1 << 16;
 
@@ -105,7 +126,7 @@ pub(super) fn search<G: ObjectGraph, I: Id>(
         held,
         order: vec![I::default(); nodes.len() as usize],
         deferred: Default::default(),
-        stack: Vec::new(),
+        stack: Stack::default(),
         progress,
         room,
     };
@@ -145,12 +166,15 @@ impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
         scaffold: &Scaffold<I>,
         mut numbering: Numbering<I>,
     ) -> Result<(Numbering<I>, Vec<I>)> {
-        let nodes = &self.folded.nodes;
+        let (ruled, folded) = (self.ruled, self.folded);
+        let nodes = &folded.nodes;
         // Behind the last place stand the scaffold's nodes.
         let limit = nodes.places();
         let mut whole = Vec::new();
         let mut stack = std::mem::take(&mut self.stack);
-        stack.push((I::of(limit), I::default()));
+        stack.push(I::of(limit), I::default());
+        let none = Target { place: I::default(), rank: I::default(), by: Strength::Strong };
+        let mut targets = [none; TOGETHER];
         let mut next = numbering.base;
         while let Some((at, from)) = stack.pop() {
             if let Some(index) = at.number().checked_sub(limit) {
@@ -161,14 +185,18 @@ impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
                 }
                 let below = scaffold.below.get(index).iter().map(|b| I::of(limit + b.number()));
                 let all = scaffold.places.get(index).iter().copied().chain(below);
-                stack.extend(all.map(|to| (to, own)));
+                all.for_each(|to| stack.push(to, own));
                 continue;
             }
             let rank = nodes.rank(at.number()) as usize;
             if self.order[rank] != I::default() {
-                if let Some(to) = numbering.local(self.order[rank]) {
+                if let Some(to) = numbering.local(self.order[rank])
+                    && !self.held.has(rank as u64)
+                {
                     numbering.forest.edge(from, to);
                 }
+                // So it is with most others of the same holder, if it has many.
+                stack.sift(from, |places| self.sift(places, from, &mut numbering));
                 continue;
             }
             let number = I::of(next);
@@ -183,33 +211,95 @@ impl<G: ObjectGraph, I: Id> Search<'_, '_, G, I> {
                 (self.progress)(STEP);
                 (self.room)(self.memory(&numbering, &stack))?;
             }
-            let (order, deferred) = (&self.order, &mut self.deferred);
-            self.ruled.references(at.number(), |target, by| {
+            let holder = Holder { strength, number, own };
+            let mut count = 0;
+            ruled.references(at.number(), |target, by| {
                 if !nodes.has(target) {
                     return;
                 }
-                let met = order[nodes.rank(target) as usize];
-                if by > strength {
-                    if met == I::default() {
-                        deferred[by as usize].push((number, I::of(target)));
-                    }
-                } else if met == I::default() {
-                    stack.push((I::of(target), own));
-                    self.ruled.graph.prefetch(target);
-                } else if let Some(to) = numbering.local(met) {
-                    numbering.forest.edge(own, to);
+                if count == TOGETHER {
+                    self.look(holder, &targets, &mut numbering, &mut stack);
+                    count = 0;
                 }
+                let rank = I::of(nodes.rank(target));
+                targets[count] = Target { place: I::of(target), rank, by };
+                count += 1;
             });
+            self.look(holder, &targets[..count], &mut numbering, &mut stack);
         }
         self.stack = stack;
         Ok((numbering, whole))
     }
 
+    /// Looks at what a node refers to, [`TOGETHER`] objects at most.
+    #[inline]
+    fn look(
+        &mut self,
+        Holder { strength, number, own }: Holder<I>,
+        targets: &[Target<I>],
+        numbering: &mut Numbering<I>,
+        stack: &mut Stack<I>,
+    ) {
+        if targets.len() > FEW {
+            targets.iter().for_each(|t| prefetch(&self.order[t.rank.index()]));
+            for to in targets.iter().filter_map(|t| numbering.local(self.order[t.rank.index()])) {
+                numbering.forest.prefetch(own, to);
+            }
+        }
+        for &Target { place, rank, by } in targets {
+            let met = self.order[rank.index()];
+            if by > strength {
+                if met == I::default() {
+                    self.deferred[by as usize].push((number, place));
+                }
+            } else if met == I::default() {
+                stack.push(place, own);
+                self.ruled.graph.prefetch(place.number());
+            } else if let Some(to) = numbering.local(met)
+                && !self.held.has(rank.number())
+            {
+                numbering.forest.edge(own, to);
+            }
+        }
+    }
+
+    /// Of some places that the node with the number `from` refers to, moves those that were not met to the front, and
+    /// answers how many these are.
+    fn sift(&self, places: &mut [I], from: I, numbering: &mut Numbering<I>) -> usize {
+        let nodes = &self.folded.nodes;
+        let mut met = [I::default(); TOGETHER];
+        let mut ranks = [None; TOGETHER];
+        for (place, rank) in places.iter().zip(&mut ranks) {
+            // A node of the scaffold is none.
+            let is_node = place.number() < nodes.places();
+            *rank = is_node.then(|| nodes.rank(place.number()) as usize);
+            rank.iter().for_each(|rank| prefetch(&self.order[*rank]));
+        }
+        for (met, rank) in met.iter_mut().zip(ranks) {
+            *met = rank.map_or(I::default(), |rank| self.order[rank]);
+            numbering.local(*met).into_iter().for_each(|to| numbering.forest.prefetch(from, to));
+        }
+        let mut kept = 0;
+        for (i, rank) in (0..places.len()).zip(ranks) {
+            if met[i] == I::default() {
+                places[kept] = places[i];
+                kept += 1;
+            } else if let Some(to) = numbering.local(met[i])
+                && !rank.is_some_and(|rank| self.held.has(rank as u64))
+            {
+                numbering.forest.edge(from, to);
+            }
+        }
+        kept
+    }
+
     /// Bytes that the search takes, and will take for the nodes that it has met.
-    fn memory(&self, numbering: &Numbering<I>, stack: &[(I, I)]) -> u64 {
+    fn memory(&self, numbering: &Numbering<I>, stack: &Stack<I>) -> u64 {
         let deferred: usize = self.deferred.iter().map(Vec::len).sum();
-        let pairs = numbering.forest.back.len() + deferred + stack.len();
-        (5 * self.order.len() + 2 * pairs) as u64 * size_of::<I>() as u64
+        let (nodes, back) = (self.order.len(), numbering.forest.back.len());
+        let now = 3 * nodes + 2 * back + stack.len();
+        let then = (3 * nodes + 3 * back).max(5 * nodes + back);
+        (now.max(then) + 2 * deferred) as u64 * size_of::<I>() as u64
     }
 
     /// Who holds what is referred to by `deferred` and was not reached yet; none where there is no such.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::bits::ones;
 use super::super::rule::{Rule, Ruled};
-use super::super::{Id, ObjectGraph, Strength};
+use super::super::{Bits, Id, ObjectGraph, Strength};
 use super::fold::{Folded, each_chunk};
 use super::search::Found;
 
@@ -16,6 +16,8 @@ pub(super) struct Sizes<I> {
     pub retained: Vec<u64>,
     /// What weaker references hold below those nodes that hold any: the numbers in order, and the bytes.
     pub weaker: Vec<(I, u64)>,
+    /// A bit for the number of each of these.
+    pub has_weaker: Bits,
     /// Bytes by strength.
     pub held: [u64; Strength::ALL.len()],
 }
@@ -77,13 +79,14 @@ fn sum<I: Id>(mut retained: Vec<u64>, found: &Found<I>) -> Sizes<I> {
             retained[dominator.index()] += retained[i];
         }
     }
-    Sizes { weaker: weaker(crossing, &found.idom), retained, held }
+    let (weaker, has_weaker) = weaker(crossing, &found.idom);
+    Sizes { weaker, has_weaker, retained, held }
 }
 
-/// What weaker references hold below each node, from what hangs on single ones.
-fn weaker<I: Id>(crossing: Vec<(I, u64)>, idom: &[I]) -> Vec<(I, u64)> {
+/// What weaker references hold below each node, from what hangs on single ones; and of which numbers there is any.
+fn weaker<I: Id>(crossing: Vec<(I, u64)>, idom: &[I]) -> (Vec<(I, u64)>, Bits) {
     let mut numbers: Vec<I> = Vec::new();
-    let met = super::super::Bits::new(idom.len() as u64);
+    let met = Bits::new(idom.len() as u64);
     for (holder, _) in &crossing {
         let mut at = *holder;
         while !met.set(at.number()) {
@@ -102,5 +105,5 @@ fn weaker<I: Id>(crossing: Vec<(I, u64)>, idom: &[I]) -> Vec<(I, u64)> {
         bytes[dominator] += bytes[i];
     }
     // A node of a weaker strength has below it what hangs on it, and so have those above.
-    numbers.into_iter().zip(bytes).collect()
+    (numbers.into_iter().zip(bytes).collect(), met)
 }
