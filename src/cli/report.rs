@@ -150,12 +150,6 @@ impl Job for Gathering<'_> {
     fn read_core(&mut self, core: &OpenCore<'_>) -> Result<()> {
         let &OpenCore { opened, heap, redaction } = core;
         let source = &self.args.source.source;
-        let mut info = Info::of_core(&opened.core, source.bytes(), &opened.missing);
-        info.add_vm(heap.vm, true);
-        info.add_heap(heap, source.threads())?;
-        if let Some(redaction) = redaction {
-            info.redact(redaction);
-        }
         let progress = Progress::new("searching", heap.used());
         let options = Options {
             heap: true,
@@ -165,7 +159,13 @@ impl Job for Gathering<'_> {
             native: None,
             workers: source.threads(),
         };
-        let (threads, _) = collect(&opened.core, heap, options, &|n| progress.add(n))?;
+        let (threads, walked) = collect(&opened.core, heap, options, &|n| progress.add(n))?;
+        let mut info = Info::of_core(&opened.core, source.bytes(), &opened.missing);
+        info.add_vm(heap.vm, true);
+        info.add_walked_heap(heap, source.threads(), Some(&walked))?;
+        if let Some(redaction) = redaction {
+            info.redact(redaction);
+        }
         self.core = Some(CoreFacts { info, threads });
         Ok(())
     }
@@ -181,7 +181,8 @@ impl Job for Gathering<'_> {
         let find = |watch: Watch<'_>| leaks::find(tree, Limits::default(), watch);
         let leaks = holders::watched(&source.cost(), tree.memory(), find)?;
         let shown = Shown { top: WASTE, min: 1, wanted: &|_| true };
-        let waste = waste::find(tree, &Descriptions::known(), &shown);
+        let find = |watch: Watch<'_>| waste::find(tree, &Descriptions::known(), &shown, watch);
+        let waste = holders::watched(&source.cost(), tree.memory(), find)?;
         let name = source.source.core.display().to_string();
         let found = Findings { leaks, waste };
         Ok(Page::of_tree(name, tree, self.core, found, gaps, input.sizes))

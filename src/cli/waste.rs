@@ -8,7 +8,7 @@ use super::cost::GraphSource;
 use super::ending::end;
 use super::holders::{self, Job, OfInput, Pattern, Reading, Text};
 use crate::error::{Error, Result};
-use crate::graph::dominators::{Dominators, Rule};
+use crate::graph::dominators::{Dominators, Rule, Watch};
 use crate::graph::{Id, ObjectGraph};
 use crate::output::collections::Descriptions;
 use crate::output::waste::{Shown, Waste, find, text};
@@ -65,7 +65,7 @@ impl Args {
                 Error::io(file)(why)
             })?;
         }
-        let report = holders::with_tree(&self.source, Rule::Strong, Ask { args: self, known })?;
+        let report = holders::with_tree(&self.source, Rule::Strong, Ask { args: self, known })??;
         end(&report, self.json)
     }
 }
@@ -76,15 +76,17 @@ struct Ask<'a> {
 }
 
 impl Job for Ask<'_> {
-    type Answer = OfInput<Waste>;
+    type Answer = Result<OfInput<Waste>>;
 
     fn work<G: ObjectGraph, I: Id>(
         self,
         tree: &Dominators<'_, G, I>,
         input: Reading,
-    ) -> OfInput<Waste> {
+    ) -> Result<OfInput<Waste>> {
         let wanted = |class: &str| self.args.class.as_ref().is_none_or(|p| p.fits(class));
         let shown = Shown { top: self.args.top, min: self.args.min, wanted: &wanted };
-        input.with(find(tree, &self.known, &shown))
+        let cost = self.args.source.cost();
+        let find = |watch: Watch<'_>| find(tree, &self.known, &shown, watch);
+        Ok(input.with(holders::watched(&cost, tree.memory(), find)?))
     }
 }

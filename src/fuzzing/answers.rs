@@ -51,7 +51,7 @@ fn of_tree<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>) -> Result<()> {
     let limits = Limits { share: 1.0, min: 16 };
     let _ = serde_json::to_writer(sink(), &leaks::find(tree, limits, watch())?);
     let shown = Shown { top: 5, min: 0, wanted: &any };
-    let _ = serde_json::to_writer(sink(), &find(tree, &Descriptions::known(), &shown));
+    let _ = serde_json::to_writer(sink(), &find(tree, &Descriptions::known(), &shown, watch())?);
     let wanted = loaders::Wanted { name: &any, least: 0, top: 5 };
     let _ = serde_json::to_writer(sink(), &loaders::report(tree, &wanted, watch())?);
     let wanted = refs::Wanted { name: &any, top: 5 };

@@ -92,6 +92,12 @@ pub trait ObjectGraph: ObjectValues + Sync {
         (self.references(place, each), self.size(place))
     }
 
+    /// [`ObjectGraph::class_of`] and [`ObjectGraph::size`] in one.
+    #[inline]
+    fn class_and_size(&self, place: u64) -> (u32, u64) {
+        (self.class_of(place), self.size(place))
+    }
+
     /// Whether an object of this class can refer to others, its class aside: false for arrays of primitives and
     /// for classes whose fields are all primitive. Of a class object always true.
     fn can_refer(&self, class: u32) -> bool;

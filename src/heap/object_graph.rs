@@ -374,6 +374,19 @@ impl ObjectGraph for HeapGraph<'_> {
         (klass, size.unwrap_or_else(|| self.size(place)))
     }
 
+    #[inline]
+    fn class_and_size(&self, place: u64) -> (u32, u64) {
+        let Some(bytes) = self.bytes(place) else {
+            return (self.class_of(place), self.size(place));
+        };
+        let klass = self.klass(bytes);
+        if klass == NO_KLASS {
+            return (NO_CLASS, 0);
+        }
+        let size = self.klasses.bytes(klass, &self.pointers, bytes);
+        (klass, size.unwrap_or_else(|| self.size(place)))
+    }
+
     fn can_refer(&self, class: u32) -> bool {
         let plan = &self.plans[class as usize];
         plan.more != More::None || plan.first < plan.end

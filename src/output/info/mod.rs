@@ -23,7 +23,7 @@ use crate::cpu::Cpu;
 use crate::error::{Error, Result};
 use crate::format::notes::Origin;
 use crate::heap::roots::is_shown;
-use crate::heap::{Caught, Heap, Object, Part, Unread, Visitor, walk};
+use crate::heap::{Caught, Heap, Object, Part, Unread, Visitor, WalkReport, walk};
 use crate::hotspot::gc::{self, Collections, Region, RegionCount, Space};
 use crate::hotspot::java::system_properties;
 use crate::hotspot::pointers::{KlassForm, Pointers};
@@ -254,6 +254,16 @@ impl Info {
     /// Adds what the collector's structures say. Where part of the used heap is not in the
     /// core, the heap is walked: unused ends of TLABs and dead objects are no loss.
     pub fn add_heap(&mut self, heap: &Heap, threads: usize) -> Result<()> {
+        self.add_walked_heap(heap, threads, None)
+    }
+
+    /// The same of a heap that was walked, if there is that walk's report.
+    pub(crate) fn add_walked_heap(
+        &mut self,
+        heap: &Heap,
+        threads: usize,
+        walked: Option<&WalkReport>,
+    ) -> Result<()> {
         self.damaged.clone_from(&heap.damaged);
         let regions = &heap.collected.regions;
         let absent = |r: &Region| {
@@ -262,9 +272,14 @@ impl Info {
         };
         let mut lost = regions.iter().any(|r| absent(r) > 0);
         if lost || heap.collected.collecting {
-            let report = walk(heap, threads, || Nothing, |_, _| Ok(()))?;
-            lost &= report.damaged > 0;
-            self.caught = heap.caught(&report);
+            let own = match walked {
+                Some(_) => None,
+                None => Some(walk(heap, threads, || Nothing, |_, _| Ok(()))?),
+            };
+            if let Some(report) = walked.or(own.as_ref()) {
+                lost &= report.damaged > 0;
+                self.caught = heap.caught(report);
+            }
             self.collection = self.caught.map(|c| Collection::new(c, Task::Facts));
         }
         let spaces = Space::ALL.iter().filter_map(|&space| {

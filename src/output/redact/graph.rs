@@ -204,6 +204,10 @@ impl<G: ObjectGraph> ObjectGraph for Redacted<'_, G> {
         self.graph.visit(place, each)
     }
     #[inline]
+    fn class_and_size(&self, place: u64) -> (u32, u64) {
+        self.graph.class_and_size(place)
+    }
+    #[inline]
     fn can_refer(&self, class: u32) -> bool {
         self.graph.can_refer(class)
     }

@@ -1,4 +1,4 @@
-//! The first pass: what is strongly held, whose arrays belong to whom, and how large arrays are.
+//! What is strongly held, whose arrays belong to whom, and how large arrays are.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -7,23 +7,24 @@ use rayon::prelude::*;
 
 use super::roles::{Role, Roles};
 use crate::graph::dominators::Dominators;
-use crate::graph::{Bits, Id, NO_CLASS, ObjectGraph, Strength, Type, ones};
-use crate::output::collections::{Collections, Reader};
+use crate::graph::{Bits, Id, NO_CLASS, ObjectGraph, Type, ones};
+use crate::output::collections::Collections;
 
 /// Words of 64 places that a thread looks at in one go.
 const CHUNK: usize = 4096;
 
-/// What is strongly held. Four bits for each place.
+/// What is strongly held. Five bits for each place.
 pub(super) struct Held {
     pub strong: Bits,
     /// Arrays of strings, and what belongs to a collection: arrays, the collection within it.
     pub owned: Bits,
     /// Collections whose entries are in another.
-    wrappers: Bits,
+    pub wrappers: Bits,
     /// Arrays of references, and what else leads on to what is in a collection.
     pub containers: Bits,
+    /// What it matters of whether it belongs to another: collections, and arrays of primitives or without elements.
+    pub later: Bits,
     words: usize,
-    pub counts: Counts,
 }
 
 /// What was counted of strongly held objects.
@@ -31,9 +32,6 @@ pub(super) struct Held {
 pub(super) struct Counts {
     pub objects: u64,
     pub bytes: u64,
-    pub strings: u64,
-    pub boxes: u64,
-    pub arrays: u64,
     pub measure: Measure,
 }
 
@@ -56,7 +54,13 @@ impl Default for Measure {
 }
 
 impl Measure {
-    fn array(&mut self, role: Role, length: u64, size: u64) {
+    /// An object of so many bytes.
+    pub(super) fn object(&mut self, size: u64) {
+        self.sizes |= size;
+    }
+
+    /// An array.
+    pub(super) fn array(&mut self, role: Role, length: u64, size: u64) {
         let besides = |each: u64| length.checked_mul(each).and_then(|of| size.checked_sub(of));
         match role {
             Role::Primitives(ty) => {
@@ -104,64 +108,45 @@ impl Measure {
 }
 
 impl Counts {
-    fn add(&mut self, other: &Counts) {
+    pub(super) fn add(&mut self, other: &Counts) {
         self.objects += other.objects;
         self.bytes += other.bytes;
-        self.strings += other.strings;
-        self.boxes += other.boxes;
-        self.arrays += other.arrays;
         self.measure.add(&other.measure);
     }
 }
 
-/// What one thread counts with.
-struct Room<'a, G> {
-    counts: Counts,
-    reader: Reader<'a, G>,
-}
-
 impl Held {
-    /// By all threads of the tree's pool.
-    pub(super) fn of<G: ObjectGraph, I: Id>(
-        tree: &Dominators<'_, G, I>,
-        roles: &Roles,
-        collections: &Collections,
-        is_container: &[bool],
-    ) -> Held {
+    /// What is strongly held, and of it nothing yet.
+    pub(super) fn of<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, roles: &Roles) -> Held {
         let graph = tree.graph();
-        let places = graph.numbers().places();
-        let bits = || Bits::new(places);
-        let mut held = Held {
-            strong: bits(),
+        let bits = || Bits::new(graph.numbers().places());
+        let held = Held {
+            strong: tree.strongly_held(),
             owned: bits(),
             wrappers: bits(),
             containers: bits(),
+            later: bits(),
             words: graph.numbers().bits().len(),
-            counts: Counts::default(),
         };
-        let mut counts = Counts::default();
-        let counter = Counter { held: &held, tree, roles, is_container };
-        tree.each_node(
-            || Room { counts: Counts::default(), reader: collections.reader(graph) },
-            |room, place, number| {
-                if tree.strength(number) == Strength::Strong {
-                    counter.visit(place, room);
-                }
-            },
-            |room| counts.add(&room.counts),
-        );
-        held.counts = counts;
         held.pass_over_locks(graph, roles);
-        held.each_word(tree, |words, _: &mut ()| {
-            let mut reader = collections.reader(graph);
-            for place in words.flat_map(|w| ones(w as u64 * 64, held.wrappers.word(w))) {
+        held
+    }
+
+    /// Notes what belongs to the collections around it.
+    pub(super) fn own_within<G: ObjectGraph, I: Id>(
+        &self,
+        tree: &Dominators<'_, G, I>,
+        collections: &Collections,
+    ) {
+        self.each_word(tree, |words| {
+            let mut reader = collections.reader(tree.graph());
+            for place in words.flat_map(|w| ones(w as u64 * 64, self.wrappers.word(w))) {
                 let inner = reader.parts(place, |_| ());
                 if let Some(inner) = inner.filter(|inner| is_own(tree, place, *inner)) {
-                    held.owned.set(inner);
+                    self.owned.set(inner);
                 }
             }
         });
-        held
     }
 
     /// What classes are locked by until they are initialized, an `int[0]` each, is the VM's.
@@ -176,39 +161,24 @@ impl Held {
         }
     }
 
-    /// Calls `work` with stretches of words of the bits, by all threads, and answers what each made, in no order.
-    fn each_word<G: ObjectGraph, I: Id, T: Default + Send>(
+    /// Calls `work` with stretches of words of the bits, by all threads.
+    pub(super) fn each_word<G: ObjectGraph, I: Id>(
         &self,
         tree: &Dominators<'_, G, I>,
-        work: impl Fn(Range<usize>, &mut T) + Sync,
-    ) -> Vec<T> {
-        let all = Mutex::new(Vec::new());
+        work: impl Fn(Range<usize>) + Sync,
+    ) {
         tree.pool().install(|| {
             (0..self.words.div_ceil(CHUNK)).into_par_iter().for_each(|c| {
-                let mut room = T::default();
-                work(c * CHUNK..((c + 1) * CHUNK).min(self.words), &mut room);
-                all.lock().unwrap_or_else(|e| e.into_inner()).push(room);
+                work(c * CHUNK..((c + 1) * CHUNK).min(self.words));
             });
         });
-        all.into_inner().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Calls `work` with the places and classes of all strongly held objects, by all threads: `make` makes what a thread
-    /// works with for a while, and `gather` gets it then, in any order.
-    pub(super) fn each<G: ObjectGraph, I: Id, T>(
-        &self,
-        tree: &Dominators<'_, G, I>,
-        make: impl Fn() -> T + Sync,
-        work: impl Fn(&mut T, u64, u32) + Sync,
-        gather: impl FnMut(T) + Send,
-    ) {
-        self.each_of(&self.strong, tree, make, work, gather);
-    }
-
-    /// The same of those whose bits are set.
+    /// Calls `work` with the places and classes of those objects whose bits are set in what `bits` answers by word, by all
+    /// threads: `make` makes what a thread works with for a while, and `gather` gets it then, in any order.
     pub(super) fn each_of<G: ObjectGraph, I: Id, T>(
         &self,
-        bits: &Bits,
+        bits: impl Fn(usize) -> u64 + Sync,
         tree: &Dominators<'_, G, I>,
         make: impl Fn() -> T + Sync,
         work: impl Fn(&mut T, u64, u32) + Sync,
@@ -216,9 +186,9 @@ impl Held {
     ) {
         let gather = Mutex::new(gather);
         let graph = tree.graph();
-        self.each_word(tree, |words, _: &mut ()| {
+        self.each_word(tree, |words| {
             let mut room = make();
-            for place in words.flat_map(|w| ones(w as u64 * 64, bits.word(w))) {
+            for place in words.flat_map(|w| ones(w as u64 * 64, bits(w))) {
                 let class = graph.class_of(place);
                 if class != NO_CLASS {
                     work(&mut room, place, class);
@@ -226,54 +196,6 @@ impl Held {
             }
             gather.lock().unwrap_or_else(|e| e.into_inner())(room);
         });
-    }
-}
-
-/// Who looks at each strongly held object first.
-struct Counter<'a, 'g, G, I> {
-    held: &'a Held,
-    tree: &'a Dominators<'g, G, I>,
-    roles: &'a Roles,
-    /// By class.
-    is_container: &'a [bool],
-}
-
-impl<G: ObjectGraph, I: Id> Counter<'_, '_, G, I> {
-    /// An object, and what is folded into it, which is not deep.
-    fn visit(&self, place: u64, room: &mut Room<'_, G>) {
-        let (held, graph) = (self.held, self.tree.graph());
-        held.strong.set(place);
-        let (class, size) = self.tree.visit_parts(place, |part| self.visit(part, room));
-        let role = self.roles.of(class);
-        let counts = &mut room.counts;
-        counts.objects += 1;
-        counts.bytes += size;
-        counts.measure.sizes |= size;
-        if self.is_container.get(class as usize).is_some_and(|is| *is) {
-            held.containers.set(place);
-        }
-        match role {
-            Role::String => counts.strings += 1,
-            Role::Box => counts.boxes += 1,
-            Role::Primitives(_) | Role::Objects => {
-                counts.arrays += u64::from(role != Role::Objects);
-                if let Some(length) = graph.length(place) {
-                    counts.measure.array(role, length, size);
-                }
-            }
-            Role::Collection => {
-                room.reader.parts(place, |array| {
-                    held.owned.set(array);
-                });
-                if room.reader.is_wrapper(place) {
-                    held.wrappers.set(place);
-                }
-            }
-            Role::Builder | Role::Other => {}
-        }
-        if let Some(array) = self.roles.array_of(graph, class, place) {
-            held.owned.set(array);
-        }
     }
 }
 

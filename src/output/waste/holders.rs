@@ -92,6 +92,11 @@ impl Fields {
         names.in_order(Fields { all: Vec::new(), of_class, first })
     }
 
+    /// Of each class whether its objects have fields of their own: none of those that are inside of a collection.
+    fn own(&self) -> Vec<bool> {
+        self.of_class.iter().map(|leads| leads.iter().any(|(_, own)| own.is_some())).collect()
+    }
+
     /// Calls `each` with what an object's fields lead to, as far as `wanted` wants it.
     fn lead<G: ObjectGraph>(
         &self,
@@ -266,11 +271,23 @@ pub(super) fn holders<G: ObjectGraph, I: Id>(
     };
     let mut first = Vec::new();
     fields.first.iter().for_each(|(place, field)| lead(&mut first, *place, *field));
-    let wanted = |target: u64| marked.has(target) || containers.numbers.has(target);
-    held.each(
+    let wanted = marked.bits().iter().zip(containers.numbers.bits()).map(|(m, c)| m | c);
+    let wanted: Vec<u64> = wanted.collect();
+    let wanted = |target: u64| {
+        wanted.get((target / 64) as usize).is_some_and(|w| w >> (target % 64) & 1 != 0)
+    };
+    let has_own = fields.own();
+    // What refers to nothing holds nobody.
+    let plain = graph.plain();
+    let refers = |word: usize| !plain.map_or(0, |p| p.objects[word]);
+    held.each_of(
+        |word| held.strong.word(word) & refers(word),
         tree,
         Vec::new,
         |found, place, class| {
+            if !has_own.get(class as usize).is_some_and(|has| *has) {
+                return;
+            }
             fields.lead(graph, (place, class), wanted, |target, own| {
                 own.into_iter().for_each(|field| lead(found, target, field));
             });
@@ -279,7 +296,7 @@ pub(super) fn holders<G: ObjectGraph, I: Id>(
     );
     tree.pool().install(|| containers.spread(graph, fields, first));
     held.each_of(
-        &held.containers,
+        |word| held.containers.word(word),
         tree,
         || (),
         |(), place, class| {

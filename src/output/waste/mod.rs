@@ -20,17 +20,19 @@ pub(in crate::output) use text::words;
 
 use std::collections::HashMap;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
-use duplicates::{Print, Same, duplicates};
-use held::{Held, is_own};
+use duplicates::{Prints, Same, duplicates};
+use held::Held;
 use holders::{Fields, INSIDE, NOBODY};
-use inspect::{Seen, inspect};
+use inspect::{All, inspect};
 use roles::Roles;
 
 use super::collections::{Collections, Descriptions};
 use super::retained::{class_name, share};
-use crate::graph::dominators::Dominators;
+use crate::error::Result;
+use crate::graph::dominators::{Dominators, Watch};
 use crate::graph::{Bits, Id, ObjectGraph};
 
 /// Characters of a String that are shown of it.
@@ -196,29 +198,40 @@ pub struct Shown<'a> {
     pub wanted: &'a dyn Fn(&str) -> bool,
 }
 
+/// Bits that are kept for each place.
+const BITS: u64 = 9;
+
 /// Finds it, by all threads of the tree's pool.
+///
+/// An error where `watch` allows no more memory.
 pub fn find<G: ObjectGraph, I: Id>(
     tree: &Dominators<'_, G, I>,
     descriptions: &Descriptions,
     shown: &Shown<'_>,
-) -> Waste {
+    watch: Watch<'_>,
+) -> Result<Waste> {
     let graph = tree.graph();
+    let bits = graph.numbers().places() / 8 * BITS;
+    (watch.room)(bits)?;
+    (watch.step)("looking for waste", graph.numbers().len());
     let collections = Collections::new(graph, descriptions);
     let roles = Roles::new(graph, &collections);
     let containers = holders::containers(graph, &collections);
-    let held = Held::of(tree, &roles, &collections, &containers);
-    let mut seen = inspect::<G, I>(tree, &roles, &held, &collections);
+    let held = Held::of(tree, &roles);
+    let mut seen = inspect::<G, I>(tree, &roles, &held, &collections, &containers, (watch, bits))?;
     let boxes = count_boxes(graph, &seen.boxes);
-    let unreadable = seen.unreadable;
+    let (unreadable, counts) = (seen.unreadable, seen.counts.clone());
     let values = compare(tree, &roles, &mut seen, shown.top);
     let mut found = seen.found;
     found.retain(|f| f.words > 0);
-    found.sort_unstable();
+    tree.pool().install(|| found.par_sort_unstable_by_key(|f| f.place));
     let fields = Fields::new(graph, &collections, &held);
+    let of_found = found.len() * (size_of::<Found<I>>() + 4);
+    (watch.room)(bits + of_found as u64 + 8 * held.containers.count())?;
     let by = holders::holders(tree, &fields, &held, &found);
     let mut waste = Waste {
-        objects: held.counts.objects,
-        bytes: held.counts.bytes,
+        objects: counts.objects,
+        bytes: counts.bytes,
         boxes,
         unreadable,
         ..Waste::default()
@@ -226,7 +239,7 @@ pub fn find<G: ObjectGraph, I: Id>(
     waste.kinds = kinds(graph, &found, &by, &fields, values, shown, waste.bytes);
     waste.saves = waste.kinds.iter().map(|k| k.saves).sum();
     waste.share = share(waste.saves, waste.bytes);
-    waste
+    Ok(waste)
 }
 
 /// Finds what has the same contents, adds all that could be saved to what was found, and answers the contents of each kind
@@ -234,16 +247,12 @@ pub fn find<G: ObjectGraph, I: Id>(
 fn compare<G: ObjectGraph, I: Id>(
     tree: &Dominators<'_, G, I>,
     roles: &Roles,
-    seen: &mut Seen<I>,
+    seen: &mut All<I>,
     top: usize,
 ) -> HashMap<Kind, Vec<Repeated>> {
     let graph = tree.graph();
     let gone = Bits::new(graph.numbers().places());
     let size = |place: u64| graph.size(place);
-    let string = |place: u64| {
-        let array = roles.array_of(graph, graph.class_of(place), place);
-        size(place) + array.filter(|a| is_own(tree, place, *a)).map_or(0, size)
-    };
     let never = |_: u64| false;
     let shared = |place: u64| roles.is_shared_box(place);
     let (strings, arrays) = (std::mem::take(&mut seen.strings), std::mem::take(&mut seen.arrays));
@@ -252,9 +261,9 @@ fn compare<G: ObjectGraph, I: Id>(
         (Kind::DuplicateStrings, Kind::DuplicateArrays, Kind::BoxedNumbers);
     let all = tree.pool().install(|| {
         [
-            (text, duplicates(strings, text, top, &gone, never, string)),
-            (elements, duplicates(arrays, elements, top, &gone, never, size)),
-            (number, duplicates(boxes, number, top, &gone, shared, size)),
+            (text, duplicates(strings, text, top, &gone, never)),
+            (elements, duplicates(arrays, elements, top, &gone, never)),
+            (number, duplicates(boxes, number, top, &gone, shared)),
         ]
     });
     let mut values = HashMap::new();
@@ -272,12 +281,11 @@ fn compare<G: ObjectGraph, I: Id>(
 }
 
 /// Boxes by class, most bytes first.
-fn count_boxes<I: Id>(graph: &impl ObjectGraph, all: &[Print<I>]) -> Vec<Boxes> {
+fn count_boxes<I: Id>(graph: &impl ObjectGraph, all: &Prints<I>) -> Vec<Boxes> {
     let mut sums = vec![(0, 0); graph.classes().len()];
-    for place in all.iter().map(Print::place) {
-        let (class, bytes) = graph.visit(place, |_, _| ());
-        if let Some(of) = sums.get_mut(class as usize) {
-            *of = (of.0 + 1, of.1 + bytes);
+    for of in all.iter() {
+        if let Some(sum) = sums.get_mut(of.tag() as usize) {
+            *sum = (sum.0 + 1, sum.1 + of.bytes());
         }
     }
     let sums = (0..).zip(sums).filter(|(_, (objects, _))| *objects > 0);

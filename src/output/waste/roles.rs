@@ -119,8 +119,10 @@ impl Roles {
         };
         let array = graph.value(place, slots.array)?.object()?;
         let bytes = graph.contents(array)?;
-        let is_char = self.of(graph.class_of(array)) == Role::Primitives(Type::Char);
         let coder = number(slots.coder)?;
+        // Where texts have a coder they lie in bytes.
+        let is_char =
+            slots.coder.is_none() && self.of(graph.class_of(array)) == Role::Primitives(Type::Char);
         let each = if is_char || coder == 1 { 2 } else { 1 };
         let Some(count) = slots.count else {
             return Some(Text { bytes, array, each, is_part: false });

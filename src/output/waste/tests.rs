@@ -30,7 +30,7 @@ fn found<I: Id>(made: &Made, threads: usize, shown: &Shown<'_>) -> Waste {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     let quiet = Watch { step: &|_, _| {}, add: &|_| {}, room: &|_| Ok(()) };
     let tree = Dominators::<Made, I>::find(made, Rule::Strong, &pool, quiet).expect("a tree");
-    find(&tree, &Descriptions::known(), shown)
+    find(&tree, &Descriptions::known(), shown, quiet).expect("room")
 }
 
 const ALL: Shown<'_> = Shown { top: 100, min: 0, wanted: &|_| true };
