@@ -155,6 +155,19 @@ impl Classes {
         boot.or_else(|| self.all.iter().position(is)).map_or(NO_CLASS, |n| n as u32)
     }
 
+    /// Of each class whether its objects refer to nothing, and it is never unloaded: the boot loader's.
+    pub(super) fn plain(&self) -> Vec<bool> {
+        let is_plain = |(number, c): (u32, &Class)| {
+            let refers = match c.kind {
+                ClassKind::Instance => number == self.class || !c.slots.is_empty(),
+                ClassKind::Objects => true,
+                ClassKind::Primitives => false,
+            };
+            !refers && c.loader == 0 && !c.name.is_hidden()
+        };
+        (0..).zip(&self.all).map(is_plain).collect()
+    }
+
     /// The number of the class with this id, or [`NO_CLASS`].
     #[inline]
     pub(super) fn number(&self, id: u64) -> u32 {

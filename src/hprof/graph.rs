@@ -6,8 +6,8 @@ use super::format::{sub, ty};
 use super::sub::{ClassRecord, Sub, is_reference, next};
 use super::{Dump, class_part, is_class};
 use crate::graph::{
-    Class, ClassKind, ClassPart, NO_CLASS, Numbers, ObjectGraph, Place, Reference, Root, Strength,
-    Thread, Unread,
+    Class, ClassKind, ClassPart, NO_CLASS, Numbers, ObjectGraph, Place, Plain, Reference, Root,
+    Strength, Thread, Unread,
 };
 
 impl Dump {
@@ -75,6 +75,76 @@ impl Dump {
         if id == 0 { None } else { self.ids.number(id) }
     }
 
+    /// An object's class and bytes, by its record.
+    #[inline]
+    fn class_and_size_of(&self, sub: Sub, values: &[u8]) -> (u32, u64) {
+        match sub {
+            Sub::Instance { class, .. } => {
+                let class = self.described.number(class);
+                let chunk = self.described.stack_chunk.filter(|chunk| chunk.class == class);
+                let stack = chunk.map_or(0, |chunk| self.sizes.stack(chunk.words(values)));
+                (class, self.sizes.instance(class) + stack)
+            }
+            Sub::Objects { class, count, .. } => {
+                (self.described.number(class), self.sizes.array(ty::OBJECT, count))
+            }
+            Sub::Primitives { ty, count, .. } => {
+                (self.array_class(ty), self.sizes.array(ty, count))
+            }
+            Sub::Class { id } => {
+                (self.described.class, self.sizes.mirror(self.described.number(id)))
+            }
+            Sub::Root { .. } | Sub::Other => (NO_CLASS, 0),
+        }
+    }
+
+    /// The class of arrays of a primitive type.
+    #[inline]
+    fn array_class(&self, ty: u8) -> u32 {
+        self.described.arrays.get(usize::from(ty)).copied().unwrap_or(NO_CLASS)
+    }
+
+    /// What an object refers to, by its record; answers its class.
+    #[inline]
+    fn references_of(
+        &self,
+        place: u64,
+        sub: Sub,
+        values: &[u8],
+        mut each: impl FnMut(u64, Strength),
+    ) -> u32 {
+        match sub {
+            Sub::Instance { class, .. } => {
+                let number = self.described.number(class);
+                let class = self.described.get(number);
+                for slot in class.iter().flat_map(|c| &c.slots) {
+                    if let Some(target) = self.target(self.id_at(values, slot)) {
+                        each(target, slot.strength);
+                    }
+                }
+                number
+            }
+            Sub::Objects { class, .. } => {
+                for id in values.chunks_exact(self.outline.id) {
+                    if let Some(target) = self.target(number(id)) {
+                        each(target, Strength::Strong);
+                    }
+                }
+                self.described.number(class)
+            }
+            Sub::Primitives { ty, .. } => self.array_class(ty),
+            Sub::Class { .. } => {
+                self.class_references(place, |id, _| {
+                    if let Some(target) = self.target(id) {
+                        each(target, Strength::Strong);
+                    }
+                });
+                self.described.class
+            }
+            Sub::Root { .. } | Sub::Other => NO_CLASS,
+        }
+    }
+
     /// The value of an instance's field of this name.
     pub(super) fn field(&self, place: u64, name: &str) -> Option<&[u8]> {
         let (Sub::Instance { class, .. }, values) = self.record(place)? else { return None };
@@ -129,6 +199,10 @@ impl ObjectGraph for Dump {
         &self.numbers
     }
 
+    fn plain(&self) -> Option<&Plain> {
+        Some(&self.plain)
+    }
+
     fn address(&self, place: u64) -> u64 {
         let at = self.offsets.get(place);
         if at == 0 {
@@ -148,17 +222,14 @@ impl ObjectGraph for Dump {
     }
 
     fn size(&self, place: u64) -> u64 {
+        self.class_and_size(place).1
+    }
+
+    #[inline]
+    fn class_and_size(&self, place: u64) -> (u32, u64) {
         match self.record(place) {
-            Some((Sub::Instance { class, .. }, values)) => {
-                let class = self.described.number(class);
-                let chunk = self.described.stack_chunk.filter(|chunk| chunk.class == class);
-                let stack = chunk.map_or(0, |chunk| self.sizes.stack(chunk.words(values)));
-                self.sizes.instance(class) + stack
-            }
-            Some((Sub::Objects { count, .. }, _)) => self.sizes.array(ty::OBJECT, count),
-            Some((Sub::Primitives { ty, count, .. }, _)) => self.sizes.array(ty, count),
-            Some((Sub::Class { id }, _)) => self.sizes.mirror(self.described.number(id)),
-            _ => 0,
+            Some((sub, values)) => self.class_and_size_of(sub, values),
+            None => (NO_CLASS, 0),
         }
     }
 
@@ -182,39 +253,18 @@ impl ObjectGraph for Dump {
     }
 
     #[inline]
-    fn references(&self, place: u64, mut each: impl FnMut(u64, Strength)) -> u32 {
+    fn references(&self, place: u64, each: impl FnMut(u64, Strength)) -> u32 {
         match self.record(place) {
-            Some((Sub::Instance { class, .. }, values)) => {
-                let number = self.described.number(class);
-                let class = self.described.get(number);
-                for slot in class.iter().flat_map(|c| &c.slots) {
-                    if let Some(target) = self.target(self.id_at(values, slot)) {
-                        each(target, slot.strength);
-                    }
-                }
-                number
-            }
-            Some((Sub::Objects { class, .. }, values)) => {
-                for id in values.chunks_exact(self.outline.id) {
-                    if let Some(target) = self.target(number(id)) {
-                        each(target, Strength::Strong);
-                    }
-                }
-                self.described.number(class)
-            }
-            Some((Sub::Primitives { ty, .. }, _)) => {
-                self.described.arrays.get(usize::from(ty)).copied().unwrap_or(NO_CLASS)
-            }
-            Some((Sub::Class { .. }, _)) => {
-                self.class_references(place, |id, _| {
-                    if let Some(target) = self.target(id) {
-                        each(target, Strength::Strong);
-                    }
-                });
-                self.described.class
-            }
-            _ => NO_CLASS,
+            Some((sub, values)) => self.references_of(place, sub, values, each),
+            None => NO_CLASS,
         }
+    }
+
+    #[inline]
+    fn visit(&self, place: u64, each: impl FnMut(u64, Strength)) -> (u32, u64) {
+        let Some((sub, values)) = self.record(place) else { return (NO_CLASS, 0) };
+        self.references_of(place, sub, values, each);
+        self.class_and_size_of(sub, values)
     }
 
     fn can_refer(&self, class: u32) -> bool {

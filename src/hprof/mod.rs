@@ -39,7 +39,7 @@ pub use outline::is_hprof;
 
 use crate::error::{Error, Result};
 use crate::graph::{
-    BUILTIN_LOADERS, Class, ClassKind, ClassPart, NO_CLASS, Numbers, Root, Thread, Unread,
+    BUILTIN_LOADERS, Class, ClassKind, ClassPart, NO_CLASS, Numbers, Plain, Root, Thread, Unread,
 };
 use crate::mapped::Mapped;
 use classes::Classes;
@@ -57,6 +57,8 @@ pub struct Dump {
     ids: Ids,
     numbers: Numbers,
     offsets: Offsets,
+    /// Those that refer to nothing and whose classes are never unloaded.
+    plain: Plain,
     described: Classes,
     sizes: Sizes,
     histogram: Vec<(u64, u64)>,
@@ -85,8 +87,11 @@ impl Dump {
         let gathered = scan::gather(&data, &mut outline, threads, progress)?;
         let mut loss = std::mem::take(&mut outline.loss);
         let described = Classes::read(&data, &outline, &gathered.classes, &mut loss)?;
-        let (offsets, evidence) =
-            scan::place(&data, &outline, &gathered, &described, threads, progress)?;
+        let is_plain = described.plain();
+        let classes = (&described, is_plain.as_slice());
+        let (offsets, evidence, plain) =
+            scan::place(&data, &outline, &gathered, classes, threads, progress)?;
+        let plain = Plain { objects: plain.into_words(), classes: is_plain };
         loss.unclassed = evidence.unclassed + evidence.objects.last().map_or(0, |o| o.count);
         loss.short_instances = evidence.short;
         let ids = gathered.ids;
@@ -103,6 +108,7 @@ impl Dump {
             numbers: Numbers::dense(ids.len()),
             ids,
             offsets,
+            plain,
             described,
             sizes,
             histogram,
@@ -188,7 +194,8 @@ impl Dump {
 
     /// Bytes of memory that objects take, by their number and where they lie.
     pub fn memory(&self) -> u64 {
-        self.ids.memory() + self.offsets.memory() + self.numbers.memory()
+        let plain = self.plain.objects.len() as u64 * 8;
+        self.ids.memory() + self.offsets.memory() + self.numbers.memory() + plain
     }
 }
 

@@ -15,6 +15,7 @@ use super::outline::Outline;
 use super::sub::{self, Sub};
 use super::workers::share;
 use crate::error::{Error, Result};
+use crate::graph::{Bits, NO_CLASS};
 
 /// Files are read up to this size: an offset takes five bytes.
 const MAX_FILE: usize = 1 << 40;
@@ -167,15 +168,16 @@ impl Offsets {
     }
 }
 
-/// Second pass: where objects lie, how far it is from each to the next, and how many there are.
+/// Second pass: where objects lie, how far it is from each to the next, and how many there are. Also which of them are of
+/// the classes of which `is_plain` says so, as bits.
 pub(super) fn place(
     data: &[u8],
     outline: &Outline,
     gathered: &Gathered,
-    classes: &Classes,
+    (classes, is_plain): (&Classes, &[bool]),
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(Offsets, Evidence)> {
+) -> Result<(Offsets, Evidence, Bits)> {
     let (ids, pieces) = (&gathered.ids, &outline.pieces);
     let offsets = Offsets::new(ids.len(), data.len());
     let number_of = |sub: Sub| match sub {
@@ -196,6 +198,7 @@ pub(super) fn place(
     for class in &gathered.classes {
         ids.number(class.0).into_iter().for_each(|number| offsets.set(number, class.1));
     }
+    let plain = Bits::new(ids.len());
     let make = || Evidence::new(classes.all.len(), ids.alignment.max(8));
     let seen = share(threads, pieces.len(), make, |seen, number| {
         let Some(piece) = pieces.get(number).cloned() else { return };
@@ -214,12 +217,15 @@ pub(super) fn place(
                 Some(next) if id >= FIRST_ADDRESS => next - id,
                 _ => u64::MAX,
             };
-            see(seen, classes, sub, gap, values);
+            let class = see(seen, classes, sub, gap, values);
+            if is_plain.get(class as usize).is_some_and(|is| *is) {
+                plain.set(spot.number);
+            }
         });
     })?;
     let mut all = make();
     seen.iter().for_each(|own| all.add(own));
-    Ok((offsets, all))
+    Ok((offsets, all, plain))
 }
 
 /// Calls `each` with where a sub-record is, what it is, and an instance's values.
@@ -234,8 +240,9 @@ fn each(data: &[u8], piece: Range<usize>, id: usize, mut each: impl FnMut(usize,
     }
 }
 
+/// Notes what a record tells of an object; answers its class.
 #[inline]
-fn see(seen: &mut Evidence, classes: &Classes, sub: Sub, gap: u64, values: &[u8]) {
+fn see(seen: &mut Evidence, classes: &Classes, sub: Sub, gap: u64, values: &[u8]) -> u32 {
     match sub {
         Sub::Instance { class, len, .. } => {
             let class = classes.number(class);
@@ -251,9 +258,17 @@ fn see(seen: &mut Evidence, classes: &Classes, sub: Sub, gap: u64, values: &[u8]
                 }
                 None => seen.unclassed += 1,
             }
+            class
         }
-        Sub::Objects { class, count, .. } => seen.objects(classes.number(class), count, gap),
-        Sub::Primitives { ty, count, .. } => seen.primitives(ty, count, gap),
-        Sub::Class { .. } | Sub::Root { .. } | Sub::Other => {}
+        Sub::Objects { class, count, .. } => {
+            let class = classes.number(class);
+            seen.objects(class, count, gap);
+            class
+        }
+        Sub::Primitives { ty, count, .. } => {
+            seen.primitives(ty, count, gap);
+            classes.arrays.get(usize::from(ty)).copied().unwrap_or(NO_CLASS)
+        }
+        Sub::Class { .. } | Sub::Root { .. } | Sub::Other => NO_CLASS,
     }
 }
