@@ -53,7 +53,8 @@ pub fn holders<G: ObjectGraph, I: Id>(
     tree: &Dominators<'_, G, I>,
     watch: Watch<'_>,
 ) -> Result<Branch> {
-    (watch.room)(tree.count() * size_of::<Item<I>>() as u64)?;
+    // The tree from the top down, too.
+    (watch.room)(tree.count() * (size_of::<Item<I>>() + 3 * size_of::<I>()) as u64)?;
     (watch.step)("looking at holders", tree.count());
     let all = tree.held(Strength::Strong);
     let least = (all / PARTS).max(LEAST);
@@ -186,6 +187,9 @@ impl<G: ObjectGraph, I: Id> Level<'_, '_, G, I> {
         let is_part = item.number == I::default() && item.place != NOWHERE;
         let children = (!is_part).then(|| self.down.children(item.number));
         for number in children.into_iter().flatten() {
+            if let Some(soon) = self.down.next(number) {
+                tree.graph().prefetch(self.down.place(soon));
+            }
             if tree.strength(number) == Strength::Strong {
                 let place = self.down.place(number);
                 each(Item { place, number }, tree.retained(number));

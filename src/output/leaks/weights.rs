@@ -1,9 +1,7 @@
 //! What is weighed: how much of a sort of memory each node of a dominator tree holds.
 
-use std::collections::HashMap;
-
 use crate::graph::dominators::Dominators;
-use crate::graph::{ClassKind, Id, ObjectGraph, Slot, Strength, Value};
+use crate::graph::{Class, ClassKind, Id, ObjectGraph, Slot, Strength, Value};
 
 /// Memory outside of the heap by the buffers that own it.
 const DIRECT: &str = "java.nio.DirectByteBuffer";
@@ -78,21 +76,21 @@ impl<'t, 'g, G: ObjectGraph, I: Id> Weights<'t, 'g, G, I> {
 /// it. Views of others have none, files' are unmapped, and whose memory it is that native code made a buffer of, it knows.
 pub(super) fn direct_buffers<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>) -> Vec<(I, u64)> {
     let graph = tree.graph();
-    let mut slots: HashMap<u32, [Option<Slot>; 3]> = HashMap::new();
-    for (number, class) in (0..).zip(graph.classes()) {
-        if class.name.starts_with(DIRECT) && class.kind == ClassKind::Instance {
-            slots
-                .insert(number, ["capacity", "cleaner", "fd"].map(|name| graph.slot(number, name)));
-        }
-    }
+    // By class: where the fields are of those that are buffers.
+    let slots = (0..).zip(graph.classes()).map(|(number, class): (u32, &Class)| {
+        let is_one = class.name.starts_with(DIRECT) && class.kind == ClassKind::Instance;
+        is_one.then(|| ["capacity", "cleaner", "fd"].map(|name| graph.slot(number, name)))
+    });
+    let slots: Vec<Option<[Option<Slot>; 3]>> = slots.collect();
     let mut buffers: Vec<(I, u64)> = Vec::new();
-    if slots.is_empty() {
+    if slots.iter().all(Option::is_none) {
         return buffers;
     }
     tree.each_node(
         Vec::new,
         |found, place, number| {
-            let Some([capacity, cleaner, fd]) = slots.get(&graph.class_of(place)) else { return };
+            let of = slots.get(graph.class_of(place) as usize);
+            let Some([capacity, cleaner, fd]) = of.and_then(Option::as_ref) else { return };
             let value = |slot: &Option<Slot>| graph.value(place, (*slot)?);
             let object = |slot| value(slot).and_then(Value::object);
             let Some(cleaner) = object(cleaner) else { return };

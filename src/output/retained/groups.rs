@@ -54,6 +54,7 @@ pub fn groups<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>, by: By) -> Vec
         groups: names.into_iter().map(Group::new).collect(),
         above: Vec::new(),
         path: Vec::new(),
+        parts: Vec::new(),
     };
     sums.above.resize(sums.groups.len(), 0);
     walk(tree, &mut sums);
@@ -70,7 +71,8 @@ pub fn of_classes<G: ObjectGraph, I: Id>(
     of_class.push(1);
     let groups = ["wanted", "others"].map(|name| Group::new(name.into()));
     let (groups, above) = (groups.into(), vec![0; 2]);
-    let mut sums = Sums { tree, of_class, groups, above, path: Vec::new() };
+    let (path, parts) = Default::default();
+    let mut sums = Sums { tree, of_class, groups, above, path, parts };
     walk(tree, &mut sums);
     sums.groups.swap_remove(0)
 }
@@ -142,13 +144,14 @@ struct Sums<'t, 'g, G, I> {
     above: Vec<u32>,
     /// The groups of the nodes above it, from the top: 4 bytes for each.
     path: Vec<u32>,
+    /// The places of parts that are still to be looked at.
+    parts: Vec<u64>,
 }
 
 impl<G: ObjectGraph, I: Id> Sums<'_, '_, G, I> {
-    fn group(&self, place: u64) -> usize {
-        let class = self.tree.graph().class_of(place) as usize;
+    fn group(&self, class: u32) -> usize {
         let last = self.of_class.len() - 1;
-        self.of_class[class.min(last)] as usize
+        self.of_class[(class as usize).min(last)] as usize
     }
 
     /// What an object retains counts where none of its group is above it.
@@ -170,24 +173,31 @@ impl<G: ObjectGraph, I: Id> Sums<'_, '_, G, I> {
     fn enter(&mut self, place: u64, number: I) {
         let tree = self.tree;
         let strength = tree.strength(number);
-        let group = self.group(place);
-        self.above[group] += 1;
-        let (_, size) = tree.visit_parts(place, |part| {
-            self.part(part, strength);
-        });
-        self.above[group] -= 1;
+        let (group, size, _) = self.look(place, strength);
         self.add(group, size, tree.retained(number), tree.weaker(number), strength);
         self.above[group] += 1;
         self.path.push(group as u32);
     }
 
+    /// Counts what is folded into an object; answers the object's group, its bytes, and those of its parts.
+    fn look(&mut self, place: u64, strength: Strength) -> (usize, u64, u64) {
+        let (tree, first) = (self.tree, self.parts.len());
+        let (class, size) = tree.visit_parts(place, |part| self.parts.push(part));
+        let group = self.group(class);
+        let mut within = 0;
+        self.above[group] += 1;
+        // What is looked at adds to their end, and takes that away again.
+        for i in first..self.parts.len() {
+            within += self.part(self.parts[i], strength);
+        }
+        self.above[group] -= 1;
+        self.parts.truncate(first);
+        (group, size, within)
+    }
+
     /// What is folded into an object, which is not deep; answers what it retains.
     fn part(&mut self, place: u64, strength: Strength) -> u64 {
-        let (tree, group) = (self.tree, self.group(place));
-        self.above[group] += 1;
-        let mut within = 0;
-        let (_, size) = tree.visit_parts(place, |part| within += self.part(part, strength));
-        self.above[group] -= 1;
+        let (group, size, within) = self.look(place, strength);
         self.add(group, size, size + within, 0, strength);
         size + within
     }
