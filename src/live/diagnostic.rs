@@ -1,6 +1,6 @@
 //! HotSpot's diagnostic commands (jcmd's) whose answer, not its result code, tells whether they did
-//! what they were asked: they write a file, or change something. From 25 on the JVM sends the code
-//! before the work is done.
+//! what they were asked: they write a file, change something, or tell what must be switched on or be
+//! there first. From 25 on the JVM sends the code before the work is done.
 //!
 //! Words as JDK 8 to 28 print them (diagnosticCommand.cpp, heapDumper.cpp, jdk.jfr's DCmd classes).
 
@@ -48,7 +48,12 @@ const fn command(name: &'static str, place: FileArgument, success: Success) -> C
 const NOT_DONE: &[&str] =
     &["Failed", "failed", "Could not", "Cannot", "Error", "Exception", "unsupported"];
 
-static COMMANDS: [Command; 14] = [
+/// A command that writes no file, and was not done where its answer has one of these words.
+const fn unless(name: &'static str, words: &'static [&'static str]) -> Command {
+    command(name, FileArgument::None, Success::SaysNone(words))
+}
+
+static COMMANDS: [Command; 21] = [
     command("GC.heap_dump", FileArgument::First, Success::Says(&["Heap dump file created"])),
     command("Thread.dump_to_file", FileArgument::First, Success::Says(&["Created "])),
     command("JFR.dump", FileArgument::Behind("filename="), Success::Says(&["written to:"])),
@@ -61,7 +66,9 @@ static COMMANDS: [Command; 14] = [
             Success::Says(&["Started recording"]),
         )
     },
-    command("JFR.configure", FileArgument::None, Success::SaysNone(NOT_DONE)),
+    unless("JFR.configure", NOT_DONE),
+    unless("JFR.check", &["Could not find"]),
+    unless("JFR.view", &["Could not find", "No recording data"]),
     command("Compiler.perfmap", FileArgument::First, Success::SaysNone(NOT_DONE)),
     command(
         "System.dump_map",
@@ -82,13 +89,22 @@ static COMMANDS: [Command; 14] = [
             "upported",
         ]),
     ),
-    command("AOT.end_recording", FileArgument::None, Success::SaysNone(NOT_DONE)),
+    unless("AOT.end_recording", NOT_DONE),
     Command {
         is_whole: false,
-        ..command("VM.log", FileArgument::Behind("output="), Success::SaysNone(NOT_DONE))
+        ..command(
+            "VM.log",
+            FileArgument::Behind("output="),
+            Success::SaysNone(&["Error", "failed", "Invalid", "Could not"]),
+        )
     },
     command("VM.set_flag", FileArgument::None, Success::Silent),
-    command("Compiler.directives_add", FileArgument::None, Success::SaysNone(NOT_DONE)),
+    unless("VM.native_memory", &["not enabled", "No baseline", "ncorrect", "At most one"]),
+    unless("GC.run", &["no GC has been performed"]),
+    unless("GC.rotate_log", &["not support"]),
+    unless("Compiler.directives_add", NOT_DONE),
+    unless("Compiler.memory", &["statistics disabled"]),
+    unless("help", &["Help unavailable"]),
     command("JVMTI.agent_load", FileArgument::None, Success::Says(&["return code: 0"])),
 ];
 
@@ -261,6 +277,19 @@ mod tests {
             ),
             ("VM.set_flag A 1", "", "only 'writeable' flags can be set\n"),
             ("JVMTI.agent_load a", "return code: 0\n", "return code: 7\n"),
+            ("VM.log output=l what=gcx", "", "Invalid tag 'gcx' in log selection.\n"),
+            (
+                "VM.native_memory summary",
+                "Native Memory Tracking:\n",
+                "Native memory tracking is not enabled\n",
+            ),
+            (
+                "VM.native_memory detail.diff",
+                "Baseline taken\n",
+                "Detail tracking is not enabled\n",
+            ),
+            ("JFR.check name=r", "Recording 1: name=r (running)\n", "Could not find r.\n"),
+            ("help GC.run", "GC.run\n", "Help unavailable : 'GC.x' : No such command\n"),
         ] {
             assert!(of(line).is_done(done) && !of(line).is_done(not), "{line}");
         }

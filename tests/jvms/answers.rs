@@ -103,6 +103,19 @@ fn exit_codes(version: u32) {
         None,
     );
     check("Compiler.directives_add", "", "Compiler.directives_add /no/d", None);
+    // What writes no file and tells nothing of what was asked: its code is 0, too.
+    check("VM.log", "VM.log list", "VM.log output=HERE/l2 what=nosuchtag", None);
+    check("VM.native_memory", "", "VM.native_memory summary", None);
+    check("JFR.check", "JFR.check", "JFR.check name=none", None);
+    // 21 answers nothing at all.
+    if version > 21 {
+        check("JFR.view", "", "JFR.view nosuch", None);
+    }
+    check("help", "help GC.run", "help GC.nosuch", None);
+    for (line, code) in [("printflag UseSerialGC", 0), ("printflag NoSuch", 1)] {
+        let out = attach(pid, line, &here);
+        assert_eq!(out.status.code(), Some(code), "{version} {line}: {out:?}");
+    }
     check("JVMTI.agent_load", "", "JVMTI.agent_load /no/a.so", None);
     assert!(tried >= if version == 8 { 1 } else { 8 }, "only {tried} commands");
     // The fixed command, too.

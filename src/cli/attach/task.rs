@@ -30,6 +30,8 @@ enum Kind {
     Diagnostic(Diagnostic),
     /// An agent's own result.
     Load,
+    /// A flag that there may not be.
+    Flag,
 }
 
 impl Task {
@@ -38,6 +40,7 @@ impl Task {
         match &self.kind {
             Kind::Plain => true,
             Kind::Load => is_loaded(said),
+            Kind::Flag => !said.starts_with("no such flag"),
             Kind::Dump => said.contains("Heap dump file created"),
             Kind::Diagnostic(command) => command.is_done(said),
         }
@@ -48,7 +51,7 @@ impl Task {
         match &self.kind {
             Kind::Dump => true,
             Kind::Diagnostic(command) => command.name() == "GC.heap_dump",
-            Kind::Plain | Kind::Load => false,
+            Kind::Plain | Kind::Load | Kind::Flag => false,
         }
     }
 
@@ -77,7 +80,7 @@ impl Task {
                 self.request.arguments = vec![command.with_file(name)];
                 asked
             }
-            Kind::Plain | Kind::Load => return None,
+            Kind::Plain | Kind::Load | Kind::Flag => return None,
         };
         self.file = Some(to);
         Some(asked)
@@ -152,6 +155,10 @@ pub(super) fn task(words: &[&OsStr], attached: &Attached) -> Result<Task> {
             }
         }
         "load" => load(rest, attached),
+        "printflag" => {
+            let request = Request::new("printflag", &[bytes(0)]);
+            Ok(Task { request, kind: Kind::Flag, file: None })
+        }
         name if name.ends_with(".hprof") => {
             dump(words.first().copied().unwrap_or_default(), b"-all")
         }
