@@ -30,7 +30,8 @@ const PER_CPU: usize = 4;
 const TMPFS: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 
 /// Ends of names that say how a core is packed.
-const PACKED: [&str; 10] = ["zst", "gz", "xz", "lz4", "bz2", "tar", "tgz", "txz", "tzst", "zip"];
+const PACKED: [&str; 11] =
+    ["zst", "gz", "xz", "lzma", "lz4", "bz2", "tar", "tgz", "txz", "tzst", "zip"];
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Source {

@@ -99,6 +99,10 @@ fn foreign(data: &[u8]) -> Option<String> {
                 "compressed more than once: a {} archive within another; unpack it first",
                 packing.name()
             ));
+        } else if let Some(kind) = Packing::unread(data) {
+            return Some(format!(
+                "a {kind} archive, which rjcore does not unpack; unpack it first"
+            ));
         } else if data.iter().take(4096).all(|&b| b == 0) {
             "starts with zeros, not with an ELF header; the core was not written completely"
         } else {

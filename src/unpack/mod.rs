@@ -17,6 +17,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
+
 use crate::error::{Advice, Error, Result, is_no_room};
 
 const BLOCK: usize = 64 << 10;
@@ -31,6 +34,8 @@ pub(crate) enum Packing {
     Zstd,
     Gzip,
     Xz,
+    /// The format before xz.
+    Lzma,
     Lz4,
     Bzip2,
 }
@@ -45,7 +50,10 @@ impl Packing {
             }
             [0x1f, 0x8b, ..] => Some(Packing::Gzip),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Packing::Xz),
-            [0x04, 0x22, 0x4d, 0x18, ..] => Some(Packing::Lz4),
+            // Its parameters and the low bits of the dictionary's size: by all tools a power of two.
+            [0x5d, 0, 0, _, 0 | 1 | 2 | 4 | 8, ..] => Some(Packing::Lzma),
+            // And `lz4 -l`'s.
+            [0x04, 0x22, 0x4d, 0x18, ..] | [0x02, 0x21, 0x4c, 0x18, ..] => Some(Packing::Lz4),
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Packing::Bzip2),
             _ => None,
         }
@@ -57,6 +65,7 @@ impl Packing {
             Packing::Zstd => "zstd",
             Packing::Gzip => "gzip",
             Packing::Xz => "xz",
+            Packing::Lzma => "lzma",
             Packing::Lz4 => "lz4",
             Packing::Bzip2 => "bzip2",
         }
@@ -71,7 +80,7 @@ impl Packing {
                 from.window_log_max(MAX_WINDOW.ilog2())?;
                 Box::new(from)
             }
-            Packing::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(from)),
+            Packing::Gzip => Box::new(Members::<_, GzDecoder<_>>::new(from)),
             Packing::Xz => {
                 let stream = liblzma::stream::Stream::new_stream_decoder(
                     MAX_WINDOW,
@@ -79,9 +88,108 @@ impl Packing {
                 )?;
                 Box::new(liblzma::bufread::XzDecoder::new_stream(from, stream))
             }
+            Packing::Lzma => {
+                let stream = liblzma::stream::Stream::new_lzma_decoder(MAX_WINDOW)?;
+                Box::new(liblzma::bufread::XzDecoder::new_stream(from, stream))
+            }
             Packing::Lz4 => Box::new(Lz4Frames::new(from)),
-            Packing::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(from)),
+            Packing::Bzip2 => Box::new(Members::<_, BzDecoder<_>>::new(from)),
         })
+    }
+
+    /// The name of an archive's kind that is not read, by the file's first bytes.
+    pub(crate) fn unread(magic: &[u8]) -> Option<&'static str> {
+        match magic {
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Some("7z"),
+            [b'R', b'a', b'r', b'!', 0x1a, 0x07, ..] => Some("rar"),
+            [0x1f, 0x9d, ..] => Some("compress (.Z)"),
+            [b'L', b'Z', b'I', b'P', ..] => Some("lzip"),
+            [0x89, b'L', b'Z', b'O', ..] => Some("lzop"),
+            [0xff, 6, 0, 0, b's', b'N', ..] => Some("snappy"),
+            _ => None,
+        }
+    }
+}
+
+/// A decoder of one member of an archive.
+trait OneMember<R>: Read {
+    /// A member's first byte.
+    const FIRST: u8;
+
+    fn begin(from: R) -> Self;
+
+    /// What it reads from, behind the member.
+    fn end(self) -> R;
+}
+
+impl<R: BufRead> OneMember<R> for GzDecoder<R> {
+    const FIRST: u8 = 0x1f;
+
+    fn begin(from: R) -> Self {
+        GzDecoder::new(from)
+    }
+
+    fn end(self) -> R {
+        self.into_inner()
+    }
+}
+
+impl<R: BufRead> OneMember<R> for BzDecoder<R> {
+    const FIRST: u8 = b'B';
+
+    fn begin(from: R) -> Self {
+        BzDecoder::new(from)
+    }
+
+    fn end(self) -> R {
+        self.into_inner()
+    }
+}
+
+/// One member behind the other. Behind the last one there may be zeros (tapes and block devices pad with them), as
+/// gzip and bzip2 have it; something else is told as a cut: what it was is not known.
+struct Members<R, D> {
+    now: Option<D>,
+    from: std::marker::PhantomData<R>,
+}
+
+impl<R: BufRead, D: OneMember<R>> Members<R, D> {
+    fn new(from: R) -> Self {
+        Members { now: Some(D::begin(from)), from: std::marker::PhantomData }
+    }
+}
+
+impl<R: BufRead, D: OneMember<R>> Read for Members<R, D> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while let Some(now) = &mut self.now {
+            let n = now.read(buf)?;
+            if n > 0 || buf.is_empty() {
+                return Ok(n);
+            }
+            let Some(mut from) = self.now.take().map(D::end) else { break };
+            if from.fill_buf()?.first() == Some(&D::FIRST) {
+                self.now = Some(D::begin(from));
+            } else if !is_zeros(&mut from)? {
+                let what = "what follows its end is no part of it";
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, what));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Whether there is nothing but zeros from here on.
+fn is_zeros(from: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let rest = from.fill_buf()?;
+        if rest.is_empty() {
+            return Ok(true);
+        }
+        if rest.iter().any(|&b| b != 0) {
+            return Ok(false);
+        }
+        let n = rest.len();
+        from.consume(n);
     }
 }
 

@@ -76,6 +76,35 @@ fn every_packing_is_read() {
     }
 }
 
+/// What tapes and block devices add, what a copy that went on too long adds, and the older formats.
+#[test]
+fn behind_the_end_and_older_formats() {
+    let dir = Scratch::new("packed-ends");
+    let core = sample(&dir);
+    let whole = histogram(&core);
+    for packer in ["gzip", "bzip2", "xz"] {
+        let archive = fs::read(packed(packer, &core, &dir)).expect("the archive");
+        let file = dir.path("padded");
+        fs::write(&file, [&archive[..], &[0; 100_000]].concat()).expect("room");
+        assert_eq!(histogram(&file), whole, "{packer}, and zeros");
+        if packer != "xz" {
+            fs::write(&file, [&archive[..], b"and other bytes"].concat()).expect("room");
+            assert_eq!(histogram(&file), whole, "{packer}, and other bytes");
+        }
+    }
+    for (packer, option) in [("lz4", "-lqc"), ("xz", "-1qc")] {
+        let mut cmd = Command::new(tool(packer));
+        if packer == "xz" {
+            cmd.arg("--format=lzma");
+        }
+        let file = dir.path("older");
+        fs::write(&file, run(cmd.arg(option).arg(&core)).stdout).expect("room");
+        assert_eq!(histogram(&file), whole, "{packer}");
+    }
+    fs::write(dir.path("x"), b"7z\xbc\xaf\x27\x1c\0\x04 and more").expect("room");
+    assert!(refused(&dir.path("x")).contains("a 7z archive"));
+}
+
 #[test]
 fn every_bundle_is_read() {
     let dir = Scratch::new("packed-bundles");
