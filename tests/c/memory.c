@@ -4,6 +4,7 @@
    "punched": 256 pages of shared memory; a thread writes the number of its step into one of them and takes the one away
    that it wrote to 128 steps ago, over and over.
    "secret": 64 pages that nobody else can read (memfd_secret).
+   "freed": a mapping of 4,099 pages, 4,096 of which are written to and given back lazily (MADV_FREE), twice a second.
    "replaced": a library whose file was deleted after it was loaded; FILE is a copy of it. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -86,6 +87,18 @@ static void secret(void) {
     for (int i = 0; i < PAGES; i++) memcpy(region + i * PAGE, text, TEXT);
 }
 
+static void *lazily(void *unused) {
+    enum { FREED = 4096 };
+    char *region = mmap(0, (FREED + 3) * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* And so a mapping of its own. */
+    if (region == MAP_FAILED || madvise(region, (FREED + 3) * PAGE, MADV_NOHUGEPAGE) != 0) abort();
+    for (;; usleep(500000)) {
+        for (int i = 0; i < FREED; i++) memcpy(region + i * PAGE, text, TEXT);
+        if (madvise(region, FREED * PAGE, MADV_FREE) != 0) abort();
+    }
+    return unused;
+}
+
 __attribute__((constructor)) static void start(void) {
     const char *how = getenv("MEMORY"), *file = getenv("FILE");
     const char *program = strrchr(program_invocation_name, '/');
@@ -94,6 +107,7 @@ __attribute__((constructor)) static void start(void) {
     if (how && strcmp(how, "handled") == 0) handled();
     pthread_t thread;
     if (how && strcmp(how, "punched") == 0 && pthread_create(&thread, 0, punch, 0) != 0) abort();
+    if (how && strcmp(how, "freed") == 0 && pthread_create(&thread, 0, lazily, 0) != 0) abort();
     if (how && strcmp(how, "secret") == 0) secret();
     if (how && strcmp(how, "deleted") == 0) deleted(file);
     if (how && strcmp(how, "replaced") == 0 && (!dlopen(file, RTLD_NOW) || unlink(file) != 0)) abort();

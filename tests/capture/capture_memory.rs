@@ -46,7 +46,11 @@ pub fn open(core: &Path) -> CoreFile {
 
 /// A JVM with tests/c/memory.c.
 pub fn with_memory(how: &str, program: &str, dir: &Scratch) -> Jvm {
-    let mut cmd = Command::new("env");
+    with_memory_by(Command::new("env"), how, program, dir)
+}
+
+/// The same, started by another command.
+pub fn with_memory_by(mut cmd: Command, how: &str, program: &str, dir: &Scratch) -> Jvm {
     cmd.env("LD_PRELOAD", library("memory.c", dir)).env("MEMORY", how);
     cmd.env("FILE", dir.path("file"));
     Jvm::start_by(cmd, &jdk(17), &SMALL, program, dir)

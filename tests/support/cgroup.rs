@@ -42,6 +42,20 @@ impl Group {
         fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
 
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.dir.join(file)
+    }
+
+    /// Has the kernel take back what memory it can.
+    pub fn reclaim(&self) {
+        let (file, text) = match self.unified {
+            true => ("memory.reclaim", "1G"),
+            false => ("memory.force_empty", "0"),
+        };
+        // It cannot have all of it, and says so.
+        let _ = fs::write(self.dir.join(file), text);
+    }
+
     pub fn read(&self, file: &str) -> String {
         fs::read_to_string(self.dir.join(file)).unwrap_or_default()
     }
