@@ -244,6 +244,29 @@ fn newest_g1() {
     few(jdks::newest(), "g1");
 }
 
+/// G1 marks in its bitmap then: it does not say what is dead.
+#[test]
+fn newest_g1_full() {
+    let newest = jdks::newest();
+    let (_, collector, load) = named(&format!("{newest} g1 full"));
+    let found = figures(newest, collector, load, 8, 0);
+    println!("{found:?}");
+    assert!(found.told > 8 * 8000, "{found:?}");
+    assert_eq!((found.wrong_collecting, found.wrong.len()), (0, 0), "{found:?}");
+}
+
+/// Until 23 its full collection leaves no word in headers. Where a region is just being filled no table says how far.
+#[test]
+fn jdk8_parallel_full() {
+    let (_, collector, load) = named("8 parallel full");
+    let found = figures(8, collector, load, 8, 0);
+    println!("{found:?}");
+    assert!(found.collecting > 0, "{found:?}");
+    assert_eq!(found.wrong.len(), 0, "{found:?}");
+    // Without its tables they are 8 in 100 and more.
+    assert!(found.told > 8 * 7500 && found.wrong_collecting * 100 < found.told, "{found:?}");
+}
+
 /// Each JDK has the collectors that all have; and runs the cell that the environment names.
 #[test]
 fn table_is_whole() {

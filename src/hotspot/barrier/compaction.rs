@@ -16,6 +16,8 @@ pub enum Forwarding {
     Address,
     /// In words from this address on, in the bits below the second number (24 and later, `fullGCForwarding.inline.hpp`).
     Words(u64, u32),
+    /// It does not: the collector has a table.
+    Elsewhere,
 }
 
 impl Forwarding {
@@ -27,6 +29,7 @@ impl Forwarding {
         }
         match self {
             Forwarding::Address => Some(mark & !MARKED).filter(|to| *to != 0),
+            Forwarding::Elsewhere => None,
             Forwarding::Words(base, bits) => {
                 let low = mark & u64::MAX.checked_shr(64 - bits).unwrap_or(0);
                 Some(base.wrapping_add((low >> FORWARDING_SHIFT).wrapping_mul(WORD)))
@@ -57,8 +60,13 @@ pub struct Compaction {
     pub moves: Vec<(u64, u64)>,
     /// The second ones, in order.
     pub standing: Vec<u64>,
+    /// Where references are adjusted only as what holds them is moved: where each object was that has been moved, and
+    /// where it is, by the first.
+    pub gone: Vec<(u64, u64)>,
     /// In order.
     pub pieces: Vec<Piece>,
+    /// Objects whose references are adjusted later than those around them: starts and ends, in order.
+    pub late: Vec<(u64, u64)>,
     /// How far each region will be filled, by its start, where anything comes to it.
     pub tops: Vec<(u64, u64)>,
     /// Whether the references of the VM's own structures mean where objects will be.
@@ -83,10 +91,17 @@ impl Compaction {
     /// The object of a reference that stands at `slot` in the heap.
     pub fn resolve_at(&self, mem: &Memory, slot: u64, bits: u64) -> u64 {
         let adjusted = self.piece(slot).map_or(self.roots_adjusted, |p| slot < p.adjusted_below);
-        self.resolve_as(mem, adjusted, bits)
+        let late = self.late.get(self.late.partition_point(|l| l.1 <= slot));
+        self.resolve_as(mem, adjusted && late.is_none_or(|l| slot < l.0), bits)
     }
 
     fn resolve_as(&self, mem: &Memory, adjusted: bool, bits: u64) -> u64 {
+        if !adjusted
+            && !self.stands(bits)
+            && let Ok(i) = self.gone.binary_search_by_key(&bits, |m| m.0)
+        {
+            return self.gone[i].1;
+        }
         let Some(at) = self.comes_to(bits) else { return bits };
         if !adjusted && self.is_alive_at(mem, bits) { bits } else { at }
     }
@@ -188,6 +203,8 @@ mod tests {
         Compaction {
             forwarding: Forwarding::Address,
             moves: moves.to_vec(),
+            gone: Vec::new(),
+            late: Vec::new(),
             standing: moves.iter().map(|m| m.1).collect(),
             pieces: vec![Piece { start: BASE, end: END, adjusted_below, filled_below }],
             tops: vec![(BASE, BASE + 64)],

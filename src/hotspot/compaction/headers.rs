@@ -104,7 +104,7 @@ impl Headers {
         let found = found.max_by_key(Headers::in_a_row)?;
         // A young collection has copied an object before its header says so.
         let ahead = |h: &Header| match found.forwarding {
-            Forwarding::Words(..) => true,
+            Forwarding::Words(..) | Forwarding::Elsewhere => true,
             Forwarding::Address => !found.is_like(vm, h),
         };
         (found.in_a_row() > 0 && found.all.iter().any(ahead)).then_some(found)
@@ -163,12 +163,16 @@ impl Headers {
             p.filled_below = first.map_or(p.end, |m| m.0.min(p.end));
         }
         let forwarding = self.forwarding;
-        let mut tops: Vec<(u64, u64)> = regions.iter().map(|r| (r.start, 0)).collect();
-        for h in &self.all {
-            let i = regions.partition_point(|r| r.end <= h.to);
-            tops[i].1 = tops[i].1.max(h.to + h.size);
+        Compaction {
+            forwarding,
+            moves,
+            standing,
+            gone: Vec::new(),
+            pieces,
+            late: Vec::new(),
+            tops: super::tops(regions, &self.all),
+            roots_adjusted: false,
+            moving: false,
         }
-        let (roots_adjusted, moving) = (false, false);
-        Compaction { forwarding, moves, standing, pieces, tops, roots_adjusted, moving }
     }
 }

@@ -1,10 +1,11 @@
 //! Whether a full collection was under way that slides objects together, and how far it had come.
 //!
-//! All of it is read off the heap, whichever collector it was (Serial, CMS, G1, and Parallel from 24 on; Parallel's before
-//! wrote nothing into headers): where headers say that objects will be, whether they are there already, and of which
-//! kind the references are that mean one place only.
+//! All of it is read off the heap, whichever collector it was (Serial, CMS, G1, and Parallel from 24 on): where headers say
+//! that objects will be, whether they are there already, and of which kind the references are that mean one place only.
+//! Parallel's before wrote nothing into headers, and has a table.
 
 mod headers;
+mod parallel;
 mod votes;
 
 use super::Vm;
@@ -12,7 +13,7 @@ use super::barrier::compaction::{Compaction, Piece};
 use super::gc::{self, Region};
 use super::unexported::full_gc::PARALLEL_REGION;
 use crate::collector::Collector;
-use headers::Headers;
+use headers::{Header, Headers};
 
 /// Votes of one kind that are noise among so many of the other: words that are no references.
 const NOISE: usize = 50;
@@ -23,7 +24,10 @@ pub(crate) fn find(vm: &Vm) -> Option<Compaction> {
     if heap.reachable_only {
         return None;
     }
-    let headers = Headers::read(vm, &heap)?;
+    let Some(headers) = Headers::read(vm, &heap) else {
+        let is_parallel = heap.collector == Collector::Parallel;
+        return is_parallel.then(|| parallel::find(vm, &heap)).flatten();
+    };
     let pieces = pieces(&heap.regions, heap.collector);
     // As if objects were being moved: those that are in their new places stand there.
     let come: Vec<bool> = headers.all.iter().map(|h| headers.has_come(vm, h)).collect();
@@ -37,6 +41,16 @@ pub(crate) fn find(vm: &Vm) -> Option<Compaction> {
     }
     found.roots_adjusted = votes::roots(vm, &found).unwrap_or(counted.new > counted.old);
     Some(found)
+}
+
+/// How far each region will be filled.
+fn tops(regions: &[Region], all: &[Header]) -> Vec<(u64, u64)> {
+    let mut tops: Vec<(u64, u64)> = regions.iter().map(|r| (r.start, 0)).collect();
+    for h in all {
+        let i = regions.partition_point(|r| r.end <= h.to);
+        tops[i].1 = tops[i].1.max(h.to + h.size);
+    }
+    tops
 }
 
 /// What one thread of the collector works on in one go.
