@@ -374,6 +374,7 @@ fn roots(heap: &Heap, workers: usize, damaged: &mut Vec<Unread>) -> Result<(Vec<
     let unmounted = virtual_threads::unmounted(heap, workers)?;
     let unmounted = (count..).zip(unmounted).map(|(number, o)| stacks.unmounted(o, number));
     for thread in running.into_iter().chain(unmounted) {
+        damaged.extend(Part::Stacks.all(thread.broken));
         all.extend(thread.roots);
         threads.push((thread.object, thread.calls));
     }

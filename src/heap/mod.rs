@@ -3,6 +3,7 @@
 //! Sees regions, gaps and the sizes of klasses; knows no collector, no JDK and no output.
 
 mod certain;
+mod certain_starts;
 mod chunks;
 pub mod class_key;
 pub(crate) mod class_objects;
@@ -140,7 +141,7 @@ impl<'a> Heap<'a> {
         if let Some(certain) = self.certain.get() {
             return Ok(certain);
         }
-        let certain = certain::find(self, threads)?;
+        let certain = certain_starts::find(self, threads)?;
         Ok(self.certain.get_or_init(|| certain))
     }
 
