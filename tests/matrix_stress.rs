@@ -118,13 +118,18 @@ impl Load {
     }
 }
 
-/// `captures` cores of a JVM, `compared` of them read by jhsdb, too.
+/// So many captures are tried until one falls into a collection, where that is what is to be seen.
+const UNTIL_COLLECTING: usize = 80;
+
+/// `captures` cores of a JVM, `compared` of them read by jhsdb, too. `collecting`: and more, until one of them was taken in
+/// a collection.
 fn figures(
     jdk: u32,
     collector: &Collector,
     load: Load,
     captures: usize,
     compared: usize,
+    collecting: bool,
 ) -> Figures {
     let dir = Scratch::new(&format!("matrix-{}-{jdk}-{}", load.name(), collector.name));
     // Epsilon never collects: it needs room, and less to do.
@@ -140,7 +145,10 @@ fn figures(
     let mut random = Random(u64::from(jdk) * 31 + collector.name.len() as u64);
     let (core, out) = (dir.path("taken.core"), dir.path("ours.hprof"));
     let mut found = Figures::default();
-    for i in 0..captures {
+    for i in 0..UNTIL_COLLECTING.max(captures) {
+        if i >= captures && !(collecting && found.collecting == 0) {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(random.below(250)));
         let method = METHODS[i % METHODS.len()];
         // A core with gaps does not take the place of a whole one, and collections are what is asked for.
@@ -172,7 +180,7 @@ fn figures(
 /// A line for scripts/matrix.sh.
 fn line(jdk: u32, collector: &Collector, load: Load) -> String {
     let start = Instant::now();
-    let run = catch_unwind(AssertUnwindSafe(|| figures(jdk, collector, load, 20, 1)));
+    let run = catch_unwind(AssertUnwindSafe(|| figures(jdk, collector, load, 20, 1, false)));
     let (verdict, found) = match run {
         Ok(found) => (if found.wrong.is_empty() { "passed" } else { "differs" }, found),
         Err(e) => {
@@ -212,7 +220,7 @@ fn named(name: &str) -> (u32, &'static Collector, Load) {
 /// Runs few captures, none of which may show a wrong object.
 fn few(jdk: u32, gc: &str) {
     let (_, collector, load) = named(&format!("{jdk} {gc}"));
-    let found = figures(jdk, collector, load, 5, 0);
+    let found = figures(jdk, collector, load, 5, 0, false);
     println!("{jdk} {gc}: {found:?}");
     assert_eq!(found.captures, 5);
     assert!(found.told > 5 * 1000, "{found:?}");
@@ -233,7 +241,7 @@ fn jdk11_parallel() {
 #[test]
 fn jdk17_serial_full() {
     let (_, collector, load) = named("17 serial full");
-    let found = figures(17, collector, load, 8, 0);
+    let found = figures(17, collector, load, 8, 0, true);
     println!("{found:?}");
     assert!(found.collecting > 0, "{found:?}");
     assert_eq!((found.wrong_collecting, found.wrong.len()), (0, 0), "{found:?}");
@@ -249,7 +257,7 @@ fn newest_g1() {
 fn newest_g1_full() {
     let newest = jdks::newest();
     let (_, collector, load) = named(&format!("{newest} g1 full"));
-    let found = figures(newest, collector, load, 8, 0);
+    let found = figures(newest, collector, load, 8, 0, false);
     println!("{found:?}");
     assert!(found.told > 8 * 8000, "{found:?}");
     assert_eq!((found.wrong_collecting, found.wrong.len()), (0, 0), "{found:?}");
@@ -259,12 +267,15 @@ fn newest_g1_full() {
 #[test]
 fn jdk8_parallel_full() {
     let (_, collector, load) = named("8 parallel full");
-    let found = figures(8, collector, load, 8, 0);
+    let found = figures(8, collector, load, 8, 0, true);
     println!("{found:?}");
     assert!(found.collecting > 0, "{found:?}");
     assert_eq!(found.wrong.len(), 0, "{found:?}");
     // Without its tables they are 8 in 100 and more.
-    assert!(found.told > 8 * 7500 && found.wrong_collecting * 100 < found.told, "{found:?}");
+    assert!(
+        found.told > found.captures * 7500 && found.wrong_collecting * 100 < found.told,
+        "{found:?}"
+    );
 }
 
 /// Each JDK has the collectors that all have; and runs the cell that the environment names.

@@ -63,7 +63,7 @@ impl Bits {
         });
     }
 
-    /// How many are set.
+    /// How many are set; by all threads of the pool that this is called in.
     pub fn count(&self) -> u64 {
         let ones = |w: &AtomicU64| u64::from(w.load(Ordering::Relaxed).count_ones());
         self.words.par_chunks(CHUNK).map(|words| words.iter().map(ones).sum::<u64>()).sum()

@@ -65,7 +65,7 @@ pub struct Compaction {
     pub gone: Vec<(u64, u64)>,
     /// In order.
     pub pieces: Vec<Piece>,
-    /// Objects whose references are adjusted later than those around them: starts and ends, in order.
+    /// Where references are adjusted later than those around them: starts and ends, in order.
     pub late: Vec<(u64, u64)>,
     /// How far each region will be filled, by its start, where anything comes to it.
     pub tops: Vec<(u64, u64)>,

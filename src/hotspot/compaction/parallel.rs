@@ -148,7 +148,7 @@ impl<'v> Summary<'v> {
 /// What such a collection had done, once it knew where all goes.
 pub(super) fn find(vm: &Vm, heap: &CollectedHeap) -> Option<Compaction> {
     let summary = Summary::find(vm)?;
-    let end = summary.start + summary.count * PARALLEL_REGION;
+    let end = summary.start.checked_add(summary.count.checked_mul(PARALLEL_REGION)?)?;
     if heap.regions.iter().any(|r| r.start < summary.start || r.end > end) {
         return None;
     }
@@ -304,24 +304,31 @@ impl Progress<'_> {
         found
     }
 
-    /// The references of an object that moved into two regions are adjusted once both are filled, or at the end: those that
-    /// still have one that can only mean an old place.
+    /// What is below a region's front and has references that are not adjusted yet, from the first such on. An object that
+    /// moved into two regions has them adjusted once both are filled, or at the end; the last one that was moved, now.
     fn late(&self) -> Vec<(u64, u64)> {
         let p = &self.summary.vm.pointers;
-        let is_old = |word: &[u8]| {
-            let bits = p.decode(word);
-            self.moved.binary_search_by_key(&bits, |m| m.0).is_ok()
-                && self.all.binary_search_by_key(&bits, |h| h.to).is_err()
-        };
         let is_late = |h: &&Header| {
-            let bytes = self.summary.vm.mem.slice(h.to, h.size).unwrap_or(&[]);
-            let mut words = bytes.chunks_exact(p.oop_size() as usize);
-            h.at != h.to
-                && self.region(h.to) != self.region(h.to + h.size - 1)
-                && self.has_come(h)
-                && words.any(is_old)
+            let (first, last) = (self.region(h.to), self.region(h.to + h.size - 1));
+            let is_last =
+                self.rows[first].state == State::Claimed && self.fronts[first] == h.to + h.size;
+            h.at != h.to && (first != last || is_last) && self.has_come(h)
         };
-        self.all.iter().filter(is_late).map(|h| (h.to, h.to + h.size)).collect()
+        let range = |h: &Header| {
+            let bytes = self.summary.vm.mem.slice(h.to, h.size).unwrap_or(&[]);
+            // Whether a word can only mean a new place, or an old one.
+            let certain = bytes.chunks_exact(p.oop_size() as usize).map(|word| {
+                let bits = p.decode(word);
+                let is_old = self.moved.binary_search_by_key(&bits, |m| m.0).is_ok();
+                let is_new = self.all.binary_search_by_key(&bits, |h| h.to).is_ok();
+                (is_old != is_new).then_some(is_new)
+            });
+            let certain: Vec<Option<bool>> = certain.collect();
+            certain.contains(&Some(false)).then_some(())?;
+            let adjusted = certain.iter().rposition(|c| *c == Some(true)).map_or(0, |i| i + 1);
+            Some((h.to + adjusted as u64 * p.oop_size(), h.to + h.size))
+        };
+        self.all.iter().filter(is_late).filter_map(range).collect()
     }
 
     /// How far a piece has been filled, and its references adjusted.

@@ -227,7 +227,8 @@ pub fn find<G: ObjectGraph, I: Id>(
     tree.pool().install(|| found.par_sort_unstable_by_key(|f| f.place));
     let fields = Fields::new(graph, &collections, &held);
     let of_found = found.len() * (size_of::<Found<I>>() + 4);
-    (watch.room)(bits + of_found as u64 + 8 * held.containers.count())?;
+    let containers = tree.pool().install(|| held.containers.count());
+    (watch.room)(bits + of_found as u64 + 8 * containers)?;
     let by = holders::holders(tree, &fields, &held, &found);
     let mut waste = Waste {
         objects: counts.objects,
