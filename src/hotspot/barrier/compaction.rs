@@ -45,6 +45,8 @@ pub struct Piece {
     pub start: u64,
     /// Where it ends.
     pub end: u64,
+    /// Where the first object of it starts. What is before is the end of one that is not there yet.
+    pub first: u64,
     /// References that stand below this address mean where objects will be, the others where they were.
     pub adjusted_below: u64,
     /// What will be here has come as far as to this address; its end where nothing more comes.
@@ -163,7 +165,13 @@ impl Compaction {
         if !self.moving {
             return None;
         }
-        let piece = self.piece(at).filter(|p| at >= p.filled_below)?;
+        let piece = self.piece(at)?;
+        if at < piece.first {
+            return Some(piece.first);
+        }
+        if at < piece.filled_below {
+            return None;
+        }
         let next = self.standing.get(self.standing.partition_point(|s| *s < at));
         let next = next.map_or(piece.end, |s| (*s).min(piece.end));
         (next != at).then_some(next)
@@ -206,7 +214,13 @@ mod tests {
             gone: Vec::new(),
             late: Vec::new(),
             standing: moves.iter().map(|m| m.1).collect(),
-            pieces: vec![Piece { start: BASE, end: END, adjusted_below, filled_below }],
+            pieces: vec![Piece {
+                start: BASE,
+                end: END,
+                first: BASE,
+                adjusted_below,
+                filled_below,
+            }],
             tops: vec![(BASE, BASE + 64)],
             roots_adjusted: adjusted_below == END,
             moving,

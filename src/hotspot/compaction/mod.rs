@@ -61,7 +61,7 @@ fn pieces(regions: &[Region], collector: Collector) -> Vec<Piece> {
         let mut start = r.start;
         while start < r.end {
             let end = start.saturating_add(size).min(r.end);
-            out.push(Piece { start, end, adjusted_below: start, filled_below: end });
+            out.push(Piece { start, end, first: start, adjusted_below: start, filled_below: end });
             start = end;
         }
     }

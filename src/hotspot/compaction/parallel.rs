@@ -336,7 +336,11 @@ impl Progress<'_> {
         p.adjusted_below = self.fronts[self.region(p.start)].clamp(p.start, p.end);
         let own = &self.all[self.all.partition_point(|h| h.to + h.size <= p.start)..];
         let own = &own[..own.partition_point(|h| h.to < p.end)];
-        let missing = own.iter().find(|h| !self.has_come(h)).map(|h| h.to);
+        if let Some(over) = own.first().filter(|h| h.to < p.start && !self.has_come(h)) {
+            p.first = (over.to + over.size).min(p.end);
+        }
+        let missing =
+            own.iter().filter(|h| h.to >= p.start).find(|h| !self.has_come(h)).map(|h| h.to);
         let last = own.last().map_or(p.start, |h| h.to + h.size);
         p.filled_below = missing.unwrap_or(last).clamp(p.start, p.end);
     }
