@@ -45,7 +45,7 @@ pub struct Piece {
     pub start: u64,
     /// Where it ends.
     pub end: u64,
-    /// Where the first object of it starts. What is before is the end of one that is not there yet.
+    /// Where the first object of it will start. What is before is the end of one that is not there yet.
     pub first: u64,
     /// References that stand below this address mean where objects will be, the others where they were.
     pub adjusted_below: u64,
@@ -166,14 +166,13 @@ impl Compaction {
             return None;
         }
         let piece = self.piece(at)?;
-        if at < piece.first {
-            return Some(piece.first);
-        }
-        if at < piece.filled_below {
-            return None;
-        }
+        let limit = match () {
+            () if at < piece.first => piece.first,
+            () if at < piece.filled_below => return None,
+            () => piece.end,
+        };
         let next = self.standing.get(self.standing.partition_point(|s| *s < at));
-        let next = next.map_or(piece.end, |s| (*s).min(piece.end));
+        let next = next.map_or(limit, |s| (*s).min(limit));
         (next != at).then_some(next)
     }
 }

@@ -320,7 +320,8 @@ impl Progress<'_> {
             let certain = bytes.chunks_exact(p.oop_size() as usize).map(|word| {
                 let bits = p.decode(word);
                 let is_old = self.moved.binary_search_by_key(&bits, |m| m.0).is_ok();
-                let is_new = self.all.binary_search_by_key(&bits, |h| h.to).is_ok();
+                let new = self.all.binary_search_by_key(&bits, |h| h.to);
+                let is_new = new.is_ok_and(|i| self.all[i].at != bits);
                 (is_old != is_new).then_some(is_new)
             });
             let certain: Vec<Option<bool>> = certain.collect();
