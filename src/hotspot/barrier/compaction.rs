@@ -166,10 +166,12 @@ impl Compaction {
             return None;
         }
         let piece = self.piece(at)?;
-        let limit = match () {
-            () if at < piece.first => piece.first,
-            () if at < piece.filled_below => return None,
-            () => piece.end,
+        let limit = if at < piece.first {
+            piece.first
+        } else if at < piece.filled_below {
+            return None;
+        } else {
+            piece.end
         };
         let next = self.standing.get(self.standing.partition_point(|s| *s < at));
         let next = next.map_or(limit, |s| (*s).min(limit));
@@ -224,6 +226,23 @@ mod tests {
             roots_adjusted: adjusted_below == END,
             moving,
         }
+    }
+
+    #[test]
+    fn before_the_first_new_object_of_a_piece_is_what_still_stands() {
+        let mut c = compaction(&[(A, B)], BASE, true);
+        c.pieces[0].first = C;
+        assert_eq!((c.skip(A), c.skip(B), c.skip(B + 8)), (Some(B), None, Some(C)));
+    }
+
+    #[test]
+    fn references_adjusted_late_mean_where_objects_were() {
+        let mem = memory([1, 1, 1]);
+        let mut c = compaction(&[], END, true);
+        c.gone = vec![(C, A)];
+        c.late = vec![(B, C)];
+        assert_eq!(c.resolve_at(&mem, A + 8, C), C);
+        assert_eq!(c.resolve_at(&mem, B + 8, C), A);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::super::Vm;
 use super::super::barrier::compaction::{Compaction, Forwarding, Piece};
-use super::super::gc::{self, CollectedHeap, Region};
+use super::super::gc::{self, CollectedHeap, MarkBitmap, Region};
 use super::super::unexported::full_gc::{PARALLEL_REGION, WORD};
 use super::super::unexported::parallel::*;
 use super::headers::{Header, Sizes};
@@ -21,12 +21,10 @@ struct Summary<'v> {
     vm: &'v Vm<'v>,
     /// The first address that they are for.
     start: u64,
-    /// Bytes that a bit is for.
-    granule: u64,
-    /// Address of the bits that say where objects begin.
-    begin: u64,
-    /// The same of where they end: each the last granule of an object.
-    end: u64,
+    /// Where objects begin.
+    begin: MarkBitmap,
+    /// Where they end: each the last bit of an object.
+    end: MarkBitmap,
     /// Address of the table.
     table: u64,
     /// Its rows.
@@ -81,7 +79,9 @@ impl<'v> Summary<'v> {
             }
         }
         let ((begin, end), table) = (maps?, table?);
-        Some(Summary { vm, start, granule, begin, end, table, count })
+        let shift = granule.trailing_zeros();
+        let [begin, end] = [begin, end].map(|map| MarkBitmap { start, map, shift });
+        Some(Summary { vm, start, begin, end, table, count })
     }
 
     fn row(&self, i: u64) -> Option<Row> {
@@ -102,31 +102,25 @@ impl<'v> Summary<'v> {
         })
     }
 
-    /// The first address from `at` on whose bit in `map` is set, below `limit`.
-    fn next(&self, map: u64, at: u64, limit: u64) -> Option<u64> {
-        let (mut bit, end) =
-            ((at - self.start) / self.granule, (limit - self.start) / self.granule);
-        while bit < end {
-            match self.vm.mem.u64(map.wrapping_add(bit / 64 * 8)).ok()? >> (bit % 64) {
-                0 => bit = (bit / 64 + 1) * 64,
-                rest => {
-                    bit += u64::from(rest.trailing_zeros());
-                    return Some(self.start + bit * self.granule).filter(|at| *at < limit);
-                }
-            }
-        }
-        None
-    }
-
     /// All living objects, in order, those that stay where they are too; none where it is not known where they go.
     fn living(&self, rows: &[Row], heap: &CollectedHeap) -> Option<Vec<Header>> {
         let mut all = Vec::new();
         for r in &heap.regions {
+            // What is not saved says nothing of what lives.
+            let maps = [self.begin, self.end];
+            if !maps.iter().all(|map| map.is_saved(self.vm.mem, r.start, r.top)) {
+                return None;
+            }
+            let [begin, end] = maps.map(|map| map.window(self.vm.mem, r.start, r.top));
+            let granule = self.vm.pointers.alignment;
             // What lives in the region so far, and which that is.
             let (mut region, mut before) = (u64::MAX, 0);
-            let mut from = r.start;
-            while let Some(at) = self.next(self.begin, from, r.top) {
-                let size = self.next(self.end, at, r.top)? + self.granule - at;
+            let mut at = begin.next(r.start, r.top);
+            while at < r.top {
+                let size = end.next(at, r.top) + granule - at;
+                if size > r.top - at {
+                    return None; // it begins, and does not end
+                }
                 let i = (at - self.start) / PARALLEL_REGION;
                 let row = rows.get(i as usize)?;
                 if i != region {
@@ -138,7 +132,7 @@ impl<'v> Summary<'v> {
                 let to = row.destination.checked_add(offset).filter(|_| row.destination != 0)?;
                 all.push(Header { at, to, size });
                 before += size;
-                from = at + size;
+                at = begin.next(at + size, r.top);
             }
         }
         Some(all)
@@ -291,13 +285,13 @@ impl Progress<'_> {
         for p in &mut found.pieces {
             self.bound(p);
         }
-        // Of what stays where it is no table says how far it has come.
-        let mut votes = found.clone();
-        votes::count(self.summary.vm, heap, &mut votes);
-        for (p, vote) in found.pieces.iter_mut().zip(votes.pieces) {
+        // Of what stays where it is no table says how far it has come: the references do.
+        let bounded = found.pieces.clone();
+        votes::count(self.summary.vm, heap, &mut found);
+        for (p, bounded) in found.pieces.iter_mut().zip(bounded) {
             let row = &self.rows[self.region(p.start)];
-            if row.state == State::AsItWas && row.destination == p.start {
-                p.adjusted_below = vote.adjusted_below;
+            if row.state != State::AsItWas || row.destination != p.start {
+                p.adjusted_below = bounded.adjusted_below;
             }
         }
         found.roots_adjusted = votes::roots(self.summary.vm, &found).unwrap_or(moving);

@@ -139,6 +139,14 @@ impl MarkBitmap {
         let words = mem.slice(at, last.saturating_sub(first) * 8).unwrap_or(&[]);
         MarkWindow { bitmap: *self, mem, first, words: words.as_chunks().0 }
     }
+
+    /// Whether all words for the addresses `start..end` are in the core.
+    pub fn is_saved(&self, mem: &Memory, start: u64, end: u64) -> bool {
+        let bit = |addr: u64| addr.saturating_sub(self.start) >> self.shift;
+        let from = self.map.wrapping_add(bit(start) / 64 * 8);
+        let to = self.map.wrapping_add(bit(end).div_ceil(64) * 8);
+        mem.present(from, to).map(|(from, to)| to - from).sum::<u64>() == to.wrapping_sub(from)
+    }
 }
 
 /// A stretch of a [`MarkBitmap`].
@@ -318,4 +326,25 @@ fn region(start: u64, top: u64, end: u64, space: Space) -> Result<Region> {
         )));
     }
     Ok(Region { start, top, end, space, marked_below: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use memmap2::MmapMut;
+
+    use super::*;
+
+    #[test]
+    fn bits_that_are_not_in_the_core_are_seen() {
+        let file = Arc::new(MmapMut::map_anon(16).expect("memory").try_into().expect("memory"));
+        let mut mem = Memory::default();
+        mem.lay_under(0x1000, 16, &file, 0);
+        // Two words of bits, for 512 bytes each.
+        let map = MarkBitmap { start: 0x8000, map: 0x1000, shift: 3 };
+        assert!(map.is_saved(&mem, 0x8000, 0x8400));
+        assert!(map.is_saved(&mem, 0x8200, 0x8208));
+        assert!(!map.is_saved(&mem, 0x8000, 0x8408));
+    }
 }
