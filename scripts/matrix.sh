@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
 # Run the whole matrix: every JDK x collector x form of pointers (tests/matrix/table.rs), each compared with
 # HotSpot's own dump. Installs what it needs. A cell that fails does not stop the rest.
-#   matrix.sh [--jdk N]... [--gc NAME]... [--form NAME]... [--jobs N] [--resume] [--list]
+#   matrix.sh [--jdk N]... [--gc NAME]... [--form NAME]... [--jobs N] [--profile NAME] [--resume] [--list]
 #   --jdk, --gc, --form   only these cells; --list names all
 #   --jobs N              so many cells at a time (default: half of the CPUs)
+#   --profile NAME        with rjcore as this profile of Cargo.toml builds it (default: release; ci builds sooner)
 #   --resume              keep the results of cells that passed before
 #   --stress              instead: random captures of a busy JVM, and jhsdb on the same cores
 # Results: target/matrix/*/*.tsv, one a cell. A run of all cells writes docs/matrix-results.md and the tables in
 # docs/support-matrix.md, or docs/stress-results.md. Exit code 1 if any cell did not pass.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-jdks=() gcs=() forms=() resume= list= mode=cells jobs=$((($(nproc) + 1) / 2))
-usage() { sed -n '4,9s/^# *//p' "$0" >&2; exit 2; }
+jdks=() gcs=() forms=() resume= list= mode=cells profile=release jobs=$((($(nproc) + 1) / 2))
+usage() { sed -n '4,10s/^# *//p' "$0" >&2; exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
         --jdk) jdks+=("${2:?}"); shift ;;
         --gc) gcs+=("${2:?}"); shift ;;
         --form) forms+=("${2:?}"); shift ;;
         --jobs) jobs=${2:?}; shift ;;
+        --profile) profile=${2:?}; shift ;;
         --resume) resume=1 ;;
         --list) list=1 ;;
         --stress) mode=stress ;;
@@ -32,7 +34,7 @@ target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 results=$target/matrix/$mode
 mkdir -p "$results"
 [ "$mode" = cells ] && limit=300 test=matrix fields=$(seq 6) || { limit=1800 test=matrix_stress fields=$(seq 10); }
-cargo test --locked --release --no-run --test "$test" 2> "$results/build.log" ||
+cargo test --locked --profile "$profile" --no-run --test "$test" 2> "$results/build.log" ||
     { cat "$results/build.log"; exit 1; }
 binary=$(sed -n 's/.*Executable.*(\(.*\))$/\1/p' "$results/build.log")
 

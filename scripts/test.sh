@@ -16,7 +16,7 @@ esac
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-done_=() failed=()
+done_=() failed=() said=
 step() { # NAME COMMAND...
     local name=$1 start=$SECONDS result=ok which
     shift
@@ -27,6 +27,8 @@ step() { # NAME COMMAND...
         # As cargo and situations.sh name them; else the last that was said.
         which=$(sed -nE 's/^(test .*) \.\.\. FAILED.*/  \1/p; s/^(FAIL .*)/  \1/p; s/^(error: .*)/  \1/p' "$log" | awk '!seen[$0]++')
         failed+=("$name" "${which:-$(tail -n 3 "$log" | sed 's/^/  /')}")
+        # What a failed test said stands thousands of lines above the end: again, as far as a page holds it.
+        said+=$(sed -n '/^---- .* ----$/,/^failures:$/{/^failures:$/!p}' "$log" | cut -c 1-500 | head -n 80)
     fi
     done_+=("$result $name, $((SECONDS - start)) s")
 }
@@ -42,6 +44,7 @@ at_end() {
     printf '\n== %s\n' "all steps"
     printf '%s\n' "${done_[@]}"
     [ ${#failed[@]} -gt 0 ] || exit 0
+    [ -z "$said" ] || printf '\n== what they said\n%s\n' "$said"
     printf '\nFAILED: %s\n' "${failed[@]}" | sed 's/^FAILED:   */  /; /^$/d'
     exit 1
 }

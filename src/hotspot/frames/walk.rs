@@ -48,6 +48,13 @@ pub(super) enum Caller {
     Broken(String),
 }
 
+impl Caller {
+    /// Of the frame at `fp` a word was not saved: that is no word of zero.
+    pub(super) fn absent(fp: u64) -> Caller {
+        Caller::Broken(format!("the frame at {fp:#x} is not in the core"))
+    }
+}
+
 /// Why frames are missing that could be walked.
 pub(super) const NO_ROOM: &str = "the threads have more frames than the core's memory can hold";
 
@@ -138,15 +145,17 @@ impl Walker<'_> {
 
     /// `frame::sender_for_interpreter_frame`.
     fn interpreted(&self, raw: &CpuFrame, top: bool, out: &mut Stack) -> Caller {
-        let word = self.slot(raw.fp, self.layout.method);
-        if word == Some(0) && self.slot(raw.fp, 1) == Some(0) {
+        let Some(word) = self.slot(raw.fp, self.layout.method) else {
+            return Caller::absent(raw.fp);
+        };
+        if word == 0 && self.slot(raw.fp, 1) == Some(0) {
             return Caller::Broken(format!(
                 "its stack is zero at {:#x} (gdb's gcore loses what lies beside guard pages; rjcore \
                  capture does not)",
                 raw.fp
             ));
         }
-        let Some(method) = word.and_then(|m| self.method(m)) else {
+        let Some(method) = self.method(word) else {
             return Caller::Broken(format!(
                 "the interpreter's frame at {:#x} has no method",
                 raw.fp
@@ -170,10 +179,10 @@ impl Walker<'_> {
         });
         let words = (self.slot(raw.fp, self.layout.sender_sp), self.slot(raw.fp, 0));
         let (Some(sp), Some(fp)) = words else {
-            return Caller::Broken(format!("the frame at {:#x} is not in the core", raw.fp));
+            return Caller::absent(raw.fp);
         };
         let Some(pc) = self.slot(raw.fp, 1) else {
-            return Caller::Broken(format!("the frame at {:#x} is not in the core", raw.fp));
+            return Caller::absent(raw.fp);
         };
         let mut registers = Registers::default();
         self.save(&mut registers, raw.fp);

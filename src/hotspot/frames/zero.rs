@@ -137,13 +137,14 @@ impl Walker<'_> {
                 });
             }
             Some(kind) if zero::STUB_FRAMES.contains(&kind) => {}
-            _ => return Caller::Broken(format!("{fp:#x} is no frame of the interpreter's")),
+            None => return Caller::absent(fp),
+            Some(_) => return Caller::Broken(format!("{fp:#x} is no frame of the interpreter's")),
         }
         match self.slot(fp, 0) {
             // The outermost is an entry frame.
             Some(0) => Caller::Broken(format!("the frame at {fp:#x} leads to no other")),
             Some(next) => self.zero_frame(next, Trust::Exact),
-            None => Caller::Broken(format!("the frame at {fp:#x} is not in the core")),
+            None => Caller::absent(fp),
         }
     }
 }
