@@ -124,7 +124,8 @@ stress() {
 
 $head
 Each line is one JVM that runs \`tests/java/StopStress.java\`: threads of all kinds, some 100 MB/s of garbage, a heap of
-64 MB. \`rjcore capture\` takes 20 cores at random moments, by fork, precopy and stop in turn. Each is dumped.
+64 MB. \`rjcore capture\` takes 20 cores at random moments, by fork, precopy and stop in turn. Each is dumped, and the
+dump opened by VisualVM's heap library and hprof-slurp, which must count the objects that rjcore says are in it.
 
 - whole: dumped without any gap. In a collection: taken in the middle of a stop-the-world collection, where objects are
   half moved; rjcore says so. All others have gaps only where a thread had taken memory and not yet written its header.

@@ -1,5 +1,5 @@
 //! Captures at random moments of a JVM that allocates and collects all the time, for each JDK x collector: each
-//! core is dumped, and its objects that say what they must hold are looked at.
+//! core is dumped, readers that others wrote open the dump, and its objects that say what they must hold are looked at.
 //!
 //! `cargo test` runs few; `scripts/matrix.sh --stress` all, with jhsdb on some of the same cores. RJCORE_CELL names
 //! one, RJCORE_RESULT the file that its figures go to, RJCORE_KEEP a directory for the cores that show a wrong object.
@@ -8,6 +8,8 @@ mod support;
 
 #[path = "matrix/jhsdb.rs"]
 mod jhsdb;
+#[path = "matrix/opened.rs"]
+mod opened;
 #[path = "matrix/table.rs"]
 #[allow(dead_code, reason = "forms are for tests/matrix.rs")]
 mod table;
@@ -15,6 +17,7 @@ mod table;
 mod told;
 
 use crate::support::child::Command;
+use opened::Readers;
 use std::env::var_os;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -59,8 +62,8 @@ impl Random {
     }
 }
 
-/// One core: rjcore's dump of it, within a time.
-fn one(core: &Path, out: &Path, found: &mut Figures) {
+/// One core: rjcore's dump of it, within a time, which others open.
+fn one(core: &Path, out: &Path, readers: &mut Readers, found: &mut Figures) {
     let mut cmd = Command::new(tool("timeout"));
     cmd.args(["-s", "KILL", DUMP_LIMIT]).arg(rjcore().get_program());
     cmd.arg("dump").arg(core).arg("-o").arg(out).args(["--overwrite", "--json"]);
@@ -69,6 +72,7 @@ fn one(core: &Path, out: &Path, found: &mut Figures) {
     let code = answer.status.code();
     assert!(matches!(code, Some(0 | 3)) && !said.contains("panicked"), "{}: {said}", answer.status);
     let json: serde_json::Value = serde_json::from_slice(&answer.stdout).expect("JSON");
+    readers.open(out, json["objects"].as_u64().expect("a number"));
     let gaps = &json["gaps"];
     let unparsed = gaps["damaged_bytes"].as_u64().unwrap_or(0);
     // One that moves nothing costs nothing.
@@ -142,6 +146,7 @@ fn figures(
     let flags = [&SMALL, collector.flags, &[room]].concat();
     let jvm = jdks::start(jdk, &flags, program, &dir);
     let mut stress = Stress::of(jvm);
+    let mut readers = Readers::start();
     let mut random = Random(u64::from(jdk) * 31 + collector.name.len() as u64);
     let (core, out) = (dir.path("taken.core"), dir.path("ours.hprof"));
     let mut found = Figures::default();
@@ -159,7 +164,7 @@ fn figures(
         let said = String::from_utf8_lossy(&answer.stderr);
         assert!(matches!(answer.status.code(), Some(0 | 3)), "{method}: {}: {said}", answer.status);
         let (collecting, wrong) = (found.collecting, found.wrong.len() + found.wrong_collecting);
-        one(&core, &out, &mut found);
+        one(&core, &out, &mut readers, &mut found);
         if found.wrong.len() + found.wrong_collecting > wrong
             && let Some(kept) = var_os("RJCORE_KEEP")
         {
