@@ -13,7 +13,8 @@ pub(super) fn find(heap: &Heap, marks: &Marks, memory: &[(u64, u64)], words: &[u
     let vm = heap.vm;
     let mut candidates = Vec::new();
     let mut try_one = |bits: u64| {
-        let Some(addr) = vm.barrier.plausible(vm.mem, bits).filter(|a| *a != 0) else { return };
+        let addr = vm.barrier.plausible(vm.mem, bits, None).filter(|a| *a != 0);
+        let Some(addr) = addr else { return };
         if let Some(mark) = marks.locate(addr)
             && !marks.is_marked(mark)
         {

@@ -6,6 +6,7 @@ pub(super) mod code;
 pub(super) mod full_gc;
 pub(super) mod jvmti;
 pub(super) mod parallel;
+pub(super) mod watermarks;
 
 /// `markWord.hpp`: with compact headers (JEP 450, JDK 24) the narrow klass is the mark's upper
 /// bits; used where the tables lack `markWord::klass_shift`.

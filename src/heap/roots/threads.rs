@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Root, RootKind};
 use crate::error::{Error, Result};
 use crate::heap::{Heap, Marks};
+use crate::hotspot::barrier::Colour;
 use crate::hotspot::code::Method;
 use crate::hotspot::frames::{Frame, Stack, Value, Walker};
 use crate::hotspot::threads::JavaThread;
@@ -81,6 +82,7 @@ impl<'h> Stacks<'h> {
         let lost = lost.map(|why| EarlyEnd { text: why.clone(), ran_java: false });
         let mut early: Vec<EarlyEnd> = lost.into_iter().collect();
         for t in self.heap.threads.iter().filter(|t| is_shown(t)) {
+            let head = t.ages.head();
             let walker = self.walker.as_ref().ok();
             let stack = walker.map(|w| w.thread(t)).unwrap_or_default();
             early.extend(stack.broken.as_ref().map(|why| EarlyEnd {
@@ -91,7 +93,8 @@ impl<'h> Stacks<'h> {
             let own = entry.map_or(0, |e| e + 1);
             let own = if t.mounted == 0 { 0 } else { own };
             let handles = vm.fields.thread_active_handles.opt();
-            let mut handles = handles.and_then(|o| vm.mem.u64(t.addr.wrapping_add(o)).ok());
+            let handles = handles.and_then(|o| vm.mem.u64(t.addr.wrapping_add(o)).ok());
+            let mut handles = handles.map(|block| (block, head));
             let kind = RootKind::Thread;
             if t.mounted != 0 {
                 let frames = 0..entry.unwrap_or(0);
@@ -120,7 +123,7 @@ impl<'h> Stacks<'h> {
     }
 
     /// One thread by those of a stack's frames that are its own. `handles` are the JNI locals of
-    /// its innermost frame, if that is native, or if it has none.
+    /// its innermost frame, if that is native, or if it has none, and their colour.
     fn read(
         &self,
         kind: RootKind,
@@ -128,21 +131,27 @@ impl<'h> Stacks<'h> {
         number: usize,
         stack: &Stack,
         own: std::ops::Range<usize>,
-        handles: Option<u64>,
+        handles: Option<(u64, Option<Colour>)>,
     ) -> ThreadRoots {
         let vm = self.heap.vm;
         let thread = Some(number as u32);
         let root = |kind, frame, object| Root { kind, object, thread, frame, slot: None };
         let mut roots = vec![root(kind, None, object)];
         let wrappers: HashMap<usize, u64> = stack.wrappers.iter().rev().copied().collect();
-        let locals = |block: Option<u64>| block.map(|b| vm.local_handles(b)).unwrap_or_default();
+        let locals = |block: Option<(u64, Option<Colour>)>| {
+            block.map(|(b, colour)| vm.local_handles(b, colour)).unwrap_or_default()
+        };
         let frames = stack.frames.get(own.clone()).unwrap_or_default();
         for (i, frame) in frames.iter().enumerate() {
             let at = Some(i as u32);
             if frame.method.is_native {
                 let block = match i {
                     0 => handles,
-                    _ => wrappers.get(&(i + own.start)).and_then(|w| vm.wrapper_handles(*w)),
+                    // HotSpot comes to them with the frame of who made them.
+                    _ => wrappers
+                        .get(&(i + own.start))
+                        .and_then(|w| vm.wrapper_handles(*w))
+                        .map(|block| (block, frame.colour)),
                 };
                 roots.extend(locals(block).into_iter().map(|o| root(RootKind::JniLocal, at, o)));
             } else {

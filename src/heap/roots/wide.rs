@@ -17,6 +17,7 @@ use super::{Root, RootKind, global};
 use crate::error::Result;
 use crate::heap::Heap;
 use crate::hotspot::Vm;
+use crate::hotspot::barrier::Colour;
 use crate::hotspot::frames::Walker;
 use crate::hotspot::handles::{
     Handle, loader_handles, note, read_monitors, read_storage, storages,
@@ -110,12 +111,28 @@ impl WideRoots {
         blocks.dedup();
         let root = |kind, object| Root { thread: Some(number), ..Root::of(kind, object) };
         self.roots.extend([t.object, t.mounted].map(|o| root(RootKind::Thread, o)));
-        let locals = blocks.into_iter().flat_map(|b| vm.local_handles(b));
-        self.roots.extend(locals.map(|o| root(RootKind::JniLocal, o)));
-        self.memory.extend([words.stack, words.itself]);
-        self.memory.extend(vm.handle_area(t));
+        // By any of the thread's colours, where its references have none themselves.
+        let colours: Vec<_> = t.ages.all().map(Some).chain([None]).collect();
+        for block in blocks {
+            let locals = colours.iter().flat_map(|c| vm.local_handles(block, *c));
+            self.roots.extend(locals.map(|o| root(RootKind::JniLocal, o)));
+        }
+        let memory = [vec![words.stack, words.itself], vm.handle_area(t)].concat();
+        for colour in t.ages.all() {
+            let old = memory.iter().flat_map(|(start, end)| moved(vm, *start, *end, colour));
+            self.words.extend(old);
+        }
+        self.memory.extend(memory);
         self.memory.extend(vm.debugger_words(t));
         self.words.extend(words.registers);
         Ok(())
     }
+}
+
+/// Where the objects are now to which words of a thread lead if they have this colour, of those that
+/// were moved.
+fn moved(vm: &Vm, start: u64, end: u64, colour: Colour) -> Vec<u64> {
+    let words = (start..end).step_by(8).filter_map(|at| vm.mem.u64(at).ok());
+    let now = |bits: u64| vm.barrier.plausible(vm.mem, bits, Some(colour)).filter(|o| *o != bits);
+    words.filter_map(now).collect()
 }

@@ -22,7 +22,7 @@ use crate::corefile::memory::Memory;
 use crate::error::Result;
 use crate::vmstructs::{Fields, Tables};
 pub use compaction::{Compaction, dead_until};
-pub use z::Z;
+pub use z::{Colour, Z};
 
 /// `markWord.hpp`: the low bits of a header that holds a forwarding address.
 const MARKED: u64 = 3;
@@ -149,10 +149,11 @@ impl Barrier {
         self.address(mem, bits) == 0
     }
 
-    /// The object that a word on a stack would refer to if it were a reference.
-    pub fn plausible(&self, mem: &Memory, bits: u64) -> Option<u64> {
+    /// The object that a word on a stack would refer to if it were a reference. `colour` is the one
+    /// that it would have had, where references there have none and HotSpot knows it.
+    pub fn plausible(&self, mem: &Memory, bits: u64, colour: Option<Colour>) -> Option<u64> {
         match self {
-            Barrier::Z(z) => z.plausible(mem, bits),
+            Barrier::Z(z) => z.plausible(mem, bits, colour),
             _ => Some(self.resolve(mem, bits)),
         }
     }

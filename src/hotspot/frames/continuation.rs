@@ -77,7 +77,8 @@ impl Walker<'_> {
         let (vm, f) = (self.vm, &self.vm.fields);
         let thread = (bounds.thread != 0).then_some(bounds.thread)?;
         let continuation = |entry: u64| {
-            let cont = self.stack_oop(self.word(entry.wrapping_add(CONTINUATION_ENTRY_CONT))?);
+            let bits = self.word(entry.wrapping_add(CONTINUATION_ENTRY_CONT))?;
+            let cont = self.stack_oop(bits, bounds.colour);
             let klass = vm.klass_of(cont).filter(|_| cont != 0)?;
             vm.classes.with_supers(klass).any(|k| k.addr == entries.klass).then_some(cont)
         };
@@ -182,7 +183,11 @@ impl Walker<'_> {
         let at = word(sp);
         let Caller::Frame(mut raw) = self.above(at, Trust::Exact) else { return Err(what()) };
         raw.pc = pc.filter(|pc| *pc != 0).map_or(raw.pc, |pc| self.cpu.strip(pc));
-        let mut more = self.walk(raw, Bounds { low: start, high: word(bottom), thread: 0 }, false);
+        let mut more = self.walk(
+            raw,
+            Bounds { low: start, high: word(bottom), thread: 0, colour: None },
+            false,
+        );
         let flags = field("flags").map(|f| vm.mem.u8(chunk.wrapping_add(u64::from(f.offset))));
         if flags.is_some_and(|f| f.is_ok_and(|f| f & CHUNK_HAS_BITMAP != 0)) {
             let packed = Packed { start, bitmap: word(size) };

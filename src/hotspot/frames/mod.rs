@@ -27,6 +27,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Vm;
+use super::barrier::Colour;
 use super::code::{CodeCache, Method, Nmethod, Scope};
 use crate::corefile::room::Room;
 use crate::cpu::{Cpu, Facts};
@@ -150,6 +151,8 @@ pub(crate) struct Frame {
     pub enters_continuation: bool,
     /// Native code that was called from Java begins above this frame: a call stub is between.
     pub called_by_vm: bool,
+    /// The colour of its references, where they have none themselves and HotSpot knows it.
+    pub colour: Option<Colour>,
     /// It lies in the chunk of a continuation, and a collector has looked at it there.
     pub packed: Option<Packed>,
 }

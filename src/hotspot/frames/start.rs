@@ -29,7 +29,7 @@ impl Walker<'_> {
     /// Where a thread's stack lies.
     pub(super) fn bounds(&self, t: &JavaThread) -> Bounds {
         let stack = threads::stack(self.vm.mem, &self.vm.fields, t.addr).unwrap_or_default();
-        Bounds { low: stack.start, high: stack.end, thread: t.addr }
+        Bounds { low: stack.start, high: stack.end, thread: t.addr, colour: t.ages.head() }
     }
 
     /// The Java frames of a thread. `returned` is the frame in the VM's code to which the native
@@ -61,8 +61,23 @@ impl Walker<'_> {
                 }
             },
         };
+        self.colour(t, &mut stack);
         self.split(t, &mut stack);
         stack
+    }
+
+    /// Notes how old the references in each frame are.
+    fn colour(&self, t: &JavaThread, stack: &mut Stack) {
+        let mut called_from = u64::MAX;
+        for frame in &mut stack.frames {
+            let (sp, above) = match frame.place {
+                // HotSpot's stack pointer of its caller: below what an adapter pushed there.
+                Place::Interpreted { fp, sp, .. } => (sp, fp.saturating_add(16)),
+                Place::Compiled { sp, .. } | Place::Native { sp } => (sp, u64::MAX),
+            };
+            frame.colour = t.ages.of_frame(sp.min(called_from));
+            called_from = above;
+        }
     }
 
     /// The stack pointer of a thread's last Java frame; 0 if it has none.

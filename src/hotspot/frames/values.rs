@@ -3,6 +3,7 @@
 use super::oop_mask::Slot;
 use super::walk::relative;
 use super::{Frame, Packed, Place, Saved, Walker};
+use crate::hotspot::barrier::Colour;
 use crate::hotspot::code::{Location, ScopeValue};
 
 /// Monitors of one interpreted frame, and slots of its expression stack.
@@ -44,7 +45,7 @@ impl Walker<'_> {
     /// The monitors of a frame, last taken first, as HotSpot prints them.
     pub(crate) fn monitors(&self, frame: &Frame) -> Vec<Monitor> {
         match &frame.place {
-            Place::Interpreted { fp, .. } => self.interpreted_monitors(*fp, frame.packed),
+            Place::Interpreted { fp, .. } => self.interpreted_monitors(*fp, frame),
             Place::Native { .. } => Vec::new(),
             Place::Compiled { nmethod, scope, .. } => {
                 let all = scope.monitors(self.vm, nmethod).unwrap_or_default();
@@ -66,7 +67,7 @@ impl Walker<'_> {
 
     /// BasicObjectLocks between the frame's fixed part and its expression stack; the last taken
     /// has the lowest address.
-    fn interpreted_monitors(&self, fp: u64, packed: Option<Packed>) -> Vec<Monitor> {
+    fn interpreted_monitors(&self, fp: u64, frame: &Frame) -> Vec<Monitor> {
         let mut out = Vec::new();
         let Some((start, end)) = self.monitor_block(fp) else { return out };
         let size = self.vm.tables.size_of("BasicObjectLock").filter(|s| (16..=64).contains(s));
@@ -79,7 +80,7 @@ impl Walker<'_> {
         let mut at = start;
         while at.saturating_add(size) <= end && out.len() < MAX_SLOTS as usize {
             let bits = self.word(at.wrapping_add(obj)).unwrap_or(0);
-            let object = self.oop(bits, packed);
+            let object = self.oop(bits, frame);
             if object != 0 {
                 out.push(Monitor { object, eliminated: false, is_scalar: false });
             }
@@ -100,18 +101,18 @@ impl Walker<'_> {
     }
 
     /// The object that a word of a stack or a register refers to.
-    pub(crate) fn stack_oop(&self, bits: u64) -> u64 {
+    pub(crate) fn stack_oop(&self, bits: u64, colour: Option<Colour>) -> u64 {
         if bits == 0 {
             return 0;
         }
-        self.vm.barrier.plausible(self.vm.mem, bits).unwrap_or(0)
+        self.vm.barrier.plausible(self.vm.mem, bits, colour).unwrap_or(0)
     }
 
     /// The object that a slot's bits refer to, which are known to be a reference.
-    fn oop(&self, bits: u64, packed: Option<Packed>) -> u64 {
-        match packed {
+    fn oop(&self, bits: u64, frame: &Frame) -> u64 {
+        match frame.packed {
             Some(_) if self.vm.pointers.narrow_oops => self.narrow_oop(bits),
-            _ => self.stack_oop(bits),
+            _ => self.stack_oop(bits, frame.colour),
         }
     }
 
@@ -120,11 +121,11 @@ impl Walker<'_> {
     }
 
     /// The object at a word, if it is one.
-    fn plausible(&self, bits: u64) -> Option<u64> {
+    fn plausible(&self, bits: u64, colour: Option<Colour>) -> Option<u64> {
         if bits == 0 || !bits.is_multiple_of(8) {
             return None;
         }
-        let object = self.stack_oop(bits);
+        let object = self.stack_oop(bits, colour);
         (object != 0 && self.vm.klass_of(object).is_some()).then_some(object)
     }
 
@@ -146,11 +147,11 @@ impl Walker<'_> {
                 let known = self.local_types(&frame.method, frame.bci);
                 let value = |i: u16| match known.as_ref().and_then(|k| k.get(usize::from(i))) {
                     Some(Slot::Reference) => match self.word(at(i)) {
-                        Some(bits) => Value::Object(self.oop(bits, frame.packed)),
+                        Some(bits) => Value::Object(self.oop(bits, frame)),
                         None => Value::Dead,
                     },
                     Some(_) => self.word(at(i)).map_or(Value::Dead, Value::Bits),
-                    None => self.slot_value(at(i), frame.packed),
+                    None => self.slot_value(at(i), frame),
                 };
                 (0..frame.method.max_locals).map(value).collect()
             }
@@ -210,7 +211,7 @@ impl Walker<'_> {
                 // What it gave to the frame that it called is that one's.
                 let slots = slots.saturating_sub(u64::from(*arguments));
                 let at = |i: u64| bottom.wrapping_sub(i * 8);
-                (1..=slots).map(|i| self.slot_value(at(i), frame.packed)).collect()
+                (1..=slots).map(|i| self.slot_value(at(i), frame)).collect()
             }
             Place::Compiled { nmethod, scope, .. } => {
                 let all = scope.expressions(self.vm, nmethod).unwrap_or_default();
@@ -222,11 +223,11 @@ impl Walker<'_> {
         }
     }
 
-    fn slot_value(&self, at: u64, packed: Option<Packed>) -> Value {
+    fn slot_value(&self, at: u64, frame: &Frame) -> Value {
         let Some(bits) = self.word(at) else { return Value::Dead };
-        let object = match packed {
-            Some(packed) => self.is_packed(packed, at).then(|| self.oop(bits, Some(packed))),
-            None => self.plausible(bits),
+        let object = match frame.packed {
+            Some(packed) => self.is_packed(packed, at).then(|| self.oop(bits, frame)),
+            None => self.plausible(bits, frame.colour),
         };
         match object {
             Some(object) => Value::Object(object),
@@ -276,7 +277,7 @@ impl Walker<'_> {
             self.vm.tables.constant(&format!("Location::{name}")) == Some(i64::from(l.kind))
         };
         if constant("oop") {
-            Value::Object(self.oop(bits, frame.packed))
+            Value::Object(self.oop(bits, frame))
         } else if constant("narrowoop") {
             Value::Object(self.narrow_oop(bits))
         } else if constant("invalid") {

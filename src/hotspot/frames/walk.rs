@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Entry, Frame, FrameKind, MAX_FRAMES, Method, Place, Registers, Saved, Stack, Trust, Walker,
 };
+use crate::hotspot::barrier::Colour;
 use crate::hotspot::code::{Blob, BlobKind, Nmethod, debug_info};
 use crate::hotspot::unexported::ZERO_FP_AFTER_PC;
 
@@ -39,6 +40,8 @@ pub(super) struct Bounds {
     pub high: u64,
     /// JavaThread*; 0 where it is the chunk of a continuation.
     pub thread: u64,
+    /// The colour of what the thread refers to by no frame.
+    pub colour: Option<Colour>,
 }
 
 /// What comes below a frame.
@@ -175,6 +178,7 @@ impl Walker<'_> {
             in_continuation: false,
             enters_continuation: false,
             called_by_vm: false,
+            colour: None,
             packed: None,
         });
         let words = (self.slot(raw.fp, self.layout.sender_sp), self.slot(raw.fp, 0));
@@ -249,6 +253,7 @@ impl Walker<'_> {
             in_continuation: false,
             enters_continuation,
             called_by_vm: false,
+            colour: None,
             packed: None,
         }
     }
@@ -286,6 +291,7 @@ impl Walker<'_> {
                 in_continuation: false,
                 enters_continuation: false,
                 called_by_vm: false,
+                colour: None,
                 packed: None,
             });
             return Ok(());
@@ -309,6 +315,7 @@ impl Walker<'_> {
                 in_continuation: false,
                 enters_continuation: false,
                 called_by_vm: false,
+                colour: None,
                 packed: None,
             });
         }

@@ -133,6 +133,7 @@ impl Walker<'_> {
                     in_continuation: false,
                     enters_continuation: false,
                     called_by_vm: false,
+                    colour: None,
                     packed: None,
                 });
             }

@@ -1,6 +1,7 @@
 //! JNI local handles: what native code of a thread holds.
 
 use crate::hotspot::Vm;
+use crate::hotspot::barrier::Colour;
 use crate::hotspot::pointers::may_point;
 use crate::hotspot::unexported::{
     FRAME_DATA_HANDLES_AFTER_ANCHOR, HANDLES_PER_BLOCK, POP_FRAME_LINK_AFTER_NEXT, WRAPPER_HANDLES,
@@ -11,8 +12,9 @@ const MAX_BLOCKS: usize = 1 << 20;
 
 impl Vm<'_> {
     /// The objects in a chain of JNIHandleBlocks, and in those of the local frames that were
-    /// pushed before (JNIHandleBlock::oops_do).
-    pub fn local_handles(&self, first: u64) -> Vec<u64> {
+    /// pushed before (JNIHandleBlock::oops_do). `colour` is that of their references, where they
+    /// have none themselves.
+    pub fn local_handles(&self, first: u64, colour: Option<Colour>) -> Vec<u64> {
         let f = &self.fields;
         let mut out = Vec::new();
         let offsets = (f.jni_block_handles.opt(), f.jni_block_top.opt(), f.jni_block_next.opt());
@@ -31,7 +33,7 @@ impl Vm<'_> {
                     if bits == 0 || bits & 1 != 0 {
                         continue;
                     }
-                    let object = self.barrier.plausible(self.mem, bits).unwrap_or(0);
+                    let object = self.barrier.plausible(self.mem, bits, colour).unwrap_or(0);
                     if object != 0 && object != deleted && self.klass_of(object).is_some() {
                         out.push(object);
                     }

@@ -155,7 +155,7 @@ pub(crate) fn read_monitors(vm: &Vm, out: &mut Vec<u64>) -> Result<()> {
         block = word(block.wrapping_add(next))?;
     }
     let is_object = |oop: u64| {
-        let object = vm.barrier.plausible(vm.mem, oop);
+        let object = vm.barrier.plausible(vm.mem, oop, None);
         object.is_some_and(|o| o != 0 && vm.klass_of(o).is_some())
     };
     let sizes = MONITOR_PADDING.map(|p| size.next_multiple_of(p));

@@ -140,7 +140,8 @@ fn lock_stack(vm: &Vm, t: &JavaThread) -> Option<Vec<u64>> {
     let base = stack + f.lock_stack_base.opt()?;
     let count = top.saturating_sub(base) / 8;
     let slots = (0..count.min(MAX_LOCK_STACK)).map(|i| t.addr.wrapping_add(base + i * 8));
-    Some(slots.filter_map(|at| Some(vm.barrier.resolve(vm.mem, vm.mem.u64(at).ok()?))).collect())
+    let object = |at| vm.barrier.plausible(vm.mem, vm.mem.u64(at).ok()?, t.ages.head());
+    Some(slots.filter_map(object).collect())
 }
 
 /// The addresses of all ObjectMonitors: a list from 16 on, blocks of them before.

@@ -1,12 +1,15 @@
 //! Java threads: the VM's list, their java.lang.Thread objects and their TLABs. What thread dumps say of
-//! them (`facts`), their monitors (`locks`), the kernel's notes of them (`notes`).
+//! them (`facts`), their monitors (`locks`), the kernel's notes of them (`notes`), and how old their references are
+//! (`ages`).
 //!
 //! Knows nothing of stacks: a JavaThread's address is all that `frames` needs.
 
+mod ages;
 mod facts;
 mod locks;
 mod notes;
 
+pub use ages::StackAges;
 pub use facts::{ThreadFacts, VmThread};
 pub use locks::{AwaitedLock, Locks, ObjectMonitor, Waiter, deadlocks};
 pub use notes::{CpuTime, ThreadNotes};
@@ -20,6 +23,7 @@ use crate::hotspot::classes::Klass;
 use crate::hotspot::unexported::threads::BEING_BEFORE_FULLY_INITIALIZED;
 use crate::hotspot::unexported::{PLAIN_THREAD, VIRTUAL_THREAD_STACKLESS, is_hidden_thread};
 use crate::vmstructs::Fields;
+use ages::Watermarks;
 
 /// A stack of 1 GB is a mistake.
 const MAX_STACK: u64 = 1 << 30;
@@ -62,6 +66,8 @@ pub struct JavaThread {
     pub tlab_start: u64,
     /// The part of its TLAB that holds no objects, where it has one: (top, end).
     pub tlab_gap: Option<(u64, u64)>,
+    /// How old the references on its stack and in its handles are, where they do not say it.
+    pub ages: StackAges,
 }
 
 /// java.lang.VirtualThread: none before 19, and none where no virtual thread was ever made.
@@ -78,13 +84,19 @@ pub fn has_stack(state: i32) -> bool {
 
 /// All Java threads in the list's order. Unreadable ones are told to `damaged`.
 pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
+    let addresses = list(vm, damaged)?;
+    let watermarks = ages::has_ages(vm).then(|| Watermarks::find(vm, &addresses));
+    if watermarks == Some(None) && !addresses.is_empty() {
+        damaged.push("the stacks' watermarks were not found: references on stacks may lead to where their objects were".into());
+    }
     let reader = ThreadReader {
         vm,
+        watermarks: watermarks.flatten(),
         exiting: vm.tables.constant("JavaThread::_thread_exiting"),
         reserve: tlab_reserve(vm),
     };
     let mut out = Vec::new();
-    for addr in list(vm, damaged)? {
+    for addr in addresses {
         match reader.read(addr) {
             Ok(t) => out.push(t),
             Err(e @ Error::MissingField { .. }) => return Err(e),
@@ -153,6 +165,7 @@ pub fn any_tlab(vm: &Vm) -> bool {
 /// Reads one thread, with the facts that are the same for all.
 struct ThreadReader<'v> {
     vm: &'v Vm<'v>,
+    watermarks: Option<Watermarks>,
     /// JavaThread::_thread_exiting; unknown in 8.
     exiting: Option<i64>,
     reserve: u64,
@@ -201,6 +214,7 @@ impl ThreadReader<'_> {
             is_hidden: false,
             tlab_start: start,
             tlab_gap,
+            ages: self.watermarks.map(|w| w.ages(vm.mem, addr)).unwrap_or_default(),
         })
     }
 }

@@ -32,6 +32,22 @@ pub(super) enum Colours {
     },
 }
 
+/// The colour that references had when HotSpot last went through them: the low bits of
+/// ZPointerStoreGoodMask at that time. It is kept for those that have none themselves: words of a
+/// thread's stack, and its handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Colour(u16);
+
+impl Colour {
+    /// By the word that HotSpot keeps; none where it cannot be one.
+    pub fn of(word: u64) -> Option<Colour> {
+        let colour = u16::try_from(word).ok()?;
+        // Of the four bits one is set, or one is not: on aarch64, and in the mask of bad ones with
+        // which a new thread begins.
+        matches!((colour >> facts::REMAPPED_SHIFT).count_ones(), 1 | 3).then_some(Colour(colour))
+    }
+}
+
 /// A reference without its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plain {
@@ -54,8 +70,7 @@ pub(super) enum Stale {
         /// From an old object to an old one.
         in_old: bool,
     },
-    /// Any or none: a word of a thread, which has no colour. HotSpot looks through a thread's stack and handles
-    /// when the thread runs on or a collection comes to it, some time after relocation began.
+    /// Any or none: a word without a colour, of which nobody knows the one that it had.
     Unknown,
 }
 
@@ -152,8 +167,7 @@ impl Colours {
                     return fresh(bits);
                 }
                 let bit = bit.trailing_zeros();
-                let shift = if inverted { 16 } else { facts::REMAPPED_SHIFT + 1 + bit };
-                let addr = bits >> shift;
+                let addr = bits >> Colours::shift(bit, inverted);
                 if addr == 0 || bit == good {
                     return fresh(addr);
                 }
@@ -166,6 +180,22 @@ impl Colours {
                 Plain { addr, stale: Some(stale) }
             }
         }
+    }
+
+    /// The reference that a word without a colour would be with it; others stay as they are.
+    pub(super) fn put_on(&self, bits: u64, Colour(colour): Colour) -> u64 {
+        let Colours::Low { offset_mask, inverted, .. } = *self else { return bits };
+        let remapped = u64::from(colour) >> facts::REMAPPED_SHIFT;
+        let bit = if inverted { remapped ^ 0xf } else { remapped };
+        if bits >> 1 > offset_mask || !bit.is_power_of_two() {
+            return bits;
+        }
+        bits << Colours::shift(bit.trailing_zeros(), inverted) | u64::from(colour)
+    }
+
+    /// Where the address begins in a reference with this one of the four bits.
+    fn shift(bit: u32, inverted: bool) -> u32 {
+        if inverted { 16 } else { facts::REMAPPED_SHIFT + 1 + bit }
     }
 
     /// Whether a word has the form of a reference that is not null.
@@ -240,6 +270,21 @@ mod tests {
         assert_eq!(c.take_off(0), plain(0, None));
         assert_eq!(c.take_off(object), plain(object, Some(Stale::Unknown)));
         assert!(c.is_reference(object) && c.is_reference(coloured(0, 0)));
+        // On a stack whose colour is known they are as old as that.
+        for (colour, stale) in [
+            (0x2510, None),
+            (0x1510, Some(Stale::Young)),
+            (0x8910, Some(Stale::Old)),
+            (0x4910, Some(Stale::Both { in_old: false })),
+            (0x4930, Some(Stale::Both { in_old: true })),
+        ] {
+            let there = c.put_on(object, Colour::of(colour).expect("a colour"));
+            assert_eq!(c.take_off(there), plain(object, stale), "{colour:#x}");
+        }
+        // That of a new thread is none that references have.
+        let bad = Colour::of(0xd2f0).expect("a colour");
+        assert_eq!(c.put_on(object, bad), object);
+        assert_eq!([0, 0x210, 0x1_2510, 0xf000, 0x3000].map(Colour::of), [None; 5]);
         assert!(!c.is_reference(0x2150) && !c.is_reference(0x7f00_0000_1000));
     }
 }

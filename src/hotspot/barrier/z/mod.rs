@@ -12,6 +12,7 @@ use crate::hotspot::states::PageKind;
 use crate::hotspot::unexported::z as facts;
 use crate::hotspot::vm_info::flags::Flags;
 use crate::vmstructs::{Field, Fields, Tables};
+pub use colours::Colour;
 use colours::Colours;
 use forwarding::{Forwardings, Granules, OfPages};
 
@@ -218,8 +219,10 @@ impl Z {
         to.map_or(addr, |to| (addr & !self.colours.offset_mask()) | to)
     }
 
-    /// The object that a word on a stack may refer to, if it looks like a reference.
-    pub fn plausible(&self, mem: &Memory, bits: u64) -> Option<u64> {
-        self.colours.is_reference(bits).then(|| self.resolve(mem, bits))
+    /// The object that a word on a stack may refer to, if it looks like a reference. `colour` is
+    /// the one that it had, if that is known.
+    pub fn plausible(&self, mem: &Memory, bits: u64, colour: Option<Colour>) -> Option<u64> {
+        let coloured = || colour.map_or(bits, |c| self.colours.put_on(bits, c));
+        self.colours.is_reference(bits).then(|| self.resolve(mem, coloured()))
     }
 }
