@@ -16,6 +16,7 @@ use crate::graph::dominators::{Dominators, Rule, Watch, fits};
 use crate::graph::{Id, ObjectGraph};
 use crate::heap::graph::View;
 use crate::heap::{Heap, HeapGraph, pool};
+use crate::hprof::Dump;
 use crate::output::collection::Task;
 pub(super) use crate::output::pattern::{Pattern, bytes};
 use crate::output::redact::{RedactedGraph, Redaction};
@@ -30,6 +31,9 @@ pub(super) trait Job {
     fn read_core(&mut self, _core: &OpenCore<'_>) -> Result<()> {
         Ok(())
     }
+
+    /// What it reads of an HPROF file besides the tree.
+    fn read_dump(&mut self, _dump: &Dump) {}
 
     fn work<G: ObjectGraph, I: Id>(
         self,
@@ -183,10 +187,13 @@ impl Grouped {
 pub(super) trait GraphJob {
     type Answer;
 
-    /// What it reads of a core besides the graph, while that is open; of an HPROF file there is nothing more.
+    /// What it reads of a core besides the graph, while that is open.
     fn read_core(&mut self, _core: &OpenCore<'_>) -> Result<()> {
         Ok(())
     }
+
+    /// What it reads of an HPROF file besides the graph.
+    fn read_dump(&mut self, _dump: &Dump) {}
 
     fn work<G: ObjectGraph>(
         self,
@@ -203,13 +210,18 @@ pub(super) fn with_tree<J: Job>(of: &GraphSource, rule: Rule, job: J) -> Result<
 }
 
 /// Opens a core or an HPROF file and hands its objects to the job: those that the rule counts.
-pub(super) fn with_graph<J: GraphJob>(of: &GraphSource, rule: Rule, job: J) -> Result<J::Answer> {
+pub(super) fn with_graph<J: GraphJob>(
+    of: &GraphSource,
+    rule: Rule,
+    mut job: J,
+) -> Result<J::Answer> {
     let cost = of.cost();
     let redaction = of.redact.redaction()?;
     of.source.in_memory.set(redaction.is_some());
     match of.source.open_input()? {
         Input::Core(core) => of_core(&core.restored(), of, rule, redaction.as_ref(), job),
         Input::Dump(dump) => {
+            job.read_dump(&dump);
             let gaps = Gaps::of_dump(dump.loss());
             let input = Reading { gaps, sizes: Some(dump.size_note()) };
             let graph = RedactedGraph::new(&*dump, redaction.as_ref());
@@ -257,6 +269,10 @@ impl<J: Job> GraphJob for Treed<J> {
 
     fn read_core(&mut self, core: &OpenCore<'_>) -> Result<()> {
         self.job.read_core(core)
+    }
+
+    fn read_dump(&mut self, dump: &Dump) {
+        self.job.read_dump(dump);
     }
 
     fn work<G: ObjectGraph>(

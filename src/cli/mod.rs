@@ -13,6 +13,7 @@ mod diff;
 mod doctor;
 mod dump;
 mod ending;
+mod export;
 mod fidelity;
 mod find;
 mod histo;
@@ -76,6 +77,7 @@ enum Command {
     Threads(threads::Args),
     Loaders(loaders::Args),
     Refs(refs::Args),
+    Export(export::Args),
     Stack(stack::Args),
     Info(info::Args),
     Trim(trim::Args),
@@ -134,6 +136,7 @@ fn run() -> ExitCode {
         Command::Threads(args) => args.run(),
         Command::Loaders(args) => args.run(),
         Command::Refs(args) => args.run(),
+        Command::Export(args) => args.run(),
         Command::Stack(args) => args.run(),
         Command::Info(args) => args.run(),
         Command::Trim(args) => args.run(),

@@ -25,8 +25,15 @@ impl Dump {
 
     /// A field by the id of its name.
     pub(super) fn field_named(&self, name: u64, class: u32) -> Field<'_> {
-        let name = self.outline.name(&self.data, name);
-        Field { name: Cow::Owned(name.map_or_else(|| "?".into(), modified_utf8)), class }
+        let name = match self.outline.name(&self.data, name) {
+            None => Cow::Borrowed("?"),
+            // Nearly all are: no text is made for each reference that is described.
+            Some(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => Cow::Owned(modified_utf8(bytes)),
+            },
+        };
+        Field { name, class }
     }
 }
 

@@ -6,6 +6,8 @@ pub(crate) mod collection;
 pub mod collections;
 pub(crate) mod dangling;
 pub mod diff;
+#[cfg(feature = "cli")]
+pub mod export;
 pub(crate) mod fidelity;
 pub mod find;
 #[doc(hidden)]

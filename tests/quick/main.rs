@@ -13,6 +13,7 @@ mod diff;
 mod disturbed;
 mod errors;
 mod examples;
+mod export;
 mod fidelity;
 mod find;
 mod goldens;

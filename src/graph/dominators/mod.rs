@@ -14,6 +14,7 @@
 //! references with numbers of 8. The same at any number of threads.
 
 mod fold;
+mod part_holders;
 mod query;
 mod search;
 mod semi_nca;
@@ -24,6 +25,7 @@ pub(crate) mod tests;
 mod top_down;
 
 pub use super::rule::Rule;
+pub use part_holders::PartHolders;
 pub use top_down::TopDown;
 
 use std::sync::OnceLock;

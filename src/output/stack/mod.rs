@@ -320,6 +320,21 @@ pub enum LockKind {
 }
 
 impl LockKind {
+    /// Its name in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            LockKind::Locked => "locked",
+            LockKind::WaitingToLock => "waiting_to_lock",
+            LockKind::WaitingToRelockInWait => "waiting_to_relock_in_wait",
+            LockKind::WaitingOn => "waiting_on",
+            LockKind::ParkingToWaitFor => "parking_to_wait_for",
+            LockKind::WaitingOnTheClassInitializationMonitorFor => {
+                "waiting_on_the_class_initialization_monitor_for"
+            }
+            LockKind::Eliminated => "eliminated",
+        }
+    }
+
     /// HotSpot's words; `known` says whether there is an object to name.
     fn text(self, known: bool) -> &'static str {
         match (self, known) {

@@ -46,7 +46,27 @@ pub enum SlotKind {
     ScalarReplaced,
 }
 
+impl SlotPlace {
+    /// Its name in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            SlotPlace::Local => "local",
+            SlotPlace::Stack => "stack",
+        }
+    }
+}
+
 impl SlotKind {
+    /// Its name in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            SlotKind::Object => "object",
+            SlotKind::Null => "null",
+            SlotKind::ScalarReplaced => "scalar_replaced",
+            number => number.name(),
+        }
+    }
+
     /// Of a number, for people.
     fn name(self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ mod duplicates;
 mod held;
 mod holders;
 mod inspect;
-mod roles;
+pub(in crate::output) mod roles;
 #[cfg(test)]
 mod tests;
 mod text;

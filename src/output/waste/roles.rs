@@ -5,7 +5,7 @@ use crate::output::collections::Collections;
 
 /// What objects of a class are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::output) enum Role {
     /// A java.lang.String.
     String,
     /// A java.lang.Integer or another number in a box.
@@ -49,18 +49,35 @@ pub(super) struct Slots {
 }
 
 /// A text in an array.
-pub(super) struct Text<'a> {
+pub(in crate::output) struct Text<'a> {
     /// As it lies there.
     pub bytes: &'a [u8],
     pub array: u64,
     /// Bytes of a character: 1, or 2 of UTF-16.
     pub each: u64,
+    /// It is an array of chars, whose bytes lie as the input has chars.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "tables alone ask for it"))]
+    is_char: bool,
     /// The array is longer.
     pub is_part: bool,
 }
 
+#[cfg(feature = "cli")]
+impl Text<'_> {
+    /// Appends its characters as UTF-16, the low byte first.
+    pub(in crate::output) fn utf16(&self, graph: &impl ObjectGraph, out: &mut Vec<u8>) {
+        match self.each {
+            1 => out.extend(self.bytes.iter().flat_map(|b| [*b, 0])),
+            _ if self.is_char && graph.is_big_endian() => {
+                out.extend(self.bytes.as_chunks().0.iter().flat_map(|[high, low]| [*low, *high]));
+            }
+            _ => out.extend_from_slice(self.bytes),
+        }
+    }
+}
+
 /// The roles of all classes.
-pub(super) struct Roles {
+pub(in crate::output) struct Roles {
     of: Vec<Role>,
     /// Of strings, boxes (the value) and builders.
     slots: Vec<Option<Slots>>,
@@ -69,7 +86,7 @@ pub(super) struct Roles {
 }
 
 impl Roles {
-    pub(super) fn new<G: ObjectGraph>(graph: &G, collections: &Collections) -> Roles {
+    pub(in crate::output) fn new<G: ObjectGraph>(graph: &G, collections: &Collections) -> Roles {
         let of_class = |number: u32| (role(graph, collections, number), slots(graph, number));
         let all: Vec<_> = (0..graph.classes().len() as u32).map(of_class).collect();
         let with_slots = |(role, slots): &(Role, Option<Slots>)| match (role, slots) {
@@ -84,7 +101,7 @@ impl Roles {
     }
 
     #[inline]
-    pub(super) fn of(&self, class: u32) -> Role {
+    pub(in crate::output) fn of(&self, class: u32) -> Role {
         self.of.get(class as usize).copied().unwrap_or(Role::Other)
     }
 
@@ -106,7 +123,7 @@ impl Roles {
     }
 
     /// The text of a String, or what a builder has been filled with; none where it cannot be read.
-    pub(super) fn text<'g>(
+    pub(in crate::output) fn text<'g>(
         &self,
         graph: &'g impl ObjectGraph,
         class: u32,
@@ -125,12 +142,13 @@ impl Roles {
             slots.coder.is_none() && self.of(graph.class_of(array)) == Role::Primitives(Type::Char);
         let each = if is_char || coder == 1 { 2 } else { 1 };
         let Some(count) = slots.count else {
-            return Some(Text { bytes, array, each, is_part: false });
+            return Some(Text { bytes, array, each, is_char, is_part: false });
         };
         let from = number(slots.offset)?.checked_mul(each as usize)?;
         let length = number(Some(count))?.checked_mul(each as usize)?;
         let used = bytes.get(from..from.checked_add(length)?)?;
-        Some(Text { bytes: used, array, each, is_part: used.len() < bytes.len() })
+        let is_part = used.len() < bytes.len();
+        Some(Text { bytes: used, array, each, is_char, is_part })
     }
 
     /// The value in a box: its class's place among the boxes, and its bits.
