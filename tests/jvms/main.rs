@@ -4,6 +4,7 @@
 mod support;
 
 mod aarch64;
+mod aged;
 mod answers;
 mod bad_input;
 mod caught;
