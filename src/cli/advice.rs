@@ -29,7 +29,7 @@ pub(super) fn words(advice: Advice) -> &'static str {
         Advice::AllowOverwrite => "give another name, or --overwrite to replace it",
         Advice::NameOutput => "give -o FILE, or -o -",
         Advice::WriteToFile => "give a file with -o FILE, or send it to a pipe or a file",
-        Advice::MakeRoom => "free some space, or stream with `-o -`",
+        Advice::MakeRoom => "free some space, or name another place with -o; `-o -` streams a file",
         Advice::MoveTemporary => "set TMPDIR to a directory with more room",
         Advice::CheckPermission => "check the owner and the mode, or run as that user",
         Advice::FewerThreads => "give a smaller number with --threads",

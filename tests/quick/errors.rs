@@ -35,7 +35,10 @@ fn on_a_small_disk(dir: &Scratch, script: &str) -> Output {
 #[test]
 fn a_full_disk_is_no_misuse() {
     let dir = Scratch::new("errors-full");
-    let room = ["No space left on device", "free some space, or stream with `-o -`"];
+    let room = [
+        "No space left on device",
+        "free some space, or name another place with -o; `-o -` streams a file",
+    ];
     let nothing = "nothing is left behind under that name";
     for command in ["dump", "trim"] {
         // TMPDIR is elsewhere: to unpack there is room.
