@@ -192,13 +192,21 @@ fn stacks(version: u32) {
     assert!(equal > 28, "{equal} threads compared");
     assert_eq!(ours.matches("\nFound one Java-level deadlock:\n").count(), 2);
 
-    let mixed =
-        &json(&["stack", "--mixed", "--sysroot", root(version).to_str().expect("UTF-8")], &core);
-    for t in mixed["threads"].as_array().expect("threads") {
+    let mut cmd = rjcore();
+    cmd.args(["stack", "--mixed", "--json", "--sysroot"]).arg(root(version)).arg(&core);
+    let out = cmd.output().expect("rjcore");
+    let mixed: serde_json::Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let threads = mixed["threads"].as_array().expect("threads").iter();
+    // A thread that computes may be caught where its frame cannot be told: that is said, and no more than one is.
+    let (whole, broken): (Vec<_>, Vec<_>) = threads.partition(|t| t["stack"]["broken"].is_null());
+    let computes =
+        |t: &&serde_json::Value| t["name"].as_str().is_some_and(|n| n.starts_with("Spin "));
+    assert!(broken.len() <= 1 && broken.iter().all(computes), "{broken:?}");
+    assert_eq!(out.status.code(), Some(if broken.is_empty() { 0 } else { 3 }));
+    for t in whole {
         let name = &t["name"];
         let text = |f: &serde_json::Value, what: &str| f[what].as_str().unwrap_or("?").to_owned();
         let frames = t["stack"]["frames"].as_array().expect("frames");
-        assert_eq!(t["stack"]["broken"], serde_json::Value::Null, "{name}");
         let methods: Vec<String> = frames.iter().map(|f| text(f, "method")).collect();
         if name == "main" {
             let lines: Vec<_> = frames.iter().map(|f| f["line"].as_u64()).collect();

@@ -229,7 +229,8 @@ fn a_libjvm_without_a_build_id() {
     // Nothing is taken from it: what the core has of the library in memory tells the rest.
     let out = stack(&other);
     let said = String::from_utf8_lossy(&out.stderr);
-    let blind: Value = serde_json::from_slice(&out.stdout).expect("JSON");
+    let blind: Value =
+        serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
     let pcs = |dump: &Value| -> Vec<(u64, u64)> {
         let threads = dump["threads"].as_array().expect("threads").iter();
         let native = threads.flat_map(|t| t["stack"]["native"].as_array().expect("native frames"));
