@@ -226,9 +226,14 @@ fn a_libjvm_without_a_build_id() {
     let other = dir.path("libjvm.so");
     std::fs::copy(jdk(25).join("lib/server/libjvm.so"), &other).expect("a copy");
     without_notes(&other);
-    // Nothing is taken from it: what the core has of the library in memory tells the rest.
     let out = stack(&other);
     let said = String::from_utf8_lossy(&out.stderr);
+    // Where the process's list of libraries tells where its own has the dynamic section, that is known at once.
+    if out.status.code() == Some(1) {
+        assert!(said.contains("of another build") && out.stdout.is_empty(), "{said}");
+        return;
+    }
+    // Else nothing is taken from it: what the core has of the library in memory tells the rest.
     let blind: Value =
         serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
     let pcs = |dump: &Value| -> Vec<(u64, u64)> {
