@@ -228,7 +228,7 @@ fn a_libjvm_without_a_build_id() {
     without_notes(&other);
     let out = stack(&other);
     let said = String::from_utf8_lossy(&out.stderr);
-    // Where the process's list of libraries tells where its own has the dynamic section, that is known at once.
+    // Where the core shows the dynamic section of its own, that is known at once.
     if out.status.code() == Some(1) {
         assert!(said.contains("of another build") && out.stdout.is_empty(), "{said}");
         return;
