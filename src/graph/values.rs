@@ -87,6 +87,22 @@ pub enum Value {
 }
 
 impl Value {
+    /// The type of what holds it.
+    pub fn ty(self) -> Type {
+        match self {
+            Value::Boolean(_) => Type::Boolean,
+            Value::Char(_) => Type::Char,
+            Value::Float(_) => Type::Float,
+            Value::Double(_) => Type::Double,
+            Value::Byte(_) => Type::Byte,
+            Value::Short(_) => Type::Short,
+            Value::Int(_) => Type::Int,
+            Value::Long(_) => Type::Long,
+            Value::Null | Value::Object(_) | Value::Dangling(_) => Type::Reference,
+            Value::Flat => Type::Flat,
+        }
+    }
+
     /// Of an integer type, a char or a boolean: as a number.
     pub fn integer(self) -> Option<i64> {
         Some(match self {

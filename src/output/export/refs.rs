@@ -46,7 +46,7 @@ impl ClassFields {
                 all.push(Declared { class, name, is_static: false, ty });
             }
             for (field, value) in graph.statics(class) {
-                let (name, ty) = (field.name.into_owned(), type_name(type_of(value)));
+                let (name, ty) = (field.name.into_owned(), type_name(value.ty()));
                 all.push(Declared { class, name, is_static: true, ty });
             }
         }
@@ -101,21 +101,6 @@ impl ClassFields {
             rows.text(ty);
             rows.end();
         }
-    }
-}
-
-fn type_of(value: Value) -> Type {
-    match value {
-        Value::Boolean(_) => Type::Boolean,
-        Value::Char(_) => Type::Char,
-        Value::Float(_) => Type::Float,
-        Value::Double(_) => Type::Double,
-        Value::Byte(_) => Type::Byte,
-        Value::Short(_) => Type::Short,
-        Value::Int(_) => Type::Int,
-        Value::Long(_) => Type::Long,
-        Value::Null | Value::Object(_) | Value::Dangling(_) => Type::Reference,
-        Value::Flat => Type::Flat,
     }
 }
 

@@ -76,24 +76,9 @@ fn signature(ty: Type) -> u8 {
     }
 }
 
-fn type_of(value: Value) -> Type {
-    match value {
-        Value::Boolean(_) => Type::Boolean,
-        Value::Char(_) => Type::Char,
-        Value::Float(_) => Type::Float,
-        Value::Double(_) => Type::Double,
-        Value::Byte(_) => Type::Byte,
-        Value::Short(_) => Type::Short,
-        Value::Int(_) => Type::Int,
-        Value::Long(_) => Type::Long,
-        Value::Null | Value::Object(_) | Value::Dangling(_) => Type::Reference,
-        Value::Flat => Type::Flat,
-    }
-}
-
 /// 0 of the same type, of a primitive.
 fn blank(value: Value) -> Value {
-    match type_of(value) {
+    match value.ty() {
         Type::Flat | Type::Reference => value,
         ty => ty.primitive(0).unwrap_or(value),
     }
@@ -121,7 +106,7 @@ impl<G: ObjectGraph> ObjectValues for Redacted<'_, G> {
         let mut all = self.graph.statics(class);
         if let Some(hidden) = &self.hidden {
             for (field, value) in &mut all {
-                if hidden.hides(class, field, type_of(*value)) {
+                if hidden.hides(class, field, value.ty()) {
                     *value = blank(*value);
                 }
             }
