@@ -124,9 +124,9 @@ fn state(mem: &Memory, mark: u64) -> Option<(Colour, bool)> {
 fn newest(mem: &Memory, mark: u64, old: u64) -> Option<u64> {
     let at = mark.wrapping_add(old);
     let newest = mem.u32(at.wrapping_add(facts::OLD_COUNT * facts::OLD_SIZE)).ok()?;
-    let newest = u64::from(newest);
+    let newest = Some(u64::from(newest)).filter(|n| *n < facts::OLD_COUNT)?;
     let colour = mem.u64(at.wrapping_add(newest * facts::OLD_SIZE)).ok()?;
-    (newest < facts::OLD_COUNT && Colour::of(colour).is_some()).then_some(newest)
+    Colour::of(colour).map(|_| newest)
 }
 
 #[cfg(test)]

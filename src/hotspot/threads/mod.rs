@@ -85,13 +85,14 @@ pub fn has_stack(state: i32) -> bool {
 /// All Java threads in the list's order. Unreadable ones are told to `damaged`.
 pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
     let addresses = list(vm, damaged)?;
-    let watermarks = ages::has_ages(vm).then(|| Watermarks::find(vm, &addresses));
-    if watermarks == Some(None) && !addresses.is_empty() {
+    let has_ages = ages::has_ages(vm) && !addresses.is_empty();
+    let watermarks = if has_ages { Watermarks::find(vm, &addresses) } else { None };
+    if has_ages && watermarks.is_none() {
         damaged.push("the stacks' watermarks were not found: references on stacks may lead to where their objects were".into());
     }
     let reader = ThreadReader {
         vm,
-        watermarks: watermarks.flatten(),
+        watermarks,
         exiting: vm.tables.constant("JavaThread::_thread_exiting"),
         reserve: tlab_reserve(vm),
     };

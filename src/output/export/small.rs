@@ -1,4 +1,4 @@
-//! The tables of few rows: `dump`, `roots`, `threads`, `frames`.
+//! The tables of few rows that graphs of cores and HPROF files have alike: `dump`, `roots`, `frames`.
 
 use std::ops::Range;
 
