@@ -48,6 +48,8 @@ pub mod hprof;
 mod jvm;
 #[cfg(feature = "cli")]
 mod live;
+#[doc(hidden)]
+pub mod malloc;
 mod mapped;
 mod native;
 pub mod output;

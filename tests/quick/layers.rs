@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each layer may use itself and those before it, but for what [`APART`] says.
-const LAYERS: [&str; 25] = [
+const LAYERS: [&str; 26] = [
     "address",
     "panics",
     "turns",
@@ -26,6 +26,7 @@ const LAYERS: [&str; 25] = [
     "corefile",
     "symbols",
     "native",
+    "malloc",
     "vmstructs",
     "hotspot",
     "graph",
