@@ -11,6 +11,7 @@ mod freeze;
 pub(crate) mod huge;
 mod image;
 mod inject;
+mod memory_map;
 mod notes;
 mod pages;
 mod plan;
@@ -25,12 +26,14 @@ mod watch;
 mod writer;
 mod x86_64;
 
+pub(crate) use memory_map::memory_map;
 pub(crate) use report::{Method, Refused, Report, WhyNot};
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::error::{Advice, Error, Result};
+use crate::format::memory_map::MemoryMap;
 use crate::format::out::CoreOut;
 use crate::process::peek::Probe;
 use crate::process::room::Room;
@@ -63,6 +66,8 @@ pub(crate) struct Options<'a> {
     /// Bytes written to during a round above which a pre-copy that was asked for is refused,
     /// where a fork would do.
     pub dirty_limit: u64,
+    /// What Linux says of its memory, to be kept in the core.
+    pub memory: &'a MemoryMap,
     /// Where a copy goes that memory has no room for.
     pub directory: &'a Path,
     /// Whether the user asked for the end.

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use crate::cpu::Cpu;
+use crate::format::memory_map::{MemoryMap, NT_MEMORY};
 use crate::format::notes::{
     NT_AUXV, NT_FILE, NT_FPREGSET, NT_ORIGIN, NT_PRPSINFO, NT_PRSTATUS, NT_SIGINFO, OWNER, Origin,
     files, note,
@@ -38,6 +39,7 @@ pub(super) fn notes(
     threads: &[ThreadState],
     maps: &[Mapping],
     origin: &Origin,
+    memory: &MemoryMap,
 ) -> Vec<u8> {
     let mut out = Vec::new();
     // The kernel's order, which readers expect: the process's notes stand among the first
@@ -55,6 +57,7 @@ pub(super) fn notes(
             note(&mut out, "CORE", NT_FILE, &mapped(maps));
             let text = serde_json::to_vec(origin).unwrap_or_default();
             note(&mut out, OWNER, NT_ORIGIN, &text);
+            note(&mut out, OWNER, NT_MEMORY, &memory.to_note());
         }
         if !t.floating.is_empty() {
             note(&mut out, "CORE", NT_FPREGSET, &t.floating);

@@ -24,6 +24,8 @@ pub(crate) struct Run {
     pub huge: bool,
     /// Written to; known where it was asked for.
     pub written: bool,
+    /// In swap, and not in memory.
+    pub swapped: bool,
 }
 
 /// An entry's bit of a guard region; kernels before 6.15 do not tell.
@@ -76,9 +78,10 @@ impl PageMap {
             file: r.categories & page::FILE != 0,
             huge: r.categories & page::HUGE != 0,
             written: r.categories & page::WRITTEN != 0,
+            swapped: r.categories & page::PRESENT == 0,
         };
         self.scan(ask, m.start, m.end, &mut |r| {
-            if r.categories & page::PRESENT == 0 {
+            if run(r).swapped {
                 elsewhere.push(out.len());
             }
             out.push(run(r));
@@ -165,10 +168,11 @@ impl PageMap {
             if word >> 62 == 0 || word & GUARD != 0 {
                 return;
             }
-            let file = word >> 61 & 1 != 0;
+            let (file, swapped) = (word >> 61 & 1 != 0, word >> 63 == 0);
+            let (huge, written) = (false, false);
             match out.last_mut() {
-                Some(r) if r.end == at && r.file == file => r.end += PAGE,
-                _ => out.push(Run { start: at, end: at + PAGE, file, huge: false, written: false }),
+                Some(r) if r.end == at && r.file == file && r.swapped == swapped => r.end += PAGE,
+                _ => out.push(Run { start: at, end: at + PAGE, file, huge, written, swapped }),
             }
         })?;
         Ok(out)

@@ -34,7 +34,8 @@ impl Target<'_> {
         };
         let Snapshot { maps, threads, shared, image, child, bad, .. } = snapshot;
         let mappings: Vec<Mapping> = maps.iter().map(|m| m.0.clone()).collect();
-        let notes = notes::notes(self.cpu, &self.facts, &threads, &mappings, &origin);
+        let memory = self.options.memory;
+        let notes = notes::notes(self.cpu, &self.facts, &threads, &mappings, &origin, memory);
         let plans: Vec<SharedPlan> = shared.iter().map(Object::plan).collect();
         let layout = plan::lay(self.cpu, notes.len() as u64, &maps, &plans);
         let total = layout.pieces.iter().map(|p| p.len).sum();

@@ -44,8 +44,7 @@ pub(super) struct Cost {
 impl GraphSource {
     /// Of a file that is one of several arguments.
     pub(super) fn of(core: PathBuf, files: Files, memory: Option<u64>) -> GraphSource {
-        let (snapshot, in_memory) = Default::default();
-        let source = Source { core, files, snapshot, in_memory };
+        let source = Source::of(core, files);
         GraphSource { source, redact: RedactArgs::default(), memory }
     }
 

@@ -21,6 +21,7 @@ mod holders;
 mod info;
 mod leaks;
 mod loaders;
+mod memory;
 mod paths;
 pub mod progress;
 mod ps;
@@ -76,6 +77,7 @@ enum Command {
     Diff(diff::Args),
     Threads(threads::Args),
     Loaders(loaders::Args),
+    Memory(memory::Args),
     Refs(refs::Args),
     Export(export::Args),
     Stack(stack::Args),
@@ -135,6 +137,7 @@ fn run() -> ExitCode {
         Command::Diff(args) => args.run(),
         Command::Threads(args) => args.run(),
         Command::Loaders(args) => args.run(),
+        Command::Memory(args) => args.run(),
         Command::Refs(args) => args.run(),
         Command::Export(args) => args.run(),
         Command::Stack(args) => args.run(),

@@ -108,6 +108,7 @@ impl How {
                 }
             }
         };
+        let memory = capture::memory_map(pid);
         // Without the right to look, the capture itself says so.
         let probe = File::open(format!("/proc/{pid}/mem")).ok().and_then(|memory| {
             let read = |addr, buf: &mut [u8]| memory.read_exact_at(buf, addr);
@@ -129,6 +130,7 @@ impl How {
             retries: self.retries,
             rounds: self.rounds,
             dirty_limit: self.dirty_limit.saturating_mul(1 << 20),
+            memory: &memory,
             directory,
             cancelled: &interrupt::requested,
             progress: &progress,

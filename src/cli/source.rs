@@ -94,6 +94,12 @@ impl Files {
 }
 
 impl Source {
+    /// Another one than the arguments name.
+    pub(super) fn of(core: PathBuf, files: Files) -> Source {
+        let (snapshot, in_memory) = Default::default();
+        Source { core, files, snapshot, in_memory }
+    }
+
     /// How many threads to use.
     pub(super) fn threads(&self) -> usize {
         self.files.threads()

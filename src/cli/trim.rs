@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::Instant;
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use super::ending::{Answer, end};
@@ -31,6 +32,7 @@ const EXAMPLES: &str = "\
 Examples:
   rjcore trim core.1234 -o small.core
   rjcore trim core.1234 -o small.core.zst
+  rjcore trim core.1234 --for memory,stack -o small.core
   rjcore trim core.1234 --zstd=19 -o for-the-bug-report.zst
 
 The new core needs no libjvm.so and no CDS archive beside it. It holds the Java heap with all
@@ -51,12 +53,42 @@ pub(super) struct Args {
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "3", value_parser = clap::value_parser!(i32).range(1..=19))]
     zstd: Option<i32>,
+    /// Keep what these commands read; what `memory` reads, the malloc heap above all, is kept only
+    /// where it is asked for
+    #[arg(long = "for", value_name = "COMMANDS", value_enum, value_delimiter = ',')]
+    #[arg(default_values = ["dump", "histo", "info", "retained", "stack"])]
+    wanted: Vec<Reads>,
     /// Replace SMALL if it exists
     #[arg(long)]
     overwrite: bool,
     /// Write the summary as JSON to standard output
     #[arg(long)]
     json: bool,
+}
+
+/// Commands that read a core, as far as they read different things of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Reads {
+    Dump,
+    Histo,
+    Info,
+    Memory,
+    Retained,
+    Stack,
+}
+
+impl Reads {
+    /// The readers that it needs: those that look at all objects leave that to the dump's.
+    fn readers(self) -> &'static [&'static str] {
+        match self {
+            Reads::Dump => &["hprof"],
+            Reads::Histo => &["histo", "hprof"],
+            Reads::Info => &["info"],
+            Reads::Memory => &["memory"],
+            Reads::Retained => &["retained", "hprof"],
+            Reads::Stack => &["stack"],
+        }
+    }
 }
 
 /// The summary as JSON has it.
@@ -123,10 +155,13 @@ impl Args {
             let from = reader::Source { core, heap, threads: self.source.threads() };
             let progress = Progress::new("reading", heap.used());
             let mut walked = Walked::default();
-            for reader in READERS {
+            let wanted = |name| self.wanted.iter().any(|w| w.readers().contains(&name));
+            for reader in READERS.into_iter().filter(|r| wanted(r.name)) {
                 (reader.facts)(&from)?;
                 if let Some(objects) = reader.objects {
+                    let before = std::mem::take(&mut walked.unread);
                     walked = objects(&from, &|n| progress.add(n))?;
+                    walked.unread.splice(..0, before);
                 }
             }
             let gaps = Gaps::new(&walked.walk, &walked.unread, core.truncation(), missing);

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::pod;
-use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
+use object::read::elf::{FileHeader, Note, NoteIterator, ProgramHeader};
 
 use super::{CoreFile, FileMapping, PsInfo, Segment, SigInfo, ThreadNote, Truncation};
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::format::memory_map::{MemoryMap, NT_MEMORY};
 use crate::format::notes::{NT_ORIGIN, NT_ORIGIN_OLD, OWNER};
 use crate::format::process::{prpsinfo, prstatus};
 use crate::mapped::Mapped;
@@ -167,6 +168,16 @@ fn program_headers<'a>(header: &Header, data: &'a [u8]) -> Result<&'a [Phdr], St
 }
 
 impl CoreFile {
+    /// What Linux said of the process's memory, if rjcore took the core of a live process. It is read anew each time.
+    pub fn memory_map(&self) -> Option<MemoryMap> {
+        self.raw_notes().find_map(|data| {
+            let notes = NoteIterator::<Header>::new(LE, 4, data).ok()?.map_while(|n| n.ok());
+            let is_ours =
+                |n: &Note<'_, Header>| n.name() == OWNER.as_bytes() && n.n_type(LE).0 == NT_MEMORY;
+            MemoryMap::of_note(notes.filter(is_ours).last()?.desc())
+        })
+    }
+
     /// Takes what is readable; a damaged note ends the segment's notes.
     fn read_notes(&mut self, data: &[u8], align: u64) {
         let align = if align == 8 { 8 } else { 4 };

@@ -9,6 +9,7 @@
 
 pub mod files;
 pub mod front;
+pub mod memory_map;
 pub mod notes;
 pub mod out;
 pub mod process;

@@ -48,6 +48,21 @@ pub fn minus(a: &[(u64, u64)], b: &[(u64, u64)]) -> Ranges {
     out
 }
 
+/// How many bytes are in both; each in order and disjoint.
+pub fn common(a: &[(u64, u64)], b: &[(u64, u64)]) -> u64 {
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    let mut bytes = 0u64;
+    while let (Some(&&(from, to)), Some(&&(start, end))) = (a.peek(), b.peek()) {
+        bytes += to.min(end).saturating_sub(from.max(start));
+        if to <= end {
+            a.next();
+        } else {
+            b.next();
+        }
+    }
+    bytes
+}
+
 /// At most `most` (at least one) ranges that hold all of `a`, which is in order and disjoint:
 /// those with the least between them are joined.
 pub fn fewer(a: &[(u64, u64)], most: usize) -> Ranges {
@@ -81,6 +96,13 @@ mod tests {
     fn unions_are_in_order_and_disjoint() {
         assert_eq!(union(vec![(5, 7), (0, 2), (1, 3), (3, 4)]), [(0, 4), (5, 7)]);
         assert_eq!(union(vec![(0, 9), (1, 2)]), [(0, 9)]);
+    }
+
+    #[test]
+    fn bytes_in_both() {
+        let a = [(0, 10), (20, 30), (40, 50)];
+        assert_eq!(common(&a, &[(5, 22), (28, 45)]), 5 + 2 + 2 + 5);
+        assert_eq!((common(&a, &[]), common(&a, &a), common(&a, &[(10, 20)])), (0, 30, 0));
     }
 
     #[test]

@@ -104,6 +104,8 @@ pub enum Part {
     Interfaces,
     /// Where references lead.
     References,
+    /// Memory beside the heap: what it is for.
+    Memory,
 }
 
 impl Part {
@@ -120,6 +122,7 @@ impl Part {
             Part::Records => "records that are not readable",
             Part::Interfaces => "interfaces whose classes are not known",
             Part::References => "references that were not looked at",
+            Part::Memory => "memory that could not be told apart",
         }
     }
 

@@ -179,6 +179,7 @@ fn cost(part: Part) -> &'static str {
         Part::Records => "what these records would have told is missing",
         Part::Interfaces => "objects of classes that implement them are not found by them",
         Part::References => "some may lead to no object, and that is not told",
+        Part::Memory => "it may stand in another row of `rjcore memory`",
     }
 }
 

@@ -21,6 +21,7 @@ pub mod leaks;
 pub mod loaders;
 #[cfg(test)]
 mod made;
+pub mod memory;
 #[cfg(feature = "cli")]
 pub mod page;
 pub mod paths;

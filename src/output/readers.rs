@@ -5,8 +5,8 @@
 //! read: tests/quick/layers.rs finds it.
 
 use super::reader::Reader;
-use super::{histo, hprof, info, retained, stack};
+use super::{histo, hprof, info, memory, retained, stack};
 
 /// All of them.
-pub const READERS: [Reader; 5] =
-    [info::READER, hprof::READER, histo::READER, stack::READER, retained::READER];
+pub const READERS: [Reader; 6] =
+    [info::READER, hprof::READER, histo::READER, stack::READER, retained::READER, memory::READER];

@@ -5,6 +5,7 @@
 pub(crate) mod cgroup;
 pub(crate) mod facts;
 pub(crate) mod maps;
+pub(crate) mod memory_group;
 pub(crate) mod peek;
 pub(crate) mod refusal;
 pub(crate) mod room;

@@ -113,6 +113,10 @@ fields! {
     ik_fields = "InstanceKlass::_fields"; // until 20
     ik_java_fields_count = "InstanceKlass::_java_fields_count"; // until 20
     ik_fieldinfo_stream = "InstanceKlass::_fieldinfo_stream"; // from 21, JDK-8292818
+    klass_vtable_length = "Klass::_vtable_len" | "InstanceKlass::_vtable_len";
+    ik_itable_length = "InstanceKlass::_itable_len";
+    ik_oop_map_size = "InstanceKlass::_nonstatic_oop_map_size";
+    method_array_data = "Array<Method*>::_data";
     array_dimension = "ArrayKlass::_dimension";
     array_lower = "ArrayKlass::_lower_dimension";
     obj_array_bottom = "ObjArrayKlass::_bottom_klass";
@@ -162,6 +166,12 @@ fields! {
     monitor_blocks = "ObjectSynchronizer::gBlockList"; // until 11
     monitor_next = "ObjectMonitor::FreeNext";
     monitor_object = "ObjectMonitor::_object";
+    // Beside the heap.
+    barrier_set = "BarrierSet::_barrier_set"; // S, from 11
+    heap_barrier_set = "CollectedHeap::_barrier_set"; // 8
+    barrier_card_table = "CardTableBarrierSet::_card_table";
+    card_map = "CardTable::_byte_map" | "CardTableModRefBS::_byte_map";
+    card_map_size = "CardTable::_byte_map_size" | "CardTableModRefBS::_byte_map_size";
     // Heaps.
     collected_heap = "Universe::_collectedHeap";
     heap_reserved = "CollectedHeap::_reserved";
@@ -271,6 +281,8 @@ fields! {
     code_heap_memory = "CodeHeap::_memory";
     code_heap_segmap = "CodeHeap::_segmap";
     code_heap_log2 = "CodeHeap::_log2_segment_size";
+    virtual_space_low_boundary = "VirtualSpace::_low_boundary";
+    virtual_space_high_boundary = "VirtualSpace::_high_boundary";
     virtual_space_low = "VirtualSpace::_low";
     virtual_space_high = "VirtualSpace::_high";
     heap_block_length = "HeapBlock::Header::_length";
@@ -321,6 +333,7 @@ fields! {
     method_access = "Method::_access_flags";
     method_compiled = "Method::_code";
     const_constants = "ConstMethod::_constants";
+    const_size = "ConstMethod::_constMethod_size";
     const_flags = "ConstMethod::_flags" | "ConstMethod::_flags._flags";
     const_stackmap = "ConstMethod::_stackmap_data";
     const_code_size = "ConstMethod::_code_size";

@@ -71,10 +71,11 @@ pub fn rjcore() -> Command {
 }
 
 /// The programs that run on JDK 8, too.
-const FOR_8: [&str; 11] = [
+const FOR_8: [&str; 12] = [
     "Collected.java",
     "Everything.java",
     "Exhausted.java",
+    "Guilty.java",
     "Kept.java",
     "Roots.java",
     "Sample.java",

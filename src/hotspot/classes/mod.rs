@@ -6,12 +6,14 @@ mod field_layout;
 mod interfaces;
 mod klass;
 mod loaded;
+mod metadata;
 mod values;
 
 pub use facts::ClassReader;
 pub use field_layout::{FieldInfo, FieldReader, is_reference};
 pub use klass::{Kind, Klass, Size, shape};
 pub use loaded::Classes;
+pub use metadata::{Metadata, MetadataReader};
 pub use values::{FlatElements, FlatField, ValueLayout};
 
 pub(super) use loaded::Links;

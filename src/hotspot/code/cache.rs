@@ -51,7 +51,27 @@ struct CodeHeap {
     low: u64,
     high: u64,
     segmap: u64,
+    segmap_end: u64,
+    /// Where the memory ends that was reserved for it.
+    reserved_end: u64,
     log2: u32,
+}
+
+/// The memory of one CodeHeap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CodeMemory {
+    /// First address.
+    pub start: u64,
+    /// Where what is committed ends.
+    pub committed_end: u64,
+    /// Where what is reserved ends.
+    pub reserved_end: u64,
+    /// Its segment map, in other memory: (start, end).
+    pub segment_map: (u64, u64),
+    /// Compiled Java methods: how many, and their bytes.
+    pub methods: (u64, u64),
+    /// Stubs, adapters, the interpreter: how many, and their bytes.
+    pub others: (u64, u64),
 }
 
 /// All code heaps, and what is special in them.
@@ -146,6 +166,30 @@ impl<'v> CodeCache<'v> {
         all.filter_map(|block| self.blob(block.wrapping_add(self.block_header)))
     }
 
+    /// The memory of each CodeHeap, and what is in it.
+    pub(crate) fn memory(&self) -> Vec<CodeMemory> {
+        let one = |heap: &CodeHeap| {
+            let (mut methods, mut others) = ((0, 0), (0, 0));
+            let blobs =
+                self.blocks(heap).filter_map(|b| self.blob(b.wrapping_add(self.block_header)));
+            for blob in blobs {
+                let is_method = blob.kind == BlobKind::Nmethod;
+                let of: &mut (u64, u64) = if is_method { &mut methods } else { &mut others };
+                of.0 += 1;
+                of.1 += (blob.end - blob.addr).saturating_add(self.block_header);
+            }
+            CodeMemory {
+                start: heap.low,
+                committed_end: heap.high,
+                reserved_end: heap.reserved_end.max(heap.high),
+                segment_map: (heap.segmap, heap.segmap_end),
+                methods,
+                others,
+            }
+        };
+        self.heaps.iter().map(one).collect()
+    }
+
     /// The blocks in use of a heap. Behind the last one is nothing, or what no block can be.
     fn blocks(&self, heap: &CodeHeap) -> impl Iterator<Item = u64> {
         let (mem, f) = (self.vm.mem, &self.vm.fields);
@@ -224,11 +268,14 @@ fn read_heap(mem: &Memory, f: &Fields, heap: u64) -> Result<Result<CodeHeap, Fau
     let segmap = heap.wrapping_add(f.code_heap_segmap.get()?);
     let log2 = heap.wrapping_add(f.code_heap_log2.get()?);
     let (low, high) = (f.virtual_space_low.get()?, f.virtual_space_high.get()?);
+    let boundary = f.virtual_space_high_boundary.opt().unwrap_or(high);
     let read = || -> Result<CodeHeap, Fault> {
         Ok(CodeHeap {
             low: mem.u64(memory.wrapping_add(low))?,
             high: mem.u64(memory.wrapping_add(high))?,
             segmap: mem.u64(segmap.wrapping_add(low))?,
+            segmap_end: mem.u64(segmap.wrapping_add(high))?,
+            reserved_end: mem.u64(memory.wrapping_add(boundary))?,
             log2: mem.u32(log2)? & 31,
         })
     };

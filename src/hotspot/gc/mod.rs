@@ -8,6 +8,7 @@ mod contiguous;
 mod counts;
 mod g1;
 mod shenandoah;
+mod side_tables;
 mod z;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 pub use cms::FreeChunks;
 pub use counts::{Collections, Counted, collections, region_kinds};
+pub use side_tables::{SideTable, side_tables};
 
 use super::Vm;
 use super::barrier::Barrier;

@@ -43,6 +43,11 @@ pub(in crate::hotspot) fn stack(mem: &Memory, f: &Fields, thread: u64) -> Result
     Ok(base.saturating_sub(size.min(MAX_STACK))..base)
 }
 
+/// The memory of a Java thread's stack, guard pages included; empty where the tables do not tell it.
+pub fn stack_of(vm: &Vm, thread: &JavaThread) -> Range<u64> {
+    stack(vm.mem, &vm.fields, thread.addr).unwrap_or(0..0)
+}
+
 /// One JavaThread.
 #[derive(Debug, Clone)]
 pub struct JavaThread {

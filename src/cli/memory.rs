@@ -1,0 +1,109 @@
+//! `rjcore memory`: where the process's memory went.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::ending::{Answer, end};
+use super::progress::Progress;
+use super::source::Source;
+use super::{Outcome, advice};
+use crate::error::{Error, Result};
+use crate::heap::Part;
+use crate::output::collection::Task;
+use crate::output::memory::{self, Grown, grown, grown_text};
+use crate::output::report::Gaps;
+
+const EXAMPLES: &str = "\
+Examples:
+  rjcore memory core.1234
+  rjcore memory 4711                                  # a live JVM: a snapshot is taken and not kept
+  rjcore memory core.1234 --threads-top 20
+  rjcore memory core.tuesday --diff core.monday       # which row grew
+  rjcore memory core.1234 --json | jq '.parts[] | {part, resident_bytes}'
+
+Each byte of the process is in exactly one row, so the rows add up to what was in memory (RSS). Which
+pages were in memory is known of cores that rjcore took; of others, pages that the core holds and
+that are not all zeros count.";
+
+/// Show where the process's memory went: heap, metaspace, stacks, direct buffers, malloc, files
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Show what each row has more than in this earlier core of the process
+    #[arg(long, value_name = "BEFORE")]
+    diff: Option<PathBuf>,
+    /// List the N threads with the most stack in memory, too
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads_top: usize,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    memory: memory::Report,
+    /// What grew since another core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<Grown>,
+    whole: bool,
+    gaps: Gaps,
+    #[serde(skip)]
+    threads_top: usize,
+}
+
+impl Answer for Report {
+    fn text(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let text = match &self.diff {
+            Some(grown) => grown_text(grown),
+            None => memory::text(&self.memory, self.threads_top),
+        };
+        out.write_all(text.as_bytes())
+    }
+
+    fn remarks(&self) -> String {
+        self.gaps.text(advice::words)
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome::of(self.whole)
+    }
+}
+
+impl Args {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let stdin = Path::new("-");
+        if self.diff.as_deref() == Some(stdin) && self.source.core == stdin {
+            return Err(Error::usage("only one of the two can come from standard input"));
+        }
+        let before = self
+            .diff
+            .as_ref()
+            .map(|path| read(&Source::of(path.clone(), self.source.files.clone())))
+            .transpose()?;
+        let (memory, gaps) = read(&self.source)?;
+        let diff = before.as_ref().map(|(before, _)| grown(before, &memory));
+        let whole = gaps.is_whole() && before.is_none_or(|(_, gaps)| gaps.is_whole());
+        end(&Report { memory, diff, whole, gaps, threads_top: self.threads_top }, self.json)
+    }
+}
+
+fn read(source: &Source) -> Result<(memory::Report, Gaps)> {
+    let opened = source.open()?.restored();
+    let (found, lost, caught) = opened.with_heap(|heap| {
+        let progress = Progress::new("looking for direct buffers", heap.used());
+        let (found, mut lost) =
+            memory::find(&opened.core, heap, source.threads(), &|n| progress.add(n))?;
+        let caught = heap.caught(&lost.walk);
+        let mut words: Vec<_> = heap.all_damaged();
+        words.extend(Part::Memory.all(std::mem::take(&mut lost.words)));
+        Ok((found, (lost.walk, words), caught))
+    })?;
+    let gaps = Gaps::new(&lost.0, &lost.1, opened.core.truncation(), &opened.missing);
+    Ok((found, gaps.caught(caught, Task::Counts)))
+}

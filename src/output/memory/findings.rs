@@ -1,0 +1,315 @@
+//! What stands out, as an engineer would say it: how much, the evidence, what to do.
+
+use serde::Serialize;
+
+use super::claims::Part;
+use super::space::Source;
+use super::stacks::Owner;
+use super::{Report, Row};
+use crate::output::report::{count, number, size};
+
+/// Less than this is no matter.
+const LEAST: u64 = 32 << 20;
+/// Less of what is in memory, in percent, is none either.
+const SHARE: u64 = 10;
+/// A control group with less room than this, in percent of its limit, is nearly full.
+const NEARLY_FULL: u64 = 10;
+/// More loaders than this are more than the JDK and a program have.
+const LOADERS: usize = 100;
+/// Files that the text names.
+const FILES: usize = 3;
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Matter {
+    /// The control group is nearly full, or processes were killed in it.
+    Limit,
+    /// The Java heap's objects are the most of all.
+    Objects,
+    /// Heap that is in memory and holds no objects.
+    UnusedHeap,
+    /// Direct buffers.
+    DirectBuffers,
+    /// Memory that native code took with malloc and has not freed.
+    NativeMemory,
+    /// Memory that malloc keeps for later.
+    FreeMalloc,
+    /// Stacks.
+    Stacks,
+    /// Metaspace.
+    Metaspace,
+    /// Compiled code.
+    Code,
+    /// Mapped files.
+    Files,
+    /// One memory that is mapped several times, and counted as often.
+    Views,
+    /// Swap.
+    Swap,
+    /// What rjcore does not know.
+    Unknown,
+}
+
+/// Something that stands out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What it is about.
+    pub matter: Matter,
+    /// How many bytes.
+    pub bytes: u64,
+    /// The fact, with its evidence.
+    pub text: String,
+    /// What to do about it, where something can be said.
+    pub remedy: Option<String>,
+}
+
+/// What stands out of a report; the limit first, then by bytes.
+pub(super) fn of(r: &Report) -> Vec<Finding> {
+    let mut all = [
+        objects(r),
+        unused_heap(r),
+        buffers(r),
+        native(r),
+        free_malloc(r),
+        stacks(r),
+        metaspace(r),
+        code(r),
+        files(r),
+        views(r),
+        swap(r),
+        unknown(r),
+    ];
+    let least = LEAST.max(r.total.resident_bytes / 100 * SHARE);
+    let mut out: Vec<Finding> =
+        all.iter_mut().filter_map(Option::take).filter(|f| f.bytes >= least).collect();
+    out.sort_by_key(|f| std::cmp::Reverse(f.bytes));
+    limit(r).into_iter().chain(out).collect()
+}
+
+fn finding(matter: Matter, bytes: u64, text: String, remedy: &str) -> Option<Finding> {
+    Some(Finding {
+        matter,
+        bytes,
+        text,
+        remedy: Some(remedy.into()).filter(|r: &String| !r.is_empty()),
+    })
+}
+
+fn rows(r: &Report, part: Part) -> impl Iterator<Item = &Row> {
+    r.parts.iter().filter(move |p| p.part == part).flat_map(|p| &p.rows)
+}
+
+fn limit(r: &Report) -> Option<Finding> {
+    let (group, limit) = r.groups.iter().find_map(|g| Some((g, g.group.limit?)))?;
+    let event = |name: &str| {
+        let of = group.group.events.iter().find(|e| e.name == name);
+        of.map_or(0, |e| e.count)
+    };
+    let left = group.left.unwrap_or(0);
+    let kills = event("oom_kill");
+    if kills == 0 && left > limit / 100 * NEARLY_FULL {
+        return None;
+    }
+    let mut text = format!(
+        "the control group's limit is {}; {} of it was in use and {} left ({})",
+        size(limit),
+        size(group.working_set),
+        size(left),
+        group.group.path
+    );
+    if kills > 0 {
+        text += &format!(
+            "; {} in it for lack of memory",
+            count(kills, "process was killed", "processes were killed")
+        );
+    }
+    let remedy = "what is listed below must shrink, or the limit grow; of the page cache in `usage` the kernel gives \
+                  up what it can first";
+    finding(Matter::Limit, group.working_set, text, remedy)
+}
+
+fn heap_sums(r: &Report) -> (u64, u64) {
+    let of = rows(r, Part::JavaHeap).filter(|row| row.used_bytes.is_some());
+    of.fold((0, 0), |sum, row| {
+        (sum.0 + row.used_bytes.unwrap_or(0), sum.1 + row.bytes.resident_bytes)
+    })
+}
+
+fn objects(r: &Report) -> Option<Finding> {
+    let (used, _) = heap_sums(r);
+    let text = format!("the Java heap holds {} of objects", size(used));
+    let heap = r.part(Part::JavaHeap).resident_bytes;
+    if heap < r.total.resident_bytes / 2 {
+        return None;
+    }
+    finding(Matter::Objects, used, text, "rjcore leaks and rjcore retained say who holds them")
+}
+
+fn unused_heap(r: &Report) -> Option<Finding> {
+    let (used, resident) = heap_sums(r);
+    let unused = resident.saturating_sub(used);
+    let text = format!(
+        "{} of the Java heap is in memory, and {} of that is in use: {} is kept for new objects",
+        size(resident),
+        size(used.min(resident)),
+        size(unused)
+    );
+    if unused < resident / 4 {
+        return None;
+    }
+    let remedy = "a smaller -Xmx, or a heap that shrinks: -Xms below -Xmx, no -XX:+AlwaysPreTouch, \
+                  -XX:G1PeriodicGCInterval (G1), -XX:MaxHeapFreeRatio, -XX:ZUncommitDelay";
+    finding(Matter::UnusedHeap, unused, text, remedy)
+}
+
+fn buffers(r: &Report) -> Option<Finding> {
+    let bytes = r.part(Part::Buffers).resident_bytes;
+    let of: Vec<String> = rows(r, Part::Buffers)
+        .map(|row| {
+            let n = count(row.count.unwrap_or(0), "buffer", "buffers");
+            format!("{n} with {} in memory, {}", size(row.bytes.resident_bytes), row.name)
+        })
+        .collect();
+    let text = format!("direct buffers take {}: {}", size(bytes), of.join("; "));
+    let remedy = "rjcore paths CORE java.nio.DirectByteBuffer says who holds them; -XX:MaxDirectMemorySize bounds those \
+                  of allocateDirect, -Dio.netty.maxDirectMemory those of Netty";
+    finding(Matter::DirectBuffers, bytes, text, remedy)
+}
+
+fn malloc_sums(r: &Report) -> (u64, u64) {
+    let used = rows(r, Part::Malloc).map(|row| row.used_bytes.unwrap_or(0)).sum();
+    (used, r.part(Part::Malloc).resident_bytes)
+}
+
+fn native(r: &Report) -> Option<Finding> {
+    let (used, resident) = malloc_sums(r);
+    let used = used.min(resident);
+    let largest = r.malloc.arenas.iter().flat_map(|a| &a.sizes).max_by_key(|s| s.bytes);
+    let most = largest.map_or(String::new(), |s| {
+        let n = count(s.chunks, "chunk", "chunks");
+        format!(", most of it in {n} of at most {}", size(s.up_to))
+    });
+    let text = format!(
+        "native code has taken {} from malloc, direct buffers not counted{most}",
+        size(used)
+    );
+    let remedy = "the VM's own share shows with -XX:NativeMemoryTracking=summary and jcmd PID VM.native_memory; what is \
+                  beyond that is of native libraries (JNI): a heap profiler such as jemalloc's names the caller";
+    finding(Matter::NativeMemory, used, text, remedy)
+}
+
+fn free_malloc(r: &Report) -> Option<Finding> {
+    let (used, resident) = malloc_sums(r);
+    let free = resident.saturating_sub(used);
+    let arenas = r.malloc.arenas.len() as u64;
+    let text = format!(
+        "{} of malloc have {} in memory, and {} of that is free: malloc keeps it for later",
+        count(arenas, "arena", "arenas"),
+        size(resident),
+        size(free)
+    );
+    let remedy = "jcmd PID System.trim_native_heap (JDK 17 and later) gives it back once; the environment variable \
+                  MALLOC_ARENA_MAX=2 has fewer arenas, MALLOC_TRIM_THRESHOLD_ keeps less";
+    finding(Matter::FreeMalloc, free, text, remedy)
+}
+
+fn stacks(r: &Report) -> Option<Finding> {
+    let of = r.part(Part::Stacks);
+    let java = r.threads.iter().filter(|t| t.owner == Owner::Java).count() as u64;
+    let all = r.threads.len() as u64;
+    let text = format!(
+        "{}, {} of them Java's, have {} of stack in memory ({} each) of {} reserved",
+        count(all, "thread", "threads"),
+        number(java),
+        size(of.resident_bytes),
+        size(of.resident_bytes / all.max(1)),
+        size(of.reserved_bytes)
+    );
+    let remedy = "rjcore stack --group says what they do; fewer threads (a bound on the pool, virtual threads), or a smaller -Xss where they \
+                  are deep";
+    finding(Matter::Stacks, of.resident_bytes, text, remedy)
+}
+
+fn metaspace(r: &Report) -> Option<Finding> {
+    let bytes = r.part(Part::Metaspace).resident_bytes;
+    let loaders = r.loaders.len();
+    let classes = r.loaders.iter().map(|l| l.classes).sum();
+    let many =
+        if loaders > LOADERS { ": one loader after the other, and none is unloaded" } else { "" };
+    let text = format!(
+        "metaspace takes {} for {} of {}{many}",
+        size(bytes),
+        count(classes, "class", "classes"),
+        count(loaders as u64, "loader", "loaders")
+    );
+    let remedy = "rjcore loaders says which can be unloaded, and what keeps the others; -XX:MaxMetaspaceSize bounds it";
+    finding(Matter::Metaspace, bytes, text, remedy)
+}
+
+fn code(r: &Report) -> Option<Finding> {
+    let bytes = r.part(Part::Code).resident_bytes;
+    let n = rows(r, Part::Code).filter_map(|row| row.count).sum();
+    let text = format!(
+        "the code cache takes {} for {}",
+        size(bytes),
+        count(n, "method or stub", "methods and stubs")
+    );
+    finding(
+        Matter::Code,
+        bytes,
+        text,
+        "-XX:ReservedCodeCacheSize bounds it; generated classes and lambdas are what fills it as a rule",
+    )
+}
+
+fn files(r: &Report) -> Option<Finding> {
+    let bytes = r.part(Part::Files).resident_bytes;
+    let first = rows(r, Part::Files).take(FILES);
+    let first: Vec<String> =
+        first.map(|f| format!("{} ({})", f.name, size(f.bytes.resident_bytes))).collect();
+    let text = format!("mapped files have {} in memory, most of {}", size(bytes), first.join(", "));
+    let remedy = "the kernel drops clean pages of files when it needs room: they count as resident, and seldom against a \
+                  control group's limit";
+    finding(Matter::Files, bytes, text, remedy)
+}
+
+fn views(r: &Report) -> Option<Finding> {
+    let row = r.row(Part::JavaHeap, super::rows::VIEWS)?;
+    let text = format!(
+        "{} are pages of the heap that ZGC has mapped at other addresses, too: they are counted again, and are no memory \
+         of their own",
+        size(row.bytes.resident_bytes)
+    );
+    finding(Matter::Views, row.bytes.resident_bytes, text, "")
+}
+
+fn swap(r: &Report) -> Option<Finding> {
+    let bytes = r.total.swapped_bytes;
+    let most = r.parts.iter().max_by_key(|p| p.bytes.swapped_bytes)?;
+    let text = format!(
+        "{} are in swap, {} of it {}",
+        size(bytes),
+        size(most.bytes.swapped_bytes),
+        most.part.title()
+    );
+    finding(
+        Matter::Swap,
+        bytes,
+        text,
+        "a collection that has to read it back takes long: swap and Java heaps do not go together",
+    )
+}
+
+fn unknown(r: &Report) -> Option<Finding> {
+    let bytes = r.part(Part::Unknown).resident_bytes;
+    let how = match r.source {
+        Source::Kernel => "",
+        Source::Saved => "; pages that the core does not hold are not counted at all",
+    };
+    let text = format!("of {} rjcore cannot say what they are for{how}", size(bytes));
+    let remedy = "its largest mappings are listed under `unknown` (--json); native libraries that map memory by themselves, and the collector's own \
+                  structures are what it may be";
+    finding(Matter::Unknown, bytes, text, remedy)
+}

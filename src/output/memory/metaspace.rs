@@ -1,0 +1,88 @@
+//! Metaspace: which mappings hold it, how much of it is used, and which class loaders take most.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::space::{AddressSpace, is_anonymous};
+use crate::address::Address;
+use crate::format::ranges::Ranges;
+use crate::hotspot::Vm;
+use crate::hotspot::classes::MetadataReader;
+use crate::hotspot::pointers::KlassForm;
+use crate::hotspot::vm_info::perfdata;
+
+/// What the classes of one loader take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LoaderMetadata {
+    /// The java.lang.ClassLoader; none for the boot loader.
+    pub object: Option<Address>,
+    /// Its class; none for the boot loader.
+    pub class: Option<String>,
+    /// Its classes, those of arrays among them.
+    pub classes: u64,
+    /// Bytes of their klasses, constant pools, methods and bytecodes. What else there is, profiles and annotations, is
+    /// not counted by loader.
+    pub bytes: u64,
+}
+
+/// Metaspace.
+#[derive(Debug, Default)]
+pub(super) struct Metaspace {
+    /// Mappings of the class space.
+    pub classes: Ranges,
+    /// Mappings of all else.
+    pub others: Ranges,
+    /// By the VM's counters, which it sets at collections: bytes in use of the class space, and of the rest.
+    pub used: (Option<u64>, Option<u64>),
+    /// Loaders, those with the most bytes first.
+    pub loaders: Vec<LoaderMetadata>,
+}
+
+/// Looks at all classes.
+pub(super) fn find(vm: &Vm, space: &AddressSpace) -> Metaspace {
+    let reader = MetadataReader::new(vm);
+    let (mut klasses, mut others) = (Vec::new(), Vec::new());
+    let mut loaders: HashMap<u64, (u64, u64)> = HashMap::new();
+    for klass in vm.classes.all().iter().filter(|k| !k.is_refined) {
+        let data = reader.of(klass);
+        klasses.push(klass.addr);
+        others.extend([data.pool, data.last_method.0, data.last_method.1]);
+        let sum = loaders.entry(klass.loader).or_default();
+        *sum = (sum.0 + 1, sum.1 + data.klass_bytes + data.other_bytes);
+    }
+    let is_compressed = !matches!(vm.pointers.klass, KlassForm::Wide);
+    let classes = areas(space, klasses);
+    let (classes, more) = if is_compressed { (classes, Vec::new()) } else { (Vec::new(), classes) };
+    let mut others = areas(space, others);
+    others.extend(more);
+    let counters = perfdata::read(vm);
+    let counter = |name: &str| counters.get(name).and_then(perfdata::Counter::number);
+    let all = counter("sun.gc.metaspace.used").filter(|n| *n > 0);
+    let of_classes = counter("sun.gc.compressedclassspace.used").filter(|n| *n > 0);
+    let of_others = all.map(|all| all.saturating_sub(of_classes.unwrap_or(0)));
+    let name = |klass| vm.external_name(klass);
+    let loader = |(object, (classes, bytes)): (u64, (u64, u64))| LoaderMetadata {
+        object: Some(Address(object)).filter(|o| o.0 != 0),
+        class: Some(object).filter(|o| *o != 0).map(|o| vm.klass_of(o).map_or("?".into(), name)),
+        classes,
+        bytes,
+    };
+    let mut loaders: Vec<LoaderMetadata> = loaders.into_iter().map(loader).collect();
+    loaders.sort_by_key(|l| (std::cmp::Reverse(l.bytes), l.object));
+    Metaspace { classes, others, used: (of_classes, of_others), loaders }
+}
+
+/// The anonymous mappings that these addresses lie in; those of an archive lie in a file's.
+fn areas(space: &AddressSpace, mut addresses: Vec<u64>) -> Ranges {
+    addresses.sort_unstable();
+    let mut out = Ranges::new();
+    for addr in addresses.into_iter().filter(|a| *a != 0) {
+        if out.last().is_some_and(|last| addr < last.1) {
+            continue;
+        }
+        let area = space.at(addr).filter(|a| is_anonymous(a));
+        out.extend(area.map(|a| (a.start, a.end)));
+    }
+    out
+}
