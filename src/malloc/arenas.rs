@@ -7,7 +7,7 @@ use crate::corefile::memory::Memory;
 use super::heaps::{self, Stray};
 use super::layout::{
     BIN, BINS, BINS_AT, BK_AT, COUNTS_AFTER_BINS, FASTBINS_BEFORE_BINS, FD_AT, FEWEST_BYTES,
-    FLAGS_AT, HEAP_INFO, NEXT_AFTER_BINS, NONCONTIGUOUS, TOP_BEFORE_BINS,
+    FLAGS_AT, NEXT_AFTER_BINS, NONCONTIGUOUS, TOP_BEFORE_BINS,
 };
 use super::{Area, Problems, library};
 
@@ -45,12 +45,11 @@ impl State {
         let first = mem.u64(counts).ok()?;
         // The first is `attached_threads`, or already `system_mem`.
         let at = counts.checked_add(if first < FEWEST_BYTES { 8 } else { 0 })?;
-        let own = HEAP_INFO.iter().any(|n| heaps::is_own(mem, address, *n));
         Some(State {
             address,
             bins,
             fastbins: (distance > FASTBINS_BEFORE_BINS).then(|| bins - FASTBINS_BEFORE_BINS),
-            is_main: !own,
+            is_main: heaps::header(mem, address).is_none(),
             is_contiguous: mem.u32(address.checked_add(FLAGS_AT)?).ok()? & NONCONTIGUOUS == 0,
             top: mem.u64(bins.checked_sub(TOP_BEFORE_BINS)?).ok()?,
             system: mem.u64(at).ok()?,
@@ -126,12 +125,17 @@ fn main_bins(mem: &Memory, areas: &[Area<'_>]) -> Vec<u64> {
     out
 }
 
-/// How far an arena's bins are from its start: the ring of arenas leads back to it, or to another that is as well made.
-fn distance(mem: &Memory, bins: u64) -> Option<u64> {
+/// How far an arena's bins are from its start: where most of them are sound, for the ways overlap.
+fn distance(mem: &Memory, arena: u64) -> Option<u64> {
+    let ways = BINS_AT.map(|way| (sound(mem, arena.wrapping_add(way)), way));
+    ways.into_iter().max().filter(|(sound, _)| *sound >= ENOUGH_BINS).map(|(_, way)| way)
+}
+
+/// The same, of the main arena with these bins: the ring of arenas leads back to it, or to another that is as well made.
+fn main_distance(mem: &Memory, bins: u64) -> Option<u64> {
     let next = mem.u64(bins.checked_add(NEXT_AFTER_BINS)?).ok()?;
-    BINS_AT
-        .into_iter()
-        .find(|d| next.wrapping_add(*d) == bins || sound(mem, next.wrapping_add(*d)) >= ENOUGH_BINS)
+    let own = BINS_AT.into_iter().find(|way| next.wrapping_add(*way) == bins);
+    own.or_else(|| heaps::header(mem, next).and_then(|_| distance(mem, next)))
 }
 
 /// All arenas, main ones first, then each ring's; and heaps that lie where heaps of thread arenas begin.
@@ -142,17 +146,12 @@ pub(super) fn find(
 ) -> (Vec<State>, Vec<Stray>) {
     let strays = heaps::strays(mem, areas);
     let (mut main, mut threads, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-    let mut known = None;
     for bins in main_bins(mem, areas) {
-        let found = distance(mem, bins);
-        let way = found.or_else(|| {
-            // The ring is damaged: a heap of a thread arena may still show how arenas are made.
-            let of =
-                |s: &Stray| BINS_AT.into_iter().find(|d| sound(mem, s.arena + d) >= ENOUGH_BINS);
-            strays.iter().filter(|s| s.is_first).find_map(of)
-        });
-        let way = way.unwrap_or(BINS_AT[0]);
-        let Some(state) = State::read(mem, bins, way) else {
+        let found = main_distance(mem, bins);
+        // If the ring is damaged, a heap of a thread arena may still show how arenas are made.
+        let other = || strays.iter().filter(|s| s.is_first).find_map(|s| distance(mem, s.arena));
+        let way = found.or_else(other);
+        let Some(state) = State::read(mem, bins, way.unwrap_or(BINS_AT[0])) else {
             problems.say(format!("the arena with the bins at {bins:#x} is not whole in the core"));
             continue;
         };
@@ -160,28 +159,27 @@ pub(super) fn find(
         if !state.is_main || !seen.insert(state.address) {
             continue;
         }
-        known = known.or(Some(way));
-        main.push(State { is_main: true, ..state });
-        if found.is_none() {
-            let at = state.address;
-            problems.say(format!("the list of arenas is damaged at its start, {at:#x}"));
-            continue;
+        main.push(state);
+        match found {
+            Some(way) => ring(mem, state, way, &mut seen, &mut threads, problems),
+            None => {
+                let at = state.address;
+                problems.say(format!("the list of arenas is damaged at its start, {at:#x}"));
+            }
         }
-        ring(mem, state, way, &mut seen, &mut threads, problems);
     }
     // What the ring has lost.
     for s in strays.iter().filter(|s| s.is_first) {
         if seen.contains(&s.arena) {
             continue;
         }
-        let ways = known.into_iter().chain(BINS_AT);
-        let way = ways.into_iter().find(|d| sound(mem, s.arena + d) >= ENOUGH_BINS);
+        let way = distance(mem, s.arena);
         let Some(state) = way.and_then(|d| State::read(mem, s.arena + d, d)) else { continue };
         if threads.len() < MAX_ARENAS && seen.insert(s.arena) {
             let at = s.arena;
             problems
                 .say(format!("the arena at {at:#x} has a heap, but is not in the list of arenas"));
-            threads.push(State { is_main: false, ..state });
+            threads.push(state);
         }
     }
     main.extend(threads);
@@ -203,9 +201,9 @@ fn ring(
         let state = (sound(mem, bins) >= ENOUGH_BINS && out.len() < MAX_ARENAS)
             .then(|| State::read(mem, bins, distance))
             .flatten();
-        match state {
+        match state.filter(|state| !state.is_main) {
             Some(state) if seen.insert(at) => {
-                out.push(State { is_main: false, ..state });
+                out.push(state);
                 at = state.next;
             }
             _ => {

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use crate::corefile::memory::{Memory, PAGE};
 
-use super::arenas::State;
 use super::layout::{
     HEAP_INFO, HEAP_MAX, HEAP_PREV_AT, HEAP_SIZE_AT, HEAP_USABLE_AT, HUGE_HEAP_MAX,
 };
@@ -51,9 +50,10 @@ impl Heap {
     }
 }
 
-/// Whether the arena at `address` lies right behind a header, of so many bytes, of a heap of its own.
-pub(super) fn is_own(mem: &Memory, address: u64, header: u64) -> bool {
-    address.checked_sub(header).is_some_and(|heap| mem.u64(heap) == Ok(address))
+/// The bytes of the header of a thread arena's first heap, right behind which it lies.
+pub(super) fn header(mem: &Memory, arena: u64) -> Option<u64> {
+    let is_before = |n: u64| arena.checked_sub(n).is_some_and(|heap| mem.u64(heap) == Ok(arena));
+    HEAP_INFO.into_iter().find(|n| is_before(*n))
 }
 
 /// All heaps that begin where heaps do.
@@ -74,22 +74,22 @@ pub(super) fn strays(mem: &Memory, areas: &[Area<'_>]) -> Vec<Stray> {
     out
 }
 
-/// The heaps of a thread arena, lowest first, and the bytes of a heap's header. The last one holds `top` and leads to
-/// those before; [`strays`] must be the same.
+/// The heaps of the thread arena at `arena`, lowest first, and the bytes of a heap's header. The last one holds its `top`
+/// and leads to those before; [`strays`] must be the same.
 pub(super) fn of(
     mem: &Memory,
-    state: &State,
+    arena: u64,
+    top: u64,
     strays: &[Stray],
     problems: &mut Problems,
 ) -> Option<(Vec<Heap>, u64)> {
-    let header = HEAP_INFO.into_iter().find(|n| is_own(mem, state.address, *n));
-    let Some(header) = header else {
+    let Some(header) = header(mem, arena) else {
         problems.say("no heap's header is before it".into());
         return None;
     };
     let last = [HEAP_MAX].into_iter().chain(HUGE_HEAP_MAX).find_map(|max| {
-        let start = state.top & !(max - 1);
-        Heap::of(mem, start, max, state.address).map(|heap| (heap, max))
+        let start = top & !(max - 1);
+        Heap::of(mem, start, max, arena).map(|heap| (heap, max))
     });
     let largest = last.map_or(HEAP_MAX, |(_, max)| max);
     let (mut at, mut seen, mut out) = (last.map(|(heap, _)| heap), HashSet::new(), Vec::new());
@@ -97,18 +97,18 @@ pub(super) fn of(
     while let Some(heap) = at.filter(|h| seen.insert(h.start)) {
         out.push(heap);
         whole = heap.prev == 0;
-        at = Heap::of(mem, heap.prev, largest, state.address);
+        at = Heap::of(mem, heap.prev, largest, arena);
     }
     if !whole {
         problems.say("the list of its heaps is damaged".into());
     }
-    let lost = strays.iter().filter(|s| s.arena == state.address && !seen.contains(&s.heap.start));
+    let lost = strays.iter().filter(|s| s.arena == arena && !seen.contains(&s.heap.start));
     let lost: Vec<Heap> = lost.map(|s| s.heap).collect();
     if !lost.is_empty() {
         problems.say(format!("heaps that are not in the list of its heaps: {}", lost.len()));
     }
     out.extend(lost);
-    let first = state.address - header;
+    let first = arena - header;
     if out.iter().all(|h| h.start != first) {
         problems.say(format!("its first heap, at {first:#x}, has no sound header"));
     }

@@ -54,8 +54,9 @@ impl Found<'_> {
     }
 
     fn thread(&mut self, mem: &Memory, state: &State, strays: &[Stray], problems: &mut Problems) {
-        let Some((heaps, header)) = heaps::of(mem, state, strays, problems) else { return };
         let top = state.top;
+        let heaps = heaps::of(mem, state.address, top, strays, problems);
+        let Some((heaps, header)) = heaps else { return };
         for heap in heaps {
             let end = heap.end();
             let first = match heap.start + header == state.address {
@@ -99,7 +100,7 @@ impl Found<'_> {
         {
             let first = end.checked_sub(state.system).filter(|first| *first >= home.start);
             let first = first.and_then(|at| at.checked_next_multiple_of(ALIGNMENT));
-            let first = first.filter(|at| *at == top || self.walk.is_run(*at, top));
+            let first = first.filter(|at| *at == top || self.walk.can_be(*at, top));
             if first.is_none() {
                 problems.say("where it begins is not where it says".into());
             }

@@ -180,8 +180,13 @@ impl<'m> Walk<'m> {
         None
     }
 
+    /// Whether there may be a chunk at `at`.
+    pub(super) fn can_be(&self, at: u64, end: u64) -> bool {
+        self.word(at).is_some_and(|word| size(word, end.saturating_sub(at)).is_some())
+    }
+
     /// Whether chunks that agree with their neighbours follow one another from `at` on.
-    pub(super) fn is_run(&self, mut at: u64, end: u64) -> bool {
+    fn is_run(&self, mut at: u64, end: u64) -> bool {
         let Some(mut word) = self.word(at) else { return false };
         for n in 0..RUN {
             let Some(size) = size(word, end.saturating_sub(at)) else { return false };

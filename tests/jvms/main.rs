@@ -26,6 +26,7 @@ mod kept;
 mod launcher;
 mod leaks;
 mod live;
+mod malloc;
 mod memory;
 mod mixed;
 mod paths;
