@@ -48,19 +48,28 @@ pub fn minus(a: &[(u64, u64)], b: &[(u64, u64)]) -> Ranges {
     out
 }
 
+/// What is in both; each in order and disjoint.
+pub fn both(a: &[(u64, u64)], b: &[(u64, u64)]) -> impl Iterator<Item = (u64, u64)> {
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    std::iter::from_fn(move || {
+        loop {
+            let (&&(from, to), &&(start, end)) = (a.peek()?, b.peek()?);
+            if to <= end {
+                a.next();
+            } else {
+                b.next();
+            }
+            let (from, to) = (from.max(start), to.min(end));
+            if from < to {
+                return Some((from, to));
+            }
+        }
+    })
+}
+
 /// How many bytes are in both; each in order and disjoint.
 pub fn common(a: &[(u64, u64)], b: &[(u64, u64)]) -> u64 {
-    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
-    let mut bytes = 0u64;
-    while let (Some(&&(from, to)), Some(&&(start, end))) = (a.peek(), b.peek()) {
-        bytes += to.min(end).saturating_sub(from.max(start));
-        if to <= end {
-            a.next();
-        } else {
-            b.next();
-        }
-    }
-    bytes
+    both(a, b).map(|(from, to)| to - from).sum()
 }
 
 /// At most `most` (at least one) ranges that hold all of `a`, which is in order and disjoint:

@@ -6,12 +6,14 @@
 //! was being moved.
 
 mod files;
+mod memory;
 mod reading;
 mod text;
 
 use serde::Serialize;
 
 pub use files::{FileCheck, FileWhy, Source};
+pub use memory::MemoryCheck;
 pub use reading::{Absent, HeapCheck};
 
 use crate::corefile::{CoreFile, Missing};
@@ -58,6 +60,8 @@ pub struct Check {
     pub vm: Option<VmCheck>,
     /// The heap, where its regions could be read.
     pub heap: Option<HeapCheck>,
+    /// What is there of all the process's memory, for `memory`; none where the core does not say what there was.
+    pub memory: Option<MemoryCheck>,
     /// A garbage collection that was under way, and what it costs a dump.
     pub collection: Option<Collection>,
     /// Metadata that could not be read.
@@ -157,6 +161,7 @@ impl Check {
             mapped_files: core.mappings().len(),
             vm: None,
             heap: None,
+            memory: MemoryCheck::of(core),
             collection: None,
             damaged: Vec::new(),
             running: Vec::new(),

@@ -54,6 +54,16 @@ impl Check {
                 line("", stretch);
             }
         }
+        if let Some(memory) = &self.memory {
+            let absent = match memory.absent_bytes {
+                0 => "all of it is there".into(),
+                n => format!("rjcore memory cannot look into {}, which are nowhere", size_exact(n)),
+            };
+            line(
+                "memory",
+                format!("{} without files: {absent}", size_exact(memory.resident_bytes)),
+            );
+        }
         for (i, file) in self.files.iter().enumerate() {
             line(if i == 0 { "files" } else { "" }, file.path.clone());
             for text in file.lines(self.verdict, wording) {

@@ -33,8 +33,9 @@ pub(super) struct Metaspace {
     pub classes: Ranges,
     /// Mappings of all else.
     pub others: Ranges,
-    /// By the VM's counters, which it sets at collections: bytes in use of the class space, and of the rest.
-    pub used: (Option<u64>, Option<u64>),
+    /// Bytes in use of the class space, and of the rest: by the VM's counters, which it sets at collections, or what the
+    /// classes that are there take, if that is more.
+    pub used: (u64, u64),
     /// Loaders, those with the most bytes first.
     pub loaders: Vec<LoaderMetadata>,
 }
@@ -43,11 +44,17 @@ pub(super) struct Metaspace {
 pub(super) fn find(vm: &Vm, space: &AddressSpace) -> Metaspace {
     let reader = MetadataReader::new(vm);
     let (mut klasses, mut others) = (Vec::new(), Vec::new());
+    let mut counted = (0, 0);
     let mut loaders: HashMap<u64, (u64, u64)> = HashMap::new();
     for klass in vm.classes.all().iter().filter(|k| !k.is_refined) {
         let data = reader.of(klass);
         klasses.push(klass.addr);
         others.extend([data.pool, data.last_method.0, data.last_method.1]);
+        // What is in an archive is not in metaspace.
+        let is_archived = vm.archive.is_some_and(|(base, top)| (base..top).contains(&klass.addr));
+        if !is_archived {
+            counted = (counted.0 + data.klass_bytes, counted.1 + data.other_bytes);
+        }
         let sum = loaders.entry(klass.loader).or_default();
         *sum = (sum.0 + 1, sum.1 + data.klass_bytes + data.other_bytes);
     }
@@ -58,9 +65,9 @@ pub(super) fn find(vm: &Vm, space: &AddressSpace) -> Metaspace {
     others.extend(more);
     let counters = perfdata::read(vm);
     let counter = |name: &str| counters.get(name).and_then(perfdata::Counter::number);
-    let all = counter("sun.gc.metaspace.used").filter(|n| *n > 0);
-    let of_classes = counter("sun.gc.compressedclassspace.used").filter(|n| *n > 0);
-    let of_others = all.map(|all| all.saturating_sub(of_classes.unwrap_or(0)));
+    let of_classes = counter("sun.gc.compressedclassspace.used").unwrap_or(0);
+    let of_others = counter("sun.gc.metaspace.used").unwrap_or(0).saturating_sub(of_classes);
+    let counted = if is_compressed { counted } else { (0, counted.0 + counted.1) };
     let name = |klass| vm.external_name(klass);
     let loader = |(object, (classes, bytes)): (u64, (u64, u64))| LoaderMetadata {
         object: Some(Address(object)).filter(|o| o.0 != 0),
@@ -70,7 +77,12 @@ pub(super) fn find(vm: &Vm, space: &AddressSpace) -> Metaspace {
     };
     let mut loaders: Vec<LoaderMetadata> = loaders.into_iter().map(loader).collect();
     loaders.sort_by_key(|l| (std::cmp::Reverse(l.bytes), l.object));
-    Metaspace { classes, others, used: (of_classes, of_others), loaders }
+    Metaspace {
+        classes,
+        others,
+        used: (of_classes.max(counted.0), of_others.max(counted.1)),
+        loaders,
+    }
 }
 
 /// The anonymous mappings that these addresses lie in; those of an archive lie in a file's.

@@ -39,8 +39,8 @@ pub(super) fn report(
     lost.walk = walk;
     let malloc = malloc_heap(&mut claims, core, &space, &found, &meta);
     let Metaspace { classes, others, used, loaders } = meta;
-    claims.claim(Part::Metaspace, "class space", classes).used = used.0;
-    claims.claim(Part::Metaspace, "metaspace without class space", others).used = used.1;
+    claims.claim(Part::Metaspace, "class space", classes).uses(used.0);
+    claims.claim(Part::Metaspace, "metaspace without class space", others).uses(used.1);
     mapped(&mut claims, &space);
     let unknown = rest(&mut claims, &space);
     let parts = parts(&claims.all, &space);

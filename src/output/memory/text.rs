@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Bytes, Grown, Owner, Report, Row, Source};
+use crate::malloc::Allocator;
 use crate::output::report::{Table, clean, count, number, size, wrap};
 
 /// Rows of a part that are listed.
@@ -50,6 +51,14 @@ fn head(r: &Report) -> String {
             "{total} of pages that the core holds and that are not all zeros; which pages were in memory it does not say\n"
         ),
     };
+    if r.malloc.allocator != Allocator::Glibc {
+        let library = r.malloc.library.as_deref().unwrap_or("a library that rjcore does not know");
+        let _ = writeln!(
+            out,
+            "malloc is that of {}: what it holds is among what is unknown",
+            clean(library)
+        );
+    }
     for g in r.groups.iter().filter(|g| g.group.limit.is_some()) {
         let limit = size(g.group.limit.unwrap_or(0));
         let (usage, left) = (size(g.group.usage), size(g.left.unwrap_or(0)));
