@@ -38,8 +38,8 @@ pub(super) fn read(
         false => found.thread(mem, state, strays, problems),
     }
     found.pieces.sort_unstable();
-    let taken = found.pieces.iter().fold(found.foreign, |sum, (start, end)| sum + (end - start));
-    if taken != state.system {
+    let taken: u64 = found.pieces.iter().map(|(start, end)| end - start).sum();
+    if !(taken..=taken + found.foreign).contains(&state.system) {
         let says = state.system;
         problems.say(format!("it says that it took {says} bytes, and its pieces have {taken}"));
     }
@@ -130,8 +130,8 @@ impl Found<'_> {
         }
     }
 
-    /// Walks the pieces between `from` and `end`, of which the first begins at `first` if that is known. The search for
-    /// each goes in steps of so many bytes.
+    /// Walks the pieces between `from` and `end`, of which the first begins at `first` if that is known, and else
+    /// is looked for in steps of so many bytes.
     fn stretch(&mut self, first: Option<u64>, from: u64, end: u64, step: u64) {
         let mut at = first.or_else(|| self.walk.find(from, end, step));
         while let Some(start) = at {
@@ -142,8 +142,9 @@ impl Found<'_> {
                 }
                 Stop::Marks(after) => {
                     self.pieces.push((start, after));
-                    at = self.walk.find(after, end, step);
-                    self.foreign += at.unwrap_or(end) - after;
+                    // What others took by sbrk may be of any size.
+                    at = self.walk.find(after, end, ALIGNMENT);
+                    self.foreign += at.unwrap_or(after) - after;
                 }
             }
         }
