@@ -31,7 +31,7 @@ const WRITERS: [&[&str]; 8] = [
 ];
 
 /// Commands that answer on standard output.
-const PRINTERS: [&[&str]; 19] = [
+const PRINTERS: [&[&str]; 20] = [
     &["info"],
     &["histo"],
     &["stack"],
@@ -47,6 +47,7 @@ const PRINTERS: [&[&str]; 19] = [
     &["waste"],
     &["threads"],
     &["loaders"],
+    &["memory"],
     &["refs"],
     &["diff", "CORE"],
     &["dump", "-o", "-"],

@@ -21,7 +21,7 @@ use mutants::{Change, Random};
 type Asked = &'static [&'static str];
 
 /// What reads cores only.
-const OF_CORES: [Asked; 16] = [
+const OF_CORES: [Asked; 17] = [
     &["dump", "-o", "/dev/null", "--overwrite"],
     &["dump", "-o", "/dev/null", "--overwrite"],
     &["dump", "-o", "/dev/null", "--overwrite", "--gz", "--json"],
@@ -37,6 +37,7 @@ const OF_CORES: [Asked; 16] = [
     &["info"],
     &["info", "--json"],
     &["trim", "-o", "/dev/null", "--overwrite"],
+    &["memory", "--threads-top", "3"],
     &["trim", "-o", "/dev/null", "--overwrite", "--zstd"],
 ];
 

@@ -15,7 +15,7 @@ use super::support::{Scratch, rjcore};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// What is asked of each sample core, and the schema of the answer.
-const ASKED: [(&str, &str); 23] = [
+const ASKED: [(&str, &str); 24] = [
     ("info", "info"),
     ("info --properties", "info"),
     ("histo", "histo"),
@@ -31,6 +31,7 @@ const ASKED: [(&str, &str); 23] = [
     ("tree --top 8", "tree"),
     ("threads --top 4", "threads"),
     ("loaders --top 5", "loaders"),
+    ("memory", "memory"),
     ("refs --top 5", "refs"),
     ("find CORE class=Sample$Order --top 5", "find"),
     ("stack", "stack"),

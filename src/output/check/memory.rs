@@ -20,13 +20,14 @@ impl MemoryCheck {
         let map = core.memory_map()?;
         let own: Ranges =
             map.mappings.iter().filter(|m| !m.file).map(|m| (m.start, m.end)).collect();
-        let (mut resident, mut present) = (0, 0);
+        let (mut resident, mut absent) = (0, 0);
         for pages in [&map.resident, &map.swapped] {
             for (from, to) in both(pages, &own) {
-                resident += to - from;
-                present += core.memory().present(from, to).map(|r| r.1 - r.0).sum::<u64>();
+                let there: u64 = core.memory().present(from, to).map(|r| r.1 - r.0).sum();
+                resident = u64::saturating_add(resident, to - from);
+                absent = u64::saturating_add(absent, to - from - there);
             }
         }
-        Some(MemoryCheck { resident_bytes: resident, absent_bytes: resident - present })
+        Some(MemoryCheck { resident_bytes: resident, absent_bytes: absent })
     }
 }

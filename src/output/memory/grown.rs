@@ -51,13 +51,13 @@ pub fn grown(before: &Report, now: &Report) -> Grown {
             rows.entry((part, &row.name)).or_default()[i] = (row.bytes, row.count);
         }
     }
-    let held = |b: &Bytes| b.resident_bytes as i64 + b.swapped_bytes as i64;
+    let held = |b: &Bytes| b.resident_bytes.saturating_add(b.swapped_bytes) as i64;
     let row = |((part, name), [(before, was), (now, is)]): ((Part, &str), [_; 2])| GrownRow {
         part,
         name: name.into(),
         before,
         now,
-        grown: held(&now) - held(&before),
+        grown: held(&now).wrapping_sub(held(&before)),
         counts: Counts { before: was, now: is },
     };
     let mut rows: Vec<GrownRow> = rows.into_iter().map(row).filter(|r| r.before != r.now).collect();

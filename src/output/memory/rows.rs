@@ -119,10 +119,10 @@ fn java_heap(claims: &mut Claims, heap: &Heap, space: &AddressSpace) {
     };
     let of_heap: Vec<&MemoryRange> = space.areas.iter().filter(shared).filter(is_heap).collect();
     let seen = |a: &MemoryRange| {
-        let to = a.offset + (a.end - a.start);
-        of_heap
-            .iter()
-            .any(|h| a.name == h.name && a.offset < h.offset + (h.end - h.start) && h.offset < to)
+        let to = a.offset.saturating_add(a.end - a.start);
+        of_heap.iter().any(|h| {
+            a.name == h.name && a.offset < h.offset.saturating_add(h.end - h.start) && h.offset < to
+        })
     };
     let rest =
         space.areas.iter().filter(shared).filter(|a| of_heap.iter().any(|h| h.name == a.name));

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::corefile::CoreFile;
 use crate::corefile::memory::Memory;
+use crate::corefile::{CoreFile, Segment};
 use crate::error::Result;
 use crate::format::memory_map::{MemoryMap, MemoryRange};
 use crate::format::ranges::{Ranges, union};
@@ -86,7 +86,7 @@ fn saved_areas(core: &CoreFile) -> Vec<MemoryRange> {
             flags,
             shared: false,
             file: file.is_some(),
-            offset: file.map_or(0, |f| f.file_offset + (start - f.start)),
+            offset: file.map_or(0, |f| f.file_offset.wrapping_add(start - f.start)),
             name: file.map_or_else(String::new, |f| f.path.clone()),
         }
     };
@@ -104,10 +104,11 @@ fn saved_areas(core: &CoreFile) -> Vec<MemoryRange> {
 /// Pages of the core that are not all zeros.
 fn written(core: &CoreFile, threads: usize) -> Result<Ranges> {
     let (mem, page) = (core.memory(), core.page_size());
+    let end = |s: &Segment| s.start.saturating_add(s.filesz.min(s.memsz));
+    let segments = union(core.segments().iter().map(|s| (s.start, end(s))).collect());
     let mut pieces = Vec::new();
-    for s in core.segments() {
-        let end = s.start.saturating_add(s.filesz.min(s.memsz));
-        pieces.extend((s.start..end).step_by(PIECE as usize).map(|at| (at, end.min(at + PIECE))));
+    for (from, to) in segments.into_iter().flat_map(|s| mem.present(s.0, s.1)) {
+        pieces.extend((from..to).step_by(PIECE as usize).map(|at| (at, to.min(at + PIECE))));
     }
     let found: Vec<Ranges> = pool(threads)?.install(|| {
         pieces.par_iter().map(|&(start, end)| written_in(mem, page, start, end)).collect()

@@ -146,7 +146,7 @@ pub fn grown_text(g: &Grown) -> String {
         let sign = if bytes < 0 { "-" } else { "+" };
         format!("{sign}{}", size(bytes.unsigned_abs()))
     };
-    let all = g.resident_bytes as i64 - g.before_resident_bytes as i64;
+    let all = (g.resident_bytes as i64).wrapping_sub(g.before_resident_bytes as i64);
     let mut out = format!(
         "{} in memory before, {} now: {}\n\n",
         size(g.before_resident_bytes),
@@ -155,7 +155,7 @@ pub fn grown_text(g: &Grown) -> String {
     );
     let mut table = Table::new(&["grown", "before", "now", "count", "what"], &[4]);
     for row in &g.rows {
-        let held = |b: &Bytes| size(b.resident_bytes + b.swapped_bytes);
+        let held = |b: &Bytes| size(b.resident_bytes.saturating_add(b.swapped_bytes));
         let counts = match (row.counts.before, row.counts.now) {
             (Some(was), Some(is)) if was != is => format!("{} -> {}", number(was), number(is)),
             (None, Some(is)) => number(is),
