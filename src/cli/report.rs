@@ -19,6 +19,7 @@ use crate::output::collections::Descriptions;
 use crate::output::info::Info;
 use crate::output::interrupt;
 use crate::output::leaks::{self, Limits};
+use crate::output::memory;
 use crate::output::page::{CoreFacts, Findings, Form, Page};
 use crate::output::report::{Gaps, number, size_exact};
 use crate::output::sink::{Sink, Target};
@@ -166,7 +167,11 @@ impl Job for Gathering<'_> {
         if let Some(redaction) = redaction {
             info.redact(redaction);
         }
-        self.core = Some(CoreFacts { info, threads });
+        let memory = match opened.core.memory_map() {
+            Some(_) => Some(memory::find(&opened.core, heap, source.threads(), &|_| {})?.0),
+            None => None,
+        };
+        self.core = Some(CoreFacts { info, threads, memory });
         Ok(())
     }
 

@@ -110,8 +110,19 @@ pub(super) enum Block {
     Heading(String),
     /// The picture of who holds the memory.
     Map,
+    /// A treemap that stays as it is.
+    Boxes(Boxes),
     /// The flame graph of the threads.
     Flame,
+}
+
+/// What a treemap shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Boxes {
+    /// What it is, for those who do not see it.
+    pub(super) label: String,
+    /// Each box's name and value, and the number of what it belongs to, by which it is coloured.
+    pub(super) boxes: Vec<(String, u64, u32)>,
 }
 
 /// A part of the page under one heading.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use super::document::{Block, Document, Line, Piece, Section, Table};
+use super::document::{Block, Boxes, Document, Line, Piece, Section, Table};
 use super::picture::{Node, Picture, WORDS};
 use super::treemap::{Rect, squarify};
 use crate::output::report::{count, number, size};
@@ -143,6 +143,7 @@ fn block(of: &Block, pictures: &Pictures<'_>) -> Markup {
                 @for of in inside { (block(of, pictures)) }
             },
             Block::Map => (map(pictures)),
+            Block::Boxes(of) => (boxes(of)),
             Block::Flame => @if pictures.threads_json.is_some() {
                 div class="chart" #threads-chart data-unit="threads" aria-label="Flame graph of the threads" {
                     p class="script" { "The flame graph needs the page's script; the stacks below do not." }
@@ -208,6 +209,16 @@ fn left_out(picture: &Picture, boxes: usize) -> Vec<String> {
     said
 }
 
+/// What a box is drawn by.
+struct Drawn {
+    name: String,
+    /// The name in so many characters.
+    fitted: fn(&str, usize) -> String,
+    value: u64,
+    /// Number of its colour.
+    colour: u32,
+}
+
 fn first_level(
     picture: &Picture,
     nodes: &[&Node],
@@ -215,25 +226,59 @@ fn first_level(
     room: Rect,
     class: &'static str,
 ) -> Markup {
-    let values: Vec<u64> = nodes.iter().map(|n| n.value).collect();
-    let boxes = squarify(&values, all.value, room);
+    let drawn = |n: &&Node| Drawn {
+        name: name(picture, n),
+        fitted,
+        value: n.value,
+        colour: colour(picture, n),
+    };
+    let drawn: Vec<Drawn> = nodes.iter().map(drawn).collect();
+    let label = "Treemap of all objects, by what holds them; the table below has the largest";
+    treemap(&drawn, all.value, room, class, label)
+}
+
+/// A treemap that no script changes, on a wide screen and on a phone.
+fn boxes(of: &Boxes) -> Markup {
+    let drawn = |(name, value, group): &(String, u64, u32)| Drawn {
+        name: name.clone(),
+        fitted: cut,
+        value: *value,
+        colour: group % 9,
+    };
+    let mut drawn: Vec<Drawn> = of.boxes.iter().map(drawn).collect();
+    drawn.sort_by_key(|d| std::cmp::Reverse(d.value));
+    let all = drawn.iter().map(|d| d.value).sum();
+    html! {
+        div class="chart" aria-label=(of.label) {
+            @for (class, w, h) in SIZES {
+                (treemap(&drawn, all, Rect { x: 0.0, y: 0.0, w, h: h / 2.0 }, class, &of.label))
+            }
+        }
+    }
+}
+
+/// The boxes, the largest first.
+fn treemap(drawn: &[Drawn], all: u64, room: Rect, class: &'static str, label: &str) -> Markup {
+    let values: Vec<u64> = drawn.iter().map(|d| d.value).collect();
+    let places = squarify(&values, all, room);
     // What is narrower than a pixel is seen by nobody.
-    let seen = nodes.iter().zip(boxes).filter(|(_, at)| at.w >= 1.0 && at.h >= 1.0);
+    let seen = drawn.iter().zip(places).filter(|(_, at)| at.w >= 1.0 && at.h >= 1.0);
     let seen: Vec<_> = seen.collect();
-    let thin = (nodes.len() - seen.len()) as u64;
+    let thin = (drawn.len() - seen.len()) as u64;
+    let percent = |value: u64| format!("{:.1} %", share(value, all));
     html! {
         svg class={ "map " (class) } viewBox={ "0 0 " (room.w) " " (room.h) } role="img"
-            aria-label="Treemap of all objects, by what holds them; the table below has the largest" {
-            @for (node, at) in &seen {
-                g class={ "b c" (colour(picture, node)) } {
-                    title { (name(picture, node)) ", " (size(node.value)) ", " (percent(node, all)) }
+            aria-label=(label) {
+            @for (of, at) in &seen {
+                g class={ "b c" (of.colour) } {
+                    title { (of.name) ", " (size(of.value)) ", " (percent(of.value)) }
                     rect x=(round(at.x)) y=(round(at.y)) width=(round(at.w)) height=(round(at.h));
                     @let room = ((at.w - 8.0) / CHARACTER) as usize;
                     @if room >= 4 && at.h >= LINE + 4.0 {
-                        text x=(round(at.x + 4.0)) y=(round(at.y + LINE)) { (fitted(&name(picture, node), room)) }
+                        text x=(round(at.x + 4.0)) y=(round(at.y + LINE)) { ((of.fitted)(&of.name, room)) }
                         @if at.h >= 2.0 * LINE + 4.0 && room >= 9 {
                             text x=(round(at.x + 4.0)) y=(round(at.y + 2.0 * LINE)) {
-                                (size(node.value)) @if room >= 17 { ", " (percent(node, all)) }
+                                (size(of.value)) @if room >= 17 { ", " (percent(of.value)) }
                             }
                         }
                     }
@@ -261,10 +306,6 @@ pub(super) fn name(picture: &Picture, node: &Node) -> String {
     }
 }
 
-fn percent(node: &Node, all: &Node) -> String {
-    format!("{:.1} %", share(node.value, all.value))
-}
-
 /// A tenth of a pixel does.
 fn round(n: f64) -> f64 {
     (n * 10.0).round() / 10.0
@@ -282,9 +323,14 @@ fn fitted(text: &str, room: usize) -> String {
     let name = name.split_once(" (").map_or(name, |(class, _)| class);
     let name = name.rsplit_once('.').map_or(name, |(_, name)| name);
     let short = format!("{before}{name}");
-    match short.chars().count() <= room {
-        true => short,
-        false => short.chars().take(room - 1).chain(['…']).collect(),
+    cut(&short, room)
+}
+
+/// The start of a text that has no room.
+fn cut(text: &str, room: usize) -> String {
+    match text.chars().count() <= room {
+        true => text.to_owned(),
+        false => text.chars().take(room - 1).chain(['…']).collect(),
     }
 }
 

@@ -105,7 +105,7 @@ fn block(of: &Block, out: &mut String) {
             write!(out, "</details>\n\n")
         }
         // The tables say it.
-        Block::Map | Block::Flame => Ok(()),
+        Block::Map | Block::Flame | Block::Boxes(_) => Ok(()),
     };
 }
 

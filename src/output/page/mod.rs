@@ -10,6 +10,7 @@ mod flame;
 mod heap;
 mod html;
 mod markdown;
+mod memory;
 mod picture;
 mod suspects;
 mod threads;
@@ -21,6 +22,7 @@ use crate::graph::dominators::Dominators;
 use crate::graph::{Id, ObjectGraph, Strength};
 use crate::output::info::Info;
 use crate::output::leaks::Leaks;
+use crate::output::memory as memory_of;
 use crate::output::report::{Gaps, count, size};
 use crate::output::retained::{By, Group, Held, Totals, groups, objects, roots, share};
 use crate::output::stack::ThreadDump;
@@ -37,6 +39,8 @@ pub struct CoreFacts {
     pub info: Info,
     /// The threads.
     pub threads: ThreadDump,
+    /// Where the process's memory went; none where the core does not say which pages were in memory.
+    pub memory: Option<memory_of::Report>,
 }
 
 /// What others found in the same tree.
@@ -185,6 +189,7 @@ impl Page {
         match &self.core {
             Some(core) => {
                 sections.push(threads::section(&core.threads, &self.threads, rows, wording));
+                sections.extend(core.memory.as_ref().map(|m| memory::section(m, rows)));
                 sections.extend(vm::sections(&core.info, rows));
             }
             None => sections.push(self.graph_threads(rows)),
