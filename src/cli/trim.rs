@@ -135,6 +135,8 @@ impl Args {
         let core = &opened.core;
         let mut ranges = core.memory().touched_ranges();
         ranges.extend(stacks(core));
+        // Without all of it nothing is found for certain.
+        ranges.extend(core.libjvm_data());
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
         let bytes = self.write(core, &ranges, &target)?;
         let summary = Summary {

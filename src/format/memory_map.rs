@@ -10,8 +10,11 @@ use super::ranges::Ranges;
 /// Type of the note (owner [`super::notes::OWNER`]); its text is a [`MemoryMap`] as JSON, compressed with zstd.
 pub const NT_MEMORY: u32 = 0x726a_0002;
 
-/// No process's map is longer; a note that says so is damaged.
-const MAX_TEXT: u64 = 1 << 28;
+/// The text is at most so many times as long as the note, so that a small file cannot take much memory: in those that
+/// were seen, 8 times.
+const MAX_RATIO: u64 = 64;
+/// Which does not hold of the shortest.
+const SHORT: u64 = 64 << 10;
 /// zstd's level for it: it is short, and the process may be waiting.
 const LEVEL: i32 = 3;
 
@@ -116,7 +119,8 @@ impl MemoryMap {
     /// What a note says; none where it is damaged.
     pub fn of_note(note: &[u8]) -> Option<MemoryMap> {
         let mut text = Vec::new();
-        zstd::Decoder::new(note).ok()?.take(MAX_TEXT).read_to_end(&mut text).ok()?;
+        let most = (note.len() as u64).saturating_mul(MAX_RATIO).max(SHORT);
+        zstd::Decoder::new(note).ok()?.take(most).read_to_end(&mut text).ok()?;
         let map: MemoryMap = serde_json::from_slice(&text).ok()?;
         let behind = map.mappings.iter().skip(1);
         let in_order = map.mappings.iter().zip(behind).all(|(a, b)| a.end <= b.start);
@@ -177,6 +181,18 @@ mod tests {
     #[test]
     fn a_note_says_what_was_written() {
         assert_eq!(MemoryMap::of_note(&map().to_note()), Some(map()));
+    }
+
+    /// A short note cannot take much memory: what is behind the bound is not unpacked, and the text ends too early.
+    #[test]
+    fn a_bomb_is_no_map() {
+        let text = serde_json::to_string(&map()).expect("JSON");
+        let padded = |spaces: usize| {
+            let text = text.replacen('{', &("{".to_owned() + &" ".repeat(spaces)), 1);
+            zstd::encode_all(text.as_bytes(), LEVEL).expect("bytes")
+        };
+        assert!(MemoryMap::of_note(&padded(1000)).is_some());
+        assert_eq!(MemoryMap::of_note(&padded(10 << 20)), None);
     }
 
     #[test]

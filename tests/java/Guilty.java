@@ -57,6 +57,8 @@ public class Guilty {
                 return stacks(bytes);
             case "loaders":
                 return loaders((int) (bytes >> 20));
+            case "code":
+                return code((int) (bytes >> 20));
             case "heap":
                 for (long n = 0; n < bytes; n += 1 << 20) {
                     KEPT.add(new byte[(1 << 20) - 16]);
@@ -139,13 +141,102 @@ public class Guilty {
         for (int i = 0; i < count; i++) {
             KEPT.add(new Own(code).loadClass("Guilty"));
         }
+        // The VM counts at collections.
+        System.gc();
         long bytes = 0;
         for (MemoryPoolMXBean pool : ManagementFactory.getMemoryPoolMXBeans()) {
             if (pool.getName().equals("Metaspace")) {
-                bytes = pool.getUsage().getCommitted();
+                bytes = pool.getUsage().getUsed();
             }
         }
         return bytes;
+    }
+
+    /** The same, and of each class a long method is called, which is to be compiled then (-Xcomp). */
+    static long code(int count) throws Exception {
+        byte[] code = code("Guilty.class");
+        for (int i = 0; i < count; i++) {
+            Class<?> own = new Own(code).loadClass("Guilty");
+            java.lang.reflect.Method busy = own.getDeclaredMethod("busy", int.class);
+            busy.setAccessible(true);
+            busy.invoke(null, i);
+            KEPT.add(own);
+        }
+        long bytes = 0;
+        for (MemoryPoolMXBean pool : ManagementFactory.getMemoryPoolMXBeans()) {
+            if (pool.getName().startsWith("Code")) {
+                bytes += pool.getUsage().getUsed();
+            }
+        }
+        return bytes;
+    }
+
+    static int step(int x) {
+        return x * 31 + 1;
+    }
+
+    static int busy(int x) {
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        x = step(step(step(step(step(step(step(step(x))))))));
+        return x;
     }
 
     static class Own extends ClassLoader {

@@ -163,20 +163,18 @@ impl<'v> CodeCache<'v> {
     /// All blobs, by address.
     pub(in crate::hotspot) fn blobs(&self) -> impl Iterator<Item = Blob> {
         let all = self.heaps.iter().flat_map(|heap| self.blocks(heap));
-        all.filter_map(|block| self.blob(block.wrapping_add(self.block_header)))
+        all.filter_map(|(block, _)| self.blob(block.wrapping_add(self.block_header)))
     }
 
     /// The memory of each CodeHeap, and what is in it.
     pub(crate) fn memory(&self) -> Vec<CodeMemory> {
         let one = |heap: &CodeHeap| {
             let (mut methods, mut others) = ((0, 0), (0, 0));
-            let blobs =
-                self.blocks(heap).filter_map(|b| self.blob(b.wrapping_add(self.block_header)));
-            for blob in blobs {
-                let is_method = blob.kind == BlobKind::Nmethod;
+            for (block, bytes) in self.blocks(heap) {
+                let blob = self.blob(block.wrapping_add(self.block_header));
+                let is_method = blob.is_some_and(|b| b.kind == BlobKind::Nmethod);
                 let of: &mut (u64, u64) = if is_method { &mut methods } else { &mut others };
-                of.0 += 1;
-                of.1 += (blob.end - blob.addr).saturating_add(self.block_header);
+                *of = (of.0 + 1, of.1 + bytes);
             }
             CodeMemory {
                 start: heap.low,
@@ -190,8 +188,8 @@ impl<'v> CodeCache<'v> {
         self.heaps.iter().map(one).collect()
     }
 
-    /// The blocks in use of a heap. Behind the last one is nothing, or what no block can be.
-    fn blocks(&self, heap: &CodeHeap) -> impl Iterator<Item = u64> {
+    /// The blocks in use of a heap, and their bytes. Behind the last one is nothing, or what no block can be.
+    fn blocks(&self, heap: &CodeHeap) -> impl Iterator<Item = (u64, u64)> {
         let (mem, f) = (self.vm.mem, &self.vm.fields);
         let (low, high, log2) = (heap.low, heap.high, heap.log2);
         let fields = f.heap_block_length.opt().zip(f.heap_block_used.opt());
@@ -207,9 +205,9 @@ impl<'v> CodeCache<'v> {
             let bytes =
                 segments.checked_mul(1 << log2).filter(|b| (1..=high - block).contains(b))?;
             next = Some(block + bytes);
-            Some((block, mem.u8(block.wrapping_add(used)).ok()? != 0))
+            Some((block, bytes, mem.u8(block.wrapping_add(used)).ok()? != 0))
         });
-        blocks.filter(|b| b.1).map(|b| b.0)
+        blocks.filter(|b| b.2).map(|b| (b.0, b.1))
     }
 
     /// Reads the CodeBlob at `addr`.
