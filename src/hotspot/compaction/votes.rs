@@ -74,15 +74,29 @@ pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counte
     let klass = |addr: u64| vm.pointers.klass_of(vm.mem.slice(addr, 16).ok()?);
     let mut votes: Vec<(u64, bool)> = Vec::new();
     let mut seen: HashMap<(u64, u64), Vec<u64>> = HashMap::new();
+    let bounds = heap.regions.first().zip(heap.regions.last()).map(|(a, b)| a.start..b.end);
+    let in_heap = |bits: &u64| {
+        bits.is_multiple_of(vm.pointers.alignment) && bounds.iter().any(|b| b.contains(bits))
+    };
     words(vm, heap, c, |slot, bits, field| {
-        let (new, at) = match vote(vm, c, bits) {
-            Vote::New(at) => (true, at),
-            Vote::Old(at) => (false, at),
+        let at = match vote(vm, c, bits) {
+            Vote::New(at) => {
+                votes.push((slot, true));
+                at
+            }
+            Vote::Old(at) => {
+                votes.push((slot, false));
+                at
+            }
+            // What stays where it is tells the class, whichever way it is read.
+            Vote::None if in_heap(&bits) => bits,
             Vote::Either(..) | Vote::None => return,
         };
-        votes.push((slot, new));
         let seen = seen.entry(field).or_default();
-        if let Some(klass) = klass(at).filter(|k| seen.len() < MAX_SEEN && !seen.contains(k)) {
+        let is_new = |k: &u64| !seen.contains(k) && vm.classes.get(*k).is_some();
+        if seen.len() < MAX_SEEN
+            && let Some(klass) = klass(at).filter(is_new)
+        {
             seen.push(klass);
         }
     });
