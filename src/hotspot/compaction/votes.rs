@@ -22,9 +22,9 @@ pub(super) struct Counted {
 /// What a word says if it is a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Vote {
-    /// It can only mean the new place of the object that is at this address.
+    /// It can only mean the new place of the object that is at this address now.
     New(u64),
-    /// It can only mean the old place of the object that is at this address.
+    /// It can only mean the old place of the object that is at this address now.
     Old(u64),
     /// The new place of the object at the one, or the old one of that at the other.
     Either(u64, u64),
@@ -32,12 +32,33 @@ enum Vote {
     None,
 }
 
-fn vote(vm: &Vm, c: &Compaction, bits: u64) -> Vote {
-    match (c.comes_to(bits), c.is_alive_at(vm.mem, bits)) {
-        (Some(at), false) => Vote::New(at),
-        (None, true) => Vote::Old(bits),
-        (Some(at), true) => Vote::Either(at, bits),
-        (None, false) => Vote::None,
+/// Asks words what they say.
+struct Voter<'a> {
+    vm: &'a Vm<'a>,
+    /// The new places of objects that have come there, in order.
+    come: Vec<u64>,
+}
+
+impl<'a> Voter<'a> {
+    fn new(vm: &'a Vm<'a>, c: &Compaction) -> Voter<'a> {
+        let mut come: Vec<u64> = c.gone.iter().map(|m| m.1).collect();
+        come.sort_unstable();
+        Voter { vm, come }
+    }
+
+    fn vote(&self, c: &Compaction, bits: u64) -> Vote {
+        let has_come = || self.come.binary_search(&bits).is_ok().then_some(bits);
+        let new = c.comes_to(bits).or_else(has_come);
+        let old = match c.is_alive_at(self.vm.mem, bits) {
+            true => Some(bits),
+            false => c.gone.binary_search_by_key(&bits, |m| m.0).ok().map(|i| c.gone[i].1),
+        };
+        match (new, old) {
+            (Some(new), None) => Vote::New(new),
+            (None, Some(old)) => Vote::Old(old),
+            (Some(new), Some(old)) => Vote::Either(new, old),
+            (None, None) => Vote::None,
+        }
     }
 }
 
@@ -72,6 +93,7 @@ fn words(
 /// Counts the votes of the heap's objects, and notes in each piece how far they had been adjusted.
 pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counted {
     let klass = |addr: u64| vm.pointers.klass_of(vm.mem.slice(addr, 16).ok()?);
+    let voter = Voter::new(vm, c);
     let mut votes: Vec<(u64, bool)> = Vec::new();
     let mut seen: HashMap<(u64, u64), Vec<u64>> = HashMap::new();
     let bounds = heap.regions.first().zip(heap.regions.last()).map(|(a, b)| a.start..b.end);
@@ -79,7 +101,7 @@ pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counte
         bits.is_multiple_of(vm.pointers.alignment) && bounds.iter().any(|b| b.contains(bits))
     };
     words(vm, heap, c, |slot, bits, field| {
-        let at = match vote(vm, c, bits) {
+        let at = match voter.vote(c, bits) {
             Vote::New(at) => {
                 votes.push((slot, true));
                 at
@@ -126,7 +148,7 @@ pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counte
         let i = open.partition_point(|o| o.1 <= slot);
         let inside = open.get(i).is_some_and(|o| o.0 <= slot);
         if inside
-            && let Vote::Either(new, old) = vote(vm, c, bits)
+            && let Vote::Either(new, old) = voter.vote(c, bits)
             && let Some(seen) = seen.get(&field)
         {
             let fits = |at: u64| klass(at).is_some_and(|k| seen.contains(&k));
@@ -171,10 +193,11 @@ fn border(votes: &[(u64, bool)], start: u64, end: u64) -> u64 {
 pub(super) fn roots(vm: &Vm, c: &Compaction) -> Option<bool> {
     let plain = Barrier::None;
     let reader = Reader { barrier: &plain, ..vm.reader() };
+    let voter = Voter::new(vm, c);
     let mut counted = Counted::default();
     for k in vm.classes.all() {
         let bits = reader.object(k.addr, vm.fields.klass_mirror).unwrap_or(0);
-        match vote(vm, c, bits) {
+        match voter.vote(c, bits) {
             Vote::New(_) => counted.new += 1,
             Vote::Old(_) => counted.old += 1,
             Vote::Either(..) | Vote::None => {}
