@@ -39,7 +39,7 @@ pub struct Area<'a> {
     pub end: u64,
     /// Whether the process may write to it.
     pub writable: bool,
-    /// The path of its file; empty for anonymous memory, or what the kernel calls it ("[heap]").
+    /// The path of its file; empty for anonymous memory, or what the kernel calls it (`[heap]`).
     pub name: &'a [u8],
 }
 

@@ -43,16 +43,19 @@ pub struct Counts {
     pub now: Option<u64>,
 }
 
+/// A row's bytes, and how many things were in it.
+type Held = (Bytes, Option<u64>);
+
 /// What grew from one to the other.
 pub fn grown(before: &Report, now: &Report) -> Grown {
-    let mut rows: BTreeMap<(Part, &str), [(Bytes, Option<u64>); 2]> = BTreeMap::new();
+    let mut rows: BTreeMap<(Part, &str), [Held; 2]> = BTreeMap::new();
     for (i, report) in [before, now].into_iter().enumerate() {
         for (part, row) in report.parts.iter().flat_map(|p| p.rows.iter().map(|r| (p.part, r))) {
             rows.entry((part, &row.name)).or_default()[i] = (row.bytes, row.count);
         }
     }
     let held = |b: &Bytes| b.resident_bytes.saturating_add(b.swapped_bytes) as i64;
-    let row = |((part, name), [(before, was), (now, is)]): ((Part, &str), [_; 2])| GrownRow {
+    let row = |((part, name), [(before, was), (now, is)]): ((Part, &str), [Held; 2])| GrownRow {
         part,
         name: name.into(),
         before,

@@ -271,7 +271,8 @@ fn mapped(claims: &mut Claims, space: &AddressSpace) {
 /// What nobody claims.
 fn rest(claims: &mut Claims, space: &AddressSpace) -> Vec<UnknownArea> {
     let mut out = Vec::new();
-    let kinds: [(&str, fn(&MemoryRange) -> bool); 3] = [
+    type IsOne = fn(&MemoryRange) -> bool;
+    let kinds: [(&str, IsOne); 3] = [
         ("anonymous memory", |a| a.flags & 5 == 4 || a.flags & 2 != 0),
         ("anonymous memory with code", |a| a.flags & 1 != 0),
         ("reserved, without access", |_| true),
