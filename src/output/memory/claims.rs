@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::format::ranges::{Ranges, minus, union};
 
+/// The row of the heap's pages that ZGC has mapped once more.
+pub(super) const VIEWS: &str = "the same pages, mapped again (ZGC)";
+
 /// What memory is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::claims::Part;
+use super::claims::{Part, VIEWS};
 use super::space::Source;
 use super::stacks::Owner;
 use super::{Report, Row};
@@ -227,7 +227,7 @@ fn stacks(r: &Report) -> Option<Finding> {
         size(of.resident_bytes / all.max(1)),
         size(of.reserved_bytes)
     );
-    let remedy = "rjcore stack --group says what they do; fewer threads (a bound on the pool, virtual threads), or a smaller -Xss where they \
+    let remedy = "rjcore stack says what they do; fewer threads (a bound on the pool, virtual threads), or a smaller -Xss where they \
                   are deep";
     finding(Matter::Stacks, of.resident_bytes, text, remedy)
 }
@@ -276,7 +276,7 @@ fn files(r: &Report) -> Option<Finding> {
 }
 
 fn views(r: &Report) -> Option<Finding> {
-    let row = r.row(Part::JavaHeap, super::rows::VIEWS)?;
+    let row = r.row(Part::JavaHeap, VIEWS)?;
     let text = format!(
         "{} are pages of the heap that ZGC has mapped at other addresses, too: they are counted again, and are no memory \
          of their own",
@@ -309,7 +309,7 @@ fn unknown(r: &Report) -> Option<Finding> {
         Source::Saved => "; pages that the core does not hold are not counted at all",
     };
     let text = format!("of {} rjcore cannot say what they are for{how}", size(bytes));
-    let remedy = "its largest mappings are listed under `unknown` (--json); native libraries that map memory by themselves, and the collector's own \
+    let remedy = "its largest mappings are in the JSON; native libraries that map memory by themselves, and the collector's own \
                   structures are what it may be";
     finding(Matter::Unknown, bytes, text, remedy)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::buffers::{self, Buffers};
-use super::claims::{Claim, Claims, Part};
+use super::claims::{Claim, Claims, Part, VIEWS};
 use super::metaspace::{self, Metaspace};
 use super::space::{AddressSpace, is_anonymous};
 use super::stacks::{self, Owner, ThreadMemory};
@@ -19,8 +19,6 @@ use crate::hotspot::code::{CodeCache, CodeMemory};
 use crate::hotspot::gc::{Space, side_tables};
 use crate::malloc::{self, Malloc};
 
-/// The row of the heap's pages that ZGC has mapped once more.
-pub(super) const VIEWS: &str = "the same pages, mapped again (ZGC)";
 /// Mappings of the unknown that are listed.
 const UNKNOWN: usize = 10;
 
