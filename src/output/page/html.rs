@@ -272,7 +272,7 @@ fn treemap(drawn: &[Drawn], all: u64, room: Rect, class: &'static str, label: &s
             @for (of, at) in &seen {
                 g class={ "b c" (of.colour) } {
                     title { (of.name) ", " (size(of.value)) ", " (percent(of.value)) }
-                    rect x=(round(at.x)) y=(round(at.y)) width=(round(at.w)) height=(round(at.h));
+                    rect x=(round(at.x)) y=(round(at.y)) width=(round(at.w)) height=(round(at.h)) {}
                     @let room = ((at.w - 8.0) / CHARACTER) as usize;
                     @if room >= 4 && at.h >= LINE + 4.0 {
                         text x=(round(at.x + 4.0)) y=(round(at.y + LINE)) { ((of.fitted)(&of.name, room)) }
