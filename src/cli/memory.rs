@@ -53,6 +53,9 @@ struct Report {
     diff: Option<Grown>,
     whole: bool,
     gaps: Gaps,
+    /// Those of the other core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before_gaps: Option<Gaps>,
     #[serde(skip)]
     threads_top: usize,
 }
@@ -67,7 +70,9 @@ impl Answer for Report {
     }
 
     fn remarks(&self) -> String {
-        self.gaps.text(advice::words)
+        let text = |gaps: &Gaps| gaps.text(advice::words);
+        let before = self.before_gaps.as_ref().map(text).filter(|t| !t.is_empty());
+        before.map_or(String::new(), |t| format!("before:\n{t}now:\n")) + &text(&self.gaps)
     }
 
     fn outcome(&self) -> Outcome {
@@ -88,8 +93,10 @@ impl Args {
             .transpose()?;
         let (memory, gaps) = read(&self.source)?;
         let diff = before.as_ref().map(|(before, _)| grown(before, &memory));
-        let whole = gaps.is_whole() && before.is_none_or(|(_, gaps)| gaps.is_whole());
-        end(&Report { memory, diff, whole, gaps, threads_top: self.threads_top }, self.json)
+        let before_gaps = before.map(|(_, gaps)| gaps);
+        let whole = gaps.is_whole() && before_gaps.as_ref().is_none_or(Gaps::is_whole);
+        let threads_top = self.threads_top;
+        end(&Report { memory, diff, whole, gaps, before_gaps, threads_top }, self.json)
     }
 }
 

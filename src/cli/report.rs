@@ -15,6 +15,7 @@ use super::{Outcome, advice};
 use crate::error::{Error, Result};
 use crate::graph::dominators::{Dominators, Rule, Watch};
 use crate::graph::{Id, ObjectGraph};
+use crate::heap::{Part, Unread};
 use crate::output::collections::Descriptions;
 use crate::output::info::Info;
 use crate::output::interrupt;
@@ -94,6 +95,8 @@ struct Summary {
 struct Gathering<'a> {
     args: &'a Args,
     core: Option<CoreFacts>,
+    /// What the section on memory could not read.
+    lost: Vec<Unread>,
 }
 
 impl Args {
@@ -103,7 +106,7 @@ impl Args {
         let started = Instant::now();
         check_output(Some(&self.source.source.core), &target)?;
         interrupt::install().map_err(Error::io("signal handlers".as_ref()))?;
-        let gathering = Gathering { args: self, core: None };
+        let gathering = Gathering { args: self, core: None, lost: Vec::new() };
         let page = holders::with_tree(&self.source, Rule::Strong, gathering)??;
         let form = if self.md { Form::Markdown } else { Form::Html };
         let limit = self.max_size.unwrap_or(if self.md { MARKDOWN } else { HTML });
@@ -167,10 +170,11 @@ impl Job for Gathering<'_> {
         if let Some(redaction) = redaction {
             info.redact(redaction);
         }
-        let memory = match opened.core.memory_map() {
-            Some(_) => Some(memory::find(&opened.core, heap, source.threads(), &|_| {})?.0),
-            None => None,
-        };
+        let memory = memory::find_told(&opened.core, heap, source.threads())?;
+        let memory = memory.map(|(memory, lost)| {
+            self.lost.extend(Part::Memory.all(lost.words));
+            memory
+        });
         self.core = Some(CoreFacts { info, threads, memory });
         Ok(())
     }
@@ -182,6 +186,7 @@ impl Job for Gathering<'_> {
     ) -> Result<Page> {
         let mut gaps = input.gaps;
         gaps.metadata.extend(self.core.iter().flat_map(|core| core.threads.broken()));
+        gaps.metadata.extend(self.lost);
         let source = &self.args.source;
         let find = |watch: Watch<'_>| leaks::find(tree, Limits::default(), watch);
         let leaks = holders::watched(&source.cost(), tree.memory(), find)?;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::Instant;
 
-use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use serde::Serialize;
 
 use super::ending::{Answer, end};
@@ -16,7 +16,7 @@ use crate::corefile::{CoreFile, Segment, ThreadNote, write_core};
 use crate::error::{Error, Result};
 use crate::output::collection::Task;
 use crate::output::interrupt;
-use crate::output::reader::{self, Walked};
+use crate::output::reader::{self, Objects, Reader, Walked};
 use crate::output::readers::READERS;
 use crate::output::report::{Gaps, clean, size_exact};
 use crate::output::sink::{Sink, Target};
@@ -27,6 +27,9 @@ const BELOW_SP: u64 = 64 << 10;
 const ABOVE_SP: u64 = 256 << 10;
 /// zstd's own default. 19 is some percent smaller and takes fifty times as long.
 const ZSTD_LEVEL: i32 = 3;
+
+/// The command whose reader reads all objects.
+const DUMP: &str = "dump";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,11 +56,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "LEVEL", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "3", value_parser = clap::value_parser!(i32).range(1..=19))]
     zstd: Option<i32>,
-    /// Keep what these commands read; what `memory` reads, the malloc heap above all, is kept only
-    /// where it is asked for
-    #[arg(long = "for", value_name = "COMMANDS", value_enum, value_delimiter = ',')]
-    #[arg(default_values = ["dump", "histo", "info", "retained", "stack"])]
-    wanted: Vec<Reads>,
+    /// Keep what these commands read [default: all but memory, which reads the malloc heap]
+    #[arg(long = "for", value_name = "COMMANDS", value_delimiter = ',', value_parser = commands())]
+    wanted: Vec<String>,
     /// Replace SMALL if it exists
     #[arg(long)]
     overwrite: bool,
@@ -67,28 +68,8 @@ pub(super) struct Args {
 }
 
 /// Commands that read a core, as far as they read different things of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Reads {
-    Dump,
-    Histo,
-    Info,
-    Memory,
-    Retained,
-    Stack,
-}
-
-impl Reads {
-    /// The readers that it needs: those that look at all objects leave that to the dump's.
-    fn readers(self) -> &'static [&'static str] {
-        match self {
-            Reads::Dump => &["hprof"],
-            Reads::Histo => &["histo", "hprof"],
-            Reads::Info => &["info"],
-            Reads::Memory => &["memory"],
-            Reads::Retained => &["retained", "hprof"],
-            Reads::Stack => &["stack"],
-        }
-    }
+fn commands() -> PossibleValuesParser {
+    PossibleValuesParser::new(READERS.map(|r| r.command))
 }
 
 /// The summary as JSON has it.
@@ -150,17 +131,26 @@ impl Args {
         end(&summary, self.json)
     }
 
-    /// Has all outputs read: what they touch is kept.
+    /// Whether what a reader reads is kept: it was asked for, or one that leaves all objects to it.
+    fn wants(&self, reader: &Reader) -> bool {
+        if self.wanted.is_empty() {
+            return !reader.on_request;
+        }
+        let asked = |r: &Reader| self.wanted.iter().any(|w| w == r.command);
+        let as_dump = |r: &Reader| asked(r) && matches!(r.objects, Objects::AsDump);
+        asked(reader) || reader.command == DUMP && READERS.iter().any(as_dump)
+    }
+
+    /// Has the wanted outputs read: what they touch is kept.
     fn read_all(&self, opened: &Opened) -> Result<Gaps> {
         let (core, missing) = (&opened.core, &opened.missing[..]);
         opened.with_heap(|heap| {
             let from = reader::Source { core, heap, threads: self.source.threads() };
             let progress = Progress::new("reading", heap.used());
             let mut walked = Walked::default();
-            let wanted = |name| self.wanted.iter().any(|w| w.readers().contains(&name));
-            for reader in READERS.into_iter().filter(|r| wanted(r.name)) {
+            for reader in READERS.into_iter().filter(|r| self.wants(r)) {
                 (reader.facts)(&from)?;
-                if let Some(objects) = reader.objects {
+                if let Objects::Own(objects) = reader.objects {
                     let before = std::mem::take(&mut walked.unread);
                     walked = objects(&from, &|n| progress.add(n))?;
                     walked.unread.splice(..0, before);

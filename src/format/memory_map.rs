@@ -124,7 +124,8 @@ impl MemoryMap {
         let map: MemoryMap = serde_json::from_slice(&text).ok()?;
         let behind = map.mappings.iter().skip(1);
         let in_order = map.mappings.iter().zip(behind).all(|(a, b)| a.end <= b.start);
-        (in_order && map.mappings.iter().all(|m| m.start < m.end)).then_some(map)
+        (!map.mappings.is_empty() && in_order && map.mappings.iter().all(|m| m.start < m.end))
+            .then_some(map)
     }
 }
 
@@ -200,6 +201,7 @@ mod tests {
         let note = map().to_note();
         assert_eq!(MemoryMap::of_note(&note[..note.len() - 5]), None);
         assert_eq!(MemoryMap::of_note(b""), None);
+        assert_eq!(MemoryMap::of_note(&MemoryMap::default().to_note()), None);
         let packed = |text: String| zstd::encode_all(text.as_bytes(), LEVEL).expect("bytes");
         let text = serde_json::to_string(&map()).expect("JSON");
         assert!(MemoryMap::of_note(&packed(text.clone())).is_some());

@@ -48,9 +48,10 @@ pub fn minus(a: &[(u64, u64)], b: &[(u64, u64)]) -> Ranges {
     out
 }
 
-/// What is in both; each in order and disjoint.
+/// What is in both; each in order and disjoint. What of `b` is before or behind all of `a` costs nothing.
 pub fn both(a: &[(u64, u64)], b: &[(u64, u64)]) -> impl Iterator<Item = (u64, u64)> {
-    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    let first = a.first().map_or(0, |a| b.partition_point(|b| b.1 <= a.0));
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().skip(first).peekable());
     std::iter::from_fn(move || {
         loop {
             let (&&(from, to), &&(start, end)) = (a.peek()?, b.peek()?);

@@ -163,8 +163,8 @@ pub(super) fn find(
         match found {
             Some(way) => ring(mem, state, way, &mut seen, &mut threads, problems),
             None => {
-                let at = state.address;
-                problems.say(format!("the list of arenas is damaged at its start, {at:#x}"));
+                let what = super::state(mem, state.next);
+                problems.say(format!("the list of arenas is {what} from {:#x} on", state.next));
             }
         }
     }
@@ -207,9 +207,9 @@ fn ring(
                 at = state.next;
             }
             _ => {
-                problems.say(format!(
-                    "the list of arenas is damaged: {at:#x} is none, or is in it twice"
-                ));
+                // What is there is no arena, or is in the list twice.
+                let what = super::state(mem, at);
+                problems.say(format!("the list of arenas is {what} from {at:#x} on"));
                 return;
             }
         }

@@ -29,8 +29,8 @@ pub(super) fn read(
         while at != 0 {
             let sound = inside(at) && mem.u64(at + SIZE_AT).is_ok_and(|word| word & !FLAGS == size);
             if !sound {
-                problems
-                    .say(format!("its list of free chunks of {size} bytes is damaged at {at:#x}"));
+                let what = super::state(mem, at);
+                problems.say(format!("its list of free chunks of {size} bytes: {at:#x} is {what}"));
                 break;
             }
             if at == mark || sum.chunks >= most {

@@ -183,6 +183,11 @@ fn page_size(areas: &[Area<'_>]) -> u64 {
     (1 << bits.trailing_zeros()).max(PAGE)
 }
 
+/// What is the matter with what should be at `at`: not saved is not damage, but a null pointer is.
+fn state(mem: &Memory, at: u64) -> &'static str {
+    if at != 0 && mem.contiguous(at) == 0 { "not in the core" } else { "damaged" }
+}
+
 /// What is wrong, as sentences, the first few of them.
 #[derive(Debug, Default)]
 struct Problems {

@@ -8,7 +8,7 @@ use super::layout::{
     ALIGNMENT, BIN, BINS, BK_AT, FD_AT, FLAGS, SIZE_AT, SMALLEST, TOP_BEFORE_BINS,
 };
 use super::walk::{Stop, Walk, class};
-use super::{Area, Arena, Problems, SizeClass, Sum, fastbins};
+use super::{Area, Arena, Problems, SizeClass, Sum, fastbins, state as state_at};
 
 /// Free chunks that are looked at to find the pieces of a main arena that has more than what sbrk gave.
 const MAX_LISTED: usize = 1 << 20;
@@ -93,7 +93,7 @@ impl Found<'_> {
             top.checked_add(size).filter(|end| *end <= home.end)
         });
         if top_end.is_none() {
-            problems.say(format!("its top, {top:#x}, is damaged"));
+            problems.say(format!("its top, {top:#x}, is {}", state_at(mem, top)));
         }
         if let (Some(home), Some(end)) = (home, top_end)
             && state.is_contiguous

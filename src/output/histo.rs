@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::reader::{Facts, Reader, Source};
+use super::reader::{Facts, Objects, Reader, Source};
 use crate::address::hex;
 use crate::error::Result;
 use crate::graph::ObjectGraph;
@@ -15,7 +15,8 @@ use crate::hotspot::gc::Space;
 use crate::hprof::Dump;
 
 /// What `histo` reads: names of classes and modules. Of objects the headers, which a dump reads too.
-pub(super) const READER: Reader = Reader { name: "histo", facts, objects: None };
+pub(super) const READER: Reader =
+    Reader { name: "histo", command: "histo", on_request: false, facts, objects: Objects::AsDump };
 
 fn facts(from: &Source) -> Result<Facts> {
     let vm = from.heap.vm;

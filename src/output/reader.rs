@@ -56,9 +56,23 @@ pub struct Metadata {
 pub struct Reader {
     /// Its module's name.
     pub name: &'static str,
+    /// The command that asks it.
+    pub command: &'static str,
+    /// `trim` keeps what it reads only where that is asked for.
+    pub on_request: bool,
     /// Reads all that the output reads but the heap's objects, in its fullest form.
     pub facts: fn(&Source<'_>) -> Result<Facts>,
-    /// Reads all that the output reads of the heap's objects, and answers what it met; none where
-    /// another reader reads all of that.
-    pub objects: Option<fn(&Source<'_>, Progress<'_>) -> Result<Walked>>,
+    /// What it reads of the heap's objects.
+    pub objects: Objects,
+}
+
+/// What a reader reads of the heap's objects.
+#[derive(Debug, Clone, Copy)]
+pub enum Objects {
+    /// None, or no more than some that others read as well.
+    Few,
+    /// All that a dump reads, or less of each.
+    AsDump,
+    /// Reads all that the output reads, and answers what it met.
+    Own(fn(&Source<'_>, Progress<'_>) -> Result<Walked>),
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use super::cgroup::{self, Group};
+use super::room::{V1, V2};
 use crate::format::memory_map::{GroupEvent, MemoryGroup};
 
 /// Version 1 says "no limit" by a number near 2^63.
@@ -18,8 +19,7 @@ pub(crate) fn groups(pid: i32) -> Vec<MemoryGroup> {
 
 fn up(own: &Group) -> Vec<MemoryGroup> {
     let dirs = own.dir.ancestors().take_while(|dir| dir.starts_with(&own.root));
-    let read = if own.unified { version_2 } else { version_1 };
-    let all = dirs.filter_map(|dir| read(dir).map(|group| (dir == own.dir, group)));
+    let all = dirs.filter_map(|dir| read(dir, own.unified).map(|group| (dir == own.dir, group)));
     all.filter(|(is_own, group)| *is_own || group.limit.is_some()).map(|(_, group)| group).collect()
 }
 
@@ -41,39 +41,37 @@ fn lines(dir: &Path, file: &str) -> Vec<GroupEvent> {
     text(dir, file).unwrap_or_default().lines().filter_map(line).collect()
 }
 
-fn of_stat(dir: &Path, key: &str) -> u64 {
-    lines(dir, "memory.stat").into_iter().find(|l| l.name == key).map_or(0, |l| l.count)
-}
-
-fn version_2(dir: &Path) -> Option<MemoryGroup> {
-    Some(MemoryGroup {
+fn read(dir: &Path, unified: bool) -> Option<MemoryGroup> {
+    let [limit, usage, cache] = if unified { V2 } else { V1 };
+    let (limit, usage) = (number(dir, limit), number(dir, usage)?);
+    let cache = lines(dir, "memory.stat").into_iter().find(|l| l.name == cache);
+    let group = MemoryGroup {
         path: dir.display().to_string(),
-        limit: number(dir, "memory.max"),
-        usage: number(dir, "memory.current")?,
-        inactive_file: of_stat(dir, "inactive_file"),
-        swap_limit: number(dir, "memory.swap.max"),
-        swap: number(dir, "memory.swap.current"),
-        events: lines(dir, "memory.events"),
-    })
-}
-
-fn version_1(dir: &Path) -> Option<MemoryGroup> {
-    let limit = number(dir, "memory.limit_in_bytes");
-    let usage = number(dir, "memory.usage_in_bytes")?;
-    let both = number(dir, "memory.memsw.limit_in_bytes");
+        limit,
+        usage,
+        inactive_file: cache.map_or(0, |l| l.count),
+        ..MemoryGroup::default()
+    };
+    if unified {
+        return Some(MemoryGroup {
+            swap_limit: number(dir, "memory.swap.max"),
+            swap: number(dir, "memory.swap.current"),
+            events: lines(dir, "memory.events"),
+            ..group
+        });
+    }
+    // In version 1 swap is counted with memory, and events by what version 2 calls them.
+    let both = number(dir, "memory.memsw.limit_in_bytes").zip(limit);
+    let both_used = number(dir, "memory.memsw.usage_in_bytes");
     let mut events = lines(dir, "memory.oom_control");
     events.retain(|e| e.name == "oom_kill");
     let failed = number(dir, "memory.failcnt");
     events.extend(failed.map(|count| GroupEvent { name: "max".into(), count }));
     Some(MemoryGroup {
-        path: dir.display().to_string(),
-        limit,
-        usage,
-        inactive_file: of_stat(dir, "total_inactive_file"),
-        // There swap is counted with memory.
-        swap_limit: both.zip(limit).map(|(both, limit)| both.saturating_sub(limit)),
-        swap: number(dir, "memory.memsw.usage_in_bytes").map(|both| both.saturating_sub(usage)),
+        swap_limit: both.map(|(both, limit)| both.saturating_sub(limit)),
+        swap: both_used.map(|both| both.saturating_sub(usage)),
         events,
+        ..group
     })
 }
 

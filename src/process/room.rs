@@ -86,8 +86,9 @@ fn all_die(pid: i32) -> bool {
 
 /// Limit, usage, and what of the usage is page cache that can be dropped (a key of memory.stat).
 type Files = [&'static str; 3];
-const V1: Files = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];
-const V2: Files = ["memory.max", "memory.current", "inactive_file"];
+pub(super) const V1: Files =
+    ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"];
+pub(super) const V2: Files = ["memory.max", "memory.current", "inactive_file"];
 
 /// A control group's files.
 #[derive(Debug)]

@@ -281,7 +281,6 @@ fields! {
     code_heap_memory = "CodeHeap::_memory";
     code_heap_segmap = "CodeHeap::_segmap";
     code_heap_log2 = "CodeHeap::_log2_segment_size";
-    virtual_space_low_boundary = "VirtualSpace::_low_boundary";
     virtual_space_high_boundary = "VirtualSpace::_high_boundary";
     virtual_space_low = "VirtualSpace::_low";
     virtual_space_high = "VirtualSpace::_high";

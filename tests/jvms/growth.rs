@@ -67,11 +67,12 @@ const DUMP: &[&str] = &["dump", "--threads", "1", "-o", "/dev/null"];
 const HISTO: &[&str] = &["histo", "--threads", "1"];
 const STACK: &[&str] = &["stack", "--threads", "1", "--locals"];
 const INFO: &[&str] = &["info", "--threads", "1"];
+const MEMORY: &[&str] = &["memory", "--threads", "1"];
 const CHECK: &[&str] = &["check", "--threads", "1"];
 
 #[test]
 fn classes() {
-    grows("classes", SERIAL, 500, &[DUMP, HISTO, INFO]);
+    grows("classes", SERIAL, 500, &[DUMP, HISTO, INFO, MEMORY]);
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn loaders() {
 /// Half of them own a monitor and a lock that one of the others waits for.
 #[test]
 fn threads() {
-    grows("threads", SERIAL, 60, &[DUMP, STACK, INFO]);
+    grows("threads", SERIAL, 60, &[DUMP, STACK, INFO, MEMORY]);
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn monitors() {
 /// Segments, and entries of NT_FILE.
 #[test]
 fn mappings() {
-    grows("mappings", SERIAL, 1000, &[DUMP, INFO, CHECK]);
+    grows("mappings", SERIAL, 1000, &[DUMP, INFO, CHECK, MEMORY]);
 }
 
 /// In Shenandoah's search all of an OopStorage's blocks are roots, and so are all threads and classes.

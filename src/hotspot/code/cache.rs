@@ -60,18 +60,14 @@ struct CodeHeap {
 /// The memory of one CodeHeap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CodeMemory {
-    /// First address.
-    pub start: u64,
-    /// Where what is committed ends.
-    pub committed_end: u64,
-    /// Where what is reserved ends.
-    pub reserved_end: u64,
+    /// What is reserved for it: (start, end).
+    pub reserved: (u64, u64),
     /// Its segment map, in other memory: (start, end).
     pub segment_map: (u64, u64),
-    /// Compiled Java methods: how many, and their bytes.
-    pub methods: (u64, u64),
-    /// Stubs, adapters, the interpreter: how many, and their bytes.
-    pub others: (u64, u64),
+    /// How many compiled methods, stubs and adapters are in it.
+    pub blobs: u64,
+    /// Their bytes.
+    pub used: u64,
 }
 
 /// All code heaps, and what is special in them.
@@ -169,20 +165,12 @@ impl<'v> CodeCache<'v> {
     /// The memory of each CodeHeap, and what is in it.
     pub(crate) fn memory(&self) -> Vec<CodeMemory> {
         let one = |heap: &CodeHeap| {
-            let (mut methods, mut others) = ((0, 0), (0, 0));
-            for (block, bytes) in self.blocks(heap) {
-                let blob = self.blob(block.wrapping_add(self.block_header));
-                let is_method = blob.is_some_and(|b| b.kind == BlobKind::Nmethod);
-                let of: &mut (u64, u64) = if is_method { &mut methods } else { &mut others };
-                *of = (of.0 + 1, of.1 + bytes);
-            }
+            let sums = self.blocks(heap).fold((0, 0), |(n, sum), (_, bytes)| (n + 1, sum + bytes));
             CodeMemory {
-                start: heap.low,
-                committed_end: heap.high,
-                reserved_end: heap.reserved_end.max(heap.high),
+                reserved: (heap.low, heap.reserved_end.max(heap.high)),
                 segment_map: (heap.segmap, heap.segmap_end),
-                methods,
-                others,
+                blobs: sums.0,
+                used: sums.1,
             }
         };
         self.heaps.iter().map(one).collect()

@@ -7,7 +7,6 @@ pub(crate) mod method;
 pub(crate) mod nmethod;
 mod stream;
 
-pub(crate) use cache::CodeMemory;
 pub(crate) use cache::{Blob, BlobKind, CodeCache};
 pub(crate) use debug_info::{Location, Monitor, Scope, ScopeValue};
 pub(crate) use method::Method;

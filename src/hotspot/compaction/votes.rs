@@ -8,6 +8,7 @@ use super::super::classes::Kind;
 use super::super::gc::CollectedHeap;
 use super::super::{Reader, Vm};
 use super::headers::walk;
+use crate::corefile::memory::Memory;
 
 /// Classes of objects that one field was seen to refer to; more say no more.
 const MAX_SEEN: usize = 8;
@@ -34,22 +35,22 @@ enum Vote {
 
 /// Asks words what they say.
 struct Voter<'a> {
-    vm: &'a Vm<'a>,
+    mem: &'a Memory,
     /// The new places of objects that have come there, in order.
     come: Vec<u64>,
 }
 
 impl<'a> Voter<'a> {
-    fn new(vm: &'a Vm<'a>, c: &Compaction) -> Voter<'a> {
+    fn new(mem: &'a Memory, c: &Compaction) -> Voter<'a> {
         let mut come: Vec<u64> = c.gone.iter().map(|m| m.1).collect();
         come.sort_unstable();
-        Voter { vm, come }
+        Voter { mem, come }
     }
 
     fn vote(&self, c: &Compaction, bits: u64) -> Vote {
         let has_come = || self.come.binary_search(&bits).is_ok().then_some(bits);
         let new = c.comes_to(bits).or_else(has_come);
-        let old = match c.is_alive_at(self.vm.mem, bits) {
+        let old = match c.is_alive_at(self.mem, bits) {
             true => Some(bits),
             false => c.gone.binary_search_by_key(&bits, |m| m.0).ok().map(|i| c.gone[i].1),
         };
@@ -93,7 +94,7 @@ fn words(
 /// Counts the votes of the heap's objects, and notes in each piece how far they had been adjusted.
 pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counted {
     let klass = |addr: u64| vm.pointers.klass_of(vm.mem.slice(addr, 16).ok()?);
-    let voter = Voter::new(vm, c);
+    let voter = Voter::new(vm.mem, c);
     let mut votes: Vec<(u64, bool)> = Vec::new();
     let mut seen: HashMap<(u64, u64), Vec<u64>> = HashMap::new();
     let bounds = heap.regions.first().zip(heap.regions.last()).map(|(a, b)| a.start..b.end);
@@ -193,7 +194,7 @@ fn border(votes: &[(u64, bool)], start: u64, end: u64) -> u64 {
 pub(super) fn roots(vm: &Vm, c: &Compaction) -> Option<bool> {
     let plain = Barrier::None;
     let reader = Reader { barrier: &plain, ..vm.reader() };
-    let voter = Voter::new(vm, c);
+    let voter = Voter::new(vm.mem, c);
     let mut counted = Counted::default();
     for k in vm.classes.all() {
         let bits = reader.object(k.addr, vm.fields.klass_mirror).unwrap_or(0);
@@ -209,6 +210,37 @@ pub(super) fn roots(vm: &Vm, c: &Compaction) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hotspot::barrier::compaction::Forwarding;
+
+    /// Of Parallel's: nothing is in headers. What has moved speaks for either place as well as what stands.
+    #[test]
+    fn what_has_moved_votes() {
+        let [a, b, c, d, e] = [0x1000, 0x1100, 0x1200, 0x1300, 0x1400];
+        let compaction = Compaction {
+            forwarding: Forwarding::Elsewhere,
+            moves: vec![(d, e)],
+            standing: vec![e],
+            // The object at b went to a, that at c to b.
+            gone: vec![(b, a), (c, b)],
+            pieces: Vec::new(),
+            late: Vec::new(),
+            tops: Vec::new(),
+            roots_adjusted: false,
+            moving: true,
+        };
+        let mem = Memory::default();
+        let voter = Voter::new(&mem, &compaction);
+        let votes = [a, b, c, d, e, 0x1500].map(|bits| voter.vote(&compaction, bits));
+        let expected = [
+            Vote::New(a),
+            Vote::Either(b, a),
+            Vote::Old(b),
+            Vote::New(e),
+            Vote::Old(e),
+            Vote::None,
+        ];
+        assert_eq!(votes, expected);
+    }
 
     #[test]
     fn the_border_is_where_the_fewest_votes_are_against_it() {

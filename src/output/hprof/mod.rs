@@ -22,14 +22,20 @@ use crate::heap::{Caught, Heap, Part, Traced, Unread, WalkReport, virtual_thread
 use crate::hotspot::barrier::Barrier;
 use crate::hotspot::vm_info::perfdata;
 
-use super::reader::{Facts, Metadata, Progress, Reader, Source, Walked};
+use super::reader::{Facts, Metadata, Objects, Progress, Reader, Source, Walked};
 use super::redact::{Redaction, Rules, Texts};
 use objects::Records;
 use plan::Plan;
 use records::{Put, tag};
 
 /// What a dump reads: of objects, all.
-pub(super) const READER: Reader = Reader { name: "hprof", facts, objects: Some(objects) };
+pub(super) const READER: Reader = Reader {
+    name: "hprof",
+    command: "dump",
+    on_request: false,
+    facts,
+    objects: Objects::Own(objects),
+};
 
 fn facts(from: &Source) -> Result<Facts> {
     let (bytes, summary) = head(from.heap, None, &[], None)?;

@@ -14,7 +14,7 @@ pub use death::{OutOfMemory, Sender, Signal, Thrown};
 pub(super) use text::{encoding, lines, out_of_memory};
 
 use super::collection::{Collection, Task};
-use super::reader::{Facts, Reader, Source};
+use super::reader::{Facts, Objects, Reader, Source};
 use super::report::{Cut, MissingFile};
 use crate::address::{Address, Range};
 use crate::collector::Collector;
@@ -32,7 +32,8 @@ use crate::hotspot::vm_info::perfdata;
 use crate::hotspot::{Vm, threads};
 
 /// What `info` reads. Of objects it looks at OutOfMemoryErrors only, which a dump reads too.
-pub(super) const READER: Reader = Reader { name: "info", facts, objects: None };
+pub(super) const READER: Reader =
+    Reader { name: "info", command: "info", on_request: false, facts, objects: Objects::Few };
 
 fn facts(from: &Source) -> Result<Facts> {
     let heap = from.heap;

@@ -13,8 +13,6 @@ const CLASSES: [&str; 2] = ["java/nio/DirectByteBuffer", "java/nio/DirectByteBuf
 enum Kind {
     /// ByteBuffer.allocateDirect: freed with the buffer.
     Owned,
-    /// A file that is mapped.
-    Mapped,
     /// Memory that others allocated and free: JNI, Netty without cleaners, Unsafe.
     Foreign,
 }
@@ -24,8 +22,6 @@ enum Kind {
 pub(super) struct Buffers {
     /// Of ByteBuffer.allocateDirect.
     pub owned: Ranges,
-    /// Of mapped files.
-    pub mapped: Ranges,
     /// Of others.
     pub foreign: Ranges,
 }
@@ -60,7 +56,7 @@ impl Visitor for Finder<'_> {
     }
 }
 
-/// The memory of a buffer; none of a view of another, and of an empty one.
+/// The memory of a buffer; none of a view of another, of an empty one, and of a mapped file.
 fn buffer(vm: &Vm, object: &Object, at: Fields) -> Option<(Kind, u64, u64)> {
     let bytes = object.bytes;
     let reference = |at: usize| {
@@ -77,7 +73,8 @@ fn buffer(vm: &Vm, object: &Object, at: Fields) -> Option<(Kind, u64, u64)> {
     let kind = match (reference(at.fd)?, reference(at.cleaner)?) {
         (0, 0) => Kind::Foreign,
         (0, _) => Kind::Owned,
-        _ => Kind::Mapped,
+        // A mapped file: its pages are the file's.
+        _ => return None,
     };
     Some((kind, address, address.checked_add(capacity)?))
 }
@@ -109,7 +106,6 @@ pub(super) fn find(
         for (kind, start, end) in &finder.found {
             let of = match kind {
                 Kind::Owned => &mut out.owned,
-                Kind::Mapped => &mut out.mapped,
                 Kind::Foreign => &mut out.foreign,
             };
             of.push((*start, *end));

@@ -1,8 +1,10 @@
 //! Which row of the answer each byte of the address space belongs to: whoever claims it first.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::format::ranges::{Ranges, minus, union};
+use crate::format::ranges::{Ranges, union};
 
 /// The row of the heap's pages that ZGC has mapped once more.
 pub(super) const VIEWS: &str = "the same pages, mapped again (ZGC)";
@@ -74,15 +76,15 @@ pub(super) struct Claim {
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     pub all: Vec<Claim>,
-    taken: Ranges,
+    /// Where what is claimed starts, and where it ends.
+    taken: BTreeMap<u64, u64>,
 }
 
 impl Claims {
     /// Gives what of `ranges` nobody has to a row.
     pub(super) fn claim(&mut self, part: Part, name: &str, ranges: Ranges) -> &mut Claim {
         let ranges = self.free(ranges);
-        let taken = std::mem::take(&mut self.taken);
-        self.taken = union(taken.into_iter().chain(ranges.iter().copied()).collect());
+        self.taken.extend(ranges.iter().copied());
         let claim = Claim { part, name: name.into(), ranges, used: None, count: None };
         let i = self.all.len();
         self.all.push(claim);
@@ -92,7 +94,21 @@ impl Claims {
     /// What of `ranges` nobody has.
     pub(super) fn free(&self, ranges: Ranges) -> Ranges {
         let ranges = ranges.into_iter().filter(|r| r.0 < r.1).collect();
-        minus(&union(ranges), &self.taken)
+        let mut out = Ranges::new();
+        for (start, end) in union(ranges) {
+            let before = self.taken.range(..start).next_back();
+            let mut at = before.map_or(start, |(_, to)| start.max(*to));
+            for (&from, &to) in self.taken.range(start..end) {
+                if at < from {
+                    out.push((at, from));
+                }
+                at = to;
+            }
+            if at < end {
+                out.push((at, end));
+            }
+        }
+        out
     }
 }
 
@@ -121,5 +137,7 @@ mod tests {
         assert_eq!(ranges, [vec![(10, 18), (20, 30)], vec![(0, 10), (18, 20), (30, 100)]]);
         assert_eq!((claims.all[1].used, claims.all[1].count), (Some(5), Some(2)));
         assert_eq!(claims.free(vec![(90, 110)]), [(100, 110)]);
+        claims.claim(Part::Files, "c", vec![(120, 130)]);
+        assert_eq!(claims.free(vec![(99, 121), (125, 140)]), [(100, 120), (130, 140)]);
     }
 }

@@ -67,7 +67,7 @@ pub struct Finding {
 
 /// What stands out of a report; the limit first, then by bytes.
 pub(super) fn of(r: &Report) -> Vec<Finding> {
-    let mut all = [
+    let all = [
         objects(r),
         unused_heap(r),
         buffers(r),
@@ -82,8 +82,7 @@ pub(super) fn of(r: &Report) -> Vec<Finding> {
         unknown(r),
     ];
     let least = LEAST.max(r.total.resident_bytes / 100 * SHARE);
-    let mut out: Vec<Finding> =
-        all.iter_mut().filter_map(Option::take).filter(|f| f.bytes >= least).collect();
+    let mut out: Vec<Finding> = all.into_iter().flatten().filter(|f| f.bytes >= least).collect();
     out.sort_by_key(|f| std::cmp::Reverse(f.bytes));
     limit(r).into_iter().chain(out).collect()
 }
@@ -102,7 +101,8 @@ fn rows(r: &Report, part: Part) -> impl Iterator<Item = &Row> {
 }
 
 fn limit(r: &Report) -> Option<Finding> {
-    let (group, limit) = r.groups.iter().find_map(|g| Some((g, g.group.limit?)))?;
+    let limited = r.groups.iter().filter_map(|g| Some((g, g.group.limit?)));
+    let (group, limit) = limited.min_by_key(|(g, _)| g.left)?;
     let event = |name: &str| {
         let of = group.group.events.iter().find(|e| e.name == name);
         of.map_or(0, |e| e.count)

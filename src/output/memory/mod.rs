@@ -23,7 +23,7 @@ pub use text::{grown_text, text};
 
 use serde::Serialize;
 
-use super::reader::{Facts, Progress, Reader, Source as From, Walked};
+use super::reader::{Facts, Objects, Progress, Reader, Source as From, Walked};
 use crate::address::Range;
 use crate::corefile::CoreFile;
 use crate::error::Result;
@@ -33,7 +33,13 @@ use crate::malloc::Malloc;
 use space::AddressSpace;
 
 /// What `memory` reads: the VM's own structures, and besides objects the malloc heap from end to end.
-pub(super) const READER: Reader = Reader { name: "memory", facts, objects: Some(objects) };
+pub(super) const READER: Reader = Reader {
+    name: "memory",
+    command: "memory",
+    on_request: true,
+    facts,
+    objects: Objects::Own(objects),
+};
 
 fn facts(from: &From) -> Result<Facts> {
     let space = AddressSpace::bare(from.core);
@@ -144,6 +150,12 @@ pub fn find(
 ) -> Result<(Report, Lost)> {
     let told = core.memory_map();
     rows::report(core, heap, told.as_ref(), threads, progress)
+}
+
+/// The same of a core that says which pages were in memory; none of another.
+pub fn find_told(core: &CoreFile, heap: &Heap, threads: usize) -> Result<Option<(Report, Lost)>> {
+    let told = core.memory_map();
+    told.map(|told| rows::report(core, heap, Some(&told), threads, &|_| {})).transpose()
 }
 
 /// What could not be read.

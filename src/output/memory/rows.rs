@@ -15,7 +15,7 @@ use crate::format::files::{is_counters, is_vm_file};
 use crate::format::memory_map::{MemoryMap, MemoryRange};
 use crate::format::ranges::{Ranges, common, minus, union};
 use crate::heap::Heap;
-use crate::hotspot::code::{CodeCache, CodeMemory};
+use crate::hotspot::code::CodeCache;
 use crate::hotspot::gc::{Space, side_tables};
 use crate::malloc::{self, Malloc};
 
@@ -86,7 +86,7 @@ pub(super) fn of_vm(
     for table in side_tables(vm, &heap.collected) {
         claims.claim(Part::Collector, table.name, vec![(table.start, table.end)]);
     }
-    let threads = stacks::find(core, vm, space, lost);
+    let threads = stacks::find(core, heap, space);
     for owner in [Owner::Java, Owner::Vm, Owner::Native] {
         let ranges = stacks::ranges(&threads, owner);
         let count = ranges.len();
@@ -109,27 +109,24 @@ fn java_heap(claims: &mut Claims, heap: &Heap, space: &AddressSpace) {
         claims.claim(Part::JavaHeap, kind.name(), ranges).uses(used).counts(count);
     }
     claims.claim(Part::JavaHeap, "free", collected.reserved.into_iter().collect()).uses(0);
-    // ZGC's heap is a file without a name, until 20 mapped three times.
-    let shared = |a: &&MemoryRange| a.shared && a.file;
-    let is_heap = |a: &&MemoryRange| {
+    // ZGC's heap is a file without a name, until 20 mapped three times: what of the file regions lie in, by its name.
+    let is_heap = |a: &MemoryRange| {
         let behind = collected.regions.partition_point(|r| r.end <= a.start);
-        collected.regions.get(behind).is_some_and(|r| r.start < a.end)
+        a.shared && a.file && collected.regions.get(behind).is_some_and(|r| r.start < a.end)
     };
-    let of_heap: Vec<&MemoryRange> = space.areas.iter().filter(shared).filter(is_heap).collect();
-    let seen = |a: &MemoryRange| {
-        let to = a.offset.saturating_add(a.end - a.start);
-        of_heap.iter().any(|h| {
-            a.name == h.name && a.offset < h.offset.saturating_add(h.end - h.start) && h.offset < to
-        })
-    };
-    let rest =
-        space.areas.iter().filter(shared).filter(|a| of_heap.iter().any(|h| h.name == a.name));
+    let in_file = |a: &MemoryRange| (a.offset, a.offset.saturating_add(a.end - a.start));
+    let mut files: BTreeMap<&str, Ranges> = BTreeMap::new();
+    for a in space.areas.iter().filter(|a| is_heap(a)) {
+        files.entry(&a.name).or_default().push(in_file(a));
+    }
+    files.values_mut().for_each(|f| *f = union(std::mem::take(f)));
     let (mut views, mut free) = (Ranges::new(), Ranges::new());
-    for a in rest {
-        let is_view = !is_heap(&a) && seen(a);
+    for a in space.areas.iter().filter(|a| a.shared && a.file) {
+        let Some(of_heap) = files.get(a.name.as_str()) else { continue };
+        let is_view = !is_heap(a) && common(&[in_file(a)], of_heap) > 0;
         if is_view { &mut views } else { &mut free }.push((a.start, a.end));
     }
-    if !of_heap.is_empty() {
+    if !files.is_empty() {
         claims.claim(Part::JavaHeap, "free pages", free).uses(0);
         claims.claim(Part::JavaHeap, VIEWS, views);
     }
@@ -137,11 +134,10 @@ fn java_heap(claims: &mut Claims, heap: &Heap, space: &AddressSpace) {
 
 fn code_cache(claims: &mut Claims, code: &CodeCache) {
     let all = code.memory();
-    let sum = |of: fn(&CodeMemory) -> u64| all.iter().map(of).sum::<u64>();
-    let used = sum(|m| m.methods.1 + m.others.1);
-    let count = sum(|m| m.methods.0 + m.others.0) as usize;
-    let heaps = all.iter().map(|m| (m.start, m.reserved_end)).collect();
-    claims.claim(Part::Code, "compiled methods and stubs", heaps).uses(used).counts(count);
+    let (blobs, used) = all.iter().fold((0, 0), |sum, m| (sum.0 + m.blobs, sum.1 + m.used));
+    let heaps = all.iter().map(|m| m.reserved).collect();
+    let claim = claims.claim(Part::Code, "compiled methods and stubs", heaps);
+    claim.uses(used).counts(blobs as usize);
     claims.claim(Part::Code, "segment maps", all.iter().map(|m| m.segment_map).collect());
 }
 
@@ -162,11 +158,6 @@ fn malloc_heap(
     });
     let areas: Vec<malloc::Area<'_>> = areas.collect();
     let found = malloc::read(mem, &areas);
-    // What else there is of anonymous memory may be chunks that malloc mapped.
-    let has_metadata = |a: &MemoryRange| {
-        let of = |ranges: &Ranges| ranges.iter().any(|r| r.0 < a.end && a.start < r.1);
-        of(&meta.classes) || of(&meta.others)
-    };
     let arenas = |is_main: bool| -> Ranges {
         let of = found.arenas.iter().filter(move |a| a.is_main == is_main);
         of.flat_map(|a| a.pieces.iter().copied()).collect()
@@ -174,9 +165,11 @@ fn malloc_heap(
     let (main, others) = (arenas(true), arenas(false));
     let mut rest = Ranges::new();
     if found.allocator == malloc::Allocator::Glibc {
-        let anonymous = space.anonymous().filter(|a| a.flags & 3 != 0 && !has_metadata(a));
-        rest = claims.free(anonymous.map(|a| (a.start, a.end)).collect());
-        rest = minus(&rest, &union(main.iter().chain(&others).copied().collect()));
+        // What else there is of anonymous memory may be chunks that malloc mapped; metaspace is not.
+        let anonymous = space.anonymous().filter(|a| a.flags & 3 != 0);
+        let known = [&main, &others, &meta.classes, &meta.others];
+        let known = union(known.into_iter().flatten().copied().collect());
+        rest = minus(&claims.free(span(anonymous)), &known);
     }
     let chunks: Ranges = rest
         .iter()

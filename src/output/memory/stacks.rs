@@ -1,7 +1,8 @@
 //! Threads' stacks: Java threads' as the VM knows them, all others' by the stack pointer and, where the CPU has it in a
 //! register, the thread pointer.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use serde::Serialize;
@@ -9,11 +10,12 @@ use serde::Serialize;
 use super::space::{AddressSpace, is_anonymous};
 use crate::corefile::{CoreFile, ThreadNote};
 use crate::format::ranges::{Ranges, common};
+use crate::heap::Heap;
 use crate::hotspot::Vm;
 use crate::hotspot::threads::{self, JavaThread};
 
-/// glibc has a thread's own data (struct pthread, to which the thread pointer leads) at the upper end of its stack; it is
-/// 2,304 bytes in 2.35 and has not been larger than this (nptl/descr.h).
+/// glibc has a thread's own data (struct pthread, nptl/descr.h, to which the thread pointer leads) at the upper end of its
+/// stack: less than a page.
 const PTHREAD: u64 = 4096;
 /// Larger stacks are mistakes.
 const MAX_STACK: u64 = 1 << 30;
@@ -63,35 +65,15 @@ pub struct ThreadMemory {
 }
 
 /// All threads of the process, those with the most stack in memory first.
-pub(super) fn find(
-    core: &CoreFile,
-    vm: &Vm,
-    space: &AddressSpace,
-    damaged: &mut Vec<String>,
-) -> Vec<ThreadMemory> {
-    let java = match threads::read(vm, damaged) {
-        Ok(java) => java,
-        Err(e) => {
-            damaged.push(e.to_string());
-            Vec::new()
-        }
-    };
+pub(super) fn find(core: &CoreFile, heap: &Heap, space: &AddressSpace) -> Vec<ThreadMemory> {
+    let (vm, java) = (heap.vm, &heap.threads);
     let names = core.thread_names();
     let kernel_name = |tid: i32| names.get(&tid).map(|n| (*n).to_owned());
-    let of_vm = vm.vm_threads(&java, kernel_name).into_iter().map(|t| (t.tid, t.name));
+    let of_vm = vm.vm_threads(java, kernel_name).into_iter().map(|t| (t.tid, t.name));
     let of_vm: HashMap<i32, String> = of_vm.collect();
+    let known: HashSet<u32> = java.iter().map(|t| t.tid).collect();
     let mut out: Vec<ThreadMemory> = java.iter().map(|t| java_thread(vm, t)).collect();
-    let known: HashMap<u32, usize> = java.iter().enumerate().map(|(i, t)| (t.tid, i)).collect();
-    for note in core.threads() {
-        let stack = native_stack(note, space).unwrap_or(0..0);
-        if let Some(i) = known.get(&(note.tid as u32)) {
-            // The VM counts from the end that pthread_getattr_np tells.
-            let of = &mut out[*i].stack;
-            if !stack.is_empty() && of.is_empty() {
-                *of = stack;
-            }
-            continue;
-        }
+    for note in core.threads().iter().filter(|n| !known.contains(&(n.tid as u32))) {
         let (name, owner) = match of_vm.get(&note.tid) {
             Some(name) => (Some(name.clone()), Owner::Vm),
             None => (kernel_name(note.tid), Owner::Native),
@@ -104,7 +86,7 @@ pub(super) fn find(
             stack_resident_bytes: 0,
             tlab_bytes: None,
             allocated_bytes: None,
-            stack,
+            stack: native_stack(note, space).unwrap_or(0..0),
         });
     }
     for t in &mut out {
@@ -112,10 +94,7 @@ pub(super) fn find(
         t.stack_reserved_bytes = t.stack.end - t.stack.start;
         t.stack_resident_bytes = common(&stack, &space.resident);
     }
-    out.sort_by(|a, b| {
-        let key = |t: &ThreadMemory| (std::cmp::Reverse(t.stack_resident_bytes), t.os_thread);
-        key(a).cmp(&key(b))
-    });
+    out.sort_by_key(|t| (Reverse(t.stack_resident_bytes), t.os_thread));
     out
 }
 

@@ -22,7 +22,7 @@ use crate::graph::dominators::Dominators;
 use crate::graph::{Id, ObjectGraph, Strength};
 use crate::output::info::Info;
 use crate::output::leaks::Leaks;
-use crate::output::memory as memory_of;
+use crate::output::memory::Report as Memory;
 use crate::output::report::{Gaps, count, size};
 use crate::output::retained::{By, Group, Held, Totals, groups, objects, roots, share};
 use crate::output::stack::ThreadDump;
@@ -40,7 +40,7 @@ pub struct CoreFacts {
     /// The threads.
     pub threads: ThreadDump,
     /// Where the process's memory went; none where the core does not say which pages were in memory.
-    pub memory: Option<memory_of::Report>,
+    pub memory: Option<Memory>,
 }
 
 /// What others found in the same tree.

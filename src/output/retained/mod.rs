@@ -13,7 +13,7 @@ pub use text::{group_table, object_table, summary};
 
 use serde::Serialize;
 
-use super::reader::{Facts, Reader, Source};
+use super::reader::{Facts, Objects, Reader, Source};
 use crate::error::Result;
 use crate::graph::dominators::Dominators;
 use crate::graph::{Id, ObjectGraph, Strength};
@@ -21,7 +21,13 @@ use crate::heap::Heap;
 use crate::heap::roots::Stacks;
 
 /// What `retained` reads: the names of classes, their interfaces, and the names of the methods in frames. Of objects what a dump reads.
-pub(super) const READER: Reader = Reader { name: "retained", facts, objects: None };
+pub(super) const READER: Reader = Reader {
+    name: "retained",
+    command: "retained",
+    on_request: false,
+    facts,
+    objects: Objects::AsDump,
+};
 
 fn facts(from: &Source) -> Result<Facts> {
     let heap: &Heap = from.heap;

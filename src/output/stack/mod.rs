@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::reader::{Facts, Reader, Source};
+use super::reader::{Facts, Objects, Reader, Source};
 pub use crate::address::Address;
 use crate::error::{Error, Remark, Result};
 use crate::heap::{self, Unread};
@@ -31,7 +31,8 @@ use crate::hotspot::threads::CpuTime;
 
 /// What `stack` reads: threads, their frames with values, and locks. Of objects those that hold
 /// locks and threads, which a dump reads too.
-pub(super) const READER: Reader = Reader { name: "stack", facts, objects: None };
+pub(super) const READER: Reader =
+    Reader { name: "stack", command: "stack", on_request: false, facts, objects: Objects::Few };
 
 fn facts(from: &Source) -> Result<Facts> {
     let options = Options {
