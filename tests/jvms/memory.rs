@@ -83,7 +83,8 @@ fn finding<'v>(said: &'v Value, matter: &str) -> &'v Value {
     all.iter().find(|f| f["matter"] == matter).unwrap_or_else(|| panic!("no {matter} in {all:#?}"))
 }
 
-const SMALL: [&str; 2] = ["-Xmx32m", "-XX:+UseSerialGC"];
+/// The VM's own share of malloc is small: without C2, whose arenas come and go.
+const SMALL: [&str; 3] = ["-Xmx32m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 #[test]
 fn direct_buffers() {
@@ -232,7 +233,7 @@ fn huge_pages_and_an_empty_heap() {
 /// Another's core does not say which pages were in memory: what it holds, and is not all zeros, counts.
 #[test]
 fn a_core_of_gcore() {
-    let g = Guilty::start(17, &SMALL, "malloc", 128);
+    let g = Guilty::start(17, &SMALL, "malloc", 512);
     let core = g.dir.path("gcore.core");
     g.jvm.gcore(&core);
     let said = memory(&core, &[]);
@@ -242,7 +243,7 @@ fn a_core_of_gcore() {
     let malloc = parts.iter().find(|p| p["part"] == "malloc").expect("the malloc heap");
     for figure in ["used_bytes", "resident_bytes"] {
         let found = bytes(&malloc["rows"][0], figure);
-        assert!(off(found, g.truth) < 2.0 * ROW, "{found} {figure} found, {} true", g.truth);
+        assert!(off(found, g.truth) < ROW, "{found} {figure} found, {} true", g.truth);
     }
 }
 
