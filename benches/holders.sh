@@ -35,39 +35,11 @@ heap_library=$deps/visualvm/org-graalvm-visualvm-lib-jfluid-heap.jar
 "$jdk/bin/javac" -cp "$heap_library" -d "$work" tests/java/VisualVmRetained.java
 mkfifo "$work/in"
 
-# once COMMAND...: CPU seconds, wall seconds and the most anonymous memory (MB) of one run
-once() {
-    python3 - "$limit" "$@" << 'PYTHON'
-import os, subprocess, sys, time
-limit, command = float(sys.argv[1]), sys.argv[2:]
-begun = time.monotonic()
-child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-most, over = 0, False
-while True:
-    pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-    if pid:
-        break
-    if time.monotonic() - begun > limit:
-        child.kill()
-        over = True
-    try:
-        for line in open(f"/proc/{child.pid}/status"):
-            if line.startswith("RssAnon:"):
-                most = max(most, int(line.split()[1]))
-    except OSError:
-        pass
-    time.sleep(0.005)
-if over or status:
-    print("-", "-", "-")
-    sys.exit()
-print(f"{usage.ru_utime + usage.ru_stime:.2f} {time.monotonic() - begun:.2f} {most / 1024:.0f}")
-PYTHON
-}
 # row WHAT RUNS COMMAND...: a line of the table; the medians, the most memory
 row() {
     local what=$1 count=$2 i all=
     shift 2
-    for ((i = 0; i < count; i++)); do all+=$(once "$@")$'\n'; done
+    for ((i = 0; i < count; i++)); do all+=$(measured "$limit" "$@")$'\n'; done
     printf '%s' "$all" | python3 -c '
 import statistics, sys
 what, objects = sys.argv[1], int(sys.argv[2])

@@ -170,7 +170,8 @@ impl Job for Gathering<'_> {
         if let Some(redaction) = redaction {
             info.redact(redaction);
         }
-        let memory = memory::find_told(&opened.core, heap, source.threads())?;
+        let memory =
+            memory::find_told(&opened.core, heap, &source.files.sysroot(), source.threads())?;
         let memory = memory.map(|(memory, lost)| {
             self.lost.extend(Part::Memory.all(lost.words));
             memory

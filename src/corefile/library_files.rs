@@ -2,8 +2,12 @@
 //!
 //! Knows where to look, and how to tell the right file; `backing` lays files into memory.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use object::read::elf::ElfFile64;
+use object::{LittleEndian, Object, ObjectSymbol};
 
 use super::backing::map;
 use super::build_id::file_build_id;
@@ -56,4 +60,39 @@ impl CoreFile {
         let mut files = roots.filter_map(|root| map(&root.join(&inner)).ok());
         files.find(|f| file_build_id(f).ok().flatten().as_ref() == Some(&id))
     }
+
+    /// Where libjvm's file, or the file of its symbols, has these names: the address, as the file counts, and the size.
+    /// Names that it has not are left out.
+    ///
+    /// # Errors
+    /// Why there is no file with symbols.
+    pub fn libjvm_symbols<'n>(
+        &self,
+        names: &[&'n str],
+        sysroot: &Sysroot,
+    ) -> Result<HashMap<&'n str, (u64, u64)>, Remark> {
+        let mapping = self.libjvm().ok_or("the core has no libjvm.so")?;
+        let file = self.find_file(mapping, sysroot)?;
+        let mut found = symbols(&file.map, names);
+        if found.is_empty() {
+            let other = self.find_debug_file(&file.map, sysroot);
+            found = other.map_or_else(HashMap::new, |other| symbols(&other, names));
+        }
+        if found.is_empty() {
+            return Err("neither libjvm.so nor a debug file of its build-id has symbols".into());
+        }
+        Ok(found)
+    }
+}
+
+/// Those of `names` that the .symtab of a file has.
+fn symbols<'n>(file: &[u8], names: &[&'n str]) -> HashMap<&'n str, (u64, u64)> {
+    let Ok(elf) = ElfFile64::<LittleEndian>::parse(file) else { return HashMap::new() };
+    let defined = elf.symbols().filter(|s| s.is_definition());
+    let one = |s: object::read::elf::ElfSymbol64<'_, '_, LittleEndian>| {
+        let found = s.name_bytes().ok()?;
+        let name = names.iter().find(|n| n.as_bytes() == found)?;
+        Some((*name, (s.address(), s.size())))
+    };
+    defined.filter_map(one).collect()
 }

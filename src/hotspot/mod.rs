@@ -27,6 +27,7 @@ pub mod gc;
 pub(crate) mod handles;
 pub(crate) mod java;
 pub(crate) mod lost_data;
+pub mod nmt;
 pub mod pointers;
 pub(crate) mod running;
 pub mod states;

@@ -262,10 +262,7 @@ fn a_snapshot_that_is_killed() {
 fn a_cgroup_at_its_limit() {
     let dir = Scratch::new("memory-cgroup");
     let group = Group::new(&dir, "memory");
-    let [limit, usage] = match group.unified {
-        true => ["memory.max", "memory.current"],
-        false => ["memory.limit_in_bytes", "memory.usage_in_bytes"],
-    };
+    let [limit, usage] = group.memory_files();
     let jvm = Jvm::start(17, &["-Xmx300m", "-XX:+UseSerialGC"], "Epoch 128", &dir);
     group.write("cgroup.procs", &jvm.pid().to_string());
     // What it has is charged where it was made: it makes the array again by writing to a snapshot's.

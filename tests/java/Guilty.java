@@ -38,6 +38,13 @@ public class Guilty {
                     KEPT.add(pool.slice());
                 }
                 return bytes;
+            case "held":
+                return held(bytes);
+            case "jni":
+                // Each chunk of malloc's has 16 bytes more than was asked for, rounded up.
+                System.load(new File("leak.so").getAbsolutePath());
+                leak(bytes / 2016, 2000);
+                return bytes;
             case "malloc":
                 // With the head of each chunk.
                 for (long n = 0; n < bytes; n += 2016) {
@@ -71,6 +78,33 @@ public class Guilty {
             default:
                 throw new IllegalArgumentException(kind);
         }
+    }
+
+    static native void leak(long pieces, long bytes);
+
+    /** Buffers in chunks of a pool, as Netty's, and one in four that a thread has in a local variable alone. */
+    static long held(long bytes) throws Exception {
+        int chunks = (int) (bytes >> 20);
+        CountDownLatch taken = new CountDownLatch(1);
+        start(() -> {
+            ByteBuffer[] own = new ByteBuffer[chunks / 4];
+            for (int i = 0; i < own.length; i++) {
+                own[i] = ByteBuffer.allocateDirect(1 << 20);
+            }
+            taken.countDown();
+            park();
+            KEPT.add(own);
+        });
+        for (int i = chunks / 4; i < chunks; i++) {
+            Arena.SHARED.chunks.add(ByteBuffer.allocateDirect(1 << 20).duplicate());
+        }
+        taken.await();
+        return bytes;
+    }
+
+    static class Arena {
+        static final Arena SHARED = new Arena();
+        final List<ByteBuffer> chunks = new ArrayList<>();
     }
 
     static long take(long bytes) {

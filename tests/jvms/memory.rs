@@ -1,11 +1,14 @@
 //! `rjcore memory`: the guilty row comes first with the figure that the program itself states, and the sum is the kernel's.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Jvm, PATIENTLY, Scratch, jdks, rjcore, text};
+use crate::support::cgroup::Group;
+use crate::support::child::Command;
+use crate::support::{Jvm, PATIENTLY, Scratch, jdks, library, rjcore, text};
 
 /// The most that a row may be off, and the sum.
 const ROW: f64 = 0.02;
@@ -25,6 +28,9 @@ struct Guilty {
 impl Guilty {
     fn start(jdk: u32, flags: &[&str], kind: &str, mb: u32) -> Guilty {
         let dir = Scratch::new(&format!("memory-{jdk}-{kind}"));
+        if kind == "jni" {
+            library("leak.c", &dir);
+        }
         let flags = [&["-XX:MaxDirectMemorySize=1g"], flags].concat();
         let jvm = jdks::start(jdk, &flags, &format!("Guilty {kind} {mb}"), &dir);
         let truth = fs::read_to_string(dir.path("truth")).expect("what it says");
@@ -45,7 +51,9 @@ impl Guilty {
         let core = self.dir.path("guilty.core");
         let pid = self.jvm.pid().to_string();
         text(rjcore().args(["capture", PATIENTLY, &pid, "-o"]).arg(&core));
-        let said = memory(&core, &[]);
+        // Where the debug files are, too.
+        let root = jdks::root();
+        let said = memory(&core, &["--sysroot", root.to_str().expect("UTF-8")]);
         let sum = said["total"]["resident_bytes"].as_u64().expect("a sum");
         assert!(off(sum, before) < SUM, "{sum} in rows, {before} by smaps_rollup");
         let parts = said["parts"].as_array().expect("parts");
@@ -61,6 +69,10 @@ impl Guilty {
 fn memory(core: &Path, more: &[&str]) -> Value {
     let said = text(rjcore().arg("memory").arg(core).arg("--json").args(more));
     serde_json::from_str(&said).expect("JSON")
+}
+
+fn text_of(core: &Path, more: &[&str]) -> String {
+    text(rjcore().arg("memory").arg(core).args(more))
 }
 
 fn bytes(of: &Value, name: &str) -> u64 {
@@ -184,10 +196,43 @@ fn compiled_code() {
         let g = Guilty::start(jdk, &flags, "code", 1000);
         let said = g.memory();
         let of = said["parts"].as_array().expect("parts").iter().find(|p| p["part"] == "code");
-        let row = &of.expect("the code cache")["rows"][0];
-        let found = bytes(row, "used_bytes");
+        let rows = of.expect("the code cache")["rows"].as_array().expect("rows");
+        let sum = |field: &str| rows.iter().filter_map(|r| r[field].as_u64()).sum::<u64>();
+        let found = sum("used_bytes");
         assert!(off(found, g.truth) < ROW, "{found} found, {} true", g.truth);
-        assert!(bytes(row, "count") > 1000, "{row}");
+        assert!(sum("count") > 1000, "{rows:?}");
+        // Methods of C1's, one for each class.
+        let segments = said["code"].as_array().expect("segments");
+        let kinds = segments.iter().flat_map(|s| s["kinds"].as_array().expect("kinds"));
+        let of_c1: u64 = kinds.filter(|k| k["kind"] == "c1").map(|k| bytes(k, "blobs")).sum();
+        assert!((1000..1100).contains(&of_c1), "{segments:?}");
+    }
+}
+
+/// Segments by the VM's own names for them.
+#[test]
+fn segments_of_the_code_cache() {
+    for jdk in [11, 17, 25, jdks::newest()] {
+        let g = Guilty::start(jdk, &["-Xmx32m", "-XX:+SegmentedCodeCache"], "heap", 8);
+        let said = g.memory();
+        let segments = said["code"].as_array().expect("segments");
+        let mut names: Vec<&str> = segments.iter().filter_map(|s| s["name"].as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["non-nmethods", "non-profiled nmethods", "profiled nmethods"]);
+        for s in segments {
+            let kinds: Vec<&str> = s["kinds"]
+                .as_array()
+                .expect("kinds")
+                .iter()
+                .filter_map(|k| k["kind"].as_str())
+                .collect();
+            let fits = |kind: &&str| match s["name"].as_str() {
+                Some("non-nmethods") => ["adapter", "stub", "native_wrapper"].contains(kind),
+                Some("profiled nmethods") => *kind == "c1",
+                _ => ["c1", "c2", "native_wrapper"].contains(kind),
+            };
+            assert!(kinds.iter().all(fits), "{jdk}: {s}");
+        }
     }
 }
 
@@ -265,12 +310,191 @@ fn what_grew() {
 /// A trimmed core says the same where it was asked to keep what it takes.
 #[test]
 fn trimmed_for_memory() {
-    let g = Guilty::start(17, &SMALL, "malloc", 32);
+    let g = Guilty::start(17, &TRACKED, "malloc", 32);
     let whole = g.memory();
     let (core, small) = (g.dir.path("guilty.core"), g.dir.path("small.core"));
     text(rjcore().arg("trim").arg(&core).arg("-o").arg(&small).args(["--for", "memory"]));
     let said = memory(&small, &[]);
-    for name in ["total", "parts", "malloc", "threads", "loaders", "findings"] {
+    assert_eq!(whole["tracking"]["state"], "kept");
+    for name in ["total", "parts", "malloc", "tracking", "code", "threads", "loaders", "findings"] {
         assert_eq!(said[name], whole[name], "{name}");
     }
+}
+
+const TRACKED: [&str; 4] =
+    ["-Xmx32m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:NativeMemoryTracking=summary"];
+
+/// What jcmd says of a category in KB: reserved, committed, malloc, arenas.
+type Told = BTreeMap<String, [u64; 4]>;
+
+/// `- Class (reserved=1KB, committed=2KB)`, and below it `(mmap: reserved=1KB, committed=2KB)`, `(malloc=1KB ...)`, `(arena=1KB ...)`.
+fn told(summary: &str) -> Told {
+    let number = |line: &str, before: &str| {
+        let rest = line.split_once(before)?.1;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+    };
+    let (mut all, mut name) = (Told::new(), String::new());
+    for line in summary.lines() {
+        if let Some((of, _)) = line.strip_prefix('-').and_then(|l| l.split_once(" (reserved")) {
+            name = of.trim().to_owned();
+            all.insert(name.clone(), [0; 4]);
+            continue;
+        }
+        let (Some(of), line) = (all.get_mut(&name), line.trim_start()) else { continue };
+        let found = [("(malloc=", 2), ("(arena=", 3)];
+        for (before, place) in found.into_iter().filter(|(b, _)| line.starts_with(b)) {
+            of[place] = number(line, before).expect("a number");
+        }
+        if line.starts_with("(mmap:") {
+            of[0] = number(line, "reserved=").expect("a number");
+            of[1] = number(line, "committed=").expect("a number");
+        }
+        if line.to_lowercase().starts_with("(stack:") {
+            let stacks = number(line, "reserved=").expect("a number");
+            all.insert("Thread Stack".into(), [stacks, 0, 0, 0]);
+        }
+    }
+    all
+}
+
+/// What the VM has booked is what jcmd prints of the same JVM.
+#[test]
+fn what_the_vm_has_booked() {
+    for jdk in [8, 11, 17, 21, 25, jdks::newest()] {
+        let g = Guilty::start(jdk, &TRACKED, "malloc", 64);
+        // The first answer takes memory by itself.
+        g.jvm.jcmd(&["VM.native_memory", "summary", "scale=KB"]);
+        let theirs = told(&g.jvm.jcmd(&["VM.native_memory", "summary", "scale=KB"]));
+        let said = g.memory();
+        assert_eq!(said["tracking"]["state"], "kept", "{jdk}: {}", said["tracking"]["why"]);
+        let categories = said["tracking"]["categories"].as_array().expect("categories");
+        let named: BTreeMap<&str, &Value> =
+            categories.iter().map(|c| (c["name"].as_str().expect("a name"), c)).collect();
+        assert!(theirs.len() > 9, "{theirs:?}");
+        for (name, [reserved, committed, malloc, arena]) in theirs {
+            let ours = named.get(name.as_str()).unwrap_or_else(|| panic!("{jdk}: no {name}"));
+            let near = |field: &str, theirs: u64| {
+                let theirs = theirs << 10;
+                let Some(found) = ours[field].as_u64() else { return };
+                // Compilers come and go, and jcmd's answer itself takes some while it is made.
+                let off = found.abs_diff(theirs);
+                let own = if name == "Internal" { 2048 } else { 256 };
+                assert!(off < theirs / 50 + (own << 10), "{jdk} {name} {field}: {found} {theirs}");
+            };
+            near("reserved_bytes", reserved);
+            near("committed_bytes", committed);
+            near("malloc_bytes", malloc);
+            near("arena_bytes", arena);
+        }
+        let most = categories.iter().max_by_key(|c| bytes(c, "malloc_bytes")).expect("some");
+        assert_eq!(most["name"], if jdk == 8 { "Internal" } else { "Other" });
+        assert!(off(bytes(most, "malloc_bytes"), g.truth) < ROW + 0.01, "{most}");
+    }
+}
+
+/// What native libraries have taken is in no book of the VM's, and that is said.
+#[test]
+fn native_libraries_beside_what_the_vm_has_booked() {
+    for jdk in [8, jdks::newest()] {
+        let g = Guilty::start(jdk, &TRACKED, "jni", 256);
+        let said = guilty(&g, "malloc", "used_bytes");
+        let text = finding(&said, "native_memory")["text"].as_str().expect("text").to_owned();
+        let of_libraries = text.split("at most ").last().expect("what libraries have");
+        let mb: f64 = of_libraries.split(' ').next().expect("a number").parse().expect("a number");
+        assert!((mb - 256.0).abs() < 256.0 * ROW, "{text}");
+        let root = jdks::root();
+        let root = ["--sysroot", root.to_str().expect("UTF-8")];
+        let shown = text_of(&g.dir.path("guilty.core"), &root);
+        let head = shown.lines().position(|l| l.ends_with("NativeMemoryTracking's"));
+        let last = shown.lines().position(|l| l.ends_with("all of malloc"));
+        assert!(head.is_some() && head < last, "{shown}");
+    }
+}
+
+/// JDK 8's libjvm has no symbols of its own, and here no debug file is at hand: that is said, and all else is as it was.
+#[test]
+fn books_that_cannot_be_found() {
+    let g = Guilty::start(8, &TRACKED, "malloc", 8);
+    let found = g.memory();
+    assert_eq!(found["tracking"]["state"], "kept");
+    let core = g.dir.path("guilty.core");
+    let said = memory(&core, &[]);
+    assert_eq!(said["tracking"]["state"], "unread");
+    let why = "neither libjvm.so nor a debug file of its build-id has symbols";
+    assert_eq!(said["tracking"]["why"]["text"], why);
+    assert_eq!((&said["parts"], &said["whole"]), (&found["parts"], &json!(true)));
+    let out = rjcore().arg("memory").arg(&core).output().expect("rjcore starts");
+    assert_eq!(out.status.code(), Some(0));
+    let told = String::from_utf8(out.stderr).expect("UTF-8");
+    assert!(
+        told.contains(&format!(
+            "NativeMemoryTracking is on, and what it has booked cannot be read: {why}"
+        )),
+        "{told}"
+    );
+}
+
+/// Which field holds the buffers, and what a thread alone holds.
+#[test]
+fn who_holds_direct_buffers() {
+    for jdk in [8, 25] {
+        let g = Guilty::start(jdk, &SMALL, "held", 128);
+        g.memory();
+        let said = memory(&g.dir.path("guilty.core"), &["--holders"]);
+        let holders = said["direct_holders"].as_array().expect("holders");
+        assert_eq!(bytes(&holders[0], "bytes"), 96 << 20, "{holders:#?}");
+        let field = &holders[0]["field"];
+        assert_eq!((&field["class"], &field["name"]), (&json!("Guilty$Arena"), &json!("chunks")));
+        let threads = said["threads"].as_array().expect("threads");
+        let own: Vec<(&str, u64)> = threads
+            .iter()
+            .filter_map(|t| Some((t["name"].as_str()?, t["direct_bytes"].as_u64()?)))
+            .filter(|t| t.1 > 0)
+            .collect();
+        assert_eq!(own, [("guilty", 32 << 20)]);
+        let text = finding(&said, "direct_buffers")["text"].as_str().expect("text").to_owned();
+        assert!(text.contains("96.0 MB are held by Guilty$Arena.chunks"), "{text}");
+    }
+}
+
+/// In a control group of its own with little room left: what the group says is in the core, and the first sentence.
+#[test]
+fn a_control_group_with_little_room() {
+    let dir = Scratch::new("memory-group");
+    let group = Group::new(&dir, "memory");
+    let [limit, usage] = group.memory_files();
+    let mut cmd = Command::new("sh");
+    cmd.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(group.path("cgroup.procs"));
+    let flags = [&SMALL[..], &["-XX:MaxDirectMemorySize=1g"]].concat();
+    let jvm = jdks::start_by(cmd, 17, &flags, "Guilty direct 192", &dir);
+    let g = Guilty { jvm, truth: 192 << 20, dir };
+    let used: u64 = group.read(usage).trim().parse().expect("a number");
+    // Whole pages, as the kernel has them.
+    let most = (used + (12 << 20)) & !4095;
+    group.write(limit, &most.to_string());
+    let said = g.memory();
+    let told = &said["groups"][0];
+    assert_eq!(told["limit"], most, "{told}");
+    assert!(off(bytes(told, "usage"), used) < 0.05, "{told}, {used} used");
+    let first = &said["findings"][0];
+    assert_eq!(first["matter"], "limit", "{first}");
+    let text = first["text"].as_str().expect("text");
+    assert!(text.contains(told["path"].as_str().expect("a path")), "{text}");
+    assert_eq!(said["findings"][1]["matter"], "direct_buffers");
+}
+
+/// A library that stands in malloc's place is named by what is mapped.
+#[test]
+fn another_malloc_is_named() {
+    let dir = Scratch::new("memory-jemalloc");
+    let other = dir.path("libjemalloc.so.2");
+    fs::rename(library("leak.c", &dir), &other).expect("another name");
+    let mut cmd = Command::new("env");
+    cmd.arg(format!("LD_PRELOAD={}", other.display()));
+    let jvm = jdks::start_by(cmd, 17, &SMALL, "Guilty direct 8", &dir);
+    let g = Guilty { jvm, truth: 8 << 20, dir };
+    let said = g.memory();
+    assert_eq!(said["malloc"]["allocator"], "jemalloc");
+    let shown = text_of(&g.dir.path("guilty.core"), &[]);
+    assert!(shown.contains("libjemalloc.so.2: what it holds is among what is unknown"), "{shown}");
 }

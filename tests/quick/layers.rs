@@ -57,6 +57,7 @@ const ROOMS: [(&str, &[&str]); 1] = [(
         "compaction",
         "code",
         "handles",
+        "nmt",
         "frames",
         "lost_data",
         "running",

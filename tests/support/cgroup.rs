@@ -42,6 +42,14 @@ impl Group {
         fs::write(&path, text).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     }
 
+    /// The files of the memory controller's limit and usage.
+    pub fn memory_files(&self) -> [&'static str; 2] {
+        match self.unified {
+            true => ["memory.max", "memory.current"],
+            false => ["memory.limit_in_bytes", "memory.usage_in_bytes"],
+        }
+    }
+
     pub fn path(&self, file: &str) -> PathBuf {
         self.dir.join(file)
     }

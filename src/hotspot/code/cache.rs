@@ -1,8 +1,13 @@
 //! The code cache: from an address to the blob of code around it.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
 use super::super::Vm;
 use crate::corefile::memory::Memory;
 use crate::error::{Error, Fault, Result};
+use crate::hotspot::unexported::code::{CODE_HEAP_NAME, CODE_HEAP_NAME_WITHIN};
 use crate::vmstructs::{Field, Fields};
 
 /// CodeHeaps: one until 8, three segments since, and a few to come.
@@ -48,6 +53,7 @@ pub(crate) struct Blob {
 
 #[derive(Debug)]
 struct CodeHeap {
+    name: Option<String>,
     low: u64,
     high: u64,
     segmap: u64,
@@ -64,10 +70,29 @@ pub(crate) struct CodeMemory {
     pub reserved: (u64, u64),
     /// Its segment map, in other memory: (start, end).
     pub segment_map: (u64, u64),
-    /// How many compiled methods, stubs and adapters are in it.
-    pub blobs: u64,
-    /// Their bytes.
-    pub used: u64,
+    /// The VM's name for it, without quotes; none until 8, where there is only one.
+    pub name: Option<String>,
+    /// Of each kind of code how many blobs there are, and their bytes.
+    pub kinds: BTreeMap<CodeKind, (u64, u64)>,
+}
+
+/// Who made a blob of code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CodeKind {
+    /// A method, by C1.
+    C1,
+    /// A method, by C2 or a JVMCI compiler.
+    C2,
+    /// The way into a native method, and from native code into Java.
+    NativeWrapper,
+    /// Between interpreted and compiled code.
+    Adapter,
+    /// The interpreter, intrinsics and what else the VM makes for itself.
+    Stub,
+    /// What cannot be told.
+    Unknown,
 }
 
 /// All code heaps, and what is special in them.
@@ -165,15 +190,41 @@ impl<'v> CodeCache<'v> {
     /// The memory of each CodeHeap, and what is in it.
     pub(crate) fn memory(&self) -> Vec<CodeMemory> {
         let one = |heap: &CodeHeap| {
-            let sums = self.blocks(heap).fold((0, 0), |(n, sum), (_, bytes)| (n + 1, sum + bytes));
+            let mut kinds: BTreeMap<CodeKind, (u64, u64)> = BTreeMap::new();
+            for (block, bytes) in self.blocks(heap) {
+                let of = kinds.entry(self.made_by(block)).or_default();
+                *of = (of.0 + 1, of.1 + bytes);
+            }
             CodeMemory {
                 reserved: (heap.low, heap.reserved_end.max(heap.high)),
                 segment_map: (heap.segmap, heap.segmap_end),
-                blobs: sums.0,
-                used: sums.1,
+                name: heap.name.clone(),
+                kinds,
             }
         };
         self.heaps.iter().map(one).collect()
+    }
+
+    fn made_by(&self, block: u64) -> CodeKind {
+        let Some(blob) = self.blob(block.wrapping_add(self.block_header)) else {
+            return CodeKind::Unknown;
+        };
+        let level = || {
+            let level = self.vm.fields.nmethod_comp_level.opt()?;
+            self.vm.mem.u8(blob.addr.wrapping_add(level)).ok()
+        };
+        match blob.kind {
+            BlobKind::Nmethod => match level() {
+                Some(1..=3) => CodeKind::C1,
+                Some(4) => CodeKind::C2,
+                Some(_) => CodeKind::NativeWrapper,
+                None => CodeKind::Unknown,
+            },
+            BlobKind::Upcall => CodeKind::NativeWrapper,
+            BlobKind::Runtime => CodeKind::Stub,
+            BlobKind::Buffer if blob.name.contains("adapters") => CodeKind::Adapter,
+            BlobKind::Buffer => CodeKind::Stub,
+        }
     }
 
     /// The blocks in use of a heap, and their bytes. Behind the last one is nothing, or what no block can be.
@@ -257,6 +308,7 @@ fn read_heap(mem: &Memory, f: &Fields, heap: u64) -> Result<Result<CodeHeap, Fau
     let boundary = f.virtual_space_high_boundary.opt().unwrap_or(high);
     let read = || -> Result<CodeHeap, Fault> {
         Ok(CodeHeap {
+            name: heap_name(mem, log2),
             low: mem.u64(memory.wrapping_add(low))?,
             high: mem.u64(memory.wrapping_add(high))?,
             segmap: mem.u64(segmap.wrapping_add(low))?,
@@ -266,4 +318,14 @@ fn read_heap(mem: &Memory, f: &Fields, heap: u64) -> Result<Result<CodeHeap, Fau
         })
     };
     Ok(read())
+}
+
+/// The name of the CodeHeap whose `_log2_segment_size` is at `log2`: the first word behind it that leads to one.
+fn heap_name(mem: &Memory, log2: u64) -> Option<String> {
+    let words = (log2 & !7..).step_by(8).skip(1).take(CODE_HEAP_NAME_WITHIN);
+    let mut names = words.filter_map(|at| mem.cstr(mem.u64(at).ok()?, MAX_NAME).ok());
+    names.find_map(|name| {
+        let name = String::from_utf8_lossy(name.strip_prefix(CODE_HEAP_NAME)?).into_owned();
+        Some(name.trim_end_matches('\'').to_owned())
+    })
 }

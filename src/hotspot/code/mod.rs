@@ -7,6 +7,7 @@ pub(crate) mod method;
 pub(crate) mod nmethod;
 mod stream;
 
+pub use cache::CodeKind;
 pub(crate) use cache::{Blob, BlobKind, CodeCache};
 pub(crate) use debug_info::{Location, Monitor, Scope, ScopeValue};
 pub(crate) use method::Method;

@@ -21,3 +21,8 @@ pub(crate) const IMMEDIATE_AT: u64 = 2;
 pub(crate) const FORMAT_NARROW: u16 = 3;
 /// Where those may be: behind the operation, its prefixes and what it names.
 pub(crate) const NARROW_AT: std::ops::RangeInclusive<u64> = 1..=11;
+
+/// `heap.hpp` (from 9): `CodeHeap {...; int _log2_segment_size; ...; const char* _name; ...}`, so many words behind at most.
+pub(crate) const CODE_HEAP_NAME_WITHIN: usize = 16;
+/// `codeCache.cpp`: what stands before the segment's own name, where there are segments.
+pub(crate) const CODE_HEAP_NAME: &[u8] = b"CodeHeap '";

@@ -24,6 +24,7 @@ mod weights;
 mod within;
 
 pub use suspects::find;
+pub(in crate::output) use suspects::find_outside;
 pub use text::show;
 #[cfg(feature = "cli")]
 pub(in crate::output) use text::told;

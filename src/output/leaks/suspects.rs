@@ -1,13 +1,13 @@
 //! Finds the suspects and puts together what is told of each.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::glue::{Kinds, is_foreign};
 use super::levels::{self, Looker};
 use super::trace::{Trace, along, thread_local, trace};
 use super::units::{Units, units};
-use super::weights::{Weights, direct_buffers};
+use super::weights::{Buffers, Weights, direct_buffers};
 use super::within::{Content, MOST, Start, contents, owners};
 use super::{FieldName, Kind, Leaks, Level, Limits, Suspect, share, text};
 use crate::error::Result;
@@ -69,8 +69,7 @@ pub fn find<G: ObjectGraph, I: Id>(
     watch: Watch<'_>,
 ) -> Result<Leaks> {
     (watch.room)(memory::<I>(tree.count()))?;
-    let (down, kinds) = (tree.top_down(), Kinds::of(tree.graph()));
-    let finder = Finder { tree, down, kinds, limits, watch };
+    let finder = Finder::new(tree, limits, watch);
     let held: u64 = Strength::ALL.iter().map(|s| tree.held(*s)).sum();
     let mut all = Vec::new();
     for strength in Strength::ALL {
@@ -84,13 +83,9 @@ pub fn find<G: ObjectGraph, I: Id>(
             all.extend(finder.raw(&weights, kind_of(strength), base, least));
         }
     }
-    let buffers = direct_buffers(tree);
-    let direct = buffers.iter().fold(0_u64, |sum, b| sum.saturating_add(b.1));
-    let base = held.saturating_add(direct);
-    let least = finder.least(base);
-    if direct >= least {
-        all.extend(finder.raw(&Weights::outside(tree, &buffers), Kind::Direct, base, least));
-    }
+    let buffers = direct_buffers(tree, Buffers::Owned);
+    let direct = total(&buffers);
+    all.extend(finder.outside(&Weights::outside(tree, &buffers), held.saturating_add(direct)));
     all.sort_by_key(|raw| (Reverse(raw.bytes), raw.top, raw.kind as u8));
     let suspects = finder.finish(all)?;
     let of_heap = suspects.iter().filter(|s| s.kind != Kind::Direct);
@@ -108,6 +103,33 @@ pub fn find<G: ObjectGraph, I: Id>(
     Ok(leaks)
 }
 
+/// What holds direct buffers, native code's memory among them: those suspects alone, and what each thread holds of the buffers, of those that hold any, by
+/// the addresses of their objects.
+///
+/// An error where `watch` allows no more memory.
+pub(in crate::output) fn find_outside<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    limits: Limits,
+    watch: Watch<'_>,
+) -> Result<(Vec<Suspect>, HashMap<u64, u64>)> {
+    (watch.room)(memory::<I>(tree.count()) + 8 * tree.count())?;
+    let buffers = direct_buffers(tree, Buffers::All);
+    let weights = Weights::outside(tree, &buffers);
+    let finder = Finder::new(tree, limits, watch);
+    let suspects = finder.finish(finder.outside(&weights, total(&buffers)))?;
+    let graph = tree.graph();
+    let places = graph.threads().iter().filter_map(|t| t.object);
+    let of_threads = places.filter_map(|place| {
+        let bytes = weights.at(tree.number(place)?);
+        (bytes > 0).then(|| (graph.address(place), bytes))
+    });
+    Ok((suspects, of_threads.collect()))
+}
+
+fn total<I>(buffers: &[(I, u64)]) -> u64 {
+    buffers.iter().fold(0, |sum, b| sum.saturating_add(b.1))
+}
+
 fn kind_of(strength: Strength) -> Kind {
     match strength {
         Strength::Strong => Kind::Object,
@@ -118,7 +140,21 @@ fn kind_of(strength: Strength) -> Kind {
     }
 }
 
-impl<G: ObjectGraph, I: Id> Finder<'_, '_, G, I> {
+impl<'t, 'g, G: ObjectGraph, I: Id> Finder<'t, 'g, G, I> {
+    fn new(tree: &'t Dominators<'g, G, I>, limits: Limits, watch: Watch<'t>) -> Self {
+        let (down, kinds) = (tree.top_down(), Kinds::of(tree.graph()));
+        Finder { tree, down, kinds, limits, watch }
+    }
+
+    /// The suspects of what lies outside of the heap, where all that there is has so many bytes.
+    fn outside(&self, weights: &Weights<'_, '_, G, I>, base: u64) -> Vec<Raw<I>> {
+        let least = self.least(base);
+        match weights.at(I::default()) >= least {
+            true => self.raw(weights, Kind::Direct, base, least),
+            false => Vec::new(),
+        }
+    }
+
     /// The threshold where the whole has so many bytes: at least 1.
     fn least(&self, base: u64) -> u64 {
         let of_share = base as f64 * self.limits.share.clamp(0.0, 100.0) / 100.0;

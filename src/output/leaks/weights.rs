@@ -72,16 +72,28 @@ impl<'t, 'g, G: ObjectGraph, I: Id> Weights<'t, 'g, G, I> {
     }
 }
 
-/// The direct buffers that can be reached and own their memory, in order, with its bytes: those with a cleaner that frees
-/// it. Views of others have none, files' are unmapped, and whose memory it is that native code made a buffer of, it knows.
-pub(super) fn direct_buffers<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>) -> Vec<(I, u64)> {
+/// Which direct buffers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Buffers {
+    /// Those that own their memory: a cleaner frees it.
+    Owned,
+    /// Those of native code's memory, too: whose it is, that knows.
+    All,
+}
+
+/// The direct buffers that can be reached, in order, with the bytes of their memory. Views of others have none, and files'
+/// are unmapped.
+pub(super) fn direct_buffers<G: ObjectGraph, I: Id>(
+    tree: &Dominators<'_, G, I>,
+    which: Buffers,
+) -> Vec<(I, u64)> {
     let graph = tree.graph();
     // By class: where the fields are of those that are buffers.
     let slots = (0..).zip(graph.classes()).map(|(number, class): (u32, &Class)| {
         let is_one = class.name.starts_with(DIRECT) && class.kind == ClassKind::Instance;
-        is_one.then(|| ["capacity", "cleaner", "fd"].map(|name| graph.slot(number, name)))
+        is_one.then(|| ["capacity", "cleaner", "fd", "att"].map(|name| graph.slot(number, name)))
     });
-    let slots: Vec<Option<[Option<Slot>; 3]>> = slots.collect();
+    let slots: Vec<Option<[Option<Slot>; 4]>> = slots.collect();
     let mut buffers: Vec<(I, u64)> = Vec::new();
     if slots.iter().all(Option::is_none) {
         return buffers;
@@ -90,12 +102,15 @@ pub(super) fn direct_buffers<G: ObjectGraph, I: Id>(tree: &Dominators<'_, G, I>)
         Vec::new,
         |found, place, number| {
             let of = slots.get(graph.class_of(place) as usize);
-            let Some([capacity, cleaner, fd]) = of.and_then(Option::as_ref) else { return };
+            let Some([capacity, cleaner, fd, att]) = of.and_then(Option::as_ref) else { return };
             let value = |slot: &Option<Slot>| graph.value(place, (*slot)?);
             let object = |slot| value(slot).and_then(Value::object);
-            let Some(cleaner) = object(cleaner) else { return };
+            let owns = match object(cleaner) {
+                Some(cleaner) => !unmaps(graph, cleaner),
+                None => which == Buffers::All && object(att).is_none(),
+            };
             let bytes = value(capacity).and_then(Value::integer);
-            if let (Some(bytes @ 1..), None, false) = (bytes, object(fd), unmaps(graph, cleaner)) {
+            if let (Some(bytes @ 1..), None, true) = (bytes, object(fd), owns) {
                 found.push((number, bytes as u64));
             }
         },

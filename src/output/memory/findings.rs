@@ -1,11 +1,14 @@
 //! What stands out, as an engineer would say it: how much, the evidence, what to do.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::claims::{Part, VIEWS};
 use super::space::Source;
 use super::stacks::Owner;
-use super::{Report, Row};
+use super::tracking::State;
+use super::{CodeKind, Report, Row};
 use crate::output::report::{count, number, size};
 
 /// Less than this is no matter.
@@ -16,6 +19,12 @@ const SHARE: u64 = 10;
 const NEARLY_FULL: u64 = 10;
 /// More loaders than this are more than the JDK and a program have.
 const LOADERS: usize = 100;
+/// Kinds of code that the text names.
+const KINDS: usize = 3;
+/// Holders of direct buffers that the text names.
+const HOLDERS: usize = 3;
+/// What the VM's tracking and malloc put before each piece that the VM takes: `mallocHeader.hpp`, and the chunk's size.
+const HEADERS: u64 = 16 + 8;
 /// Files that the text names.
 const FILES: usize = 3;
 
@@ -172,10 +181,21 @@ fn buffers(r: &Report) -> Option<Finding> {
             format!("{n} with {} in memory, {}", size(row.bytes.resident_bytes), row.name)
         })
         .collect();
-    let text = format!("direct buffers take {}: {}", size(bytes), of.join("; "));
-    let remedy = "rjcore paths CORE java.nio.DirectByteBuffer says who holds them; -XX:MaxDirectMemorySize bounds those \
-                  of allocateDirect, -Dio.netty.maxDirectMemory those of Netty";
-    finding(Matter::DirectBuffers, bytes, text, remedy)
+    let mut text = format!("direct buffers take {}: {}", size(bytes), of.join("; "));
+    let holders = r.direct_holders.iter().flatten().take(HOLDERS);
+    let holders: Vec<String> =
+        holders.map(|h| format!("{} are held by {}", size(h.bytes), h.name())).collect();
+    let ask = match &r.direct_holders {
+        Some(_) => "",
+        None => "rjcore leaks says who holds them; ",
+    };
+    if !holders.is_empty() {
+        text += &format!("; {}", holders.join("; "));
+    }
+    let remedy = format!(
+        "{ask}-XX:MaxDirectMemorySize bounds those of allocateDirect, -Dio.netty.maxDirectMemory those of Netty"
+    );
+    finding(Matter::DirectBuffers, bytes, text, &remedy)
 }
 
 fn malloc_sums(r: &Report) -> (u64, u64) {
@@ -191,12 +211,33 @@ fn native(r: &Report) -> Option<Finding> {
         let n = count(s.chunks, "chunk", "chunks");
         format!(", most of it in {n} of at most {}", size(s.up_to))
     });
-    let text = format!(
+    let mut text = format!(
         "native code has taken {} from malloc, direct buffers not counted{most}",
         size(used)
     );
-    let remedy = "the VM's own share shows with -XX:NativeMemoryTracking=summary and jcmd PID VM.native_memory; what is \
-                  beyond that is of native libraries (JNI): a heap profiler such as jemalloc's names the caller";
+    if r.tracking.state != State::Kept {
+        let remedy = "the VM's own share shows with -XX:NativeMemoryTracking=summary, here too; what is beyond that is of \
+                      native libraries (JNI): a heap profiler such as jemalloc's names the caller";
+        return finding(Matter::NativeMemory, used, text, remedy);
+    }
+    let buffers = rows(r, Part::Buffers).filter_map(|row| row.used_bytes).sum::<u64>();
+    let all = malloc_sums(r).0 + buffers;
+    let booked = r.tracking.malloced();
+    let pieces = r.tracking.categories.iter().map(|c| c.booked.malloc_count).sum::<u64>();
+    let headers = pieces.saturating_mul(HEADERS);
+    let most = r.tracking.categories.iter().max_by_key(|c| c.booked.malloced());
+    let most = most.map_or(String::new(), |c| {
+        format!(", most of it, {}, as {}", size(c.booked.malloced()), c.booked.name)
+    });
+    text += &format!(
+        "; of all that malloc has in use, {}, the VM has booked {} in {}{most}: at most {} are of native libraries",
+        size(all),
+        size(booked),
+        count(pieces, "piece", "pieces"),
+        size(all.saturating_sub(booked.saturating_add(headers)))
+    );
+    let remedy = "what the VM has booked as Other or Internal is Unsafe's: buffers, and what Java code takes by itself; for \
+                  native libraries (JNI) a heap profiler such as jemalloc's names the caller";
     finding(Matter::NativeMemory, used, text, remedy)
 }
 
@@ -250,18 +291,36 @@ fn metaspace(r: &Report) -> Option<Finding> {
 
 fn code(r: &Report) -> Option<Finding> {
     let bytes = r.part(Part::Code).resident_bytes;
-    let n = rows(r, Part::Code).filter_map(|row| row.count).sum();
-    let text = format!(
-        "the code cache takes {} for {}",
-        size(bytes),
-        count(n, "method or stub", "methods and stubs")
-    );
+    let mut kinds: BTreeMap<CodeKind, (u64, u64)> = BTreeMap::new();
+    for k in r.code.iter().flat_map(|segment| &segment.kinds) {
+        let of = kinds.entry(k.kind).or_default();
+        *of = (of.0 + k.blobs, of.1 + k.bytes);
+    }
+    let mut kinds: Vec<(CodeKind, (u64, u64))> = kinds.into_iter().collect();
+    kinds.sort_by_key(|(_, (_, bytes))| std::cmp::Reverse(*bytes));
+    let most = kinds.iter().take(KINDS).map(|(kind, (blobs, bytes))| {
+        let (one, many) = code_words(*kind);
+        format!("{} with {}", count(*blobs, one, many), size(*bytes))
+    });
+    let most: Vec<String> = most.collect();
+    let text = format!("the code cache takes {}: {}", size(bytes), most.join(", "));
     finding(
         Matter::Code,
         bytes,
         text,
         "-XX:ReservedCodeCacheSize bounds it; generated classes and lambdas are what fills it as a rule",
     )
+}
+
+fn code_words(kind: CodeKind) -> (&'static str, &'static str) {
+    match kind {
+        CodeKind::C1 => ("method of C1's", "methods of C1's"),
+        CodeKind::C2 => ("method of C2's", "methods of C2's"),
+        CodeKind::NativeWrapper => ("wrapper of a native method", "wrappers of native methods"),
+        CodeKind::Adapter => ("blob of adapters", "blobs of adapters"),
+        CodeKind::Stub => ("stub", "stubs"),
+        CodeKind::Unknown => ("unknown blob", "unknown blobs"),
+    }
 }
 
 fn files(r: &Report) -> Option<Finding> {

@@ -7,28 +7,35 @@ mod buffers;
 mod claims;
 mod findings;
 mod grown;
+mod holders;
 mod metaspace;
 mod rows;
 mod space;
 mod stacks;
+#[cfg(test)]
+mod tests;
 mod text;
+mod tracking;
 
 pub use claims::Part;
 pub use findings::{Finding, Matter};
 pub use grown::{Counts, Grown, GrownRow, grown};
+pub use holders::Holder;
 pub use metaspace::LoaderMetadata;
 pub use space::Source;
 pub use stacks::{Owner, ThreadMemory};
 pub use text::{grown_text, text};
+pub use tracking::{Category, State, Tracking};
 
 use serde::Serialize;
 
 use super::reader::{Facts, Objects, Progress, Reader, Source as From, Walked};
 use crate::address::Range;
-use crate::corefile::CoreFile;
+use crate::corefile::{CoreFile, Sysroot};
 use crate::error::Result;
 use crate::format::memory_map::{KernelSums, MemoryGroup, MemoryMap};
 use crate::heap::{self, Heap, WalkReport};
+pub use crate::hotspot::code::CodeKind;
 use crate::malloc::Malloc;
 use space::AddressSpace;
 
@@ -49,7 +56,9 @@ fn facts(from: &From) -> Result<Facts> {
 }
 
 fn objects(from: &From, progress: Progress) -> Result<Walked> {
-    let (_, lost) = find(from.core, from.heap, from.threads, progress)?;
+    // Files are for names of what libjvm's data has, which a trimmed core keeps.
+    let nowhere = Sysroot { alone: true, ..Sysroot::default() };
+    let (_, lost) = find(from.core, from.heap, &nowhere, from.threads, progress)?;
     let unread = heap::Part::Memory.all(lost.words).collect();
     let caught = from.heap.caught(&lost.walk);
     Ok(Walked { walk: lost.walk, unread, caught })
@@ -70,6 +79,12 @@ pub struct Report {
     pub unknown: Vec<UnknownArea>,
     /// The malloc heap, from the inside.
     pub malloc: Malloc,
+    /// What the VM itself has booked, if it was asked to keep books.
+    pub tracking: Tracking,
+    /// The code cache by segment.
+    pub code: Vec<CodeSegment>,
+    /// What holds much of the direct buffers, those with the most first; none where it was not asked.
+    pub direct_holders: Option<Vec<Holder>>,
     /// Class loaders by their classes' metadata, those with the most first.
     pub loaders: Vec<LoaderMetadata>,
     /// Threads, those with the most stack in memory first.
@@ -117,6 +132,26 @@ pub struct Row {
     pub count: Option<u64>,
 }
 
+/// A segment of the code cache; until 8, and where it is small, there is only one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CodeSegment {
+    /// The name of its row.
+    pub name: String,
+    /// What is in it.
+    pub kinds: Vec<CodeSum>,
+}
+
+/// Code of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CodeSum {
+    /// Which.
+    pub kind: CodeKind,
+    /// Compiled methods, wrappers, adapters, stubs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// A mapping of which nothing is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnknownArea {
@@ -141,21 +176,28 @@ pub struct GroupMemory {
     pub left: Option<u64>,
 }
 
-/// Reads where the memory went. `progress` gets bytes of the heap as they are walked.
+/// Reads where the memory went; `sysroot` is where libjvm's file is looked for, whose symbols lead to the VM's own books.
+/// `progress` gets bytes of the heap as they are walked.
 pub fn find(
     core: &CoreFile,
     heap: &Heap,
+    sysroot: &Sysroot,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Report, Lost)> {
     let told = core.memory_map();
-    rows::report(core, heap, told.as_ref(), threads, progress)
+    rows::report(core, heap, told.as_ref(), sysroot, threads, progress)
 }
 
 /// The same of a core that says which pages were in memory; none of another.
-pub fn find_told(core: &CoreFile, heap: &Heap, threads: usize) -> Result<Option<(Report, Lost)>> {
+pub fn find_told(
+    core: &CoreFile,
+    heap: &Heap,
+    sysroot: &Sysroot,
+    threads: usize,
+) -> Result<Option<(Report, Lost)>> {
     let told = core.memory_map();
-    told.map(|told| rows::report(core, heap, Some(&told), threads, &|_| {})).transpose()
+    told.map(|told| rows::report(core, heap, Some(&told), sysroot, threads, &|_| {})).transpose()
 }
 
 /// What could not be read.

@@ -7,9 +7,12 @@ use super::claims::{Claim, Claims, Part, VIEWS};
 use super::metaspace::{self, Metaspace};
 use super::space::{AddressSpace, is_anonymous};
 use super::stacks::{self, Owner, ThreadMemory};
-use super::{Bytes, Lost, PartMemory, Report, Row, UnknownArea, findings, groups};
+use super::tracking::Tracking;
+use super::{
+    Bytes, CodeSegment, CodeSum, Lost, PartMemory, Report, Row, UnknownArea, findings, groups,
+};
 use crate::address::{Address, Range};
-use crate::corefile::CoreFile;
+use crate::corefile::{CoreFile, Sysroot};
 use crate::error::Result;
 use crate::format::files::{is_counters, is_vm_file};
 use crate::format::memory_map::{MemoryMap, MemoryRange};
@@ -27,12 +30,14 @@ pub(super) fn report(
     core: &CoreFile,
     heap: &Heap,
     told: Option<&MemoryMap>,
+    sysroot: &Sysroot,
     threads: usize,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Report, Lost)> {
     let space = AddressSpace::of(core, told, threads)?;
     let mut lost = Lost::default();
-    let OfVm { mut claims, threads: of_threads, meta } = of_vm(core, heap, &space, &mut lost.words);
+    let OfVm { mut claims, code, threads: of_threads, meta } =
+        of_vm(core, heap, &space, &mut lost.words);
     let (found, walk) = buffers::find(heap, threads, progress)?;
     lost.walk = walk;
     let malloc = malloc_heap(&mut claims, core, &space, &found, &meta);
@@ -52,6 +57,9 @@ pub(super) fn report(
         parts,
         unknown,
         malloc,
+        tracking: Tracking::read(core, heap.vm, sysroot),
+        direct_holders: None,
+        code,
         loaders,
         threads: of_threads,
         groups: groups(told),
@@ -65,6 +73,7 @@ pub(super) fn report(
 #[derive(Debug)]
 pub(super) struct OfVm {
     pub claims: Claims,
+    pub code: Vec<CodeSegment>,
     pub threads: Vec<ThreadMemory>,
     pub meta: Metaspace,
 }
@@ -79,20 +88,26 @@ pub(super) fn of_vm(
     let vm = heap.vm;
     let mut claims = Claims::default();
     java_heap(&mut claims, heap, space);
-    match CodeCache::read(vm) {
+    let code = match CodeCache::read(vm) {
         Ok(code) => code_cache(&mut claims, &code),
-        Err(e) => lost.push(e.to_string()),
-    }
+        Err(e) => {
+            lost.push(e.to_string());
+            Vec::new()
+        }
+    };
     for table in side_tables(vm, &heap.collected) {
         claims.claim(Part::Collector, table.name, vec![(table.start, table.end)]);
     }
     let threads = stacks::find(core, heap, space);
+    let guards = stacks::guards(&threads, space);
+    let count = guards.len();
+    claims.claim(Part::Stacks, "guard pages", guards).counts(count);
     for owner in [Owner::Java, Owner::Vm, Owner::Native] {
         let ranges = stacks::ranges(&threads, owner);
         let count = ranges.len();
         claims.claim(Part::Stacks, owner.title(), ranges).counts(count);
     }
-    OfVm { claims, threads, meta: metaspace::find(vm, space) }
+    OfVm { claims, code, threads, meta: metaspace::find(vm, space) }
 }
 
 /// Spaces with their objects, and what of the reserved heap is in none.
@@ -132,13 +147,27 @@ fn java_heap(claims: &mut Claims, heap: &Heap, space: &AddressSpace) {
     }
 }
 
-fn code_cache(claims: &mut Claims, code: &CodeCache) {
+/// A row for each segment; what is in them by kind.
+fn code_cache(claims: &mut Claims, code: &CodeCache) -> Vec<CodeSegment> {
     let all = code.memory();
-    let (blobs, used) = all.iter().fold((0, 0), |sum, m| (sum.0 + m.blobs, sum.1 + m.used));
-    let heaps = all.iter().map(|m| m.reserved).collect();
-    let claim = claims.claim(Part::Code, "compiled methods and stubs", heaps);
-    claim.uses(used).counts(blobs as usize);
+    let mut out = Vec::new();
+    for (i, heap) in all.iter().enumerate() {
+        let name = heap.name.clone().unwrap_or_else(|| match all.len() {
+            1 => "methods and stubs".into(),
+            _ => format!("segment {}", i + 1),
+        });
+        let kinds = heap.kinds.iter().map(|(kind, (blobs, bytes))| CodeSum {
+            kind: *kind,
+            blobs: *blobs,
+            bytes: *bytes,
+        });
+        let kinds: Vec<CodeSum> = kinds.collect();
+        let (blobs, used) = kinds.iter().fold((0, 0), |sum, k| (sum.0 + k.blobs, sum.1 + k.bytes));
+        claims.claim(Part::Code, &name, vec![heap.reserved]).uses(used).counts(blobs as usize);
+        out.push(CodeSegment { name, kinds });
+    }
     claims.claim(Part::Code, "segment maps", all.iter().map(|m| m.segment_map).collect());
+    out
 }
 
 /// The malloc heap, and the direct buffers that most often lie in it.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::space::{AddressSpace, is_anonymous};
 use crate::corefile::{CoreFile, ThreadNote};
-use crate::format::ranges::{Ranges, common};
+use crate::format::ranges::{Ranges, both, common, union};
 use crate::heap::Heap;
 use crate::hotspot::Vm;
 use crate::hotspot::threads::{self, JavaThread};
@@ -60,6 +60,11 @@ pub struct ThreadMemory {
     pub tlab_bytes: Option<u64>,
     /// Bytes that it allocated in the Java heap since it was started.
     pub allocated_bytes: Option<u64>,
+    /// Bytes of direct buffers that nothing but it holds; none where that was not asked, and of what is no Java thread.
+    pub direct_bytes: Option<u64>,
+    /// The java.lang.Thread.
+    #[serde(skip)]
+    pub(super) object: Option<u64>,
     #[serde(skip)]
     pub(super) stack: Range<u64>,
 }
@@ -86,6 +91,8 @@ pub(super) fn find(core: &CoreFile, heap: &Heap, space: &AddressSpace) -> Vec<Th
             stack_resident_bytes: 0,
             tlab_bytes: None,
             allocated_bytes: None,
+            direct_bytes: None,
+            object: None,
             stack: native_stack(note, space).unwrap_or(0..0),
         });
     }
@@ -104,6 +111,14 @@ pub(super) fn ranges(threads: &[ThreadMemory], owner: Owner) -> Ranges {
     of.map(|t| (t.stack.start, t.stack.end)).collect()
 }
 
+/// What of the stacks nobody may touch.
+pub(super) fn guards(threads: &[ThreadMemory], space: &AddressSpace) -> Ranges {
+    let stacks = threads.iter().filter(|t| !t.stack.is_empty());
+    let stacks = union(stacks.map(|t| (t.stack.start, t.stack.end)).collect());
+    let shut = space.areas.iter().filter(|a| is_anonymous(a) && a.flags & 7 == 0);
+    both(&stacks, &shut.map(|a| (a.start, a.end)).collect::<Ranges>()).collect()
+}
+
 fn java_thread(vm: &Vm, t: &JavaThread) -> ThreadMemory {
     let tlab = vm.tlab(t).map(|(start, end)| end.saturating_sub(start));
     ThreadMemory {
@@ -114,6 +129,8 @@ fn java_thread(vm: &Vm, t: &JavaThread) -> ThreadMemory {
         stack_resident_bytes: 0,
         tlab_bytes: tlab,
         allocated_bytes: vm.allocated_bytes(t),
+        direct_bytes: None,
+        object: Some(t.object),
         stack: threads::stack_of(vm, t),
     }
 }

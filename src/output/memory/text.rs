@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Bytes, Grown, Owner, Report, Row, Source};
+use super::{Bytes, Category, Grown, Owner, Part, Report, Row, Source, State};
 use crate::malloc::Allocator;
 use crate::output::report::{Table, clean, count, number, size, wrap};
 
@@ -10,6 +10,10 @@ use crate::output::report::{Table, clean, count, number, size, wrap};
 const ROWS: usize = 6;
 /// The column of swap.
 const SWAP: usize = 1;
+/// The column of direct buffers in the threads' table.
+const DIRECT: usize = 4;
+/// Less than this of a category of NativeMemoryTracking's is not listed by itself.
+const LEAST_BOOKED: u64 = 1 << 20;
 /// Width of sentences.
 const WIDTH: usize = 100;
 
@@ -24,6 +28,7 @@ pub fn text(r: &Report, threads: usize) -> String {
         let remedy = f.remedy.as_ref().map_or(String::new(), |r| format!(" -> {r}"));
         paragraph(&mut out, &format!("{}{remedy}", f.text));
     }
+    out += &tracked(r);
     if threads > 0 {
         out += "\n";
         out += &of_threads(r, threads);
@@ -72,14 +77,8 @@ fn head(r: &Report) -> String {
 fn table(r: &Report) -> Table {
     // Most machines have none.
     let has_swap = r.total.swapped_bytes > 0;
-    let line = |of: [String; 5]| {
-        let shown = of.into_iter().enumerate().filter(|(i, _)| *i != SWAP || has_swap);
-        shown.map(|(_, cell)| cell).collect::<Vec<String>>()
-    };
-    let head = ["in memory", "in swap", "reserved", "in use", "share"].map(String::from);
-    let mut head = line(head);
-    head.push("what".into());
-    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let hidden = (!has_swap).then_some(SWAP);
+    let head = but(hidden, ["in memory", "in swap", "reserved", "in use", "share", "what"]);
     let mut table = Table::new(&head, &[head.len() - 1]);
     let share = |b: &Bytes| {
         let of = b.resident_bytes as f64 * 100.0 / r.total.resident_bytes.max(1) as f64;
@@ -89,9 +88,7 @@ fn table(r: &Report) -> Table {
     let mut row = |b: &Bytes, used: Option<u64>, share: String, what: String| {
         let used = used.map_or("-".into(), size);
         let (memory, swap) = (dash(b.resident_bytes), dash(b.swapped_bytes));
-        let mut cells = line([memory, swap, size(b.reserved_bytes), used, share]);
-        cells.push(what);
-        table.row(cells);
+        table.row(but(hidden, [memory, swap, size(b.reserved_bytes), used, share, what]));
     };
     for part in &r.parts {
         row(&part.bytes, None, share(&part.bytes), part.part.title().into());
@@ -108,14 +105,69 @@ fn table(r: &Report) -> Table {
     table
 }
 
+/// Cells but for those of one column.
+fn but<T, const N: usize>(hidden: Option<usize>, cells: [T; N]) -> Vec<T> {
+    let shown = cells.into_iter().enumerate().filter(|(i, _)| Some(*i) != hidden);
+    shown.map(|(_, cell)| cell).collect()
+}
+
 /// ` (12)`: how many things are in it.
 fn things(row: &Row) -> String {
     row.count.filter(|n| *n > 1).map_or(String::new(), |n| format!(" ({})", number(n)))
 }
 
+/// What the VM has booked itself, beside what is in memory of it; what shares a part stands in one row.
+fn tracked(r: &Report) -> String {
+    let all = &r.tracking.categories;
+    match r.tracking.state {
+        State::Off | State::Unread => return String::new(),
+        State::Stopped => {
+            return "\nNativeMemoryTracking was on, and the VM has stopped it\n".into();
+        }
+        State::Kept => {}
+    }
+    let head = ["reserved", "committed", "malloc", "in memory here", "NativeMemoryTracking's"];
+    let mut table = Table::new(&head, &[4]);
+    let dash = |n: u64| if n == 0 { "-".to_owned() } else { size(n) };
+    let (mut rest, mut small) = (0, 0);
+    for (i, first) in all.iter().enumerate() {
+        let same = |c: &&Category| first.part.is_some() && c.part == first.part;
+        if all.iter().take(i).any(|c| same(&c)) {
+            continue;
+        }
+        let of: Vec<&Category> =
+            std::iter::once(first).chain(all.iter().skip(i + 1).filter(same)).collect();
+        let sum = |f: fn(&Category) -> u64| of.iter().map(|c| f(c)).sum::<u64>();
+        let reserved = sum(|c| c.booked.reserved_bytes);
+        let malloc = sum(|c| c.booked.malloced());
+        if reserved + malloc < LEAST_BOOKED {
+            (rest, small) = (rest + malloc, small + of.len() as u64);
+            continue;
+        }
+        let here = first.part.map_or("-".into(), |p| dash(r.part(p).resident_bytes));
+        let names: Vec<&str> = of.iter().map(|c| c.booked.name.as_str()).collect();
+        let committed = of.iter().map(|c| c.booked.committed_bytes).sum::<Option<u64>>();
+        let committed = committed.map_or("?".into(), dash);
+        table.row(vec![dash(reserved), committed, dash(malloc), here, names.join(", ")]);
+    }
+    if small > 0 {
+        let name = format!("and {} more", number(small));
+        table.row(vec!["-".into(), "-".into(), dash(rest), "-".into(), name]);
+    }
+    let here = [Part::Malloc, Part::Buffers].map(|p| r.part(p).resident_bytes);
+    let here = size(here.iter().sum());
+    let booked = dash(r.tracking.malloced());
+    table.row(vec!["".into(), "".into(), booked, here, "all of malloc".into()]);
+    format!("\n{}", table.text())
+}
+
 fn of_threads(r: &Report, most: usize) -> String {
-    let head = ["stack in memory", "reserved", "TLAB", "allocated", "of", "thread"];
-    let mut table = Table::new(&head, &[4, 5]);
+    let head =
+        ["stack in memory", "reserved", "TLAB", "allocated", "direct buffers", "of", "thread"];
+    // Where nobody has looked for holders.
+    let hidden = r.direct_holders.is_none().then_some(DIRECT);
+    let head = but(hidden, head);
+    let mut table = Table::new(&head, &[head.len() - 2, head.len() - 1]);
     let dash = |n: Option<u64>| n.map_or("-".into(), size);
     for t in r.threads.iter().take(most) {
         let of = match t.owner {
@@ -123,14 +175,18 @@ fn of_threads(r: &Report, most: usize) -> String {
             Owner::Vm => "VM",
             Owner::Native => "-",
         };
-        table.row(vec![
-            size(t.stack_resident_bytes),
-            size(t.stack_reserved_bytes),
-            dash(t.tlab_bytes),
-            dash(t.allocated_bytes),
-            of.into(),
-            t.name.clone(),
-        ]);
+        table.row(but(
+            hidden,
+            [
+                size(t.stack_resident_bytes),
+                size(t.stack_reserved_bytes),
+                dash(t.tlab_bytes),
+                dash(t.allocated_bytes),
+                dash(t.direct_bytes),
+                of.into(),
+                t.name.clone(),
+            ],
+        ));
     }
     let mut out = table.text();
     let more = r.threads.len().saturating_sub(most) as u64;
