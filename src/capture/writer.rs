@@ -200,7 +200,7 @@ pub(super) fn write(
     how: &Writing<'_>,
 ) -> io::Result<Written> {
     let (front, mut shown) = layout.front(notes, known_bad);
-    let zstd = how.zstd.map(|level| frame(level, &[0; FRAME as usize]).map(|z| (level, z)));
+    let zstd = how.zstd.map(|level| frame(level, &vec![0; FRAME as usize]).map(|z| (level, z)));
     let zstd = zstd.transpose()?;
     match how.zstd {
         Some(level) => out.write_all(&frame(level, &front)?)?,

@@ -277,8 +277,15 @@ fn metaspace(r: &Report) -> Option<Finding> {
     let bytes = r.part(Part::Metaspace).resident_bytes;
     let loaders = r.loaders.len();
     let classes = r.loaders.iter().map(|l| l.classes).sum();
-    let many =
-        if loaders > LOADERS { ": one loader after the other, and none is unloaded" } else { "" };
+    let mut of: BTreeMap<&str, u64> = BTreeMap::new();
+    for class in r.loaders.iter().filter_map(|l| l.class.as_deref()) {
+        *of.entry(class).or_default() += 1;
+    }
+    let most = of.into_iter().max_by_key(|(class, n)| (*n, std::cmp::Reverse(*class)));
+    let most = most.filter(|_| loaders > LOADERS);
+    let many = most.map_or(String::new(), |(class, n)| {
+        format!("; {} of these loaders are of one class, {class}", number(n))
+    });
     let text = format!(
         "metaspace takes {} for {} of {}{many}",
         size(bytes),
