@@ -4,7 +4,7 @@
 # Default: both CPUs, into target/release-files. For each CPU: rjcore-VERSION-CPU, stripped and without any library, its .debug file
 # (gdb finds it by build-id), a Debian package with manual page and completions, a wheel (`pip install` puts rjcore on the PATH), and SHA256SUMS
 # of all. --binary packages a file that is there already, for the one CPU named.
-# Needs Rust's targets by rustup, dpkg-deb, python3 with venv (it fetches PyPI's wheel), and for aarch64 what setup-aarch64.sh installs.
+# Needs Rust's targets by rustup, dpkg-deb, python3 with pip, and for aarch64 what setup-aarch64.sh installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cpus=() binary="" out=target/release-files
@@ -33,8 +33,12 @@ out=$(realpath "$out")
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2> /dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
 
-python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install -q --disable-pip-version-check wheel==0.45.1
+# PyPI's wheel, which packs one: where Python has it not, it is fetched.
+if ! python3 -m wheel version > /dev/null 2>&1; then
+    python3 -m pip download -q --disable-pip-version-check --no-deps -d "$work/pypi" wheel==0.45.1
+    export PYTHONPATH=$work/pypi/lib
+    python3 -m zipfile -e "$work"/pypi/*.whl "$PYTHONPATH"
+fi
 
 # build CPU: the program, with its symbols, as $work/CPU
 build() {
@@ -86,7 +90,7 @@ wheel() {
         "$version" "$(sed -n 's/^description = "\(.*\)"/\1/p' Cargo.toml)" | cat - README.md > "$info/METADATA"
     printf 'Wheel-Version: 1.0\nGenerator: rjcore\nRoot-Is-Purelib: false\nTag: py3-none-manylinux2014_%s\nTag: py3-none-musllinux_1_1_%s\n' \
         "$1" "$1" > "$info/WHEEL"
-    "$work/venv/bin/python" -m wheel pack -d "$out" "$root" > /dev/null
+    python3 -m wheel pack -d "$out" "$root" > /dev/null
 }
 
 for cpu in "${cpus[@]}"; do

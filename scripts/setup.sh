@@ -8,6 +8,7 @@
 #   bin/         hprof-slurp, hprof-analyzer
 #   browser/     playwright-core from npm, which steers Debian's Chromium
 #   duckdb/      DuckDB as a module of Python, from PyPI
+#   wheel/       PyPI's wheel, for scripts/release.sh
 #   aarch64/     JDKs 17 and 25 of that CPU, by scripts/setup-aarch64.sh
 #   jdks/        JDKs 8 to the newest, by scripts/setup-jdks.sh
 #   updates/     early updates of 11, 17 and 21, by scripts/setup-updates.sh
@@ -18,6 +19,7 @@ slurp=0.10.0
 analyzer=0.1.0 # 0.2.0 does not build by cargo install
 playwright=1.64.1
 duckdb=2.0.1
+wheel=0.45.1
 deps=$PWD/.test-deps
 mkdir -p "$deps"
 say() { echo "setup: $*"; }
@@ -100,15 +102,20 @@ if ! stamp browser "$playwright"; then
     echo "$playwright" > "$deps/browser.stamp"
 fi
 
-if ! stamp duckdb "$duckdb"; then
-    say "DuckDB $duckdb from PyPI"
+# module NAME VERSION: a module of Python from PyPI, in a directory of its own
+module() {
+    stamp "$1" "$2" && return
+    say "$1 $2 from PyPI"
+    local tmp
     tmp=$(mktemp -d "$deps/tmp.XXXXXX")
-    python3 -m pip download -q --disable-pip-version-check --no-deps -d "$tmp" "duckdb==$duckdb"
-    rm -rf "$deps/duckdb"
-    python3 -m zipfile -e "$tmp"/*.whl "$deps/duckdb"
+    python3 -m pip download -q --disable-pip-version-check --no-deps -d "$tmp" "$1==$2"
+    rm -rf "${deps:?}/$1"
+    python3 -m zipfile -e "$tmp"/*.whl "$deps/$1"
     rm -rf "$tmp"
-    echo "$duckdb" > "$deps/duckdb.stamp"
-fi
+    echo "$2" > "$deps/$1.stamp"
+}
+module duckdb "$duckdb"
+module wheel "$wheel"
 
 # crate NAME VERSION: its program from crates.io
 crate() {

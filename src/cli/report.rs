@@ -20,7 +20,7 @@ use crate::output::collections::Descriptions;
 use crate::output::info::Info;
 use crate::output::interrupt;
 use crate::output::leaks::{self, Limits};
-use crate::output::memory;
+use crate::output::memory::{self, Matter};
 use crate::output::page::{CoreFacts, Findings, Form, Page};
 use crate::output::report::{Gaps, number, size_exact};
 use crate::output::sink::{Sink, Target};
@@ -181,19 +181,25 @@ impl Job for Gathering<'_> {
     }
 
     fn work<G: ObjectGraph, I: Id>(
-        self,
+        mut self,
         tree: &Dominators<'_, G, I>,
         input: Reading,
     ) -> Result<Page> {
         let mut gaps = input.gaps;
         gaps.metadata.extend(self.core.iter().flat_map(|core| core.threads.broken()));
-        gaps.metadata.extend(self.lost);
+        gaps.metadata.append(&mut self.lost);
         let source = &self.args.source;
         let find = |watch: Watch<'_>| leaks::find(tree, Limits::default(), watch);
         let leaks = holders::watched(&source.cost(), tree.memory(), find)?;
         let shown = Shown { top: WASTE, min: 1, wanted: &|_| true };
         let find = |watch: Watch<'_>| waste::find(tree, &Descriptions::known(), &shown, watch);
         let waste = holders::watched(&source.cost(), tree.memory(), find)?;
+        let memory = self.core.as_mut().and_then(|core| core.memory.as_mut());
+        let of_buffers = |m: &memory::Report| m.stands_out(Matter::DirectBuffers);
+        if let Some(memory) = memory.filter(|m| of_buffers(m)) {
+            let add = |watch: Watch<'_>| memory.add_holders(tree, watch);
+            holders::watched(&source.cost(), tree.memory(), add)?;
+        }
         let name = source.source.core.display().to_string();
         let found = Findings { leaks, waste };
         Ok(Page::of_tree(name, tree, self.core, found, gaps, input.sizes))

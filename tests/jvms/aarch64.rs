@@ -10,8 +10,6 @@ use crate::support::{Jvm, Scratch, classes, dep, jdk, rjcore, run, text, tool};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-const TARGET: &str = "aarch64-unknown-linux-gnu";
-
 /// Small cores, and threads that stay as they are.
 const COMMON: [&str; 5] = [
     "-Xmx32m",
@@ -242,46 +240,4 @@ fn stacks_jdk17() {
 #[test]
 fn stacks_jdk25() {
     stacks(25);
-}
-
-/// rjcore itself on that CPU: the same bytes of the same cores, of either CPU.
-#[test]
-fn rjcore_for_aarch64_reads_alike() {
-    let dir = Scratch::new("aarch64-rjcore");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cross");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "-q", "--locked", "--bin", "rjcore", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(&target).current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc");
-    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
-    run(&mut cargo);
-    let binary = target.join(TARGET).join("debug/rjcore");
-    let on_aarch64 = || {
-        let mut cmd = Command::new(tool("qemu-aarch64-static"));
-        cmd.args(["-L", "/usr/aarch64-linux-gnu"]).arg(&binary);
-        cmd
-    };
-    let cores = std::fs::read_dir(dep("testdata/cores")).expect("samples");
-    let cores = cores.map(|e| e.expect("an entry").path());
-    let mut seen = 0;
-    for core in cores.filter(|p| p.extension().is_some_and(|e| e == "zst")) {
-        let (here, there) = (dir.path("here.hprof"), dir.path("there.hprof"));
-        dump(&core, &here, &[]);
-        run(on_aarch64().arg("dump").arg(&core).arg("-o").arg(&there).arg("--overwrite"));
-        assert!(bytes(&here) == bytes(&there), "{}", core.display());
-        assert!(bytes(&here).len() > 1_000_000);
-        seen += 1;
-    }
-    assert!(seen >= 5, "{seen} sample cores");
-    let core = dep("testdata/cores/jdk25-g1.core.zst");
-    for args in [&["histo"][..], &["info", "--json"], &["check", "--json"]] {
-        let (a, b) =
-            (rjcore().args(args).arg(&core).output(), on_aarch64().args(args).arg(&core).output());
-        let (a, b) = (a.expect("rjcore runs"), b.expect("rjcore runs there"));
-        assert!(
-            a.status.success() && a.stdout == b.stdout,
-            "{args:?}: {}",
-            String::from_utf8_lossy(&b.stderr)
-        );
-    }
 }

@@ -34,6 +34,7 @@ mod peers;
 mod people;
 mod readers;
 mod redact;
+mod release;
 mod report;
 mod retained;
 mod roots;

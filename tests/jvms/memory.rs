@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::cgroup::Group;
 use crate::support::child::Command;
-use crate::support::{Jvm, PATIENTLY, Scratch, jdks, library, rjcore, text};
+use crate::support::{Jvm, PATIENTLY, Scratch, jdks, library, rjcore, run, text};
 
 /// The most that a row may be off, and the sum.
 const ROW: f64 = 0.02;
@@ -165,6 +165,7 @@ fn deep_stacks() {
         let threads = said["threads"].as_array().expect("threads");
         let deep = threads.iter().filter(|t| bytes(t, "stack_resident_bytes") > 1 << 20).count();
         assert_eq!(deep, 128);
+        assert!(off(bytes(finding(&said, "stacks"), "bytes"), g.truth) < 2.0 * ROW);
         assert_eq!(threads[0]["name"], "guilty");
     }
 }
@@ -454,6 +455,11 @@ fn who_holds_direct_buffers() {
         assert_eq!(own, [("guilty", 32 << 20)]);
         let text = finding(&said, "direct_buffers")["text"].as_str().expect("text").to_owned();
         assert!(text.contains("96.0 MB are held by Guilty$Arena.chunks"), "{text}");
+        let page = g.dir.path("page.md");
+        let core = g.dir.path("guilty.core");
+        run(rjcore().args(["report", "--md"]).arg(&core).arg("-o").arg(&page));
+        let page = fs::read_to_string(&page).expect("a page");
+        assert!(page.contains("96.0 MB are held by"), "{page}");
     }
 }
 

@@ -210,6 +210,11 @@ pub struct Lost {
 }
 
 impl Report {
+    /// Whether a finding is about this.
+    pub fn stands_out(&self, matter: Matter) -> bool {
+        self.findings.iter().any(|f| f.matter == matter)
+    }
+
     /// The sum of a part's rows.
     pub fn part(&self, part: Part) -> Bytes {
         self.parts.iter().find(|p| p.part == part).map_or_else(Bytes::default, |p| p.bytes)

@@ -1,0 +1,159 @@
+//! What is handed out (scripts/release.sh): one static file for each CPU that runs anywhere, and packages of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::support::child::Command;
+use crate::support::{Scratch, dep, rjcore, run, text, tool};
+
+const CPUS: [&str; 2] = ["x86_64", "aarch64"];
+
+/// The program for a CPU, built as release.sh builds it but for the profile: quick, and without debug information.
+fn binary(cpu: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let target = BUILT.get_or_init(|| {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(["build", "-q", "--locked", "--bin", "rjcore", "--target-dir"]).arg(&target);
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+        cargo.env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc");
+        cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+        for cpu in CPUS {
+            cargo.args(["--target", &format!("{cpu}-unknown-linux-gnu")]);
+        }
+        run(&mut cargo);
+        target
+    });
+    target.join(format!("{cpu}-unknown-linux-gnu/debug/rjcore"))
+}
+
+fn samples() -> Vec<PathBuf> {
+    let cores = fs::read_dir(dep("testdata/cores")).expect("samples");
+    let cores = cores.map(|e| e.expect("an entry").path());
+    let mut all: Vec<PathBuf> =
+        cores.filter(|p| p.extension().is_some_and(|e| e == "zst")).collect();
+    all.sort();
+    assert!(all.len() >= 5, "{} sample cores", all.len());
+    all
+}
+
+/// It reads the cores of either CPU, and answers as this build does: the same bytes.
+fn reads_alike(dir: &Scratch, there: &dyn Fn() -> Command, at: &dyn Fn(&Path) -> PathBuf) {
+    for core in samples() {
+        let here = dir.path("here.hprof");
+        run(rjcore().arg("dump").arg(&core).arg("-o").arg(&here));
+        let mut other = there();
+        other.arg("dump").arg(at(&core)).args(["--overwrite", "-o", "-"]);
+        let out = other.output().expect("rjcore runs there");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        assert!(out.stdout == fs::read(&here).expect("a dump"), "{}", core.display());
+        assert!(out.stdout.len() > 1_000_000);
+        fs::remove_file(here).expect("the dump");
+    }
+    let core = dep("testdata/cores/jdk25-g1.core.zst");
+    for args in [&["histo"][..], &["info", "--json"], &["check", "--json"], &["memory"]] {
+        let a = rjcore().args(args).arg(&core).output().expect("rjcore runs");
+        let b = there().args(args).arg(at(&core)).output().expect("rjcore runs there");
+        let named = |bytes: &[u8], name: &Path| {
+            String::from_utf8_lossy(bytes).replace(name.to_str().expect("UTF-8"), "CORE")
+        };
+        assert!(a.status.success());
+        assert_eq!(named(&a.stdout, &core), named(&b.stdout, &at(&core)), "{args:?}");
+    }
+}
+
+/// On 64-bit Arm, with no library of that CPU at hand.
+#[test]
+fn on_aarch64() {
+    let dir = Scratch::new("release-aarch64");
+    let binary = binary("aarch64");
+    let there = || {
+        let mut cmd = Command::new(tool("qemu-aarch64-static"));
+        cmd.args(["-L", "/nonexistent"]).arg(&binary);
+        cmd
+    };
+    reads_alike(&dir, &there, &Path::to_path_buf);
+}
+
+/// In a root that has nothing but it and the cores: no libc, no shell, no /proc, no /tmp.
+#[test]
+fn in_an_empty_root() {
+    let dir = Scratch::new("release-empty");
+    let root = dir.path("root");
+    fs::create_dir(&root).expect("a root");
+    fs::copy(binary("x86_64"), root.join("rjcore")).expect("the program");
+    for core in samples() {
+        let name = core.file_name().expect("a name");
+        fs::copy(&core, root.join(name)).expect("a core");
+    }
+    let there = || {
+        let mut cmd = Command::new(tool("unshare"));
+        cmd.arg("--root").arg(&root).args(["--", "/rjcore"]).env_remove("TMPDIR");
+        cmd
+    };
+    let at = |core: &Path| Path::new("/").join(core.file_name().expect("a name"));
+    reads_alike(&dir, &there, &at);
+}
+
+/// The packages hold the program, which runs from where they put it, with manual page and completions.
+#[test]
+fn packages() {
+    let dir = Scratch::new("release-packages");
+    let out = dir.path("out");
+    let mut release = Command::new(dep("scripts/release.sh"));
+    release.args(["--cpu", "x86_64", "--binary"]).arg(binary("x86_64")).arg("--out").arg(&out);
+    run(release.env("PYTHONPATH", dep(".test-deps/wheel")));
+    let version = env!("CARGO_PKG_VERSION");
+    let names = [
+        format!("rjcore-{version}-py3-none-manylinux2014_x86_64.musllinux_1_1_x86_64.whl"),
+        format!("rjcore-{version}-x86_64"),
+        format!("rjcore-{version}-x86_64.debug"),
+        format!("rjcore_{version}_amd64.deb"),
+    ];
+    let sums = fs::read_to_string(out.join("SHA256SUMS")).expect("sums");
+    let listed: Vec<&str> = sums.lines().filter_map(|l| l.split("  ").nth(1)).collect();
+    assert_eq!(listed, names);
+    run(Command::new(tool("sha256sum")).args(["--check", "--quiet", "SHA256SUMS"]).current_dir(&out));
+
+    let tells_its_version = |program: &Path| {
+        assert_eq!(text(Command::new(program).arg("--version")), format!("rjcore {version}\n"));
+    };
+    tells_its_version(&out.join(&names[1]));
+    let unpacked = dir.path("debian");
+    run(Command::new(tool("dpkg-deb")).arg("-x").arg(out.join(&names[3])).arg(&unpacked));
+    tells_its_version(&unpacked.join("usr/bin/rjcore"));
+    let share = unpacked.join("usr/share");
+    for file in [
+        "man/man1/rjcore.1.gz",
+        "bash-completion/completions/rjcore",
+        "zsh/vendor-completions/_rjcore",
+        "fish/vendor_completions.d/rjcore.fish",
+        "doc/rjcore/copyright",
+    ] {
+        let bytes = fs::metadata(share.join(file)).unwrap_or_else(|e| panic!("{file}: {e}")).len();
+        assert!(bytes > 1000, "{file}: {bytes} bytes");
+    }
+    let field = |name: &str| {
+        let mut cmd = Command::new(tool("dpkg-deb"));
+        text(cmd.arg("-f").arg(out.join(&names[3])).arg(name))
+    };
+    assert_eq!((field("Package").trim(), field("Architecture").trim()), ("rjcore", "amd64"));
+    // It needs no other package.
+    assert_eq!(field("Depends"), "");
+
+    let installed = dir.path("pip");
+    let mut pip = Command::new(tool("python3"));
+    pip.args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-index"]);
+    run(pip.args(["--no-deps", "--target"]).arg(&installed).arg(out.join(&names[0])));
+    tells_its_version(&installed.join("bin/rjcore"));
+
+    // A program that asks for a libc is not handed out.
+    let mut release = Command::new(dep("scripts/release.sh"));
+    let dynamic = Path::new(env!("CARGO_BIN_EXE_rjcore"));
+    release.args(["--cpu", "x86_64", "--binary"]).arg(dynamic).arg("--out").arg(dir.path("no"));
+    let said = release.env("PYTHONPATH", dep(".test-deps/wheel")).output().expect("release.sh");
+    assert_eq!(said.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&said.stderr).contains("it is not static"));
+}
