@@ -10,6 +10,8 @@ use std::thread::{self, ThreadId};
 
 /// What a panic says, at most so many characters of it: it may quote the target.
 const MAX_WORDS: usize = 500;
+/// Where std gives a new thread its stack for signals, and panics without memory for that: before any code of the thread.
+const THREAD_START: &str = "stack_overflow";
 
 /// One panic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +37,13 @@ fn noted() -> MutexGuard<'static, Noted> {
     NOTED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on a panic is noted, and prints nothing.
-pub(crate) fn note_all() {
-    set_hook(Box::new(|info: &PanicHookInfo<'_>| {
+/// From now on a panic is noted, and prints nothing. Where a thread gets no memory to start with, `no_memory` ends the
+/// program: that panic nobody could catch.
+pub(crate) fn note_all(no_memory: fn() -> !) {
+    set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+        if info.location().is_some_and(|l| l.file().contains(THREAD_START)) {
+            no_memory();
+        }
         let place = info.location().map(|l| format!("{}:{}", l.file(), l.line()));
         let panicked = Panicked::new(info.payload(), place.unwrap_or_default());
         noted().uncaught.push((thread::current().id(), panicked));

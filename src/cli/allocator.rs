@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "it stands before the system's allocator")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::fmt;
 use std::io::{Cursor, Write};
 
 use crate::mapped::end_with;
@@ -38,18 +39,23 @@ unsafe impl GlobalAlloc for Allocator {
 #[inline]
 fn given(at: *mut u8, size: usize) -> *mut u8 {
     if at.is_null() {
-        refused(size);
+        refused(format_args!("it asked for {size} bytes"));
     }
     at
 }
 
+/// Says that a thread could not be started.
+pub(super) fn no_thread() -> ! {
+    refused(format_args!("for another thread"))
+}
+
 /// Says it, without any more memory.
 #[cold]
-fn refused(size: usize) -> ! {
+fn refused(what: fmt::Arguments<'_>) -> ! {
     let mut text = Cursor::new([0; 400]);
     let _ = writeln!(
         text,
-        "\nrjcore: the system gives it no more memory (it asked for {size} bytes); no file was written, and what went to \
+        "\nrjcore: the system gives it no more memory ({what}); no file was written, and what went to \
          a stream is not whole. Allow it more (ulimit -v, the container's limit), or try it with --threads 1"
     );
     let len = text.position() as usize;

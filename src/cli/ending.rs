@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::advice;
+use super::allocator::no_thread;
 use crate::error::{Error, REPORT, Result};
 use crate::mapped::end_on_lost_pages;
 use crate::output::interrupt;
@@ -108,7 +109,7 @@ pub(super) fn exit_code(result: Result<Outcome>) -> ExitCode {
 /// Runs a command. Whatever it does, it ends with words and an exit code: after a panic, and when a mapped file loses
 /// pages.
 pub fn guarded(run: impl FnOnce() -> ExitCode) -> ExitCode {
-    panics::note_all();
+    panics::note_all(no_thread);
     if let Err(e) = end_on_lost_pages().and_then(|()| interrupt::survive_size_limit()) {
         return exit_code(Err(Error::io(Path::new("signal handlers"))(e)));
     }

@@ -4,6 +4,7 @@
 //! Knows where to look for them and how to tell the right libjvm by its build-id; knows
 //! nothing of what is in them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -119,12 +120,13 @@ pub(super) struct JvmFile {
     pub(super) proven: bool,
 }
 
-/// Whether rjcore reads the file: see [`crate::format::files::is_vm_file`].
-pub(crate) fn matters(mapping: &FileMapping) -> bool {
-    is_vm_file(mapping.clean_path())
-}
-
 impl CoreFile {
+    /// Whether rjcore reads a file: libjvm and archives.
+    pub(crate) fn matters(&self) -> impl Fn(&FileMapping) -> bool + use<> {
+        let archives: HashSet<String> = self.archives().into_iter().map(str::to_owned).collect();
+        move |m| is_vm_file(m.clean_path()) || archives.contains(&m.path)
+    }
+
     /// Lays the files that matter under the core's pages, see `matters`.
     ///
     /// Order: the libjvm given (for libjvm.so only), the bundle that the core lies in (the recorded path
@@ -134,7 +136,7 @@ impl CoreFile {
     /// which the libjvm given shows to be there; [`Error::NoJvm`] if neither is to be had.
     /// [`Error::WrongJvm`] when the libjvm given is another build.
     pub fn lay_backing_files(&mut self, sysroot: &Sysroot) -> Result<Vec<Missing>> {
-        self.lay_backing_files_if(sysroot, matters)
+        self.lay_backing_files_if(sysroot, self.matters())
     }
 
     /// [`CoreFile::lay_backing_files`] for the mappings that `wanted` names.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::format::files::is_vm_file;
+use crate::format::files::{is_archive, is_vm_file};
 use crate::mapped::Mapped;
 use crate::unpack::{Packing, peek, spool, unpack};
 
@@ -76,7 +76,6 @@ pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
         let name = PathBuf::from(std::ffi::OsStr::from_bytes(&entry.path_bytes()));
         let at = entry.raw_file_position();
         let len = entry.size().min((whole.len() as u64).saturating_sub(at));
-        let wanted = is_vm_file(&name.to_string_lossy()) && files.len() < MAX_FILES;
         if is_pax_sparse(&mut entry) {
             sparse.push(name);
             continue;
@@ -90,6 +89,8 @@ pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
             first.extend(part(&whole, at, len.min(HEAD as u64)));
         }
         let core = is_core(&first);
+        let wanted = is_vm_file(&name.to_string_lossy()) || is_archive(&first);
+        let wanted = wanted && files.len() < MAX_FILES;
         if is_packed(&first) && !kind.is_gnu_sparse() {
             let bytes = part(&whole, at, len);
             if is_core(&peek(bytes, HEAD)) {

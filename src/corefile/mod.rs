@@ -21,7 +21,7 @@ pub(crate) mod room;
 pub(crate) mod write;
 mod zips;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::iter;
@@ -37,6 +37,7 @@ pub use write::write_core;
 
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
+use crate::format::files::is_archive_name;
 use crate::format::notes::Origin;
 use crate::mapped::Mapped;
 use crate::unpack;
@@ -405,6 +406,24 @@ impl CoreFile {
     /// Each libjvm.so: more than one where a launcher probed several.
     pub fn libjvms(&self) -> impl Iterator<Item = &FileMapping> {
         self.mappings.iter().filter(|m| m.file_offset == 0 && m.is_libjvm())
+    }
+
+    /// The paths of files that the process has mapped as the VM maps CDS archives and AOT caches, which may have any name:
+    /// parts of them writable, and not their start.
+    pub fn archives(&self) -> HashSet<&str> {
+        // Of each path whether it is called so, its start is mapped, and a part can be written to.
+        let mut files: HashMap<&str, (bool, bool, bool)> = HashMap::new();
+        for m in &self.mappings {
+            let behind = self.segments.partition_point(|s| s.start <= m.start);
+            let segment = behind.checked_sub(1).and_then(|i| self.segments.get(i));
+            let segment = segment.filter(|s| m.start - s.start < s.memsz);
+            let file = files.entry(&m.path).or_default();
+            file.0 |= is_archive_name(m.clean_path());
+            file.1 |= m.file_offset == 0;
+            file.2 |= segment.is_some_and(|s| s.flags & 2 != 0);
+        }
+        let is_one = |(named, start, written): (bool, bool, bool)| named || (written && !start);
+        files.into_iter().filter(|(_, of)| is_one(*of)).map(|(path, _)| path).collect()
     }
 
     /// Where libjvm.so starts in the process.

@@ -14,7 +14,7 @@ use super::bundle::{
     Bundle, HEAD, MAX_FILES, MAX_UNPACKED, Member, is_core, mapped, names, of_file,
 };
 use crate::error::{Error, Result};
-use crate::format::files::is_vm_file;
+use crate::format::files::{is_archive, is_vm_file};
 use crate::mapped::Mapped;
 use crate::unpack::{Packing, spool};
 
@@ -66,7 +66,8 @@ pub(super) fn read(label: &Path, file: &File) -> Result<Bundle> {
         let mut first = Vec::new();
         let read = (&mut member).take(HEAD as u64).read_to_end(&mut first);
         read.map_err(Error::io(label))?;
-        let wanted = is_vm_file(&name.to_string_lossy()) && files.len() < MAX_FILES;
+        let wanted = is_vm_file(&name.to_string_lossy()) || is_archive(&first);
+        let wanted = wanted && files.len() < MAX_FILES;
         let inner = Packing::of(&first);
         if !is_core(&first) && !wanted && inner.is_none() {
             continue;

@@ -6,33 +6,22 @@
 use serde::Serialize;
 
 use super::Vm;
+use super::unexported::nmt::{
+    AREAS, ASKED_LEVEL, CHUNKS, COUNTERS, LEVEL, MALLOC, MALLOC_HEADER, NAMES, STACKS, STRINGS,
+    VIRTUAL,
+};
 use crate::error::Fault;
 
-/// The variables, as compilers name them (`mallocTracker.hpp`, `virtualMemoryTracker.hpp`, `nmtCommon.hpp`).
+/// The variables that are asked for.
 pub const SYMBOLS: [&str; 6] = [MALLOC, VIRTUAL, STRINGS, NAMES, LEVEL, ASKED_LEVEL];
-const MALLOC: &str = "_ZN19MallocMemorySummary9_snapshotE";
-const VIRTUAL: &str = "_ZN20VirtualMemorySummary9_snapshotE";
-/// From 18 on: of each category its constant and its name.
-const STRINGS: &str = "_ZN7NMTUtil8_stringsE";
-/// Until 17: of each category its name.
-const NAMES: &str = "_ZN7NMTUtil18_memory_type_namesE";
-const LEVEL: &str = "_ZN10MemTracker15_tracking_levelE";
-/// Until 17, where a VM could stop to keep its books.
-const ASKED_LEVEL: &str = "_ZN10MemTracker23_cmdline_tracking_levelE";
+/// What the VM puts before each piece that it takes from malloc.
+pub const HEADER: u64 = MALLOC_HEADER;
 
 const WORD: u64 = 8;
-/// JDKs have 21 to 29.
+/// JDKs have 16 to 29.
 const MAX_CATEGORIES: u64 = 256;
-/// `MemoryCounter {size_t _count, _size;}`, in newer ones with the peaks of both behind.
-const COUNTERS: [u64; 2] = [2 * WORD, 4 * WORD];
-/// `VirtualMemory {size_t _reserved, _committed;}`, in newer ones with the peak behind.
-const AREAS: [u64; 2] = [2 * WORD, 3 * WORD];
-/// More than an address space has.
-const MAX_BYTES: u64 = 1 << 48;
-/// Chunks that arenas are made of; what is in use of them is counted with the arenas.
-const CHUNKS: &str = "Arena Chunk";
-/// Its committed bytes are counted when somebody asks the living VM.
-const STACKS: &str = "Thread Stack";
+/// More than an address space has, and than there can be pieces.
+const MAX: u64 = 1 << 48;
 
 /// What is booked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +59,10 @@ impl Category {
 
     fn can_be(&self) -> bool {
         let committed = self.committed_bytes.unwrap_or(0);
-        [self.malloc_bytes, self.arena_bytes, self.reserved_bytes, committed]
+        let Category { malloc_bytes, malloc_count, arena_bytes, reserved_bytes, .. } = *self;
+        [malloc_bytes, malloc_count, arena_bytes, reserved_bytes, committed]
             .iter()
-            .all(|n| *n < MAX_BYTES)
+            .all(|n| *n < MAX)
     }
 }
 
@@ -95,12 +85,13 @@ pub fn read(vm: &Vm, symbol: impl Fn(&str) -> Option<(u64, u64)>) -> Result<Book
         return Ok(Books::Stopped);
     }
     let count = names.1 / entry;
+    if !(1..=MAX_CATEGORIES).contains(&count) {
+        return Ok(Books::Strange);
+    }
     // Each category's malloc and arenas, and one more for all.
     let counter = COUNTERS.into_iter().find(|c| (2 * count + 1) * c == malloc.1);
     let area = AREAS.into_iter().find(|a| count * a == areas.1);
-    let (Some(counter), Some(area), 1..=MAX_CATEGORIES) = (counter, area, count) else {
-        return Ok(Books::Strange);
-    };
+    let (Some(counter), Some(area)) = (counter, area) else { return Ok(Books::Strange) };
     let word = |at: u64, offset: u64| mem.u64(at.wrapping_add(offset));
     let one = |i: u64| -> Result<Category, Fault> {
         let name = mem.string(word(names.0, entry * i + name_in)?)?;

@@ -5,6 +5,7 @@
 pub(super) mod code;
 pub(super) mod full_gc;
 pub(super) mod jvmti;
+pub(super) mod nmt;
 pub(super) mod parallel;
 pub(super) mod watermarks;
 

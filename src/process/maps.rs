@@ -35,6 +35,9 @@ pub(crate) struct Mapping {
     pub written_file: bool,
     /// The process runs code of the file, through this or another mapping.
     pub code_file: bool,
+    /// It has parts of the file as memory of its own that it may write to, and not the file's start: so the VM maps a CDS
+    /// archive, whatever its name.
+    pub archive_file: bool,
 }
 
 /// What a mapping is to a core.
@@ -60,8 +63,19 @@ impl Mapping {
     /// A stretch of plain memory.
     pub(crate) fn plain(start: u64, end: u64) -> Mapping {
         let (flags, shared, offset, file, name) = (6, false, 0, (0, 0), Vec::new());
-        let (written_file, code_file) = (false, false);
-        Mapping { start, end, flags, shared, offset, file, name, written_file, code_file }
+        let (written_file, code_file, archive_file) = (false, false, false);
+        Mapping {
+            start,
+            end,
+            flags,
+            shared,
+            offset,
+            file,
+            name,
+            written_file,
+            code_file,
+            archive_file,
+        }
     }
 
     /// Bytes.
@@ -114,7 +128,8 @@ impl Mapping {
         // A library that was replaced: its code is nowhere else. Data files are not asked for.
         let gone = self.kind() == Kind::PrivateFile && self.is_deleted() && self.code_file;
         let path = String::from_utf8_lossy(self.clean());
-        gone || is_vm_file(&path) || is_counters(&path)
+        let is_archive = self.kind() == Kind::PrivateFile && self.archive_file;
+        gone || is_archive || is_vm_file(&path) || is_counters(&path)
     }
 }
 
@@ -141,13 +156,26 @@ pub(crate) fn read(pid: i32) -> io::Result<Vec<Mapping>> {
 
 /// What is true of one mapping of a file is true of the file.
 fn relate(maps: &mut [Mapping]) {
-    let mut files: HashMap<(u64, u64), (bool, bool)> = HashMap::new();
+    #[derive(Default)]
+    struct File {
+        is_written: bool,
+        has_code: bool,
+        has_start: bool,
+        is_own: bool,
+    }
+    let mut files: HashMap<(u64, u64), File> = HashMap::new();
     for m in maps.iter().filter(|m| m.has_file()) {
         let file = files.entry(m.file).or_default();
-        *file = (file.0 | m.written_file, file.1 | m.code_file);
+        file.is_written |= m.written_file;
+        file.has_code |= m.code_file;
+        file.has_start |= m.offset == 0;
+        file.is_own |= !m.shared && m.flags & 2 != 0;
     }
     for m in maps.iter_mut().filter(|m| m.has_file()) {
-        (m.written_file, m.code_file) = files.get(&m.file).copied().unwrap_or_default();
+        if let Some(file) = files.get(&m.file) {
+            (m.written_file, m.code_file) = (file.is_written, file.has_code);
+            m.archive_file = file.is_own && !file.has_start;
+        }
     }
 }
 
@@ -173,6 +201,7 @@ pub(crate) fn parse(line: &[u8]) -> Option<Mapping> {
         shared,
         written_file: shared && flags & 2 != 0,
         code_file: flags & 1 != 0,
+        archive_file: false,
         offset,
         file: (device, inode),
         name,
@@ -288,6 +317,13 @@ mod tests {
         let archive = "9f00-af00 r--p 00000000 fe:00 8 /jdk/classes.jsa (deleted)";
         let modules = "9f00-af00 r--s 00000000 fe:00 9 /jdk/lib/modules (deleted)";
         assert_eq!(needed(&[archive, modules]), [true, false]);
+        // An archive by another name: parts that may be written to, and never its start.
+        let written = "8000-9000 rw-p 00001000 fe:00 9 /srv/shop/own.dat";
+        let read = "9000-a000 r--p 00002000 fe:00 9 /srv/shop/own.dat";
+        assert_eq!(needed(&[written, read]), [true, true]);
+        let start = "7000-8000 r--p 00000000 fe:00 9 /srv/shop/own.dat";
+        assert_eq!(needed(&[start, written, read]), [false; 3]);
+        assert_eq!(needed(&[read]), [false]);
         assert_eq!(kinds(&[modules]), [Kind::SharedFile]);
     }
 

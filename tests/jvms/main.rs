@@ -6,6 +6,7 @@ mod support;
 mod aarch64;
 mod aged;
 mod answers;
+mod archives;
 mod bad_input;
 mod caught;
 mod check;

@@ -322,7 +322,7 @@ fn read_heap(mem: &Memory, f: &Fields, heap: u64) -> Result<Result<CodeHeap, Fau
 
 /// The name of the CodeHeap whose `_log2_segment_size` is at `log2`: the first word behind it that leads to one.
 fn heap_name(mem: &Memory, log2: u64) -> Option<String> {
-    let words = (log2 & !7..).step_by(8).skip(1).take(CODE_HEAP_NAME_WITHIN);
+    let words = (1..=CODE_HEAP_NAME_WITHIN).map(|i| (log2 & !7).wrapping_add(8 * i));
     let mut names = words.filter_map(|at| mem.cstr(mem.u64(at).ok()?, MAX_NAME).ok());
     names.find_map(|name| {
         let name = String::from_utf8_lossy(name.strip_prefix(CODE_HEAP_NAME)?).into_owned();

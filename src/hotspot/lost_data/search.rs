@@ -33,8 +33,8 @@ impl<'a> Search<'a> {
         tables: &'a Tables,
         fields: &'a Fields,
     ) -> Search<'a> {
-        let archive = |m: &&crate::corefile::FileMapping| m.file_name().ends_with(".jsa");
-        let archives = core.mappings().iter().filter(archive).map(|m| (m.start, m.end));
+        let archives = core.archives();
+        let archives = core.mappings().iter().filter(|m| archives.contains(m.path.as_str()));
         let data = rebuilt.data();
         let writable = core.segments().iter().filter(|s| s.flags & 2 != 0);
         let writable = writable.map(|s| (s.start, s.start.saturating_add(s.filesz.min(s.memsz))));
@@ -45,7 +45,7 @@ impl<'a> Search<'a> {
             tables,
             reserved: (0, 0),
             relro: rebuilt.relro(),
-            archives: archives.collect(),
+            archives: archives.map(|m| (m.start, m.end)).collect(),
             writable: writable
                 .filter(|(from, to)| *to <= data.start || *from >= data.end)
                 .collect(),

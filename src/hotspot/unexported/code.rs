@@ -23,6 +23,6 @@ pub(crate) const FORMAT_NARROW: u16 = 3;
 pub(crate) const NARROW_AT: std::ops::RangeInclusive<u64> = 1..=11;
 
 /// `heap.hpp` (from 9): `CodeHeap {...; int _log2_segment_size; ...; const char* _name; ...}`, so many words behind at most.
-pub(crate) const CODE_HEAP_NAME_WITHIN: usize = 16;
+pub(crate) const CODE_HEAP_NAME_WITHIN: u64 = 16;
 /// `codeCache.cpp`: what stands before the segment's own name, where there are segments.
 pub(crate) const CODE_HEAP_NAME: &[u8] = b"CodeHeap '";

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::corefile::{
-    Backing, CoreFile, FileMapping, Missing, MissingReason, WhyMissing, backing,
-};
+use crate::corefile::{Backing, CoreFile, FileMapping, Missing, MissingReason, WhyMissing};
 use crate::error::Advice;
 
 /// One mapped file that rjcore reads.
@@ -71,7 +69,8 @@ pub(super) fn of(core: &CoreFile, alone: &CoreFile, missing: &[Missing]) -> Vec<
     core.backing().iter().for_each(|b| laid.entry(b.start).or_default().push(b));
     let mut lacking: HashMap<u64, Vec<&Missing>> = HashMap::new();
     missing.iter().for_each(|l| lacking.entry(l.mapping.start).or_default().push(l));
-    for m in core.mappings().iter().filter(|m| backing::matters(m)) {
+    let matters = core.matters();
+    for m in core.mappings().iter().filter(|m| matters(m)) {
         let at = *places.entry(&m.path).or_insert_with(|| {
             out.push(FileCheck {
                 path: m.path.clone(),

@@ -85,7 +85,11 @@ pub fn find<G: ObjectGraph, I: Id>(
     }
     let buffers = direct_buffers(tree, Buffers::Owned);
     let direct = total(&buffers);
-    all.extend(finder.outside(&Weights::outside(tree, &buffers), held.saturating_add(direct)));
+    let base = held.saturating_add(direct);
+    let least = finder.least(base);
+    if direct >= least {
+        all.extend(finder.raw(&Weights::outside(tree, &buffers), Kind::Direct, base, least));
+    }
     all.sort_by_key(|raw| (Reverse(raw.bytes), raw.top, raw.kind as u8));
     let suspects = finder.finish(all)?;
     let of_heap = suspects.iter().filter(|s| s.kind != Kind::Direct);
@@ -103,8 +107,8 @@ pub fn find<G: ObjectGraph, I: Id>(
     Ok(leaks)
 }
 
-/// What holds direct buffers, native code's memory among them: those suspects alone, and what each thread holds of the buffers, of those that hold any, by
-/// the addresses of their objects.
+/// What holds direct buffers, native code's memory among them: those suspects alone. And what threads hold of them, by the
+/// addresses of the threads' objects; those that hold none are left out.
 ///
 /// An error where `watch` allows no more memory.
 pub(in crate::output) fn find_outside<G: ObjectGraph, I: Id>(
@@ -116,7 +120,8 @@ pub(in crate::output) fn find_outside<G: ObjectGraph, I: Id>(
     let buffers = direct_buffers(tree, Buffers::All);
     let weights = Weights::outside(tree, &buffers);
     let finder = Finder::new(tree, limits, watch);
-    let suspects = finder.finish(finder.outside(&weights, total(&buffers)))?;
+    let base = total(&buffers);
+    let suspects = finder.finish(finder.raw(&weights, Kind::Direct, base, finder.least(base)))?;
     let graph = tree.graph();
     let places = graph.threads().iter().filter_map(|t| t.object);
     let of_threads = places.filter_map(|place| {
@@ -144,15 +149,6 @@ impl<'t, 'g, G: ObjectGraph, I: Id> Finder<'t, 'g, G, I> {
     fn new(tree: &'t Dominators<'g, G, I>, limits: Limits, watch: Watch<'t>) -> Self {
         let (down, kinds) = (tree.top_down(), Kinds::of(tree.graph()));
         Finder { tree, down, kinds, limits, watch }
-    }
-
-    /// The suspects of what lies outside of the heap, where all that there is has so many bytes.
-    fn outside(&self, weights: &Weights<'_, '_, G, I>, base: u64) -> Vec<Raw<I>> {
-        let least = self.least(base);
-        match weights.at(I::default()) >= least {
-            true => self.raw(weights, Kind::Direct, base, least),
-            false => Vec::new(),
-        }
     }
 
     /// The threshold where the whole has so many bytes: at least 1.

@@ -9,6 +9,7 @@ use super::space::Source;
 use super::stacks::Owner;
 use super::tracking::State;
 use super::{CodeKind, Report, Row};
+use crate::hotspot::nmt;
 use crate::output::report::{count, number, size};
 
 /// Less than this is no matter.
@@ -23,8 +24,8 @@ const LOADERS: usize = 100;
 const KINDS: usize = 3;
 /// Holders of direct buffers that the text names.
 const HOLDERS: usize = 3;
-/// What the VM's tracking and malloc put before each piece that the VM takes: `mallocHeader.hpp`, and the chunk's size.
-const HEADERS: u64 = 16 + 8;
+/// What is before each piece that a VM with tracking takes: its own header, and the chunk's size.
+const HEADERS: u64 = nmt::HEADER + 8;
 /// Files that the text names.
 const FILES: usize = 3;
 

@@ -1,6 +1,6 @@
 //! The rows: who claims which memory, in the order of how sure it is, and what comes of that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::buffers::{self, Buffers};
 use super::claims::{Claim, Claims, Part, VIEWS};
@@ -14,7 +14,7 @@ use super::{
 use crate::address::{Address, Range};
 use crate::corefile::{CoreFile, Sysroot};
 use crate::error::Result;
-use crate::format::files::{is_counters, is_vm_file};
+use crate::format::files::is_counters;
 use crate::format::memory_map::{MemoryMap, MemoryRange};
 use crate::format::ranges::{Ranges, common, minus, union};
 use crate::heap::Heap;
@@ -44,7 +44,7 @@ pub(super) fn report(
     let Metaspace { classes, others, used, loaders } = meta;
     claims.claim(Part::Metaspace, "class space", classes).uses(used.0);
     claims.claim(Part::Metaspace, "metaspace without class space", others).uses(used.1);
-    mapped(&mut claims, &space);
+    mapped(&mut claims, &space, &core.archives());
     let unknown = rest(&mut claims, &space);
     let parts = parts(&claims.all, &space);
     let mut total = Bytes::default();
@@ -247,7 +247,7 @@ fn span<'a>(areas: impl Iterator<Item = &'a MemoryRange>) -> Ranges {
 }
 
 /// Files, archives, shared memory, and what the kernel maps.
-fn mapped(claims: &mut Claims, space: &AddressSpace) {
+fn mapped(claims: &mut Claims, space: &AddressSpace, archives: &HashSet<&str>) {
     let mut files: BTreeMap<(Part, &str), Ranges> = BTreeMap::new();
     let mut last: Option<(&MemoryRange, Part, &str)> = None;
     for a in &space.areas {
@@ -262,7 +262,7 @@ fn mapped(claims: &mut Claims, space: &AddressSpace) {
             _ if a.file => {
                 let nameless = ["/memfd:", "/SYSV", "/dev/zero", "/dev/shm/", "/anon_hugepage"];
                 let part = match () {
-                    () if name.ends_with(".jsa") && is_vm_file(name) => Part::Archive,
+                    () if archives.contains(a.name.as_str()) => Part::Archive,
                     () if nameless.iter().any(|n| name.starts_with(n)) => Part::SharedMemory,
                     () => Part::Files,
                 };
