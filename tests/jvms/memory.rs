@@ -412,10 +412,10 @@ fn native_libraries_beside_what_the_vm_has_booked() {
     }
 }
 
-/// Until 17 a VM can be told to keep no more books: what they say is old from then on.
+/// A VM of 8 and 11 can be told to keep no more books: what they say is old from then on.
 #[test]
 fn books_that_the_vm_has_closed() {
-    for jdk in [8, 17] {
+    for jdk in [8, 11] {
         let g = Guilty::start(jdk, &TRACKED, "malloc", 8);
         g.jvm.jcmd(&["VM.native_memory", "shutdown"]);
         let said = g.memory();
