@@ -49,8 +49,8 @@ build() {
     # glibc becomes a part of it; a build-id is what its debug file is found by.
     env "CC_${target//-/_}=$linker" "CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<< "$target")_LINKER=$linker" \
         RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,--build-id=sha1 --remap-path-prefix=$PWD=/rjcore --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-        cargo build -q --locked --release --bin rjcore --target "$target"
-    cp "${CARGO_TARGET_DIR:-target}/$target/release/rjcore" "$work/$cpu"
+        cargo build -q --locked --profile dist --bin rjcore --target "$target"
+    cp "${CARGO_TARGET_DIR:-target}/$target/dist/rjcore" "$work/$cpu"
 }
 
 # debian CPU FILE ARCHITECTURE

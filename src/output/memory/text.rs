@@ -116,9 +116,8 @@ fn things(row: &Row) -> String {
     row.count.filter(|n| *n > 1).map_or(String::new(), |n| format!(" ({})", number(n)))
 }
 
-/// What the VM has booked itself, beside what is in memory of it; what shares a part stands in one row.
+/// What the VM has booked itself, beside what is in memory of it.
 fn tracked(r: &Report) -> String {
-    let all = &r.tracking.categories;
     match r.tracking.state {
         State::Off | State::Unread => return String::new(),
         State::Stopped => {
@@ -129,35 +128,31 @@ fn tracked(r: &Report) -> String {
     let head = ["reserved", "committed", "malloc", "in memory here", "NativeMemoryTracking's"];
     let mut table = Table::new(&head, &[4]);
     let dash = |n: u64| if n == 0 { "-".to_owned() } else { size(n) };
-    let (mut rest, mut small) = (0, 0);
-    for (i, first) in all.iter().enumerate() {
-        let same = |c: &&Category| first.part.is_some() && c.part == first.part;
-        if all.iter().take(i).any(|c| same(&c)) {
-            continue;
-        }
-        let of: Vec<&Category> =
-            std::iter::once(first).chain(all.iter().skip(i + 1).filter(same)).collect();
-        let sum = |f: fn(&Category) -> u64| of.iter().map(|c| f(c)).sum::<u64>();
-        let reserved = sum(|c| c.booked.reserved_bytes);
-        let malloc = sum(|c| c.booked.malloced());
-        if reserved + malloc < LEAST_BOOKED {
-            (rest, small) = (rest + malloc, small + of.len() as u64);
-            continue;
-        }
-        let here = first.part.map_or("-".into(), |p| dash(r.part(p).resident_bytes));
-        let names: Vec<&str> = of.iter().map(|c| c.booked.name.as_str()).collect();
+    let mut row = |of: &[&Category], here: String, name: String| {
+        let sum = |f: fn(&Category) -> u64| dash(of.iter().map(|c| f(c)).sum());
         let committed = of.iter().map(|c| c.booked.committed_bytes).sum::<Option<u64>>();
         let committed = committed.map_or("?".into(), dash);
-        table.row(vec![dash(reserved), committed, dash(malloc), here, names.join(", ")]);
+        let (reserved, malloc) = (sum(|c| c.booked.reserved_bytes), sum(|c| c.booked.malloced()));
+        table.row(vec![reserved, committed, malloc, here, name]);
+    };
+    let mut small: Vec<&Category> = Vec::new();
+    for of in r.tracking.groups() {
+        let bytes = of.iter().map(|c| c.booked.reserved_bytes + c.booked.malloced());
+        if bytes.sum::<u64>() < LEAST_BOOKED {
+            small.extend(of);
+            continue;
+        }
+        let here = of.first().and_then(|c| c.part);
+        let here = here.map_or("-".into(), |part| dash(r.part(part).resident_bytes));
+        let names: Vec<&str> = of.iter().map(|c| c.booked.name.as_str()).collect();
+        row(&of, here, names.join(", "));
     }
-    if small > 0 {
-        let name = format!("and {} more", number(small));
-        table.row(vec!["-".into(), "-".into(), dash(rest), "-".into(), name]);
+    if !small.is_empty() {
+        row(&small, "-".into(), format!("and {} more", number(small.len() as u64)));
     }
     let here = [Part::Malloc, Part::Buffers].map(|p| r.part(p).resident_bytes);
-    let here = size(here.iter().sum());
-    let booked = dash(r.tracking.malloced());
-    table.row(vec!["".into(), "".into(), booked, here, "all of malloc".into()]);
+    let (booked, here) = (dash(r.tracking.malloced()), size(here.iter().sum()));
+    table.row(vec![String::new(), String::new(), booked, here, "all of malloc".into()]);
     format!("\n{}", table.text())
 }
 

@@ -82,6 +82,19 @@ impl Tracking {
         }
     }
 
+    /// Those that are of one part together, all others alone; in the VM's order.
+    pub(super) fn groups(&self) -> Vec<Vec<&Category>> {
+        let mut groups: Vec<Vec<&Category>> = Vec::new();
+        for category in &self.categories {
+            let is_same = |of: &&mut Vec<&Category>| of.iter().any(|c| c.part == category.part);
+            match groups.iter_mut().find(is_same).filter(|_| category.part.is_some()) {
+                Some(group) => group.push(category),
+                None => groups.push(vec![category]),
+            }
+        }
+        groups
+    }
+
     /// All that comes from malloc.
     pub(super) fn malloced(&self) -> u64 {
         self.categories.iter().map(|c| c.booked.malloced()).sum()
