@@ -12,7 +12,7 @@ use object::{LittleEndian, Object, ObjectSymbol};
 use super::backing::map;
 use super::build_id::file_build_id;
 use super::{CoreFile, FileMapping, Sysroot, WhyMissing};
-use crate::error::Remark;
+use crate::error::{Advice, Remark};
 use crate::mapped::Mapped;
 
 /// Where distributions keep files of symbols, by build-id.
@@ -61,18 +61,23 @@ impl CoreFile {
         files.find(|f| file_build_id(f).ok().flatten().as_ref() == Some(&id))
     }
 
-    /// Where libjvm's file, or the file of its symbols, has these names: the address, as the file counts, and the size.
-    /// Names that it has not are left out.
+    /// Where the file of the libjvm that starts at `base`, or the file of its symbols, has these names: the address, as the
+    /// file counts, and the size. Names that it has not are left out.
     ///
     /// # Errors
-    /// Why there is no file with symbols.
+    /// Why there is no file with symbols that is proven to be the process's: addresses of another build lead anywhere.
     pub fn libjvm_symbols<'n>(
         &self,
+        base: u64,
         names: &[&'n str],
         sysroot: &Sysroot,
     ) -> Result<HashMap<&'n str, (u64, u64)>, Remark> {
-        let mapping = self.libjvm().ok_or("the core has no libjvm.so")?;
+        let mapping = self.libjvms().find(|m| m.start == base).ok_or("no file is mapped there")?;
         let file = self.find_file(mapping, sysroot)?;
+        if !file.proven {
+            let text = "nothing proves that the libjvm.so at hand is the process's".to_owned();
+            return Err(Remark { text, advice: Some(Advice::GiveLibjvmOrRoot) });
+        }
         let mut found = symbols(&file.map, names);
         if found.is_empty() {
             let other = self.find_debug_file(&file.map, sysroot);

@@ -37,7 +37,7 @@ pub use write::write_core;
 
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::format::files::is_archive_name;
+use crate::format::files::{Parts, is_archive_name};
 use crate::format::notes::Origin;
 use crate::mapped::Mapped;
 use crate::unpack;
@@ -408,22 +408,20 @@ impl CoreFile {
         self.mappings.iter().filter(|m| m.file_offset == 0 && m.is_libjvm())
     }
 
-    /// The paths of files that the process has mapped as the VM maps CDS archives and AOT caches, which may have any name:
-    /// parts of them writable, and not their start.
+    /// The paths of CDS archives and AOT caches: files that are called so, or are mapped as the VM maps those.
     pub fn archives(&self) -> HashSet<&str> {
-        // Of each path whether it is called so, its start is mapped, and a part can be written to.
-        let mut files: HashMap<&str, (bool, bool, bool)> = HashMap::new();
+        let mut files: HashMap<&str, Parts> = HashMap::new();
         for m in &self.mappings {
             let behind = self.segments.partition_point(|s| s.start <= m.start);
             let segment = behind.checked_sub(1).and_then(|i| self.segments.get(i));
+            // A file that is shared may be written to as well; the kernel does not save it, as a rule.
+            let is_own = |s: &Segment| s.flags & 2 != 0 && s.filesz > 0;
             let segment = segment.filter(|s| m.start - s.start < s.memsz);
-            let file = files.entry(&m.path).or_default();
-            file.0 |= is_archive_name(m.clean_path());
-            file.1 |= m.file_offset == 0;
-            file.2 |= segment.is_some_and(|s| s.flags & 2 != 0);
+            files.entry(&m.path).or_default().add(m.file_offset, segment.is_some_and(is_own));
         }
-        let is_one = |(named, start, written): (bool, bool, bool)| named || (written && !start);
-        files.into_iter().filter(|(_, of)| is_one(*of)).map(|(path, _)| path).collect()
+        let by_name = self.mappings.iter().filter(|m| is_archive_name(m.clean_path()));
+        let by_parts = files.into_iter().filter(|(_, parts)| parts.are_of_archive());
+        by_parts.map(|(path, _)| path).chain(by_name.map(|m| m.path.as_str())).collect()
     }
 
     /// Where libjvm.so starts in the process.

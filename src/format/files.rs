@@ -19,6 +19,27 @@ pub fn is_archive(head: &[u8]) -> bool {
     word.is_some_and(|word| ARCHIVES.contains(&word))
 }
 
+/// How parts of one file are mapped: what tells an archive of any name. The VM maps parts of it as memory of its own that
+/// it may write to, and never the start, which it reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Parts {
+    has_start: bool,
+    is_own: bool,
+}
+
+impl Parts {
+    /// One more, from this offset in the file on.
+    pub fn add(&mut self, offset: u64, is_own: bool) {
+        self.has_start |= offset == 0;
+        self.is_own |= is_own;
+    }
+
+    /// Whether these are an archive's.
+    pub fn are_of_archive(self) -> bool {
+        self.is_own && !self.has_start
+    }
+}
+
 /// Whether the file holds the VM's performance counters: its start, its arguments.
 pub fn is_counters(path: &str) -> bool {
     path.rsplit('/').nth(1).is_some_and(|directory| directory.starts_with("hsperfdata_"))

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::format::files::{is_counters, is_vm_file};
+use crate::format::files::{Parts, is_counters, is_vm_file};
 
 /// Page size of the machines that capture runs on.
 pub(crate) const PAGE: u64 = 4096;
@@ -160,21 +160,19 @@ fn relate(maps: &mut [Mapping]) {
     struct File {
         is_written: bool,
         has_code: bool,
-        has_start: bool,
-        is_own: bool,
+        parts: Parts,
     }
     let mut files: HashMap<(u64, u64), File> = HashMap::new();
     for m in maps.iter().filter(|m| m.has_file()) {
         let file = files.entry(m.file).or_default();
         file.is_written |= m.written_file;
         file.has_code |= m.code_file;
-        file.has_start |= m.offset == 0;
-        file.is_own |= !m.shared && m.flags & 2 != 0;
+        file.parts.add(m.offset, !m.shared && m.flags & 2 != 0);
     }
     for m in maps.iter_mut().filter(|m| m.has_file()) {
         if let Some(file) = files.get(&m.file) {
             (m.written_file, m.code_file) = (file.is_written, file.has_code);
-            m.archive_file = file.is_own && !file.has_start;
+            m.archive_file = file.parts.are_of_archive();
         }
     }
 }

@@ -62,7 +62,7 @@ impl Tracking {
         if vm.flags.text(FLAG).is_none_or(|level| level == OFF) {
             return Tracking::none(State::Off);
         }
-        let symbols = match core.libjvm_symbols(&nmt::SYMBOLS, sysroot) {
+        let symbols = match core.libjvm_symbols(vm.library.image.0, &nmt::SYMBOLS, sysroot) {
             Ok(symbols) => symbols,
             Err(why) => return Tracking::unread(why),
         };
