@@ -192,6 +192,32 @@ fn archive_of_another_jdk_is_refused() {
     assert!(core.memory().u8(JSA + 100).is_err());
 }
 
+/// A file of which parts are mapped, and not the start: saved and writable they are a CDS archive's. What the kernel left out
+/// of such a file is shared, a database's say, and nobody misses it.
+#[test]
+fn an_archive_by_any_name() {
+    for (saved, found) in [(&page(b'J')[..], 1), (&[], 0)] {
+        let mut core = jvm_core("/nowhere/libjvm.so");
+        core.load(JSA, PAGE, RW, saved);
+        core.load(JSA + PAGE, PAGE, R, &[]);
+        core.notes.clear();
+        let own = "/srv/own.dat";
+        core.files(
+            PAGE,
+            &[
+                (JSA, JSA + PAGE, PAGE, own),
+                (JSA + PAGE, JSA + 2 * PAGE, 2 * PAGE, own),
+                (BASE, DATA, 0, "/nowhere/libjvm.so"),
+            ],
+        );
+        let mut core = open_bytes(&core.build()).unwrap();
+        let missing = core.lay_backing_files(&Sysroot::default()).unwrap();
+        let of_it = missing.iter().filter(|m| m.mapping.path == own);
+        assert_eq!(of_it.count(), found, "{missing:?}");
+        assert_eq!(core.archives().contains(own), found == 1);
+    }
+}
+
 #[test]
 fn no_list_of_mapped_files() {
     let mut core = Core::default();
