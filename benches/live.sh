@@ -48,7 +48,7 @@ gap() { # the largest since the last call
     : > "$work/out"
     echo >&3
     until grep -q GAP "$work/out"; do sleep 0.01; done
-    sed -n 's/^.*GAP //p' "$work/out"
+    sed -n 's/^.*GAP \([0-9.]*\).*/\1/p' "$work/out"
 }
 middle() { sort -n | awk '{ t[NR] = $1 } END { printf "%.0f", (t[int((NR + 1) / 2)] + t[int(NR / 2) + 1]) / 2 }'; }
 method() { # NAME N CMD...
