@@ -156,7 +156,7 @@ situation 20 "lib/modules deleted by an upgrade: taken by a fork, and not saved"
 # --- 21: the stop with many threads
 many_threads() {
     jvm 17 -Xmx64m -Xss256k -XX:+UseSerialGC Situation threads 5000
-    rj capture --json --stop-timeout 50 "$pid" -o core
+    rj capture --json --max-pause 50 "$pid" -o core
     code 0 1
     if [ "$rc" = 0 ]; then
         local ms
@@ -165,12 +165,12 @@ many_threads() {
         awk "BEGIN { exit !($ms <= 65) }" || fail "a stop of $ms ms" "50 at most, or exit 1"
     else
         [ ! -e core ] || fail "a core though it failed" "none"
-        shows 'stop-timeout|50 ms' "which limit it was"
+        shows 'max-pause|50 ms' "which limit it was"
     fi
     known=
     limit 10 "$java17/jcmd" "$pid" VM.version > /dev/null || fail "a JVM that answers no more" "one that runs on"
 }
-situation 21 "--stop-timeout 50 bounds the stop of 5,000 threads" many_threads
+situation 21 "--max-pause 50 bounds the stop of 5,000 threads" many_threads
 
 # --- 22: precopy of a busy ZGC heap
 busy_z() {

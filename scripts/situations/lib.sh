@@ -191,7 +191,7 @@ bytes_of() { json "sum(c['bytes'] for c in d['classes'] if c['name'] == '$1')"; 
 hotspot() { limit 60 "$rjcore" attach "$pid" jcmd "$@"; }
 
 capture() { # a whole core of $pid in $S/core
-    rj capture --stop-timeout 30000 "$@" "$pid" -o "$S/core" # a busy machine takes more than a second
+    rj capture --max-pause 30000 "$@" "$pid" -o "$S/core" # a busy machine takes more than a second
     code 0
 }
 

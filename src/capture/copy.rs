@@ -1,16 +1,20 @@
 //! The snapshot by copying: all within the stop, or most of it before, while the target runs.
 //!
-//! Knows rounds and what is left for the stop; the pages written to are `track`'s matter.
+//! Knows rounds and stops; the pages written to are `track`'s matter, what is left for the stop is `rest`'s.
 
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::choose::ms;
 use super::freeze::Frozen;
 use super::image::Image;
 use super::pages::Run;
 use super::plan::{Holder, Saved, saved};
+use super::predict::to_copy;
+use super::report::Method;
+use super::rest::{Remaining, is_clean, is_private};
 use super::shared::{Object, follow, objects};
 use super::target::{Failure, Snapshot, Target};
 use super::track::Tracker;
@@ -22,23 +26,31 @@ use crate::process::sys;
 /// Rounds end once this little was written to meanwhile.
 const LITTLE: u64 = 4 << 20;
 
+/// Before each stop, rounds go on for as long as each has at most half as much to copy as the one before, but not below so
+/// much, and not for more than so many.
+const SETTLED: u64 = 512 << 10;
+const SETTLING: usize = 6;
+
 /// More than this is not copied within the stop of a pre-copy, as long as there is hope for less:
-/// about 10 ms. After every [`PATIENCE`] stops that were given up for it, twice as much is.
-const BOUND: u64 = 12 << 20;
+/// about 6 ms. After every [`PATIENCE`] stops that were given up for it, twice as much is.
+const BOUND: u64 = 8 << 20;
 const PATIENCE: usize = 3;
 /// How many stops are given up for that in all.
 const TRIES: usize = 12;
 
+/// Where copies go to a file, at most so much is kept in memory until the stop is over.
+const ASIDE: u64 = 256 << 20;
+
 /// The copy while it is made.
-struct Copy<'t> {
-    target: &'t Target<'t>,
-    image: Image,
-    shared: Vec<Object>,
+pub(super) struct Copy<'t> {
+    pub target: &'t Target<'t>,
+    pub image: Image,
+    pub shared: Vec<Object>,
     /// Where files end, looked up before the stop.
-    file_ends: HashMap<(u64, u64), u64>,
-    copied: u64,
+    pub file_ends: HashMap<(u64, u64), u64>,
+    pub copied: u64,
     /// When the target has stood still for too long: from then on nothing more is read.
-    deadline: Option<Instant>,
+    pub deadline: Option<Instant>,
 }
 
 /// Stops the target, copies all, lets it go on.
@@ -46,14 +58,14 @@ pub(super) fn stop(target: &Target<'_>) -> Result<Snapshot, Failure> {
     let mut copy = Copy::new(target)?;
     copy.ahead()?;
     let known = target.thread_facts();
-    let frozen = target.freeze(&mut || Ok(()))?;
+    let frozen = target.freeze(&known, &mut || Ok(()))?;
     let rest = copy.rest(None)?;
     copy.finish(frozen, known, rest, Vec::new())
 }
 
 /// Copies while the target runs, again and again what it wrote to meanwhile, and only the rest
-/// within the stop.
-pub(super) fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
+/// within the stop. It is refused if that will not be shorter than `below`.
+pub(super) fn precopy(target: &Target<'_>, below: Option<Duration>) -> Result<Snapshot, Failure> {
     let patience = target.patience();
     let mut tracker = Tracker::new(target.pid, &target.maps, &patience)?;
     let mut copy = Copy::new(target)?;
@@ -86,13 +98,19 @@ pub(super) fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
         )));
     }
     let known = target.thread_facts();
+    let predicted = copy.rehearse(&tracker)? + target.to_stop_threads(&known);
+    target.predict(Method::Precopy, predicted);
+    target.refuse_too_long(predicted)?;
+    if let Some(below) = below.filter(|below| predicted > *below) {
+        let (this, other) = (ms(predicted), ms(below));
+        return Err(Failure::Longer(format!(
+            "it would stop it for about {this}, since it writes to much memory; a fork does for {other}"
+        )));
+    }
     let mut tries = 0;
     loop {
-        // A last one when all is ready: what it writes to from then on is copied in the stop.
-        let frozen = target.freeze(&mut || {
-            rounds.push(copy.round(&mut tracker, false)?);
-            Ok(())
-        })?;
+        // The last ones when all is ready: what it writes to from then on is copied in the stop.
+        let frozen = target.freeze(&known, &mut || copy.settle(&mut tracker, &mut rounds))?;
         let rest = copy.rest(Some(&tracker))?;
         // A moment in which it writes to much is followed by another one.
         if rest.bytes() > BOUND << (tries / PATIENCE) && tries < TRIES {
@@ -102,22 +120,6 @@ pub(super) fn precopy(target: &Target<'_>) -> Result<Snapshot, Failure> {
             continue;
         }
         return copy.finish(frozen, known, rest, rounds);
-    }
-}
-
-/// What is to be copied within the stop.
-struct Remaining {
-    maps: Vec<Mapping>,
-    /// What is saved of each, and what of it is not copied yet.
-    private: Vec<(Saved, Ranges)>,
-    /// What of each shared object is not copied yet, as offsets.
-    shared: Vec<Ranges>,
-}
-
-impl Remaining {
-    fn bytes(&self) -> u64 {
-        let private = self.private.iter().map(|p| &p.1);
-        private.chain(&self.shared).flatten().map(|r| r.1 - r.0).sum()
     }
 }
 
@@ -157,7 +159,7 @@ impl<'t> Copy<'t> {
         Ok(())
     }
 
-    fn saved(&self, m: &Mapping, present: &[Run]) -> Saved {
+    pub(super) fn saved(&self, m: &Mapping, present: &[Run]) -> Saved {
         let end = self.file_ends.get(&(m.start, m.end)).copied();
         saved(m, present, self.target.options.full, end)
     }
@@ -231,6 +233,31 @@ impl<'t> Copy<'t> {
         Ok(self.copied - before)
     }
 
+    fn images(&mut self) -> impl Iterator<Item = &mut Image> {
+        std::iter::once(&mut self.image).chain(self.shared.iter_mut().map(|o| &mut o.image))
+    }
+
+    /// Rounds until little is left.
+    fn settle(&mut self, tracker: &mut Tracker, rounds: &mut Vec<u64>) -> Result<(), Failure> {
+        let mut before = u64::MAX;
+        for _ in 0..SETTLING {
+            let round = self.round(tracker, false)?;
+            rounds.push(round);
+            if round <= SETTLED || round > before / 2 {
+                break;
+            }
+            before = round;
+        }
+        Ok(())
+    }
+
+    /// About how long it will stand still but for its threads: what is done in the stop, while it runs, but for the copy.
+    fn rehearse(&mut self, tracker: &Tracker) -> Result<Duration, Failure> {
+        let begun = Instant::now();
+        let bytes = self.rest(Some(tracker))?.bytes();
+        Ok(begun.elapsed() + to_copy(bytes))
+    }
+
     /// Watches what was mapped since, so that not all of it is left for the stop. Answers what is
     /// mapped now, and what of it is watched from now on.
     fn watch_new(
@@ -245,110 +272,6 @@ impl<'t> Copy<'t> {
         Ok((maps, came))
     }
 
-    /// For the stop: what was written to through watched mappings of a shared object, and what is
-    /// mapped where nobody watched; both as offsets.
-    fn shared_written(
-        &self,
-        index: usize,
-        tracker: &Tracker,
-        maps: &[Mapping],
-    ) -> (Ranges, Ranges) {
-        let (mut written, mut unwatched) = (Ranges::new(), Ranges::new());
-        for m in self.shared[index].views(maps) {
-            let seen = match tracker.watches(m) {
-                true => self.target.pages.written(m, false, true).ok(),
-                false => None,
-            };
-            match seen {
-                Some(runs) => written.extend(runs.into_iter().map(|r| m.to_file(r))),
-                None => unwatched.push(m.to_file((m.start, m.end))),
-            }
-        }
-        (union(written), union(unwatched))
-    }
-
-    /// Within the stop: what is not copied yet.
-    fn rest(&mut self, tracker: Option<&Tracker>) -> Result<Remaining, Failure> {
-        let target = self.target;
-        let maps = maps::read(target.pid).map_err(|e| target.error(&e.to_string()))?;
-        target.same_program(&maps)?;
-        // What could not be read before is asked for again, if it is still there.
-        self.image.forget_failed();
-        self.shared.iter_mut().for_each(|o| o.image.forget_failed());
-        let private = maps.iter().map(|m| self.private_rest(tracker, m)).collect::<Result<_, _>>();
-        let private = private?;
-        let gone = |e: io::Error| target.lost(&e.to_string());
-        let shared = self.shared_rest(tracker, &maps).map_err(gone)?;
-        Ok(Remaining { maps, private, shared })
-    }
-
-    /// The same of a private mapping, and what is saved of it.
-    fn private_rest(
-        &self,
-        tracker: Option<&Tracker>,
-        m: &Mapping,
-    ) -> Result<(Saved, Ranges), Failure> {
-        let target = self.target;
-        if !is_private(m) {
-            return Ok((Saved { runs: Vec::new(), rest_is_zero: false }, Vec::new()));
-        }
-        let watched = match tracker {
-            Some(t) if t.watches(m) => target.pages.present_and_written(m).ok(),
-            _ => None,
-        };
-        let is_watched = watched.is_some();
-        let present = match watched {
-            Some(runs) => runs,
-            // An error is no empty mapping.
-            None => target.pages.present(m).map_err(|e| target.lost(&e.to_string()))?,
-        };
-        let saved = self.saved(m, &present);
-        let runs = if is_watched {
-            let written: Ranges =
-                present.iter().filter(|r| r.written).map(|r| (r.start, r.end)).collect();
-            union([written, self.missing(m, &saved.runs)].concat())
-        } else if is_clean(m, &present) && target.maps.contains(m) {
-            self.missing(m, &saved.runs)
-        } else {
-            saved.runs.clone()
-        };
-        Ok((saved, runs))
-    }
-
-    fn missing(&self, m: &Mapping, wanted: &[(u64, u64)]) -> Ranges {
-        minus(wanted, &self.image.runs(m.start, m.end))
-    }
-
-    /// What is missing of each shared object.
-    fn shared_rest(
-        &mut self,
-        tracker: Option<&Tracker>,
-        maps: &[Mapping],
-    ) -> io::Result<Vec<Ranges>> {
-        let target = self.target;
-        follow(&mut self.shared, target.pid, maps, target.staging)?;
-        let mut out = Vec::with_capacity(self.shared.len());
-        for i in 0..self.shared.len() {
-            out.push(match tracker {
-                None => self.shared[i].data(&self.shared[i].extents, maps, &target.pages)?,
-                Some(tracker) => {
-                    let (mut written, unwatched) = self.shared_written(i, tracker, maps);
-                    // Written to through a mapping that is gone: all data of it; the rest is
-                    // a hole by now.
-                    let data = self.shared[i].data(&unwatched, maps, &target.pages)?;
-                    let image = &mut self.shared[i].image;
-                    minus(&unwatched, &data).iter().for_each(|h| image.drop_pages(h.0, h.1));
-                    written.extend(data);
-                    if self.shared[i].may_have_new_holes() {
-                        written.extend(self.shared[i].follow_holes(maps, &target.pages)?);
-                    }
-                    union(written)
-                }
-            });
-        }
-        Ok(out)
-    }
-
     /// Copies the rest within the stop, reads the registers, and lets the target run on.
     fn finish(
         mut self,
@@ -361,22 +284,22 @@ impl<'t> Copy<'t> {
         let at = SystemTime::now();
         let before = self.copied;
         self.deadline = frozen.deadline();
-        let threads = target.thread_states(&frozen.threads, known);
+        let threads = target.threads(&frozen, known);
+        let aside = target.staging.is_some() && rest.bytes() <= ASIDE;
         let Remaining { maps, private, shared } = rest;
-        let mut kept = Vec::with_capacity(maps.len());
-        for (m, (mut saved, runs)) in maps.iter().zip(private) {
-            if is_private(m) {
-                self.copy_private(&runs).map_err(|e| target.error(&no_place(&e)))?;
-                self.image.retain(m.start, m.end, &saved.runs);
-                saved.runs = self.image.runs(m.start, m.end);
+        for image in self.images() {
+            image.forget_failed();
+            if aside {
+                image.copy_aside();
             }
-            kept.push(saved);
+        }
+        for rest in &private {
+            self.copy_private(&rest.copy).map_err(|e| target.error(&no_place(&e)))?;
         }
         for (i, ranges) in shared.iter().enumerate() {
             self.copy_shared(i, ranges, &maps);
         }
-        let failed = |i: &Image| !i.failed().is_empty();
-        if failed(&self.image) || self.shared.iter().any(|o| failed(&o.image)) {
+        if self.images().any(|image| image.lacks_any()) {
             if !target.has_memory() {
                 return Err(target.lost("its memory is gone").into());
             }
@@ -386,13 +309,20 @@ impl<'t> Copy<'t> {
             }
         }
         let pause = frozen.release();
+        self.images().for_each(|image| image.bring_in(target.options.threads));
+        let mut kept = Vec::with_capacity(maps.len());
+        for (m, rest) in maps.iter().zip(private) {
+            rest.gone.iter().for_each(|&(start, end)| self.image.drop_pages(start, end));
+            let runs = if is_private(m) { self.image.runs(m.start, m.end) } else { Ranges::new() };
+            kept.push(Saved { runs, rest_is_zero: rest.rest_is_zero });
+        }
         let mut bad: Ranges = self.image.failed().to_vec();
         self.shared.iter().for_each(|o| bad.extend(o.failed_addresses(&maps)));
         bad.extend(target.unmade(maps.iter().zip(&kept).map(|(m, s)| (m, &s.runs[..]))));
         Ok(Snapshot {
             at,
             pause,
-            threads,
+            threads: threads.states(target.pid),
             maps: maps.into_iter().zip(kept).map(|(m, s)| (m, s, Holder::Image)).collect(),
             shared: self.shared,
             image: self.image,
@@ -421,11 +351,6 @@ fn distrust_replaced(
     Ok(())
 }
 
-/// Whether its pages go into the image.
-fn is_private(m: &Mapping) -> bool {
-    !matches!(m.kind(), Kind::SharedMemory | Kind::Foreign)
-}
-
 /// The private mappings that can be written to: their pages get a place ahead of time.
 fn private(maps: &[Mapping]) -> Ranges {
     let kind = |m: &&Mapping| matches!(m.kind(), Kind::Anonymous | Kind::PrivateFile);
@@ -451,12 +376,6 @@ fn refused_place(e: io::Error) -> Failure {
 /// Which pages there are, or were written to, cannot be told.
 fn unseen(e: io::Error) -> Failure {
     Failure::Refused(format!("its page map cannot be read: {e}"))
-}
-
-/// A file's pages that the process can neither have changed nor change without a new mapping.
-fn is_clean(m: &Mapping, present: &[Run]) -> bool {
-    m.kind() == Kind::Vdso
-        || (m.kind() == Kind::PrivateFile && m.flags & 2 == 0 && present.iter().all(|r| r.file))
 }
 
 impl Target<'_> {

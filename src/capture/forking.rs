@@ -3,7 +3,7 @@
 //! Knows the steps; how a child is made and kept is `fork`'s matter.
 
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::fork::{Child, POOL};
 use super::huge;
@@ -17,19 +17,11 @@ use super::writer::Failed;
 use crate::format::ranges::Ranges;
 use crate::process::maps::{self, Kind, Mapping};
 
-/// What a fork takes for each KB of page tables, in microseconds: as measured on a virtual
-/// machine; hardware alone is quicker.
-const FORK_US: u64 = 15;
-
 impl Target<'_> {
-    /// About how long a fork takes, by the size of the page tables.
-    fn fork_time(&self) -> Duration {
-        Duration::from_micros(self.facts.status.vmpte.unwrap_or(0) * FORK_US)
-    }
-
     /// A snapshot by a fork, which is given up when less than half of `least` is free.
     pub(super) fn fork(&self, least: MemoryNeeded) -> Result<Snapshot, Failure> {
         self.fork_can_hold()?;
+        self.refuse_too_long(self.to_fork())?;
         let injector = Injector::new(Some(self.cpu), self.pid, &self.maps)?;
         let mut objects = objects(self.pid, &self.maps);
         for o in &mut objects {
@@ -39,14 +31,14 @@ impl Target<'_> {
             o.image.prepare(&o.data(&o.extents, &self.maps, &self.pages).unwrap_or_default());
         }
         let known = self.thread_facts();
-        let frozen = self.freeze(&mut || Ok(()))?;
+        let frozen = self.freeze(&known, &mut || Ok(()))?;
         let at = SystemTime::now();
         // Nothing can end the copy of page tables before it is done.
-        if frozen.is_overdue(self.fork_time()) {
+        if frozen.is_overdue(self.to_fork()) {
             self.give_up(frozen, false);
             return Err(self.too_long());
         }
-        let threads = self.thread_states(&frozen.threads, known);
+        let threads = self.threads(&frozen, known);
         let mut in_stop = 0;
         if !objects.is_empty() {
             let lost = |e: io::Error| self.lost(&e.to_string());
@@ -106,7 +98,7 @@ impl Target<'_> {
         Ok(Snapshot {
             at,
             pause,
-            threads,
+            threads: threads.states(self.pid),
             maps: kept,
             shared: objects,
             image: Image::default(),
@@ -118,7 +110,7 @@ impl Target<'_> {
     }
 
     /// Whether a fork would freeze all of its private memory.
-    fn fork_can_hold(&self) -> Result<(), Failure> {
+    pub(super) fn fork_can_hold(&self) -> Result<(), Failure> {
         let pool = huge::from_pool(self.pid, &self.maps);
         if pool > 0 {
             return Err(Failure::Refused(POOL.into()));

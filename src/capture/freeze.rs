@@ -6,10 +6,12 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use rustix::process::{getpriority_process, setpriority_process};
 
+use super::sleepers::Sleepers;
 use crate::error::{Advice, Error, Result};
 use crate::process::facts::ids;
 use crate::process::refusal;
@@ -56,10 +58,14 @@ pub(super) struct Frozen {
     pub threads: Vec<Stopped>,
     /// Seized ones that have not stopped yet.
     waiting: BTreeSet<i32>,
-    /// All that were seized.
+    /// All that were seized, here or among the sleepers.
     seized: HashSet<i32>,
+    /// How many threads are no more.
+    gone: usize,
+    /// Those that are held without being stopped.
+    pub sleepers: Option<Sleepers>,
     /// When the first was asked to stop.
-    began: Instant,
+    began: Option<Instant>,
     limit: Option<Duration>,
     hurry: Option<HighPriority>,
 }
@@ -88,16 +94,36 @@ impl Drop for HighPriority {
 }
 
 impl Frozen {
-    /// Attaches to every thread of `pid`, which stops none: all that can be done before the stop.
+    /// Attaches to every thread of `pid`, which stops none: all that can be done before the stop. Those that are among
+    /// the `sleepers` stay there; the stop begins here for each of them that wakes up.
     ///
-    /// Errors: [`Error::Capture`] if it may not be traced or has ended, or if a thread is in
-    /// uninterruptible sleep for longer than `patience` has: it could not be stopped.
-    pub(super) fn seized(pid: i32, patience: &StopLimits<'_>) -> Result<Frozen> {
-        await_sleepers(pid, patience)?;
+    /// `tids` are threads that it had a moment ago, see [`stoppable`].
+    /// Errors: [`Error::Capture`] if it may not be traced or has ended.
+    pub(super) fn seized(
+        pid: i32,
+        tids: &[i32],
+        sleepers: Option<Sleepers>,
+        patience: &StopLimits<'_>,
+    ) -> Result<Frozen> {
         let mut frozen = Frozen::none(pid);
         frozen.limit = patience.limit;
+        if let Some(sleepers) = sleepers {
+            frozen.hurry = HighPriority::new();
+            frozen.began = Some(Instant::now());
+            // Without a tracer that answers they are nobody's, and stopped as the others are.
+            if let Some(held) = sleepers.hold() {
+                if !held.stuck.is_empty() {
+                    return Err(will_not_stop(pid, &held.stuck, patience.timeout));
+                }
+                frozen.seized = held.tids;
+                frozen.sleepers = Some(sleepers);
+            }
+        }
         // Seizing stops nobody.
-        while frozen.seize_new()? > 0 {}
+        let mut new = frozen.seize_new(tids)?;
+        while new > 0 {
+            new = frozen.seize_new(&frozen.new_tasks()?)?;
+        }
         if frozen.waiting.is_empty() {
             return Err(gone(pid));
         }
@@ -108,11 +134,17 @@ impl Frozen {
     ///
     /// Errors: [`Error::Capture`] if they do not stop in time or have ended; then all run on.
     pub(super) fn stop(&mut self, patience: &StopLimits<'_>) -> Result<()> {
-        self.hurry = HighPriority::new();
-        self.began = Instant::now();
+        if self.hurry.is_none() {
+            self.hurry = HighPriority::new();
+        }
+        self.began.get_or_insert_with(Instant::now);
         self.interrupt_and_wait(patience)?;
         // A thread that was being made when its maker was asked is in the list by now.
-        while self.seize_new()? > 0 {
+        loop {
+            let new = self.new_tasks()?;
+            if self.seize_new(&new)? == 0 {
+                break;
+            }
             self.interrupt_and_wait(patience)?;
         }
         if self.threads.is_empty() {
@@ -125,12 +157,17 @@ impl Frozen {
 
     /// Whether they will have stood still for too long once `more` has passed.
     pub(super) fn is_overdue(&self, more: Duration) -> bool {
-        self.limit.is_some_and(|limit| self.began.elapsed() + more > limit)
+        self.limit.is_some_and(|limit| self.stood_still() + more > limit)
     }
 
     /// When they will have stood still for too long.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.limit.map(|limit| self.began + limit)
+        Some(self.began? + self.limit?)
+    }
+
+    /// For how long so far.
+    fn stood_still(&self) -> Duration {
+        self.began.map_or(Duration::ZERO, |began| began.elapsed())
     }
 
     /// Stops one thread only; the others run on.
@@ -138,21 +175,32 @@ impl Frozen {
         let mut frozen = Frozen::none(pid);
         sys::seize(tid).map_err(|e| refusal::explain(pid, tid, &e))?;
         frozen.waiting.insert(tid);
-        frozen.began = Instant::now();
+        frozen.began = Some(Instant::now());
         frozen.interrupt_and_wait(patience)?;
         if frozen.threads.is_empty() { Err(gone(pid)) } else { Ok(frozen) }
     }
 
     fn none(pid: i32) -> Frozen {
         let (threads, waiting, seized) = (Vec::new(), BTreeSet::new(), HashSet::new());
-        let (began, limit, hurry) = (Instant::now(), None, None);
-        Frozen { pid, threads, waiting, seized, began, limit, hurry }
+        let (began, limit, hurry, sleepers) = (None, None, None, None);
+        Frozen { pid, threads, waiting, seized, gone: 0, sleepers, began, limit, hurry }
     }
 
-    /// Seizes the threads that are not ours yet; answers how many.
-    fn seize_new(&mut self) -> Result<usize> {
+    /// Threads that may not be ours yet: none where there are as many as we have, since to list ten thousand takes some
+    /// ms.
+    fn new_tasks(&self) -> Result<Vec<i32>> {
+        let count = fs::metadata(format!("/proc/{}/task", self.pid)).map(|m| m.nlink());
+        match count {
+            // Beside one for each thread there are two.
+            Ok(n) if n == (self.seized.len() - self.gone) as u64 + 2 => Ok(Vec::new()),
+            _ => tasks(self.pid).map_err(|_| gone(self.pid)),
+        }
+    }
+
+    /// Seizes those of `tids` that are not ours yet; answers how many.
+    fn seize_new(&mut self, tids: &[i32]) -> Result<usize> {
         let mut new = 0;
-        for tid in tasks(self.pid).map_err(|_| gone(self.pid))? {
+        for &tid in tids {
             if self.seized.contains(&tid) {
                 continue;
             }
@@ -172,17 +220,22 @@ impl Frozen {
 
     fn interrupt_and_wait(&mut self, patience: &StopLimits<'_>) -> Result<()> {
         let pid = self.pid;
+        let before = self.waiting.len();
         self.waiting.retain(|&tid| sys::interrupt(tid).is_ok() || !is_dead(pid, tid));
+        self.gone += before - self.waiting.len();
         let allowed = patience.limit.map_or(patience.timeout, |l| l.min(patience.timeout));
         let deadline = Instant::now() + allowed;
         let deadline = self.deadline().map_or(deadline, |limit| limit.min(deadline));
         let mut turn = 0;
         while !self.waiting.is_empty() {
             let before = self.waiting.len();
-            let threads = &mut self.threads;
+            let (threads, gone) = (&mut self.threads, &mut self.gone);
             self.waiting.retain(|&tid| match sys::wait(tid, false) {
                 Ok(None) => true,
-                Ok(Some(Status::Gone)) | Err(_) => false,
+                Ok(Some(Status::Gone)) | Err(_) => {
+                    *gone += 1;
+                    false
+                }
                 Ok(Some(status)) => {
                     threads.push(Stopped { tid, status });
                     false
@@ -209,7 +262,7 @@ impl Frozen {
     pub(super) fn release(mut self) -> Duration {
         self.detach_all();
         self.hurry = None;
-        self.began.elapsed()
+        self.stood_still()
     }
 
     fn detach_all(&mut self) {
@@ -218,6 +271,9 @@ impl Frozen {
             if sys::detach(t.tid, t.signal()).is_err() {
                 let _ = sys::wait(t.tid, false);
             }
+        }
+        if let Some(sleepers) = &self.sleepers {
+            sleepers.let_go();
         }
     }
 }
@@ -256,13 +312,15 @@ pub(super) fn is_dead(pid: i32, tid: i32) -> bool {
     matches!(state(pid, tid), None | Some('Z' | 'X'))
 }
 
-/// Waits until no thread has been in uninterruptible sleep (state D) all the time: such a one
-/// cannot be stopped, and all others would stand still until it could.
-fn await_sleepers(pid: i32, patience: &StopLimits<'_>) -> Result<()> {
+/// All threads, once none has been in uninterruptible sleep (state D) all the time: such a one cannot be stopped, and all
+/// others would stand still until it could.
+///
+/// Errors: [`Error::Capture`] if one is for longer than `patience` has, or there are none.
+pub(super) fn stoppable(pid: i32, patience: &StopLimits<'_>) -> Result<Vec<i32>> {
     let asleep = |tid: &i32| state(pid, *tid) == Some('D');
     let deadline = Instant::now() + patience.timeout;
     let all = tasks(pid).map_err(|_| gone(pid))?;
-    let mut stuck: Vec<i32> = all.into_iter().filter(asleep).collect();
+    let mut stuck: Vec<i32> = all.iter().copied().filter(asleep).collect();
     while !stuck.is_empty() {
         if Instant::now() > deadline {
             return Err(will_not_stop(pid, &stuck, patience.timeout));
@@ -273,7 +331,7 @@ fn await_sleepers(pid: i32, patience: &StopLimits<'_>) -> Result<()> {
         std::thread::sleep(LOOK);
         stuck.retain(asleep);
     }
-    Ok(())
+    Ok(all)
 }
 
 fn gone(pid: i32) -> Error {

@@ -40,6 +40,8 @@ pub(super) struct Image {
     areas: Vec<Area>,
     /// Pages that could not be read.
     failed: Ranges,
+    /// Where copies go for now, see [`Image::copy_aside`].
+    aside: Option<Box<Image>>,
 }
 
 impl Image {
@@ -111,6 +113,15 @@ impl Image {
     /// Copies `ranges` with up to `threads` threads. What has no place is left out; what cannot
     /// be read is remembered, see [`Image::failed`]. Answers the bytes copied.
     pub(super) fn copy(&mut self, ranges: &[(u64, u64)], threads: usize, read: Read<'_>) -> u64 {
+        if let Some(mut aside) = self.aside.take() {
+            let places: Ranges = ranges.iter().flat_map(|r| self.places(r.0, r.1)).collect();
+            let room = aside.add(&places, None).is_ok();
+            let copied = if room { aside.copy(&places, threads, read) } else { 0 };
+            let left = if room { &[] } else { ranges };
+            let copied = copied + self.copy(left, threads, read);
+            self.aside = Some(aside);
+            return copied;
+        }
         let mut pieces = Vec::new();
         for &(start, end) in ranges {
             for (i, from, to) in self.clipped(start, end) {
@@ -163,22 +174,28 @@ impl Image {
         total
     }
 
+    /// From now on copies go to memory of their own: where the image lies in a file, the kernel may make whoever writes to
+    /// it wait for the disk.
+    pub(super) fn copy_aside(&mut self) {
+        self.aside = Some(Box::default());
+    }
+
+    /// Brings what was copied aside to its place.
+    pub(super) fn bring_in(&mut self, threads: usize) {
+        if let Some(aside) = self.aside.take() {
+            let runs = aside.runs(0, u64::MAX);
+            self.copy(&runs, threads, &|addr, buf| aside.read(addr, buf));
+            aside.failed.iter().for_each(|&(start, end)| self.drop_pages(start, end));
+            self.failed.extend(aside.failed);
+        }
+    }
+
     /// Forgets the pages of `start..end`: they are not there any more.
     pub(super) fn drop_pages(&mut self, start: u64, end: u64) {
         let parts: Vec<_> = self.clipped(start, end).collect();
         for (i, from, to) in parts {
             self.areas[i].mark(from, to, false);
         }
-    }
-
-    /// Keeps of `start..end` only the pages in `present`, which is in order.
-    pub(super) fn retain(&mut self, start: u64, end: u64, present: &[(u64, u64)]) {
-        let mut at = start;
-        for &(from, to) in present {
-            self.drop_pages(at, from.max(at));
-            at = to.max(at);
-        }
-        self.drop_pages(at, end.max(at));
     }
 
     /// Forgets which pages could not be read; they are not held.
@@ -189,6 +206,11 @@ impl Image {
     /// Pages that could not be read, and were asked for.
     pub(super) fn failed(&self) -> &[(u64, u64)] {
         &self.failed
+    }
+
+    /// Whether there are such pages.
+    pub(super) fn lacks_any(&self) -> bool {
+        !self.failed.is_empty() || self.aside.as_ref().is_some_and(|a| !a.failed.is_empty())
     }
 
     /// The runs of pages that it holds within `start..end`.
@@ -211,17 +233,21 @@ impl Image {
         out
     }
 
-    /// The bytes at `addr`, which must be held and lie within one area.
+    /// The bytes at `addr`, which must be held.
     pub(super) fn read(&self, addr: u64, buf: &mut [u8]) -> io::Result<()> {
         let end = addr + buf.len() as u64;
-        let (i, from, to) = self.clipped(addr, end).next().ok_or(io::ErrorKind::NotFound)?;
-        if (from, to) != (addr, end) {
-            return Err(io::ErrorKind::NotFound.into());
+        let mut next = addr;
+        for (i, from, to) in self.clipped(addr, end) {
+            if from != next {
+                break;
+            }
+            let a = &self.areas[i];
+            let at = a.at + (from - a.start) as usize;
+            let bytes = &self.chunks[a.chunk][at..at + (to - from) as usize];
+            buf[(from - addr) as usize..(to - addr) as usize].copy_from_slice(bytes);
+            next = to;
         }
-        let a = &self.areas[i];
-        let at = a.at + (from - a.start) as usize;
-        buf.copy_from_slice(&self.chunks[a.chunk][at..at + buf.len()]);
-        Ok(())
+        if next == end { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 }
 
@@ -326,11 +352,9 @@ mod tests {
             assert_eq!(image.failed(), [(page(1003), page(1004))]);
             let runs = [(page(1000), page(1003)), (page(1004), page(1200))];
             assert_eq!(image.runs(page(0), page(1999))[1..], runs);
-            image.retain(
-                page(1000),
-                page(1300),
-                &[(page(1001), page(1070)), (page(1100), page(1101))],
-            );
+            for gone in [(1000, 1001), (1070, 1100), (1101, 1300)] {
+                image.drop_pages(page(gone.0), page(gone.1));
+            }
             let runs = [
                 (page(12), page(14)),
                 (page(1001), page(1003)),
@@ -344,5 +368,30 @@ mod tests {
             assert_eq!((buf[0], buf[4096]), (1068u64 as u8, 1069u64 as u8));
             assert!(image.read(page(19), &mut buf).is_err());
         }
+    }
+
+    /// What is copied aside comes to its place, and what could not be read is not held.
+    #[test]
+    fn copies_aside() {
+        let mut image = Image::default();
+        image.add(&[(page(1000), page(1010)), (page(1010), page(1020))], None).expect("place");
+        image.copy(&[(page(1000), page(1003)), (page(1008), page(1012))], 1, &|_, buf| {
+            buf.fill(7);
+            Ok(())
+        });
+        image.copy_aside();
+        assert_eq!(image.copy(&[(page(1001), page(1012))], 1, &numbered), page(11));
+        assert!(image.lacks_any() && image.failed().is_empty());
+        image.bring_in(2);
+        assert_eq!(image.failed(), [(page(1003), page(1004))]);
+        assert_eq!(image.runs(0, u64::MAX), [(page(1000), page(1003)), (page(1004), page(1012))]);
+        let mut buf = [0; 4 * PAGE as usize];
+        image.read(page(1008), &mut buf).expect("held");
+        assert_eq!(
+            [0, 1, 2, 3].map(|n| buf[n << 12]),
+            [1008, 1009, 1010, 1011].map(|n: u64| n as u8)
+        );
+        image.read(page(1000), &mut buf[..4096]).expect("held");
+        assert_eq!(buf[0], 7);
     }
 }

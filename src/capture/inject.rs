@@ -170,7 +170,7 @@ fn thread_status(tid: i32, key: &str) -> Option<String> {
 }
 
 /// Whether the thread has a seccomp filter.
-fn is_filtered(tid: i32) -> bool {
+pub(super) fn is_filtered(tid: i32) -> bool {
     thread_status(tid, "Seccomp:").is_some_and(|mode| mode == "2")
 }
 

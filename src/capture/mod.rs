@@ -5,6 +5,7 @@
 
 mod choose;
 mod copy;
+mod foresee;
 mod fork;
 mod forking;
 mod freeze;
@@ -15,18 +16,23 @@ mod memory_map;
 mod notes;
 mod pages;
 mod plan;
+mod predict;
 mod registers;
 mod report;
 mod rescue;
+mod rest;
 mod save;
 mod shared;
+mod sleepers;
 mod target;
 mod track;
 mod watch;
 mod writer;
 mod x86_64;
 
+pub(crate) use foresee::{Foresight, foresee};
 pub(crate) use memory_map::memory_map;
+pub(crate) use predict::Prediction;
 pub(crate) use report::{Method, Refused, Report, WhyNot};
 
 use std::path::Path;
@@ -39,8 +45,9 @@ use crate::process::peek::Probe;
 use crate::process::room::Room;
 use target::Target;
 
-/// What must be free, on the machine and for rjcore, beside a copy of the process's memory.
+/// What must be free, on the machine and for rjcore, beside a copy of the process's memory: so much, and a part of it.
 const BESIDE_COPY: u64 = 64 << 20;
+const BESIDE_PART: u64 = 8;
 
 /// What the caller wants.
 #[derive(Clone, Copy)]
@@ -116,6 +123,19 @@ enum AttemptError {
     Failed(Error),
 }
 
+/// The process, what room there is for a snapshot, and the bytes of its own that it has in memory.
+fn opened<'a>(pid: i32, options: &'a Options<'a>) -> Result<(Target<'a>, Room, u64)> {
+    let mut target = Target::open(pid, options)?;
+    let room = Room::read(pid);
+    let anonymous = target.facts.status.rssanon.unwrap_or(0) << 10;
+    let shared = target.facts.status.rssshmem.unwrap_or(0) << 10;
+    let copied = anonymous + shared;
+    if room.for_copy() < copied.saturating_add(copied / BESIDE_PART + BESIDE_COPY) {
+        target.staging = Some(options.directory);
+    }
+    Ok((target, room, anonymous))
+}
+
 /// Takes a snapshot in a way that was not refused yet, and writes it.
 fn attempt(
     pid: i32,
@@ -123,17 +143,10 @@ fn attempt(
     refused: &mut Vec<Refused>,
     out: &mut dyn CoreOut,
 ) -> Result<Report, AttemptError> {
-    let mut target = Target::open(pid, options).map_err(AttemptError::Failed)?;
-    let room = Room::read(pid);
-    let anonymous = target.facts.status.rssanon.unwrap_or(0) << 10;
-    let shared = target.facts.status.rssshmem.unwrap_or(0) << 10;
-    if room.for_copy() < (anonymous + shared).saturating_add(BESIDE_COPY) {
-        target.staging = Some(options.directory);
-    }
-    let target = target;
+    let (target, room, anonymous) = opened(pid, options).map_err(AttemptError::Failed)?;
     let huge = huge::stretches(&target.maps, &target.pages);
     let taken = target.take(&room, anonymous, refused).map_err(AttemptError::Failed);
-    let written = taken.and_then(|(method, why, taken)| target.write(method, why, taken, out));
+    let written = taken.and_then(|(way, taken)| target.write(way, taken, out));
     // The snapshot is gone by now: pages are no longer shared with it. Also after an error.
     let collapsed = huge::collapse(pid, &huge, &target.pages);
     fork::clear_left_over(pid);

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::registers::Registers;
 use crate::cpu::Cpu;
 use crate::format::memory_map::{MemoryMap, NT_MEMORY};
 use crate::format::notes::{
@@ -22,14 +23,8 @@ const TICKS: u64 = 100;
 pub(super) struct ThreadState {
     /// What /proc says.
     pub facts: Thread,
-    /// The general registers, raw.
-    pub general: Vec<u8>,
-    /// NT_FPREGSET, raw; empty if unknown.
-    pub floating: Vec<u8>,
-    /// The CPU's extended state, raw; empty if there is none.
-    pub extended: Vec<u8>,
-    /// The signal that it had in hand, with its siginfo_t.
-    pub signal: Option<(i32, [u8; 128])>,
+    /// As it stood still.
+    pub registers: Registers,
 }
 
 /// All notes, as the content of one PT_NOTE aligned to 4.
@@ -49,7 +44,7 @@ pub(super) fn notes(
         if i == 0 {
             note(&mut out, "CORE", NT_PRPSINFO, &prpsinfo(process));
         }
-        if let Some((_, info)) = &t.signal {
+        if let Some((_, info)) = &t.registers.signal {
             note(&mut out, "CORE", NT_SIGINFO, info);
         }
         if i == 0 {
@@ -59,11 +54,12 @@ pub(super) fn notes(
             note(&mut out, OWNER, NT_ORIGIN, &text);
             note(&mut out, OWNER, NT_MEMORY, &memory.to_note());
         }
-        if !t.floating.is_empty() {
-            note(&mut out, "CORE", NT_FPREGSET, &t.floating);
+        let Registers { floating, extended, .. } = &t.registers;
+        if !floating.is_empty() {
+            note(&mut out, "CORE", NT_FPREGSET, floating);
         }
-        if let Some(kind) = cpu.facts().extended_state.filter(|_| !t.extended.is_empty()) {
-            note(&mut out, "LINUX", kind, &t.extended);
+        if let Some(kind) = cpu.facts().extended_state.filter(|_| !extended.is_empty()) {
+            note(&mut out, "LINUX", kind, extended);
         }
     }
     out
@@ -101,8 +97,9 @@ impl Fields {
 fn prstatus(t: &ThreadState) -> Vec<u8> {
     use prstatus::{CURSIG, PID, REGISTERS, SIGHOLD, SIGNO, SIGPEND, UTIME};
     let stat = &t.facts.stat;
-    let signal = t.signal.as_ref().map_or(0, |s| s.0);
-    let behind = REGISTERS + t.general.len();
+    let Registers { general, floating, signal, .. } = &t.registers;
+    let signal = signal.as_ref().map_or(0, |s| s.0);
+    let behind = REGISTERS + general.len();
     let mut f = Fields::new(behind + 8);
     f.i32s(SIGNO, &[signal]);
     f.i32s(CURSIG, &[signal & 0xffff]);
@@ -113,9 +110,9 @@ fn prstatus(t: &ThreadState) -> Vec<u8> {
     let times = [stat.utime, stat.stime, children[0], children[1]];
     let times = times.map(|ticks| [ticks / TICKS, ticks % TICKS * (1_000_000 / TICKS)]);
     f.u64s(UTIME, times.as_flattened());
-    f.bytes(REGISTERS, &t.general);
+    f.bytes(REGISTERS, general);
     // pr_fpvalid.
-    f.i32s(behind, &[i32::from(!t.floating.is_empty())]);
+    f.i32s(behind, &[i32::from(!floating.is_empty())]);
     f.0
 }
 
@@ -155,7 +152,8 @@ mod tests {
         let (inner, stat) = (facts.inner, facts.stat.clone());
         let general: Vec<u8> = (0..216).map(|i| i as u8).collect();
         let signal = Some((0x1_000b, [0; 128]));
-        let t = ThreadState { facts, general, floating: vec![1], extended: Vec::new(), signal };
+        let registers = Registers { general, floating: vec![1], extended: Vec::new(), signal };
+        let t = ThreadState { facts, registers };
         let d = prstatus(&t);
         let i32_at = |d: &[u8], at: usize| i32::from_le_bytes(d[at..at + 4].try_into().unwrap());
         let u64_at = |d: &[u8], at: usize| u64::from_le_bytes(d[at..at + 8].try_into().unwrap());
@@ -168,7 +166,10 @@ mod tests {
             [48, 56].map(|at| u64_at(&d, at)),
             [stat.utime / 100, stat.utime % 100 * 10_000]
         );
-        assert_eq!((&d[112..328], i32_at(&d, 328), i32_at(&d, 332)), (&t.general[..], 1, 0));
+        assert_eq!(
+            (&d[112..328], i32_at(&d, 328), i32_at(&d, 332)),
+            (&t.registers.general[..], 1, 0)
+        );
         let process = Facts::read(pid).expect("a process");
         let d = prpsinfo(&process);
         assert_eq!((d.len(), i32_at(&d, 24), i32_at(&d, 28)), (136, process.inner, stat.ppid));

@@ -282,7 +282,7 @@ mod tests {
     }
 
     fn run(start: u64, end: u64, file: bool) -> Run {
-        Run { start, end, file, huge: false, written: false, swapped: false }
+        Run { start, end, file, huge: false, swapped: false }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::huge;
+use super::predict::Prediction;
 
 /// How the snapshot is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,6 +54,8 @@ pub(crate) enum WhyNot {
     Failed,
     /// The snapshot was lost before all of it was read.
     Lost,
+    /// Another way stops it for less.
+    LongerStop,
 }
 
 /// Why a method was taken.
@@ -83,7 +86,9 @@ pub(crate) struct Report {
     pub refused: Vec<Refused>,
     /// From the first thread's stop to the last one's release.
     pub pause_ms: f64,
-    /// The same of stops before that one, which were given up.
+    /// The same as it was expected before, by each method that was thought of.
+    pub predicted: Vec<Prediction>,
+    /// How long the stops before that one took, which were given up.
     pub given_up_ms: Vec<f64>,
     /// How many of them because a collection was under way.
     pub retries: u32,

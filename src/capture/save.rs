@@ -2,10 +2,11 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::choose::Way;
 use super::fork::Child;
 use super::notes::{self, ThreadState};
 use super::plan::{self, SharedPlan};
-use super::report::{Method, Reason, Report};
+use super::report::Report;
 use super::shared::Object;
 use super::target::{Snapshot, Target};
 use super::{AttemptError, Progress, writer};
@@ -18,11 +19,11 @@ impl Target<'_> {
     /// Writes the core and lets the snapshot go.
     pub(super) fn write(
         &self,
-        method: Method,
-        reason_text: String,
+        way: Way,
         snapshot: Snapshot,
         out: &mut dyn CoreOut,
     ) -> Result<Report, AttemptError> {
+        let Way { method, reason, text: reason_text, .. } = way;
         let at = snapshot.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let named = |t: &ThreadState| ThreadName { tid: t.facts.inner, name: t.facts.name.clone() };
         let origin = Origin {
@@ -75,14 +76,11 @@ impl Target<'_> {
         Ok(Report {
             pid: self.pid,
             method,
-            reason: match (self.options.method, method) {
-                (Some(_), _) => Reason::AsAskedFor,
-                (None, Method::Fork) => Reason::ShortestStop,
-                (None, Method::Precopy | Method::Stop) => Reason::OthersRefused,
-            },
+            reason,
             reason_text,
             refused: Vec::new(),
             pause_ms: ms(snapshot.pause),
+            predicted: self.predicted().clone(),
             given_up_ms: given_up.pauses.iter().copied().map(ms).collect(),
             retries: given_up.collecting,
             collecting: given_up.caught,

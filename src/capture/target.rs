@@ -10,18 +10,20 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::Options;
 use super::fork::{Child, flagged_in};
-use super::freeze::{self, Frozen, StopLimits, Stopped};
+use super::freeze::{self, Frozen, StopLimits};
 use super::image::Image;
 use super::inject::CannotBorrow;
 use super::notes::ThreadState;
 use super::pages::PageMap;
 use super::plan::{Holder, Saved};
+use super::predict::Prediction;
+use super::registers::Registers;
 use super::shared::{Object, objects};
-use super::{Options, x86_64};
+use super::sleepers::Sleepers;
 use crate::cpu::Cpu;
 use crate::error::{Error, Result};
-use crate::format::notes::{NT_FPREGSET, NT_PRSTATUS};
 use crate::format::ranges::{Ranges, minus};
 use crate::process::cgroup::frozen;
 use crate::process::facts::{Facts, Thread};
@@ -32,6 +34,11 @@ use crate::process::sys;
 /// Shared memory below this (HotSpot's counters, say) is copied within the stop of a fork.
 pub(super) const SMALL_SHARED: u64 = 16 << 20;
 
+/// To stop fewer threads than these takes some 4 ms, and there is nothing to be gained by not stopping them.
+const MANY: usize = 100;
+/// So many that sleep are stopped like the others: one of them may make system calls for us.
+const LENDERS: usize = 8;
+
 /// How long the end of a collection is waited for, before each stop.
 const COLLECTION: Duration = Duration::from_millis(300);
 /// How often it is looked for.
@@ -41,6 +48,8 @@ const LOOK: Duration = Duration::from_micros(500);
 pub(super) enum Failure {
     /// It cannot be done this way; nothing was changed, another way may do.
     Refused(String),
+    /// It can, but another way stops the process for less.
+    Longer(String),
     /// rjcore does not know how to do it on this CPU, in words; another way may do.
     UnknownCpu(String),
     /// It cannot be done at all.
@@ -80,6 +89,8 @@ pub(super) struct Target<'a> {
     handled: BTreeSet<u64>,
     /// Stops that were given up.
     pub(super) given_up: Mutex<GivenUpStops>,
+    /// How long it would stand still.
+    predicted: Mutex<Vec<Prediction>>,
 }
 
 /// Stops that were ended before the memory was frozen.
@@ -160,7 +171,7 @@ impl<'a> Target<'a> {
         let handles_faults = ["um", "ui", "uw"].iter().any(|f| !flagged_in(&smaps, f).is_empty());
         // Missing pages are made up; minor faults are of shared memory that has its pages.
         let handled = flagged_in(&smaps, "um");
-        let (staging, given_up) = (None, Mutex::default());
+        let (staging, given_up, predicted) = (None, Mutex::default(), Mutex::default());
         Ok(Target {
             pid,
             cpu,
@@ -173,6 +184,7 @@ impl<'a> Target<'a> {
             handles_faults,
             handled,
             given_up,
+            predicted,
         })
     }
 
@@ -256,6 +268,10 @@ impl<'a> Target<'a> {
         self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn predicted(&self) -> MutexGuard<'_, Vec<Prediction>> {
+        self.predicted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether it is in the middle of a collection, if that can be told.
     fn is_collecting(&self) -> Option<bool> {
         let read = |addr, buf: &mut [u8]| self.memory.read_exact_at(buf, addr);
@@ -267,6 +283,7 @@ impl<'a> Target<'a> {
     /// the stop.
     pub(super) fn freeze(
         &self,
+        known: &HashMap<i32, Thread>,
         last: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<Frozen, Failure> {
         loop {
@@ -276,9 +293,12 @@ impl<'a> Target<'a> {
                 std::thread::sleep(LOOK);
             }
             let patience = self.patience();
-            // Before any thread is ours: from then on one that meets a signal stands still.
+            let tids = freeze::stoppable(self.pid, &patience)?;
+            let held = self.may_be_held(known);
+            let sleepers = if held.is_empty() { None } else { Sleepers::watch(self.cpu, held) };
+            // Before any other thread is ours: from then on one that meets a signal stands still.
             last()?;
-            let mut frozen = Frozen::seized(self.pid, &patience)?;
+            let mut frozen = Frozen::seized(self.pid, &tids, sleepers, &patience)?;
             frozen.stop(&patience)?;
             let caught = self.is_collecting();
             if caught == Some(true) && self.given_up().collecting < self.options.retries {
@@ -291,12 +311,31 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Where there are many threads: those that sleep, but for some that may be borrowed.
+    pub(super) fn may_be_held(&self, known: &HashMap<i32, Thread>) -> Vec<i32> {
+        if known.len() < MANY {
+            return Vec::new();
+        }
+        let asleep = known.values().filter(|t| t.stat.state == 'S').map(|t| t.tid);
+        let mut asleep: Vec<i32> = asleep.filter(|tid| *tid != self.pid).collect();
+        asleep.sort_unstable();
+        asleep.split_off(LENDERS.min(asleep.len()))
+    }
+
     /// Lets all threads run on before the memory was frozen.
     pub(super) fn give_up(&self, frozen: Frozen, collecting: bool) {
         let pause = frozen.release();
         let mut given_up = self.given_up();
         given_up.pauses.push(pause);
         given_up.collecting += u32::from(collecting);
+    }
+
+    /// Refuses a method by which it would stand still for too long.
+    pub(super) fn refuse_too_long(&self, predicted: Duration) -> Result<(), Failure> {
+        match self.options.stop_limit {
+            Some(limit) if predicted > limit => Err(self.too_long()),
+            _ => Ok(()),
+        }
     }
 
     /// Why a method did not do that would have stopped it for too long.
@@ -311,33 +350,37 @@ impl<'a> Target<'a> {
         tids.into_iter().filter_map(|tid| Some((tid, Thread::read(self.pid, tid)?))).collect()
     }
 
-    /// The threads' registers.
-    pub(super) fn thread_states(
-        &self,
-        stopped: &[Stopped],
-        mut known: HashMap<i32, Thread>,
-    ) -> Vec<ThreadState> {
-        // One buffer for all: the largest set has room for 64 KB and takes 3.
-        let mut buf = vec![0; x86_64::MAX_XSTATE];
-        let mut set = |tid, kind| {
-            let n = sys::registers_into(tid, kind, &mut buf).ok()?;
-            Some(buf[..n].to_vec())
-        };
-        let mut state = |t: &Stopped| {
-            let facts = known.remove(&t.tid).or_else(|| Thread::read(self.pid, t.tid))?;
-            let general = set(t.tid, NT_PRSTATUS)?;
-            let extended = self.cpu.facts().extended_state.and_then(|kind| set(t.tid, kind));
-            let extended = extended.unwrap_or_default();
-            // A call each, and a thousand threads are a thousand calls more.
-            let floating = x86_64::legacy_state(&extended);
-            let floating = floating.or_else(|| set(t.tid, NT_FPREGSET)).unwrap_or_default();
-            let signal = match t.signal() {
-                0 => None,
-                signal => sys::signal_info(t.tid).ok().map(|info| (signal, info)),
-            };
-            Some(ThreadState { facts, general, floating, extended, signal })
-        };
-        stopped.iter().filter_map(&mut state).collect()
+    /// The threads as they stand. What is `known` of them need not be read within the stop.
+    pub(super) fn threads(&self, frozen: &Frozen, mut known: HashMap<i32, Thread>) -> Threads {
+        let mut buf = Registers::buffer();
+        let stopped = frozen.threads.iter();
+        let stopped = stopped.map(|t| Some((t.tid, Registers::read(self.cpu, t, &mut buf)?)));
+        let mut registers: Vec<(i32, Registers)> = stopped.flatten().collect();
+        registers.extend(frozen.sleepers.iter().flat_map(Sleepers::registers));
+        for &(tid, _) in &registers {
+            if !known.contains_key(&tid)
+                && let Some(facts) = Thread::read(self.pid, tid)
+            {
+                known.insert(tid, facts);
+            }
+        }
+        Threads { registers, known }
+    }
+}
+
+/// Threads as they stood, and what /proc says of them.
+pub(super) struct Threads {
+    registers: Vec<(i32, Registers)>,
+    known: HashMap<i32, Thread>,
+}
+
+impl Threads {
+    /// For the notes: the process's first one first, then by their ids.
+    pub(super) fn states(mut self, pid: i32) -> Vec<ThreadState> {
+        self.registers.sort_by_key(|t| (t.0 != pid, t.0));
+        let state =
+            |(tid, registers)| Some(ThreadState { facts: self.known.remove(&tid)?, registers });
+        self.registers.into_iter().filter_map(state).collect()
     }
 }
 

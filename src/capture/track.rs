@@ -22,6 +22,11 @@ const UNREGISTER: u64 = 2 << 20;
 /// How many threads of the target are tried.
 const LENDERS: usize = 8;
 
+/// Why it cannot be watched.
+pub(super) const OLD_KERNEL: &str = "the kernel has no asynchronous write-protection (6.7)";
+pub(super) const FILTERED: &str = "it has a seccomp filter, which might end it for the call of userfaultfd; rjcore could \
+                                   set it aside with CAP_SYS_ADMIN";
+
 /// The protection; dropped, it is lifted.
 #[derive(Debug)]
 pub(super) struct Tracker {
@@ -61,18 +66,14 @@ impl Tracker {
                 }
             };
             if thread.is_filtered() {
-                let why = "it has a seccomp filter, which might end it for the call of \
-                            userfaultfd; rjcore could set it aside with CAP_SYS_ADMIN";
-                return Err(why.to_owned().into());
+                return Err(FILTERED.to_owned().into());
             }
             let fd = fetch(pid, injector.calls(), &mut |call, args| thread.call(call, args));
             let back = thread.give_back();
             frozen.release();
             back.map_err(|e| format!("a borrowed thread could not be given back: {e}"))?;
             let fd = fd.map_err(|e| format!("userfaultfd: {e}"))?;
-            uffd::handshake(fd.as_fd()).map_err(|e| {
-                format!("the kernel has no asynchronous write-protection (6.7): {e}")
-            })?;
+            uffd::handshake(fd.as_fd()).map_err(|e| format!("{OLD_KERNEL}: {e}"))?;
             return Ok(Tracker { fd, registered: Vec::new(), watched: Vec::new() });
         }
         Err(why.into())

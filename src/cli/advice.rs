@@ -38,7 +38,7 @@ pub(super) fn words(advice: Advice) -> &'static str {
         }
         Advice::AnyMethod => "leave --snapshot away and rjcore chooses another way",
         Advice::UncompressedFile => "write to a file, without --zstd",
-        Advice::WaitForThreads => "try again later, or give it longer with --stop-timeout",
+        Advice::WaitForThreads => "try again later, or give it longer with --max-pause",
         Advice::WaitForAnswer => "--timeout 0 waits for it without a limit",
         Advice::AllowMemory => {
             "allow more with --memory, or work where there is more: a core is read on any machine"

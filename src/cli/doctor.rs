@@ -6,11 +6,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::ending::{Answer, end};
-use super::snapshot::How;
+use super::snapshot::{How, foresight_text};
 use super::source::Opened;
 use super::vm_memory::look;
 use super::who::Who;
 use super::{Outcome, advice};
+use crate::capture::Foresight;
 use crate::error::{Error, Result};
 use crate::live::diagnosis::{Diagnosis, Verdict};
 use crate::live::doctor::examine;
@@ -24,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   rjcore doctor 1234
   rjcore doctor 1234 --stack
+  rjcore doctor 1234 --capture
   rjcore doctor 1234 --json | jq -r '.findings[].reason, .next'
 
 It looks at /proc and the file system only, and watches the threads for half a second: no signal,
@@ -45,6 +47,10 @@ pub(super) struct Args {
     /// for a moment, and show where the threads are that hold it up
     #[arg(long)]
     stack: bool,
+    /// Say as well which way rjcore capture would take to a core in this directory, for how long the
+    /// JVM would stand still, and what is missing for a shorter stop
+    #[arg(long)]
+    capture: bool,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -57,6 +63,9 @@ struct Report<'d> {
     /// The stacks of the holders, as a thread dump has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     stacks: Option<String>,
+    /// What a capture would do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capture: Option<Foresight>,
     /// The command to run next.
     next: String,
 }
@@ -66,7 +75,8 @@ impl Answer for Report<'_> {
         // What a process calls itself must not steer a terminal.
         let text = self.diagnosis.text(self.stacks.as_deref().unwrap_or_default(), &self.next);
         let lines: Vec<String> = text.lines().map(clean_line).collect();
-        writeln!(out, "{}", lines.join("\n"))
+        let capture = self.capture.as_ref().map_or(String::new(), foresight_text);
+        writeln!(out, "{capture}{}", lines.join("\n"))
     }
 
     fn outcome(&self) -> Outcome {
@@ -84,8 +94,12 @@ impl Args {
             true => Some(self.stacks(&diagnosis)?),
             false => None,
         };
+        let capture = match self.capture && diagnosis.no_capture.is_none() {
+            true => Some(How::default().foresee(diagnosis.pid, Path::new("."))?),
+            false => None,
+        };
         let next = advice::command(&diagnosis.next, advice::DUMP);
-        end(&Report { diagnosis: &diagnosis, stacks, next }, self.json)
+        end(&Report { diagnosis: &diagnosis, stacks, capture, next }, self.json)
     }
 
     /// The holders' Java stacks, from a snapshot that goes away again.

@@ -12,8 +12,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::progress::Progress;
-use crate::capture::{self, Method, Options, Report};
+use crate::capture::{self, Foresight, Method, Options, Prediction, Refused, Report};
 use crate::error::{Advice, Error, Result, is_no_room};
+use crate::format::memory_map::MemoryMap;
 use crate::format::out::CoreOut;
 use crate::hotspot::running::Collecting;
 use crate::output::interrupt;
@@ -27,9 +28,9 @@ use crate::process::peek::Probe;
 enum Snapshot {
     /// Choose what stops the JVM the shortest
     Auto,
-    /// A forked child holds the memory while it is read; stops the JVM for milliseconds
+    /// A forked child holds the memory while it is read; stops the JVM for some 30 ms per GB
     Fork,
-    /// Copy while the JVM runs, and the rest within the stop; for ZGC
+    /// Copy while the JVM runs, and the rest within the stop; takes as much memory as the JVM has
     Precopy,
     /// Copy all within the stop
     Stop,
@@ -50,11 +51,12 @@ pub(super) struct How {
     /// How to take the snapshot
     #[arg(long, value_enum, default_value_t = Snapshot::Auto, help_heading = "Capture")]
     snapshot: Snapshot,
-    /// Longest time in ms that the JVM may stand still; where that is too short, no core is taken
-    /// [default: 1000 for its threads to stop, and then as long as it takes]
-    #[arg(long, value_name = "MS", help_heading = "Capture")]
+    /// Longest time in ms that the JVM may stand still. A way that is expected to take longer is not
+    /// begun, one that does is given up; where none is left, no core is taken [default: 1000 for its
+    /// threads to stop, and then as long as it takes]
+    #[arg(long, value_name = "MS", alias = "stop-timeout", help_heading = "Capture")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=600_000))]
-    stop_timeout: Option<u64>,
+    max_pause: Option<u64>,
     /// Where a stop falls into a garbage collection, let the JVM run on and stop it again, at most N
     /// times
     #[arg(long, value_name = "N", default_value_t = RETRIES, help_heading = "Capture")]
@@ -77,7 +79,7 @@ impl Default for How {
     fn default() -> How {
         How {
             snapshot: Snapshot::Auto,
-            stop_timeout: None,
+            max_pause: None,
             retries: RETRIES,
             full: false,
             rounds: ROUNDS,
@@ -115,6 +117,23 @@ impl How {
             Collecting::find(&maps::read(pid).ok()?, &read)
         });
         let options = Options {
+            zstd,
+            threads,
+            probe: probe.as_ref().map(|p| p as &dyn Probe),
+            progress: &progress,
+            ..self.options(&memory, directory)
+        };
+        capture::capture(pid, &options, out)
+    }
+
+    /// What a capture of `pid` to a file in `directory` would do.
+    pub(super) fn foresee(&self, pid: i32, directory: &Path) -> Result<Foresight> {
+        capture::foresee(pid, &self.options(&MemoryMap::default(), directory))
+    }
+
+    /// What was asked for; the rest is whoever captures' to say.
+    fn options<'a>(&self, memory: &'a MemoryMap, directory: &'a Path) -> Options<'a> {
+        Options {
             method: match self.snapshot {
                 Snapshot::Auto => None,
                 Snapshot::Fork => Some(Method::Fork),
@@ -122,20 +141,19 @@ impl How {
                 Snapshot::Stop => Some(Method::Stop),
             },
             full: self.full,
-            zstd,
-            threads,
-            stop_timeout: Duration::from_millis(self.stop_timeout.unwrap_or(STOP_TIMEOUT)),
-            stop_limit: self.stop_timeout.map(Duration::from_millis),
-            probe: probe.as_ref().map(|p| p as &dyn Probe),
+            zstd: None,
+            threads: 1,
+            stop_timeout: Duration::from_millis(self.max_pause.unwrap_or(STOP_TIMEOUT)),
+            stop_limit: self.max_pause.map(Duration::from_millis),
+            probe: None,
             retries: self.retries,
             rounds: self.rounds,
             dirty_limit: self.dirty_limit.saturating_mul(1 << 20),
-            memory: &memory,
+            memory,
             directory,
             cancelled: &interrupt::requested,
-            progress: &progress,
-        };
-        capture::capture(pid, &options, out)
+            progress: &|_| (),
+        }
     }
 
     /// Takes a core of `pid` to a file without a name, which goes away with its descriptor: in the temporary directory, or
@@ -209,14 +227,32 @@ impl CoreOut for Unlinked<'_> {
     }
 }
 
+/// Why not by other methods, a line each.
+fn refused_text(refused: &[Refused]) -> String {
+    let line = |r: &Refused| format!("not by {}: {}\n", r.method.name(), clean(&r.text));
+    refused.iter().map(line).collect()
+}
+
+/// What a capture would do, in lines for people.
+pub(super) fn foresight_text(f: &Foresight) -> String {
+    let expected = |p: &Prediction| format!("about {:.0} ms by {}", p.pause_ms, p.method.name());
+    let expected: Vec<String> = f.predicted.iter().map(expected).collect();
+    let expected = match expected.is_empty() {
+        true => String::new(),
+        false => format!("expected stop: {}\n", expected.join(", ")),
+    };
+    let first =
+        format!("a capture would try {} first: {}\n", f.method.name(), clean(&f.reason_text));
+    format!("{first}{expected}{}", refused_text(&f.refused))
+}
+
 /// How a snapshot was taken, in lines for people.
 pub(super) fn report_text(r: &Report) -> String {
-    let mut out = String::new();
-    for refused in &r.refused {
-        out += &format!("not by {}: {}\n", refused.method.name(), clean(&refused.text));
-    }
+    let mut out = refused_text(&r.refused);
+    let predicted = r.predicted.iter().find(|p| p.method == r.method);
+    let predicted = predicted.map_or(String::new(), |p| format!("; {:.0} expected", p.pause_ms));
     out += &format!(
-        "the JVM stood still for {:.1} ms ({}), by {}: {}\n",
+        "the JVM stood still for {:.1} ms ({}{predicted}), by {}: {}\n",
         r.pause_ms,
         count(r.threads as u64, "thread", "threads"),
         r.method.name(),

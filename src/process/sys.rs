@@ -7,7 +7,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// PTRACE_O_TRACESYSGOOD: syscall-stops have bit 7 set in their signal.
@@ -154,28 +154,38 @@ pub(crate) enum Status {
 
 /// waitpid with __WALL: what happened to `tid`; `None` if nothing did and `block` is false.
 pub(crate) fn wait(tid: i32, block: bool) -> io::Result<Option<Status>> {
-    let mut status: c_int = 0;
     let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
-    loop {
+    Ok(waitpid(tid, flags)?.map(|(_, status)| status))
+}
+
+/// The same of any tracee of the calling thread, without blocking. With many tracees it takes as many steps.
+pub(crate) fn wait_for_any() -> io::Result<Option<(i32, Status)>> {
+    waitpid(-1, libc::__WALL | libc::__WNOTHREAD | libc::WNOHANG)
+}
+
+fn waitpid(tid: i32, flags: c_int) -> io::Result<Option<(i32, Status)>> {
+    let mut status: c_int = 0;
+    let tid = loop {
         // SAFETY: `status` is a live int.
         match check(unsafe { libc::waitpid(tid, &mut status, flags) }.into()) {
             Ok(0) => return Ok(None),
-            Ok(_) => break,
+            Ok(tid) => break tid as i32,
             Err(e) if e.raw_os_error() == Some(libc::EINTR) => {}
             Err(e) => return Err(e),
         }
-    }
+    };
     if !libc::WIFSTOPPED(status) {
-        return Ok(Some(Status::Gone));
+        return Ok(Some((tid, Status::Gone)));
     }
     let signal = libc::WSTOPSIG(status);
-    Ok(Some(match status >> 16 {
+    let status = match status >> 16 {
         0 if signal == libc::SIGTRAP | 0x80 => Status::Syscall,
         0 => Status::Signal(signal),
         libc::PTRACE_EVENT_STOP if signal == libc::SIGTRAP => Status::Interrupted,
         libc::PTRACE_EVENT_STOP => Status::GroupStop(signal),
         event => Status::Event(event),
-    }))
+    };
+    Ok(Some((tid, status)))
 }
 
 /// Give the processor to others: first at once, later by sleeping, so that waiting does not
@@ -297,6 +307,17 @@ pub(crate) mod uffd {
         // SAFETY: every request's structure is as many 64-bit words as the caller passes.
         let n = unsafe { libc::ioctl(fd.as_raw_fd(), request as libc::Ioctl, words.as_mut_ptr()) };
         check(n.into()).map(drop)
+    }
+
+    /// A descriptor of our own, with its handshake: whether the kernel can do it at all.
+    pub(crate) fn own() -> io::Result<OwnedFd> {
+        let flags = USER_MODE_ONLY | libc::O_CLOEXEC as u64;
+        // SAFETY: a call with numbers only.
+        let fd = check(unsafe { libc::syscall(libc::SYS_userfaultfd, flags) })?;
+        // SAFETY: the kernel made it for us, and nobody else has it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+        handshake(fd.as_fd())?;
+        Ok(fd)
     }
 
     /// UFFDIO_API: agree on write-protection that the kernel lifts by itself at a write.

@@ -73,6 +73,46 @@ fn one_instant_z_jdk25() {
     one_instant(25, &["-XX:+UseZGC"]);
 }
 
+/// What `report` expected of a method, in ms.
+fn predicted(report: &Value, method: &str) -> f64 {
+    let all = report["predicted"].as_array().expect("predictions");
+    let of = all.iter().find(|p| p["method"] == method);
+    of.and_then(|p| p["pause_ms"].as_f64()).unwrap_or_else(|| panic!("no {method} in {report}"))
+}
+
+/// A heap whose page tables a fork would copy for long is copied while the JVM runs, and doctor says so beforehand.
+#[test]
+fn what_stops_it_the_shortest() {
+    let dir = Scratch::new("shortest");
+    let heap = ["-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch", "-XX:+UseG1GC"];
+    let jvm = Jvm::start(17, &heap, "Sample", &dir);
+    let core = dir.path("core");
+    let pid = jvm.pid().to_string();
+    let mut doctor = rjcore();
+    doctor.args(["doctor", "--capture", "--json", &pid]).current_dir(dir.path(""));
+    let foreseen: Value = serde_json::from_str(&text(&mut doctor)).expect("JSON");
+    Checker::new().check("doctor", &foreseen, "doctor");
+    let foreseen = &foreseen["capture"];
+    assert_eq!(
+        (&foreseen["method"], &foreseen["refused"]),
+        (&"precopy".into(), &Value::Array(vec![]))
+    );
+    let report = capture(jvm.pid(), &core, &[]);
+    assert_eq!(
+        (&report["method"], &report["reason"]),
+        (&"precopy".into(), &"shortest_stop".into())
+    );
+    let (fork, precopy) = (predicted(&report, "fork"), predicted(&report, "precopy"));
+    assert!(10.0 < precopy.max(fork) && precopy < fork, "{report}");
+    // The page tables are the same as a moment ago; the threads may not be.
+    assert!((predicted(foreseen, "fork") / fork - 1.0).abs() < 0.2, "{foreseen} {fork}");
+    // What is not worth a copy is forked.
+    let small = Jvm::start(17, &SMALL, "Sample", &dir);
+    let report = capture(small.pid(), &core, &[]);
+    assert_eq!((&report["method"], &report["refused"]), (&"fork".into(), &Value::Array(vec![])));
+    assert!(predicted(&report, "fork") <= 10.0, "{report}");
+}
+
 /// The heap of an idle ZGC is in the capture as in the kernel's own core.
 fn heap_of_z(version: u32) {
     let dir = Scratch::new(&format!("z-{version}"));

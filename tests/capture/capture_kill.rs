@@ -322,8 +322,18 @@ fn at_each_step_with_another_thread_borrowed() {
 /// Without strace: at random times, most of them while memory is read and written.
 #[test]
 fn at_random_times() {
-    let dir = Scratch::new("kill-random");
-    let mut stress = Stress::start(17, &["-XX:+UseParallelGC"], "5", &dir);
+    killed_at_random_times("random", &["-XX:+UseParallelGC"]);
+}
+
+/// The same where those that sleep are not stopped but held, by a second tracer.
+#[test]
+fn at_random_times_with_many_threads() {
+    killed_at_random_times("many", &["-XX:+UseParallelGC", "-Dsleepers=300"]);
+}
+
+fn killed_at_random_times(name: &str, flags: &[&str]) {
+    let dir = Scratch::new(&format!("kill-{name}"));
+    let mut stress = Stress::start(17, flags, "5", &dir);
     // A generator of our own: the same times in each run.
     let mut seed = 88172645463325252u64;
     let mut random = move || {

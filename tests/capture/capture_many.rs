@@ -138,6 +138,12 @@ fn while_threads_come_and_go() {
     in_a_row("threads", 17, &["-XX:+UseSerialGC"], "1 60", count(9));
 }
 
+/// More threads than are each stopped: those that sleep are held, and some of them wake up meanwhile.
+#[test]
+fn with_many_threads() {
+    in_a_row("sleepers", 17, &["-XX:+UseG1GC", "-Dsleepers=300"], "", count(6));
+}
+
 /// Two at a time: one is refused or waits, none harms the other or the JVM.
 #[test]
 fn two_at_a_time() {

@@ -28,7 +28,7 @@ pub const TEXT: &[u8] = b"made for rjcore: made for rjcore";
 pub fn capture(pid: u32, out: &Path, args: &[&str]) -> Output {
     let mut cmd = rjcore();
     cmd.args(["capture", &pid.to_string(), "--json", "--overwrite", "-o"]).arg(out).args(args);
-    cmd.args((!args.contains(&"--stop-timeout")).then_some(PATIENTLY));
+    cmd.args((!args.contains(&"--max-pause")).then_some(PATIENTLY));
     cmd.output().expect("rjcore starts")
 }
 
@@ -294,7 +294,7 @@ fn a_stop_that_would_be_too_long() {
     let jvm = Jvm::start(17, &["-Xmx300m", "-XX:+UseSerialGC"], "Epoch 192", &dir);
     let core = dir.path("core");
     for args in [&["--snapshot", "stop"][..], &["--snapshot", "fork"], &[]] {
-        let out = capture(jvm.pid(), &core, &[args, &["--stop-timeout", "1"]].concat());
+        let out = capture(jvm.pid(), &core, &[args, &["--max-pause", "1"]].concat());
         assert_eq!(out.status.code(), Some(1), "{args:?}: {}", said(&out));
         let why = said(&out);
         assert!(why.contains("more than 1 ms") || why.contains("within 1 ms"), "{args:?}: {why}");

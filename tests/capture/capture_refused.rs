@@ -199,6 +199,18 @@ fn a_seccomp_filter_that_cannot_be_set_aside() {
             cmd.args(method.map(|m| format!("--snapshot={m}"))).stdout(Stdio::null());
             cmd.output().expect("rjcore starts")
         };
+        if method == "precopy" {
+            let mut cmd = crate::support::as_nobody();
+            let doctor =
+                cmd.arg(&rjcore).args(["doctor", "--capture"]).arg(stress.pid().to_string());
+            let says = String::from_utf8(doctor.output().expect("rjcore starts").stdout);
+            let says = says.expect("text");
+            let first = "a capture would try fork first: ";
+            assert!(
+                says.contains(first) && says.contains("not by precopy: it has a seccomp"),
+                "{says}"
+            );
+        }
         let answer = asked(Some(method));
         assert_eq!(answer.status.code(), Some(1), "{method} {action:x}: {}", said(&answer));
         assert!(said(&answer).contains(words), "{method} {action:x}: {}", said(&answer));

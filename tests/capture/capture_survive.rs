@@ -116,7 +116,7 @@ fn refused_under_strace(
     let (log, out) = (dir.path("strace"), dir.path("out"));
     let _ = fs::create_dir(&out);
     fs::write(&log, "").expect("the log");
-    let args = ["--snapshot", method, "--stop-timeout", "300"];
+    let args = ["--snapshot", method, "--max-pause", "300"];
     let rjcore = capture(pid, &out.join("core"), &args);
     let mut cmd = Command::new(tool("strace"));
     cmd.args(["-f", "-qq", "-e", "trace=ptrace,wait4", "-o"]).arg(&log).args(more);
@@ -138,7 +138,7 @@ fn refused_under_strace(
 }
 
 fn names_the_sleeper(method: &str, said: &str) {
-    for word in ["not stopped within 300 ms", "\"waits for file\"", "state D", "--stop-timeout"] {
+    for word in ["not stopped within 300 ms", "\"waits for file\"", "state D", "--max-pause"] {
         assert!(said.contains(word), "{method}: no {word:?} in {said}");
     }
 }

@@ -22,7 +22,7 @@ import java.util.zip.*;
  * Arguments: the ms that each loop rests between rounds (default 5), and with a second one a thread that makes
  * and joins that many threads a round (default 2), with a third one a thread that makes that many Told a round.
  * With a fourth one nothing of that but the Told, and one full collection after the other with that many small
- * objects.
+ * objects. -Dsleepers=N: so many threads more that sleep.
  */
 public class StopStress {
     interface Work {
@@ -244,6 +244,15 @@ public class StopStress {
                 expect(back.take() == sent + 1, "another number came back");
             }
         });
+    }
+
+    /** Many that sleep: for ever, or again and again for a time of their own. */
+    static void sleepers(int count) {
+        for (int i = 0; i < count; i++) {
+            int ms = 5 << i % 7;
+            if (i % 3 == 0) forever("sleeper " + i, () -> Thread.sleep(TimeUnit.DAYS.toMillis(9)));
+            else loop("sleeper " + i, () -> takes(ms, () -> Thread.sleep(ms)));
+        }
     }
 
     /** Bytes that depend on a number only. */
@@ -602,6 +611,7 @@ public class StopStress {
         } else {
             blocked();
             timed();
+            sleepers(Integer.getInteger("sleepers", 0));
             network();
             processes();
             runtime();

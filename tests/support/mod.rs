@@ -63,7 +63,7 @@ pub fn text(cmd: &mut Command) -> String {
 }
 
 /// For `rjcore capture`: on a machine with ten times more to do than it can, threads take more than a second to stop.
-pub const PATIENTLY: &str = "--stop-timeout=60000";
+pub const PATIENTLY: &str = "--max-pause=60000";
 
 /// The rjcore binary under test.
 pub fn rjcore() -> Command {

@@ -168,7 +168,7 @@ fn usual_masks(pid: i32) -> BTreeMap<(i32, String), String> {
 pub fn capture(pid: i32, out: &Path, args: &[&str]) -> Command {
     let mut cmd = super::rjcore();
     cmd.args(["capture", &pid.to_string(), "--overwrite", "-o"]).arg(out).args(args);
-    cmd.args((!args.contains(&"--stop-timeout")).then_some(PATIENTLY));
+    cmd.args((!args.contains(&"--max-pause")).then_some(PATIENTLY));
     cmd
 }
 
