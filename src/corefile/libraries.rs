@@ -182,28 +182,37 @@ impl CoreFile {
     /// What the dynamic section says of a file for a library whose build-id is not in the
     /// core: that it is the right one (true), nothing (false), or why it is not.
     pub(super) fn same_dynamic(&self, path: &str, file: &[u8]) -> Result<bool, String> {
-        let other = || "of another build: its dynamic section is not that in the core".to_owned();
+        let other = |what: &str| format!("of another build: its {what} is not that in the core");
         let mut loaded = self.libraries.iter().flat_map(|l| &l.loaded);
         let bias = match loaded.find(|l| l.path == path) {
             Some(library) => {
                 let own = Dynamic::read(file).ok_or("it has no dynamic section")?;
                 if own.address(library.bias) != library.dynamic {
-                    return Err(other());
+                    return Err(other("dynamic section"));
                 }
                 library.bias
             }
             // Of a core that lists the mapped files: where the file's first byte is.
             None => {
-                let mut all = self.mappings().iter().filter(|m| m.path == path);
-                let first = all.find(|m| m.file_offset == 0).map(|m| m.start);
-                let load = loads_in_file(file).and_then(|l| l.first().copied());
-                let (Some(first), Some(load)) = (first, load) else { return Ok(false) };
-                first.wrapping_sub(load.vaddr.wrapping_sub(load.offset))
+                let of_it = || self.mappings().iter().filter(|m| m.path == path);
+                let first = of_it().find(|m| m.file_offset == 0).map(|m| m.start);
+                let (Some(bias), Some(loads)) = (first, loads_in_file(file)) else {
+                    return Ok(false);
+                };
+                if loads_in_memory(&self.memory, bias).is_some_and(|there| there != loads) {
+                    return Err(other("list of segments"));
+                }
+                // Where the process has no part of the file, whatever else is there is not compared.
+                let own = Dynamic::read(file).map(|d| d.address(bias));
+                if own.is_some_and(|at| !of_it().any(|m| (m.start..m.end).contains(&at))) {
+                    return Err(other("dynamic section"));
+                }
+                bias
             }
         };
         let Some(own) = Dynamic::read(file) else { return Ok(false) };
         match own.is_at(&self.memory, bias) {
-            Some(false) => Err(other()),
+            Some(false) => Err(other("dynamic section")),
             same => Ok(same.is_some()),
         }
     }

@@ -191,14 +191,9 @@ fn without_notes(file: &Path) {
 }
 
 /// Temurin's libjvm.so until 21 has no build-id: that the file is the right one its dynamic section says, and
-/// that another is not.
+/// that another is not, whatever else is in memory where its section would be.
 #[test]
 fn a_libjvm_without_a_build_id() {
-    assert!((0..8).any(|_| nothing_is_taken_of_another()), "it was always refused");
-}
-
-/// False where the libjvm of another build is refused as such, which must be said.
-fn nothing_is_taken_of_another() -> bool {
     let dir = Scratch::new("mixed-no-build-id");
     let home = dir.path("jdk");
     run(Command::new("cp").arg("-rs").arg(jdk(17)).arg(&home));
@@ -233,21 +228,8 @@ fn nothing_is_taken_of_another() -> bool {
     without_notes(&other);
     let out = stack(&other);
     let said = String::from_utf8_lossy(&out.stderr);
-    if out.status.code() == Some(1) {
-        assert!(said.contains("of another build") && out.stdout.is_empty(), "{said}");
-        return false;
-    }
-    // Nothing is taken from it: what the core has of the library in memory tells the rest.
-    let blind: Value =
-        serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {said}"));
-    let pcs = |dump: &Value| -> Vec<(u64, u64)> {
-        let threads = dump["threads"].as_array().expect("threads").iter();
-        let native = threads.flat_map(|t| t["stack"]["native"].as_array().expect("native frames"));
-        native.map(|f| (f["before"].as_u64().expect("a number"), address(&f["pc"]))).collect()
-    };
-    let all = pcs(&dump);
-    assert!(pcs(&blind).iter().all(|f| all.contains(f)), "{said}");
-    true
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("of another build") && out.stdout.is_empty(), "{said}");
 }
 
 /// A process of another root: its libc is not this machine's. Without its files the frames say that they are

@@ -67,6 +67,8 @@ pub struct Compaction {
     pub gone: Vec<(u64, u64)>,
     /// In order.
     pub pieces: Vec<Piece>,
+    /// Objects that stay where they are although their headers lead to themselves, in order.
+    pub humongous: Vec<u64>,
     /// Where references are adjusted later than those around them: starts and ends, in order.
     pub late: Vec<(u64, u64)>,
     /// How far each region will be filled, by its start, where anything comes to it.
@@ -143,7 +145,10 @@ impl Compaction {
     #[inline]
     pub fn is_arriving(&self, at: u64, head: &[u8]) -> bool {
         let mark = head.first_chunk().map(|m| u64::from_le_bytes(*m));
-        self.moving && mark.and_then(|m| self.forwarding.target(m)) == Some(at) && !self.stands(at)
+        self.moving
+            && mark.and_then(|m| self.forwarding.target(m)) == Some(at)
+            && !self.stands(at)
+            && self.humongous.binary_search(&at).is_err()
     }
 
     /// The piece that has this address.
@@ -214,6 +219,7 @@ mod tests {
             moves: moves.to_vec(),
             gone: Vec::new(),
             late: Vec::new(),
+            humongous: Vec::new(),
             standing: moves.iter().map(|m| m.1).collect(),
             pieces: vec![Piece {
                 start: BASE,
@@ -278,9 +284,11 @@ mod tests {
         assert_eq!(c.skip(C + 32), None, "outside");
         assert_eq!(c.top(BASE, A + 32), BASE + 64);
         // C is being copied over itself.
-        let c = compaction(&[], END, true);
+        let mut c = compaction(&[], END, true);
         assert!(c.is_arriving(B, &(B | 3).to_le_bytes()));
         assert!(!c.is_arriving(B, &(A | 3).to_le_bytes()) && !c.is_arriving(B, &[1; 8]));
+        c.humongous = vec![B];
+        assert!(!c.is_arriving(B, &(B | 3).to_le_bytes()), "G1 marks what is alive so");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::super::barrier::compaction::{Compaction, Forwarding, Piece, dead_unti
 use super::super::classes::Size;
 use super::super::gc::{CollectedHeap, Region};
 use super::super::pointers::KlassForm;
+use super::votes::border;
 
 /// An object's length is within this many bytes of its start.
 const HEAD: u64 = 512;
@@ -27,6 +28,24 @@ pub(super) struct Header {
 pub(super) struct Headers {
     pub forwarding: Forwarding,
     pub all: Vec<Header>,
+}
+
+/// Of objects by their new places, whether each seems to have come there, and their numbers: which ones have.
+fn moved(by_place: &[(u64, bool, usize)], pieces: &[Piece]) -> Vec<bool> {
+    let mut come = vec![false; by_place.len()];
+    let mut rest = by_place;
+    for piece in pieces {
+        let own;
+        (own, rest) = rest.split_at(rest.partition_point(|h| h.0 < piece.end));
+        let seem: Vec<(u64, bool)> = own.iter().map(|h| (h.0, h.1)).collect();
+        let border = border(&seem, piece.start, piece.end);
+        for (_, _, i) in own.iter().take_while(|h| h.0 < border) {
+            if let Some(come) = come.get_mut(*i) {
+                *come = true;
+            }
+        }
+    }
+    come
 }
 
 /// From klasses to sizes of their objects.
@@ -140,8 +159,18 @@ impl Headers {
         new[0] & 3 != 3 && vm.pointers.klass_of(old) == vm.pointers.klass_of(new)
     }
 
+    /// Which objects have been moved: the lowest of each piece, up to where the fewest speak against it. What seems to
+    /// have come behind that is equal to what lies there, and nothing more.
+    pub(super) fn come(&self, vm: &Vm, pieces: &[Piece]) -> Vec<bool> {
+        let seems = |(i, h): (usize, &Header)| (h.to, self.has_come(vm, h), i);
+        let mut by_place: Vec<(u64, bool, usize)> =
+            self.all.iter().enumerate().map(seems).collect();
+        by_place.sort_unstable();
+        moved(&by_place, pieces)
+    }
+
     /// Whether the object is in its new place: what lies there is the same but for the mark.
-    pub(super) fn has_come(&self, vm: &Vm, h: &Header) -> bool {
+    fn has_come(&self, vm: &Vm, h: &Header) -> bool {
         let body = |addr: u64| vm.mem.slice(addr + 8, h.size - 8).ok();
         self.is_like(vm, h) && body(h.at).is_some_and(|b| body(h.to) == Some(b))
     }
@@ -169,10 +198,38 @@ impl Headers {
             standing,
             gone: Vec::new(),
             pieces,
+            humongous: Vec::new(),
             late: Vec::new(),
             tops: super::tops(regions, &self.all),
             roots_adjusted: false,
             moving: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small objects are often equal: one that is to come where its equal lies has not come.
+    #[test]
+    fn what_has_come_is_the_lowest_of_each_piece() {
+        let piece = |start: u64| Piece {
+            start,
+            end: start + 100,
+            first: start,
+            adjusted_below: start,
+            filled_below: start + 100,
+        };
+        let seem = |first: u64, seem: &[bool], from: usize| -> Vec<(u64, bool, usize)> {
+            let places = (first..).step_by(10).zip(seem).zip(from..);
+            places.map(|((to, seems), i)| (to, *seems, i)).collect()
+        };
+        let one = seem(100, &[true, true, false, true, true, false, false, true, false], 0);
+        let other = seem(200, &[false, false, true, false], 9);
+        let come = moved(&[one, other].concat(), &[piece(100), piece(200)]);
+        let expected = [[true; 5].as_slice(), &[false; 8]].concat();
+        assert_eq!(come, expected);
+        assert_eq!(moved(&[], &[piece(100)]), Vec::<bool>::new());
     }
 }

@@ -7,13 +7,14 @@
 mod headers;
 mod parallel;
 mod votes;
+mod words;
 
 use super::Vm;
 use super::barrier::compaction::{Compaction, Piece};
-use super::gc::{self, Region};
+use super::gc::{self, CollectedHeap, Region};
 use super::unexported::full_gc::PARALLEL_REGION;
 use crate::collector::Collector;
-use headers::{Header, Headers};
+use headers::{Header, Headers, Sizes};
 
 /// Votes of one kind that are noise among so many of the other: words that are no references.
 const NOISE: usize = 50;
@@ -30,7 +31,7 @@ pub(crate) fn find(vm: &Vm) -> Option<Compaction> {
     };
     let pieces = pieces(&heap.regions, heap.collector);
     // As if objects were being moved: those that are in their new places stand there.
-    let come: Vec<bool> = headers.all.iter().map(|h| headers.has_come(vm, h)).collect();
+    let come = headers.come(vm, &pieces);
     let mut found = headers.compaction(&heap.regions, &pieces, |i| !come[i]);
     let mut counted = votes::count(vm, &heap, &mut found);
     found.moving = counted.new > counted.old * NOISE;
@@ -40,7 +41,20 @@ pub(crate) fn find(vm: &Vm) -> Option<Compaction> {
         counted = votes::count(vm, &heap, &mut found);
     }
     found.roots_adjusted = votes::roots(vm, &found).unwrap_or(counted.new > counted.old);
+    found.humongous = humongous(vm, &heap, &found);
     Some(found)
+}
+
+/// G1's humongous objects whose headers lead to themselves: 11 marks those that are alive by that, others may.
+fn humongous(vm: &Vm, heap: &CollectedHeap, found: &Compaction) -> Vec<u64> {
+    let sizes = Sizes::new(vm);
+    let is_one = |r: &&Region| {
+        let mark = vm.mem.u64(r.start).unwrap_or(0);
+        found.forwarding.target(mark) == Some(r.start)
+            && sizes.of(vm, r.start, r.top).is_some_and(|size| size > (r.end - r.start) / 2)
+    };
+    let regions = heap.regions.iter().filter(|_| heap.collector == Collector::G1);
+    regions.filter(is_one).map(|r| r.start).collect()
 }
 
 /// How far each region will be filled.

@@ -277,6 +277,7 @@ impl Progress<'_> {
             standing,
             gone,
             pieces,
+            humongous: Vec::new(),
             late: self.late(),
             tops,
             roots_adjusted: moving,

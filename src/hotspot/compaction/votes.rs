@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use super::super::barrier::Barrier;
 use super::super::barrier::compaction::Compaction;
-use super::super::classes::Kind;
 use super::super::gc::CollectedHeap;
 use super::super::{Reader, Vm};
-use super::headers::walk;
+use super::words::words;
 use crate::corefile::memory::Memory;
 
 /// Classes of objects that one field was seen to refer to; more say no more.
@@ -63,34 +62,6 @@ impl<'a> Voter<'a> {
     }
 }
 
-/// Calls `each` with every word that may be a reference of a living object: where it stands, its bits, the object's
-/// class, and how many bytes behind the object's start it is (0 of elements).
-fn words(
-    vm: &Vm,
-    heap: &CollectedHeap,
-    c: &Compaction,
-    mut each: impl FnMut(u64, u64, (u64, u64)),
-) {
-    let kinds: HashMap<u64, Kind> = vm.classes.all().iter().map(|k| (k.addr, k.kind)).collect();
-    let (p, oop) = (&vm.pointers, vm.pointers.oop_size());
-    walk(vm, heap, |at, size| {
-        // The others are dead, or may be: nobody adjusts their references.
-        let alive = c.stands(at) || c.piece(at).is_some_and(|p| at < p.filled_below);
-        let Ok(bytes) = vm.mem.slice(at, size) else { return };
-        let klass = p.klass_of(bytes).unwrap_or(0);
-        let kind = kinds.get(&klass);
-        if !alive || matches!(kind, None | Some(Kind::TypeArray(_))) {
-            return;
-        }
-        let is_array = kind == Some(&Kind::ObjArray);
-        let first = p.header_size().next_multiple_of(oop);
-        let words = bytes.get(first as usize..).unwrap_or(&[]).chunks_exact(oop as usize);
-        for (offset, word) in (first..).step_by(oop as usize).zip(words) {
-            each(at + offset, p.decode(word), (klass, if is_array { 0 } else { offset }));
-        }
-    });
-}
-
 /// Counts the votes of the heap's objects, and notes in each piece how far they had been adjusted.
 pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counted {
     let klass = |addr: u64| vm.pointers.klass_of(vm.mem.slice(addr, 16).ok()?);
@@ -101,14 +72,18 @@ pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counte
     let in_heap = |bits: &u64| {
         bits.is_multiple_of(vm.pointers.alignment) && bounds.iter().any(|b| b.contains(bits))
     };
-    words(vm, heap, c, |slot, bits, field| {
+    // Those of what is alive for certain.
+    let mut counted = Counted::default();
+    words(vm, heap, c, |slot, bits, field, certain| {
         let at = match voter.vote(c, bits) {
             Vote::New(at) => {
                 votes.push((slot, true));
+                counted.new += usize::from(certain);
                 at
             }
             Vote::Old(at) => {
                 votes.push((slot, false));
+                counted.old += usize::from(certain);
                 at
             }
             // What stays where it is tells the class, whichever way it is read.
@@ -123,8 +98,6 @@ pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counte
             seen.push(klass);
         }
     });
-    let new = votes.iter().filter(|v| v.1).count();
-    let counted = Counted { new, old: votes.len() - new };
     let mut rest = &votes[..];
     // Where nothing is certain, from the last new one on to the first old one.
     let mut open = Vec::new();
@@ -145,7 +118,7 @@ pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counte
     }
     // There the classes of what fields like these refer to elsewhere tell.
     votes.clear();
-    words(vm, heap, c, |slot, bits, field| {
+    words(vm, heap, c, |slot, bits, field, _| {
         let i = open.partition_point(|o| o.1 <= slot);
         let inside = open.get(i).is_some_and(|o| o.0 <= slot);
         if inside
@@ -169,8 +142,8 @@ pub(super) fn count(vm: &Vm, heap: &CollectedHeap, c: &mut Compaction) -> Counte
     counted
 }
 
-/// From where on references of `start..end` are as they were, so that the fewest votes speak against it.
-fn border(votes: &[(u64, bool)], start: u64, end: u64) -> u64 {
+/// From where on all of `start..end` is as it was (references, say), so that the fewest votes speak against it.
+pub(super) fn border(votes: &[(u64, bool)], start: u64, end: u64) -> u64 {
     let mut against = votes.iter().filter(|v| v.1).count();
     let (mut least, mut at) = (against, 0);
     for (i, v) in votes.iter().enumerate() {
@@ -223,6 +196,7 @@ mod tests {
             // The object at b went to a, that at c to b.
             gone: vec![(b, a), (c, b)],
             pieces: Vec::new(),
+            humongous: Vec::new(),
             late: Vec::new(),
             tops: Vec::new(),
             roots_adjusted: false,

@@ -71,6 +71,8 @@ pub(super) fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBit
     let grain = f.region_grain.opt().and_then(|a| vm.mem.u64(a).ok()).unwrap_or(u64::MAX);
     // A full collection marks in the same bitmap, and clears it while it moves what was marked.
     let marks = mark_bitmap(vm, heap).filter(|_| vm.barrier.is_none());
+    // A full collection moves objects into free regions, too, and says so of them once all is moved.
+    let free = (!vm.barrier.is_none()).then_some(Space::Old);
     let mut out: Vec<Region> = Vec::new();
     for i in 0..len {
         let at = vm.mem.u64(base.wrapping_add(i * 8)).map_err(what())?;
@@ -93,10 +95,11 @@ pub(super) fn regions(vm: &Vm, heap: u64) -> Result<(Vec<Region>, Option<MarkBit
                     }
                     continue;
                 }
-                tags.space(tag)
+                tags.space(tag).or(free.filter(|_| top == bottom))
             }
             // In 8 a humongous object's first region spans all of it, and the others lie inside.
-            None if top == bottom || out.last().is_some_and(|last| bottom < last.end) => None,
+            None if out.last().is_some_and(|last| bottom < last.end) => None,
+            None if top == bottom => free,
             None if end.wrapping_sub(bottom) > grain => Some(Space::Humongous),
             None => Some(Space::Regular),
         };
