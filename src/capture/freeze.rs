@@ -50,6 +50,13 @@ pub(super) struct StopLimits<'a> {
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
+impl StopLimits<'_> {
+    /// How long the threads may take to stop once they are asked.
+    fn allowed(&self) -> Duration {
+        self.limit.map_or(self.timeout, |limit| limit.min(self.timeout))
+    }
+}
+
 /// Threads that stand still; dropped, they run on.
 #[derive(Debug)]
 pub(super) struct Frozen {
@@ -111,9 +118,9 @@ impl Frozen {
             frozen.hurry = HighPriority::new();
             frozen.began = Some(Instant::now());
             // Without a tracer that answers they are nobody's, and stopped as the others are.
-            if let Some(held) = sleepers.hold() {
+            if let Some(held) = sleepers.hold(patience.allowed()) {
                 if !held.stuck.is_empty() {
-                    return Err(will_not_stop(pid, &held.stuck, patience.timeout));
+                    return Err(will_not_stop(pid, &held.stuck, patience.allowed()));
                 }
                 frozen.seized = held.tids;
                 frozen.sleepers = Some(sleepers);
@@ -223,7 +230,7 @@ impl Frozen {
         let before = self.waiting.len();
         self.waiting.retain(|&tid| sys::interrupt(tid).is_ok() || !is_dead(pid, tid));
         self.gone += before - self.waiting.len();
-        let allowed = patience.limit.map_or(patience.timeout, |l| l.min(patience.timeout));
+        let allowed = patience.allowed();
         let deadline = Instant::now() + allowed;
         let deadline = self.deadline().map_or(deadline, |limit| limit.min(deadline));
         let mut turn = 0;

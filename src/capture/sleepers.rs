@@ -24,15 +24,15 @@ use crate::process::sys::{self, Status};
 const LOOK: Duration = Duration::from_millis(1);
 /// How long one thread may take to stop or to enter its call before the next one is asked.
 const PATIENCE: Duration = Duration::from_millis(1);
-/// How long the rest may take to stop once all are held; who does not by then cannot be stopped.
-const HOLD: Duration = Duration::from_millis(200);
+/// How long the tracer's end may take.
+const END: Duration = Duration::from_millis(200);
 
 /// What the tracer is asked, with where its answer goes.
 enum Order {
     /// Say when all have been asked to enter their calls again.
     Ready(Sender<()>),
-    /// From now on let go of none. The threads that are held, and those of them that did not stop.
-    Hold(Sender<Held>),
+    /// From now on let go of none. The threads that are held, and those of them that did not stop in that time.
+    Hold(Duration, Sender<Held>),
     /// The registers of all that are held.
     Registers(Sender<Vec<(i32, Registers)>>),
     /// Let those run on that woke up meanwhile.
@@ -73,9 +73,10 @@ impl Sleepers {
         Some(sleepers)
     }
 
-    /// From now on a thread that wakes up stands still. None where the tracer has failed.
-    pub(super) fn hold(&self) -> Option<Held> {
-        self.ask(Order::Hold)
+    /// From now on a thread that wakes up stands still; those that neither sleep nor stand still have `allowed` to stop. None
+    /// where the tracer has failed.
+    pub(super) fn hold(&self, allowed: Duration) -> Option<Held> {
+        self.ask(|answer| Order::Hold(allowed, answer))
     }
 
     /// Their registers, once they are held.
@@ -102,7 +103,7 @@ impl Drop for Sleepers {
             let _ = tracer.join();
         }
         // The kernel lets go of its tracees after it has said that the thread is done.
-        let deadline = Instant::now() + HOLD;
+        let deadline = Instant::now() + END;
         let task = format!("/proc/self/task/{}", self.tid);
         while self.tid != 0 && Path::new(&task).exists() && Instant::now() < deadline {
             sys::relax(20);
@@ -142,7 +143,7 @@ impl Tracer {
             // A receiver that is gone needs no answer.
             match orders.recv_timeout(LOOK) {
                 Ok(Order::Ready(answer)) => _ = answer.send(()),
-                Ok(Order::Hold(answer)) => _ = answer.send(self.hold()),
+                Ok(Order::Hold(allowed, answer)) => _ = answer.send(self.hold(allowed)),
                 Ok(Order::Registers(answer)) => _ = answer.send(self.registers()),
                 Ok(Order::LetGo(answer)) => {
                     self.let_go();
@@ -218,11 +219,11 @@ impl Tracer {
         }
     }
 
-    fn hold(&mut self) -> Held {
+    fn hold(&mut self, allowed: Duration) -> Held {
         self.look();
         self.held = true;
         self.entering.retain(|&tid| sys::interrupt(tid).is_ok());
-        let (deadline, mut turn) = (Instant::now() + HOLD, 0);
+        let (deadline, mut turn) = (Instant::now() + allowed, 0);
         while !self.entering.is_empty() && Instant::now() < deadline {
             self.look();
             sys::relax(turn);

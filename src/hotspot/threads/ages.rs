@@ -82,9 +82,12 @@ impl Watermarks {
         Some(Watermarks { at, old })
     }
 
-    /// What is known of the thread; nothing where its watermark cannot be read.
-    pub(super) fn ages(&self, mem: &Memory, thread: u64) -> StackAges {
-        StackAges(self.read(mem, thread).unwrap_or_default())
+    /// What is known of the thread: nothing of one that has no watermark yet; none where it cannot be read.
+    pub(super) fn ages(&self, mem: &Memory, thread: u64) -> Option<StackAges> {
+        if mem.u64(thread.wrapping_add(self.at)) == Ok(0) {
+            return Some(StackAges::default());
+        }
+        self.read(mem, thread).map(StackAges)
     }
 
     fn read(&self, mem: &Memory, thread: u64) -> Option<Vec<Age>> {
@@ -176,13 +179,19 @@ mod tests {
         }
 
         fn read(self) -> (Option<Watermarks>, [StackAges; 2]) {
+            let (found, ages) = self.told();
+            (found, ages.map(Option::unwrap_or_default))
+        }
+
+        /// None of a thread whose watermark cannot be read.
+        fn told(self) -> (Option<Watermarks>, [Option<StackAges>; 2]) {
             let mut file = MmapMut::map_anon(self.0.len()).expect("memory");
             file.copy_from_slice(&self.0);
             let file = Arc::new(file.try_into().expect("memory"));
             let mut mem = Memory::default();
             mem.lay_under(0x10000, self.0.len() as u64, &file, 0);
             let found = Watermarks::among(&mem, 0x400, &[0x10000, 0x11000]);
-            let ages = |thread| found.map(|w| w.ages(&mem, thread)).unwrap_or_default();
+            let ages = |thread| found.and_then(|w| w.ages(&mem, thread));
             (found, [ages(0x10000), ages(0x11000)])
         }
     }
@@ -204,6 +213,30 @@ mod tests {
         let want = [GOOD, GOOD, OLDER, OLDER, OLDEST].map(colour);
         assert_eq!(of, want);
         assert_eq!((waiting.head(), waiting.of_frame(0xffff)), (colour(OLDER), colour(OLDER)));
+    }
+
+    /// A thread that is just being made has none, and nothing is lost; one whose watermark is damaged is told from it.
+    #[test]
+    fn a_watermark_that_cannot_be_read_is_told() {
+        let whole = || {
+            let mut bytes = Bytes::new();
+            bytes.thread(0, GOOD << 1 | 1, 0, &[(OLDEST, 0)]);
+            bytes.thread(0x1000, OLDER << 1 | 1, 0, &[(OLDEST, 0)]);
+            bytes
+        };
+        let (found, _) = whole().told();
+        let of = |word: u64| {
+            let mut bytes = whole();
+            bytes.set(0x1000 + AT, word);
+            let mut file = MmapMut::map_anon(bytes.0.len()).expect("memory");
+            file.copy_from_slice(&bytes.0);
+            let file = Arc::new(file.try_into().expect("memory"));
+            let mut mem = Memory::default();
+            mem.lay_under(0x10000, bytes.0.len() as u64, &file, 0);
+            found.expect("found").ages(&mem, 0x11000)
+        };
+        assert_eq!(of(0), Some(StackAges::default()));
+        assert_eq!(of(0x77_0000), None);
     }
 
     /// What is no colour, or leads nowhere, says nothing.

@@ -97,14 +97,24 @@ pub fn read(vm: &Vm, damaged: &mut Vec<String>) -> Result<Vec<JavaThread>> {
     }
     let reader = ThreadReader {
         vm,
-        watermarks,
         exiting: vm.tables.constant("JavaThread::_thread_exiting"),
         reserve: tlab_reserve(vm),
     };
     let mut out = Vec::new();
     for addr in addresses {
         match reader.read(addr) {
-            Ok(t) => out.push(t),
+            Ok(mut t) => {
+                if let Some(watermarks) = &watermarks {
+                    t.ages = watermarks.ages(vm.mem, addr).unwrap_or_else(|| {
+                        damaged.push(format!(
+                            "the StackWatermark of the thread at {addr:#x} is not readable: references on its stack may \
+                             lead to where their objects were"
+                        ));
+                        StackAges::default()
+                    });
+                }
+                out.push(t);
+            }
             Err(e @ Error::MissingField { .. }) => return Err(e),
             Err(e) => damaged.push(e.to_string()),
         }
@@ -171,7 +181,6 @@ pub fn any_tlab(vm: &Vm) -> bool {
 /// Reads one thread, with the facts that are the same for all.
 struct ThreadReader<'v> {
     vm: &'v Vm<'v>,
-    watermarks: Option<Watermarks>,
     /// JavaThread::_thread_exiting; unknown in 8.
     exiting: Option<i64>,
     reserve: u64,
@@ -220,7 +229,7 @@ impl ThreadReader<'_> {
             is_hidden: false,
             tlab_start: start,
             tlab_gap,
-            ages: self.watermarks.map(|w| w.ages(vm.mem, addr)).unwrap_or_default(),
+            ages: StackAges::default(),
         })
     }
 }
