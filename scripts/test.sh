@@ -14,8 +14,13 @@ case $#${1:-} in
     *) usage ;;
 esac
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+log=$(mktemp) setup_log=$(mktemp) setup=
+# shellcheck disable=SC2317 # the trap runs it
+at_exit() {
+    [ -z "$setup" ] || kill "$setup" 2> /dev/null
+    rm -f "$log" "$setup_log"
+}
+trap at_exit EXIT
 done_=() failed=() said=
 step() { # NAME COMMAND...
     local name=$1 start=$SECONDS result=ok which
@@ -59,15 +64,29 @@ if [ -n "$quick" ]; then
     at_end
 fi
 
-step "set-up" scripts/setup.sh
+step "packages" scripts/setup.sh --packages
+# The rest of the set-up waits for downloads most of the time: the steps before the tests run beside it.
+scripts/setup.sh > "$setup_log" 2>&1 &
+setup=$!
+# shellcheck disable=SC2317 # step runs it
+set_up() {
+    cat "$setup_log"
+    return "$set_up"
+}
 step "shellcheck" shellcheck -x scripts/test.sh scripts/fuzz.sh scripts/situations.sh scripts/situations/*.sh
 step "format" cargo fmt --check
-step "clippy" cargo clippy --locked --all-targets -- -D warnings
-step "fuzz targets" cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target/fuzz --locked -- -D warnings
+# All in one profile: what rjcore depends on, and C libraries above all, is built once for all steps.
+step "clippy" cargo clippy --locked --profile ci --all-targets -- -D warnings
+step "fuzz targets" cargo clippy --manifest-path fuzz/Cargo.toml --profile ci --target-dir target --locked -- -D warnings
 step "Rust's version" msrv
-step "the library without the program" cargo clippy --locked --no-default-features --lib --examples -- -D warnings
+step "the library without the program" \
+    cargo clippy --locked --profile ci --no-default-features --lib --examples -- -D warnings
 export RUSTDOCFLAGS='-D warnings'
-step "documents" cargo doc --locked --no-deps --document-private-items
+step "documents" cargo doc --locked --profile ci --no-deps --document-private-items
+step "build" cargo test --locked --profile ci --no-run
+wait "$setup"
+set_up=$? setup=
+step "set-up" set_up
 # The JVMs and cores of two tests at a time fit a small machine.
 step "tests" cargo test --locked --profile ci --no-fail-fast -- --test-threads=2
 # What needs root, containers, control groups or huge pages; it says what this machine does not allow.

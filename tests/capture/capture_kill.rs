@@ -240,7 +240,7 @@ fn some(in_ci: usize) -> usize {
 }
 
 /// Threads that come and go would shift the count of calls: StopStress makes none.
-const STILL: &str = "5 0";
+const STILL: &str = "20 0";
 
 fn killed(
     name: &str,
@@ -333,7 +333,7 @@ fn at_random_times_with_many_threads() {
 
 fn killed_at_random_times(name: &str, flags: &[&str]) {
     let dir = Scratch::new(&format!("kill-{name}"));
-    let mut stress = Stress::start(17, flags, "5", &dir);
+    let mut stress = Stress::start(17, flags, "", &dir);
     // A generator of our own: the same times in each run.
     let mut seed = 88172645463325252u64;
     let mut random = move || {

@@ -12,6 +12,8 @@ use crate::support::stress::{Stress, capture, caught_collecting, taken};
 use crate::support::{Scratch, gcore, rjcore};
 
 const METHODS: [&str; 3] = ["fork", "precopy", "stop"];
+/// StopStress rests so little that its threads keep all CPUs busy.
+const BUSY: &str = "5";
 /// StopStress has so many of its markers from before its READY on.
 const MARKERS: u64 = 1234;
 
@@ -102,34 +104,34 @@ fn in_a_row(name: &str, version: u32, flags: &[&str], arguments: &str, n: usize)
 
 #[test]
 fn g1_17() {
-    in_a_row("g1", 17, &["-XX:+UseG1GC"], "", count(20));
+    in_a_row("g1", 17, &["-XX:+UseG1GC"], BUSY, count(20));
 }
 
 #[test]
 fn g1_25() {
-    in_a_row("g1", 25, &["-XX:+UseG1GC"], "", count(4));
+    in_a_row("g1", 25, &["-XX:+UseG1GC"], BUSY, count(4));
 }
 
 #[test]
 fn serial_17_with_fork() {
     let flags = ["-XX:+UseSerialGC", "-Djdk.lang.Process.launchMechanism=FORK"];
-    in_a_row("serial", 17, &flags, "", count(4));
+    in_a_row("serial", 17, &flags, BUSY, count(4));
 }
 
 #[test]
 fn serial_25() {
-    in_a_row("serial", 25, &["-XX:+UseSerialGC"], "", count(4));
+    in_a_row("serial", 25, &["-XX:+UseSerialGC"], BUSY, count(4));
 }
 
 #[test]
 fn parallel_17_with_vfork() {
     let flags = ["-XX:+UseParallelGC", "-Djdk.lang.Process.launchMechanism=VFORK"];
-    in_a_row("parallel", 17, &flags, "", count(4));
+    in_a_row("parallel", 17, &flags, BUSY, count(4));
 }
 
 #[test]
 fn parallel_25() {
-    in_a_row("parallel", 25, &["-XX:+UseParallelGC"], "", count(4));
+    in_a_row("parallel", 25, &["-XX:+UseParallelGC"], BUSY, count(4));
 }
 
 /// Threads are made and end all the time, more than a thousand a second.
@@ -141,7 +143,7 @@ fn while_threads_come_and_go() {
 /// More threads than are each stopped: those that sleep are held, and some of them wake up meanwhile.
 #[test]
 fn with_many_threads() {
-    in_a_row("sleepers", 17, &["-XX:+UseG1GC", "-Dsleepers=300"], "", count(6));
+    in_a_row("sleepers", 17, &["-XX:+UseG1GC", "-Dsleepers=300"], BUSY, count(6));
 }
 
 /// Two at a time: one is refused or waits, none harms the other or the JVM.

@@ -19,8 +19,9 @@ import java.util.zip.*;
  * <p>Prints "READY pid". On a line "check" it answers "OK counters" or "BAD why". On "rebind" it closes a port that
  * it listens on, listens on it again at once, and answers "OK port" or "BAD why". "stop N" makes it exit with N; at
  * the end of its input it exits with 0. An anomaly that any thread ever saw is told by every later check.
- * Arguments: the ms that each loop rests between rounds (default 5), and with a second one a thread that makes
- * and joins that many threads a round (default 2), with a third one a thread that makes that many Told a round.
+ * Arguments: the ms that each loop rests between rounds (default 20; with 5 they keep two CPUs busy), and with a
+ * second one a thread that makes and joins that many threads a round (default 2), with a third one a thread that
+ * makes that many Told a round.
  * With a fourth one nothing of that but the Told, and one full collection after the other with that many small
  * objects. -Dsleepers=N: so many threads more that sleep.
  */
@@ -75,7 +76,7 @@ public class StopStress {
     /** The latest ones, each behind one that is made no more; whole before they come here. */
     static final Told[] TOLD = new Told[4096];
 
-    static int rest = 5;
+    static int rest = 20;
     static int made = 2;
     static int told = 0;
     static long toldSoFar;

@@ -1,5 +1,6 @@
 //! What is handed out (scripts/release.sh): one static file for each CPU that runs anywhere, and packages of it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -7,26 +8,69 @@ use std::sync::OnceLock;
 use crate::support::child::Command;
 use crate::support::{Scratch, dep, rjcore, run, text, tool};
 
-const CPUS: [&str; 2] = ["x86_64", "aarch64"];
-
-/// The program for a CPU, built as release.sh builds it but for the profile: quick, and without debug information.
+/// The program for a CPU: static, as release.sh builds it, but quick to build.
 fn binary(cpu: &str) -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let target = BUILT.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "-q", "--locked", "--bin", "rjcore", "--target-dir"]).arg(&target);
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_PROFILE_DEV_DEBUG", "0");
-        cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
-        cargo.env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc");
-        cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
-        for cpu in CPUS {
-            cargo.args(["--target", &format!("{cpu}-unknown-linux-gnu")]);
-        }
-        run(&mut cargo);
-        target
+    static OWN: OnceLock<PathBuf> = OnceLock::new();
+    static OTHER: OnceLock<PathBuf> = OnceLock::new();
+    match cpu {
+        "x86_64" => OWN.get_or_init(linked).clone(),
+        "aarch64" => OTHER.get_or_init(built_for_aarch64).clone(),
+        _ => panic!("nothing is handed out for {cpu}"),
+    }
+}
+
+fn made(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
+    fs::create_dir_all(&dir).expect("a directory");
+    dir.join(name)
+}
+
+/// The library of this very build, which cargo names, linked statically: that is all by which a static program of this
+/// CPU differs, and building all of it once more takes minutes.
+fn linked() -> PathBuf {
+    let here = Path::new(env!("CARGO_BIN_EXE_rjcore")).parent().expect("a directory");
+    let profile = match here.file_name().and_then(OsStr::to_str).expect("UTF-8") {
+        "debug" => "dev",
+        name => name,
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "-q", "--locked", "--no-run", "--bin", "rjcore", "--message-format=json"]);
+    cargo.args(["--profile", profile]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let said = text(&mut cargo);
+    let library = said.lines().find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let is_ours = line["target"]["name"] == "rjcore" && line["target"]["kind"][0] == "lib";
+        let files = line["filenames"].as_array().filter(|_| is_ours)?;
+        let mut files = files.iter().filter_map(|f| f.as_str());
+        Some(files.find(|f| f.ends_with(".rlib"))?.to_owned())
     });
-    target.join(format!("{cpu}-unknown-linux-gnu/debug/rjcore"))
+    let library = library.unwrap_or_else(|| panic!("cargo names no library: {said}"));
+    let out = made("rjcore");
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--edition", "2024", "--crate-name", "rjcore", "src/main.rs"]);
+    rustc.arg("--extern").arg(format!("rjcore={library}"));
+    rustc.arg("-L").arg(format!("dependency={}", here.join("deps").display()));
+    rustc.args(["-C", "target-feature=+crt-static", "-o"]).arg(&out);
+    run(rustc.current_dir(env!("CARGO_MANIFEST_DIR")));
+    out
+}
+
+/// Built as release.sh does it but for the profile: without debug information, optimizations and checks.
+fn built_for_aarch64() -> PathBuf {
+    const TARGET: &str = "aarch64-unknown-linux-gnu";
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "-q", "--locked", "--bin", "rjcore", "--target", TARGET, "--target-dir"]);
+    cargo.arg(made("")).current_dir(env!("CARGO_MANIFEST_DIR"));
+    for (setting, value) in
+        [("DEBUG", "0"), ("DEBUG_ASSERTIONS", "false"), ("OVERFLOW_CHECKS", "false")]
+    {
+        cargo.env(format!("CARGO_PROFILE_DEV_{setting}"), value);
+    }
+    cargo.env("CARGO_INCREMENTAL", "0").env("RUSTFLAGS", "-C target-feature=+crt-static");
+    cargo.env("CC_aarch64_unknown_linux_gnu", "aarch64-linux-gnu-gcc");
+    cargo.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
+    run(&mut cargo);
+    made(TARGET).join("debug/rjcore")
 }
 
 fn samples() -> Vec<PathBuf> {
