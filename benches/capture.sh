@@ -97,7 +97,7 @@ dump() { "$home/bin/jcmd" "$jvm" GC.heap_dump -all -overwrite "$out"; }
 
 echo "$(nproc) CPUs, $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(awk '/MemTotal/ { printf "%d GB", $2 / 1048576 + 0.5 }' /proc/meminfo), kernel $(uname -r), $(date -u +%F)"
 for mb in "${sizes[@]}"; do for page in "${pages[@]}"; do
-    limit=$((mb * 3 / 2))
+    limit=$((mb < 6000 ? mb * 3 / 2 : mb + 3000))
     [ "$gc" != Z ] || limit=$((mb * 5 / 2))
     free=$(($(df -Pk "$work" | awk 'NR == 2 { print $4 }') / 1024))
     [ "$free" -ge $((limit + 4000)) ] || { echo "capture: $dir has $free MB, $((limit + 4000)) are needed" >&2; exit 1; }

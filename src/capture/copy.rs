@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::choose::ms;
 use super::freeze::Frozen;
-use super::image::Image;
+use super::image::{Image, Workers};
 use super::pages::Run;
 use super::plan::{Holder, Saved, saved};
 use super::predict::to_copy;
@@ -49,6 +49,7 @@ pub(super) struct Copy<'t> {
     /// Where files end, looked up before the stop.
     pub file_ends: HashMap<(u64, u64), u64>,
     pub copied: u64,
+    pub workers: Workers,
     /// When the target has stood still for too long: from then on nothing more is read.
     pub deadline: Option<Instant>,
 }
@@ -76,6 +77,8 @@ pub(super) fn precopy(target: &Target<'_>, below: Option<Duration>) -> Result<Sn
         target.check()?;
         let round = copy.round(&mut tracker, rounds.is_empty())?;
         rounds.push(round);
+        // From now on it counts how soon a round is done.
+        copy.workers = Workers::beside(target.options.threads);
         // What the stop will have to copy is about what this round had to.
         let shrinks = rounds.len() < 3 || round < rounds[rounds.len() - 2];
         if rounds.len() > 1 && (round < LITTLE || !shrinks) {
@@ -136,7 +139,8 @@ impl<'t> Copy<'t> {
         let file_ends = of_files
             .filter_map(|m| Some(((m.start, m.end), maps::file_end(target.pid, m)?)))
             .collect();
-        Ok(Copy { target, image, shared, file_ends, copied: 0, deadline: None })
+        let workers = Workers::behind(target.options.threads);
+        Ok(Copy { target, image, shared, file_ends, copied: 0, workers, deadline: None })
     }
 
     /// What can be done before the stop: memory touched, and files' pages that nobody changes.
@@ -170,14 +174,14 @@ impl<'t> Copy<'t> {
         let places = runs.iter().flat_map(|r| self.image.places(r.0, r.1)).collect::<Ranges>();
         self.image.add(&minus(runs, &places), target.staging)?;
         let read = |a, b: &mut [u8]| in_time(self.deadline).and_then(|()| target.read(a, b));
-        self.copied += self.image.copy(runs, target.options.threads, &read);
+        self.copied += self.image.copy(runs, self.workers, &read);
         Ok(())
     }
 
     fn copy_shared(&mut self, index: usize, ranges: &[(u64, u64)], maps: &[Mapping]) {
-        let (threads, memory) = (self.target.options.threads, &self.target.memory);
+        let (workers, memory) = (self.workers, &self.target.memory);
         let in_time = || in_time(self.deadline);
-        self.copied += self.shared[index].copy(ranges, threads, maps, memory, &in_time);
+        self.copied += self.shared[index].copy(ranges, workers, maps, memory, &in_time);
     }
 
     /// One round: what was written to since the last one, or all in the first. Answers bytes.
@@ -284,6 +288,7 @@ impl<'t> Copy<'t> {
         let at = SystemTime::now();
         let before = self.copied;
         self.deadline = frozen.deadline();
+        self.workers = Workers::all(target.options.threads);
         let threads = target.threads(&frozen, known);
         let aside = target.staging.is_some() && rest.bytes() <= ASIDE;
         let Remaining { maps, private, shared } = rest;
@@ -309,7 +314,7 @@ impl<'t> Copy<'t> {
             }
         }
         let pause = frozen.release();
-        self.images().for_each(|image| image.bring_in(target.options.threads));
+        self.images().for_each(|image| image.bring_in(Workers::beside(target.options.threads)));
         let mut kept = Vec::with_capacity(maps.len());
         for (m, rest) in maps.iter().zip(private) {
             rest.gone.iter().for_each(|&(start, end)| self.image.drop_pages(start, end));

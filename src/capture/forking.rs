@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::fork::{Child, POOL};
 use super::huge;
-use super::image::Image;
+use super::image::{Image, Workers};
 use super::inject::Injector;
 use super::plan::{self, Saved};
 use super::shared::{self, objects};
@@ -47,7 +47,8 @@ impl Target<'_> {
             shared::follow(&mut objects, self.pid, &maps, self.staging).map_err(lost)?;
             for o in &mut objects {
                 let data = o.data(&o.extents, &maps, &self.pages).map_err(lost)?;
-                in_stop += o.copy(&data, self.options.threads, &maps, &self.memory, &|| Ok(()));
+                let workers = Workers::all(self.options.threads);
+                in_stop += o.copy(&data, workers, &maps, &self.memory, &|| Ok(()));
             }
         }
         let mut thread =

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memmap2::{Advice, MmapMut, MmapOptions};
+use rustix::process::setpriority_process;
 
 use crate::format::ranges::Ranges;
 use crate::process::maps::PAGE;
@@ -21,6 +22,49 @@ const ALONE: u64 = 4 << 20;
 
 /// How a page is read; fewer bytes than asked for is an error.
 pub(super) type Read<'a> = &'a (dyn Fn(u64, &mut [u8]) -> io::Result<()> + Sync);
+
+/// Who copies.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Workers {
+    threads: usize,
+    /// The nice value of each.
+    nice: i32,
+}
+
+impl Workers {
+    /// As many as there are CPUs, `threads`: nothing else runs.
+    pub(super) fn all(threads: usize) -> Workers {
+        Workers { threads, nice: 0 }
+    }
+
+    /// One CPU is left to the process that runs on.
+    pub(super) fn beside(threads: usize) -> Workers {
+        Workers { threads: threads.saturating_sub(1).max(1), nice: 0 }
+    }
+
+    /// The process's threads come first as well.
+    pub(super) fn behind(threads: usize) -> Workers {
+        Workers { nice: 10, ..Workers::beside(threads) }
+    }
+
+    /// Has them do `work`, the calling thread among them unless it would not get its priority back.
+    fn run(self, most: usize, work: &(dyn Fn() + Sync)) {
+        let polite = || {
+            // As it is, it works as well.
+            let _ = setpriority_process(None, self.nice);
+            work();
+        };
+        std::thread::scope(|s| {
+            for _ in 1..self.threads.min(most) {
+                s.spawn(if self.nice > 0 { &polite as &(dyn Fn() + Sync) } else { work });
+            }
+            match self.nice > 0 {
+                true => drop(s.spawn(polite)),
+                false => work(),
+            }
+        });
+    }
+}
 
 /// One range of the address space.
 #[derive(Debug)]
@@ -110,15 +154,15 @@ impl Image {
         }
     }
 
-    /// Copies `ranges` with up to `threads` threads. What has no place is left out; what cannot
+    /// Copies `ranges`. What has no place is left out; what cannot
     /// be read is remembered, see [`Image::failed`]. Answers the bytes copied.
-    pub(super) fn copy(&mut self, ranges: &[(u64, u64)], threads: usize, read: Read<'_>) -> u64 {
+    pub(super) fn copy(&mut self, ranges: &[(u64, u64)], workers: Workers, read: Read<'_>) -> u64 {
         if let Some(mut aside) = self.aside.take() {
             let places: Ranges = ranges.iter().flat_map(|r| self.places(r.0, r.1)).collect();
             let room = aside.add(&places, None).is_ok();
-            let copied = if room { aside.copy(&places, threads, read) } else { 0 };
+            let copied = if room { aside.copy(&places, workers, read) } else { 0 };
             let left = if room { &[] } else { ranges };
-            let copied = copied + self.copy(left, threads, read);
+            let copied = copied + self.copy(left, workers, read);
             self.aside = Some(aside);
             return copied;
         }
@@ -153,15 +197,10 @@ impl Image {
             }
         };
         let total: u64 = pieces.iter().map(|p| p.2 - p.1).sum();
-        if total < ALONE || threads < 2 {
+        if total < ALONE {
             work();
         } else {
-            std::thread::scope(|s| {
-                for _ in 1..threads.min(pieces.len()) {
-                    s.spawn(work);
-                }
-                work();
-            });
+            workers.run(pieces.len(), &work);
         }
         let failed = failed.into_inner().unwrap_or_else(|e| e.into_inner());
         for (i, from, to) in pieces {
@@ -181,10 +220,10 @@ impl Image {
     }
 
     /// Brings what was copied aside to its place.
-    pub(super) fn bring_in(&mut self, threads: usize) {
+    pub(super) fn bring_in(&mut self, workers: Workers) {
         if let Some(aside) = self.aside.take() {
             let runs = aside.runs(0, u64::MAX);
-            self.copy(&runs, threads, &|addr, buf| aside.read(addr, buf));
+            self.copy(&runs, workers, &|addr, buf| aside.read(addr, buf));
             aside.failed.iter().for_each(|&(start, end)| self.drop_pages(start, end));
             self.failed.extend(aside.failed);
         }
@@ -345,7 +384,7 @@ mod tests {
             image.prepare(&[(page(10), page(20))]);
             let copied = image.copy(
                 &[(page(12), page(14)), (page(998), page(1200)), (page(2000), page(2001))],
-                2,
+                Workers::all(2),
                 &numbered,
             );
             assert_eq!(copied, page(2 + 200 + 1));
@@ -375,14 +414,18 @@ mod tests {
     fn copies_aside() {
         let mut image = Image::default();
         image.add(&[(page(1000), page(1010)), (page(1010), page(1020))], None).expect("place");
-        image.copy(&[(page(1000), page(1003)), (page(1008), page(1012))], 1, &|_, buf| {
-            buf.fill(7);
-            Ok(())
-        });
+        image.copy(
+            &[(page(1000), page(1003)), (page(1008), page(1012))],
+            Workers::all(1),
+            &|_, buf| {
+                buf.fill(7);
+                Ok(())
+            },
+        );
         image.copy_aside();
-        assert_eq!(image.copy(&[(page(1001), page(1012))], 1, &numbered), page(11));
+        assert_eq!(image.copy(&[(page(1001), page(1012))], Workers::all(1), &numbered), page(11));
         assert!(image.lacks_any() && image.failed().is_empty());
-        image.bring_in(2);
+        image.bring_in(Workers::beside(2));
         assert_eq!(image.failed(), [(page(1003), page(1004))]);
         assert_eq!(image.runs(0, u64::MAX), [(page(1000), page(1003)), (page(1004), page(1012))]);
         let mut buf = [0; 4 * PAGE as usize];

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
-use super::image::{Image, Read};
+use super::image::{Image, Read, Workers};
 use super::pages::PageMap;
 use super::plan::SharedPlan;
 use crate::format::ranges::{Ranges, minus, union};
@@ -208,7 +208,7 @@ impl Object {
     pub(super) fn copy(
         &mut self,
         ranges: &[(u64, u64)],
-        threads: usize,
+        workers: Workers,
         maps: &[Mapping],
         memory: &File,
         in_time: &(dyn Fn() -> io::Result<()> + Sync),
@@ -220,10 +220,10 @@ impl Object {
             let m = views.iter().find(inside).ok_or(io::ErrorKind::NotFound)?;
             memory.read_exact_at(buf, m.start + (offset - m.offset))
         };
-        let Some(file) = &self.open else { return self.image.copy(ranges, threads, &by_view) };
+        let Some(file) = &self.open else { return self.image.copy(ranges, workers, &by_view) };
         let read: Read<'_> =
             &|offset, buf| in_time().and_then(|()| file.read_exact_at(buf, offset));
-        self.image.copy(ranges, threads, read)
+        self.image.copy(ranges, workers, read)
     }
 }
 
