@@ -124,18 +124,18 @@ module() {
 module duckdb "$duckdb"
 module wheel "$wheel"
 
-# crate NAME VERSION: its program from crates.io. What it reads here is small, and its own profile, with LTO of all that it
-# uses, takes several times as long to build.
+# crate NAME VERSION [SETTING=VALUE...]: its program from crates.io, built with these settings
 crate() {
     stamp "$1" "$2" && return
     say "$1 $2 (builds for some minutes)"
-    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
-        CARGO_TARGET_DIR=$deps/$1-target nice cargo install -q --locked --root "$deps" --version "$2" "$1"
+    env "${@:3}" CARGO_TARGET_DIR="$deps/$1-target" nice cargo install -q --locked --root "$deps" --version "$2" "$1"
     rm -rf "$deps/$1-target"
     echo "$2" > "$deps/$1.stamp"
 }
 if [ "${1:-}" != --quick ]; then
-    crate hprof-slurp "$slurp"
+    # What it reads here is small, and its own profile, with LTO of all that it uses, takes several times as long to build.
+    crate hprof-slurp "$slurp" CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+    # As its authors build it: the benches compare with it.
     crate hprof-analyzer "$analyzer"
 fi
 scripts/setup-aarch64.sh
