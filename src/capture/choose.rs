@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::fs::statvfs;
 
 use super::copy;
-use super::predict::{SHORT, to_copy};
+use super::predict::{SHORT, ms, to_copy};
 use super::report::{Method, Reason, Refused, WhyNot};
 use super::target::{Failure, SMALL_SHARED, Snapshot, Target};
 use super::watch::MemoryNeeded;
@@ -131,9 +131,4 @@ impl Target<'_> {
         let room = statvfs(directory).map(|v| v.f_bavail.saturating_mul(v.f_frsize));
         room.is_ok_and(|room| room / 5 > anonymous / 2)
     }
-}
-
-/// In whole milliseconds, for people.
-pub(super) fn ms(time: Duration) -> String {
-    format!("{} ms", time.as_millis().max(1))
 }

@@ -7,15 +7,14 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::choose::ms;
+use super::copied::{Copy, is_clean, is_private, no_place, refused_place};
 use super::freeze::Frozen;
-use super::image::{Image, Workers};
-use super::pages::Run;
-use super::plan::{Holder, Saved, saved};
-use super::predict::to_copy;
+use super::image::Workers;
+use super::plan::{Holder, Saved};
+use super::predict::{ms, to_copy};
 use super::report::Method;
-use super::rest::{Remaining, is_clean, is_private};
-use super::shared::{Object, follow, objects};
+use super::rest::Remaining;
+use super::shared::follow;
 use super::target::{Failure, Snapshot, Target};
 use super::track::Tracker;
 use crate::format::ranges::{Ranges, minus, union};
@@ -40,19 +39,6 @@ const TRIES: usize = 12;
 
 /// Where copies go to a file, at most so much is kept in memory until the stop is over.
 const ASIDE: u64 = 256 << 20;
-
-/// The copy while it is made.
-pub(super) struct Copy<'t> {
-    pub target: &'t Target<'t>,
-    pub image: Image,
-    pub shared: Vec<Object>,
-    /// Where files end, looked up before the stop.
-    pub file_ends: HashMap<(u64, u64), u64>,
-    pub copied: u64,
-    pub workers: Workers,
-    /// When the target has stood still for too long: from then on nothing more is read.
-    pub deadline: Option<Instant>,
-}
 
 /// Stops the target, copies all, lets it go on.
 pub(super) fn stop(target: &Target<'_>) -> Result<Snapshot, Failure> {
@@ -126,23 +112,7 @@ pub(super) fn precopy(target: &Target<'_>, below: Option<Duration>) -> Result<Sn
     }
 }
 
-impl<'t> Copy<'t> {
-    fn new(target: &'t Target<'t>) -> Result<Copy<'t>, Failure> {
-        let mut image = Image::default();
-        image.add(&private(&target.maps), target.staging).map_err(refused_place)?;
-        let mut shared = objects(target.pid, &target.maps);
-        for o in &mut shared {
-            o.image.add(&o.extents, target.staging).map_err(refused_place)?;
-        }
-        let of_files =
-            target.maps.iter().filter(|m| m.has_file() && m.kind() != Kind::SharedMemory);
-        let file_ends = of_files
-            .filter_map(|m| Some(((m.start, m.end), maps::file_end(target.pid, m)?)))
-            .collect();
-        let workers = Workers::behind(target.options.threads);
-        Ok(Copy { target, image, shared, file_ends, copied: 0, workers, deadline: None })
-    }
-
+impl Copy<'_> {
     /// What can be done before the stop: memory touched, and files' pages that nobody changes.
     fn ahead(&mut self) -> Result<(), Failure> {
         let target = self.target;
@@ -161,11 +131,6 @@ impl<'t> Copy<'t> {
             o.image.prepare(&data);
         }
         Ok(())
-    }
-
-    pub(super) fn saved(&self, m: &Mapping, present: &[Run]) -> Saved {
-        let end = self.file_ends.get(&(m.start, m.end)).copied();
-        saved(m, present, self.target.options.full, end)
     }
 
     /// Copies private memory; what has no place yet gets one.
@@ -235,10 +200,6 @@ impl<'t> Copy<'t> {
             self.copy_shared(i, &union(ranges), &maps);
         }
         Ok(self.copied - before)
-    }
-
-    fn images(&mut self) -> impl Iterator<Item = &mut Image> {
-        std::iter::once(&mut self.image).chain(self.shared.iter_mut().map(|o| &mut o.image))
     }
 
     /// Rounds until little is left.
@@ -356,26 +317,11 @@ fn distrust_replaced(
     Ok(())
 }
 
-/// The private mappings that can be written to: their pages get a place ahead of time.
-fn private(maps: &[Mapping]) -> Ranges {
-    let kind = |m: &&Mapping| matches!(m.kind(), Kind::Anonymous | Kind::PrivateFile);
-    let writable = maps.iter().filter(|m| m.flags & 2 != 0).filter(kind);
-    writable.map(|m| (m.start, m.end)).collect()
-}
-
 fn in_time(deadline: Option<Instant>) -> io::Result<()> {
     match deadline {
         Some(deadline) if Instant::now() > deadline => Err(io::ErrorKind::TimedOut.into()),
         _ => Ok(()),
     }
-}
-
-fn no_place(e: &io::Error) -> String {
-    format!("no memory for a copy: {e}")
-}
-
-fn refused_place(e: io::Error) -> Failure {
-    Failure::Refused(no_place(&e))
 }
 
 /// Which pages there are, or were written to, cannot be told.

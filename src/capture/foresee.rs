@@ -6,10 +6,10 @@ use procfs::process::Process;
 use serde::Serialize;
 
 use super::inject::{Injector, is_filtered};
-use super::report::{Method, Refused, WhyNot};
+use super::report::{Method, Prediction, Refused, WhyNot};
 use super::target::{Failure, Target};
 use super::watch::MemoryNeeded;
-use super::{Options, opened, predict::Prediction};
+use super::{Options, opened};
 use crate::error::Result;
 use crate::process::room::Room;
 use crate::process::sys::uffd;

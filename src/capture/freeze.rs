@@ -9,9 +9,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use rustix::process::{getpriority_process, setpriority_process};
-
+use super::priority::HighPriority;
 use super::sleepers::Sleepers;
+use super::stopped::Stopped;
 use crate::error::{Advice, Error, Result};
 use crate::process::facts::ids;
 use crate::process::refusal;
@@ -19,25 +19,6 @@ use crate::process::sys::{self, Status};
 
 /// How often threads in uninterruptible sleep are looked at before the stop.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// A thread that stands still.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stopped {
-    /// Its id as this process sees it.
-    pub tid: i32,
-    /// How it stopped.
-    pub status: Status,
-}
-
-impl Stopped {
-    /// The signal that it must be given back.
-    pub(super) fn signal(&self) -> i32 {
-        match self.status {
-            Status::Signal(signal) => signal,
-            _ => 0,
-        }
-    }
-}
 
 /// What bounds a stop.
 #[derive(Clone, Copy)]
@@ -75,29 +56,6 @@ pub(super) struct Frozen {
     began: Option<Instant>,
     limit: Option<Duration>,
     hurry: Option<HighPriority>,
-}
-
-/// Our thread before all others, as long as it lives: the threads that are let go one after the
-/// other would take the CPU from the one that lets go of the rest. Only root may.
-#[derive(Debug)]
-pub(super) struct HighPriority {
-    /// The nice value before.
-    before: i32,
-}
-
-impl HighPriority {
-    /// None where it may not be.
-    pub(super) fn new() -> Option<HighPriority> {
-        let before = getpriority_process(None).ok()?;
-        setpriority_process(None, -20).ok()?;
-        Some(HighPriority { before })
-    }
-}
-
-impl Drop for HighPriority {
-    fn drop(&mut self) {
-        let _ = setpriority_process(None, self.before);
-    }
 }
 
 impl Frozen {

@@ -9,9 +9,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::freeze::{Stopped, is_dead};
+use super::freeze::is_dead;
 use super::registers::{Lender, Regs};
 use super::rescue::{MakeRescue, Rescue};
+use super::stopped::Stopped;
 use super::x86_64::{self, MAX_XSTATE};
 use crate::cpu::{Calls, Cpu};
 use crate::format::notes::NT_PRSTATUS;

@@ -4,6 +4,7 @@
 //! names of the files that a reader of the core needs.
 
 mod choose;
+mod copied;
 mod copy;
 mod foresee;
 mod fork;
@@ -17,6 +18,7 @@ mod notes;
 mod pages;
 mod plan;
 mod predict;
+mod priority;
 mod registers;
 mod report;
 mod rescue;
@@ -24,6 +26,7 @@ mod rest;
 mod save;
 mod shared;
 mod sleepers;
+mod stopped;
 mod target;
 mod track;
 mod watch;
@@ -32,8 +35,7 @@ mod x86_64;
 
 pub(crate) use foresee::{Foresight, foresee};
 pub(crate) use memory_map::memory_map;
-pub(crate) use predict::Prediction;
-pub(crate) use report::{Method, Refused, Report, WhyNot};
+pub(crate) use report::{Method, Prediction, Refused, Report, WhyNot};
 
 use std::path::Path;
 use std::time::Duration;

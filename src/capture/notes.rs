@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use super::registers::Registers;
+use super::stopped::Registers;
 use crate::cpu::Cpu;
 use crate::format::memory_map::{MemoryMap, NT_MEMORY};
 use crate::format::notes::{

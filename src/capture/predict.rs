@@ -6,9 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::report::Method;
+use super::report::{Method, Prediction};
 use super::target::Target;
 use crate::process::facts::Thread;
 
@@ -24,18 +22,14 @@ const MAPPING_US: u64 = 6;
 /// Microseconds to copy one MB within the stop.
 const MB_US: u64 = 800;
 
-/// How long the process would stand still by one method.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(crate) struct Prediction {
-    /// The method.
-    pub method: Method,
-    /// Milliseconds from the first thread's stop to the last one's release.
-    pub pause_ms: f64,
-}
-
 /// To copy so many bytes.
 pub(super) fn to_copy(bytes: u64) -> Duration {
-    Duration::from_micros((bytes >> 10) * MB_US >> 10)
+    Duration::from_micros(((bytes >> 10) * MB_US) >> 10)
+}
+
+/// In whole milliseconds, for people.
+pub(super) fn ms(time: Duration) -> String {
+    format!("{} ms", time.as_millis().max(1))
 }
 
 impl Target<'_> {

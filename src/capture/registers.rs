@@ -1,56 +1,13 @@
-//! A thread's registers as ptrace shows them: all sets for the core's notes, and of a borrowed thread what the kernel and a
-//! system call make of the general ones.
+//! A borrowed thread's registers as ptrace shows them, and what the kernel and a system call make of them.
 //!
-//! Goes by the table of the CPU; knows nothing of why a thread stands still or is borrowed.
+//! Goes by the table of the CPU; knows nothing of why a thread is borrowed.
 
-use super::freeze::Stopped;
-use super::x86_64;
 use crate::cpu::{Borrowing, Cpu, Facts, MAX_REGISTERS};
-use crate::format::notes::{NT_FPREGSET, NT_PRSTATUS};
-use crate::process::sys;
 
 // What the kernel answers itself where a call is to be made again (linux/errno.h).
 const ERESTARTSYS: i64 = -512;
 const ERESTARTNOHAND: i64 = -514;
 const ERESTART_RESTARTBLOCK: i64 = -516;
-
-/// All registers of a thread, as the notes of a core have them.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Registers {
-    /// The general registers, raw.
-    pub general: Vec<u8>,
-    /// NT_FPREGSET, raw; empty if unknown.
-    pub floating: Vec<u8>,
-    /// The CPU's extended state, raw; empty if there is none.
-    pub extended: Vec<u8>,
-    /// The signal that it had in hand, with its siginfo_t.
-    pub signal: Option<(i32, [u8; 128])>,
-}
-
-impl Registers {
-    /// Room to read them, to be used again: the largest set has room for 64 KB and takes 3.
-    pub(super) fn buffer() -> Vec<u8> {
-        vec![0; x86_64::MAX_XSTATE]
-    }
-
-    /// Those of a stopped thread of ours, with [`Registers::buffer`]; none if it is gone.
-    pub(super) fn read(cpu: Cpu, t: &Stopped, buf: &mut [u8]) -> Option<Registers> {
-        let mut set = |kind| {
-            let n = sys::registers_into(t.tid, kind, buf).ok()?;
-            Some(buf[..n].to_vec())
-        };
-        let general = set(NT_PRSTATUS)?;
-        let extended = cpu.facts().extended_state.and_then(&mut set).unwrap_or_default();
-        // A call each, and a thousand threads are a thousand calls more.
-        let floating = x86_64::legacy_state(&extended);
-        let floating = floating.or_else(|| set(NT_FPREGSET)).unwrap_or_default();
-        let signal = match t.signal() {
-            0 => None,
-            signal => sys::signal_info(t.tid).ok().map(|info| (signal, info)),
-        };
-        Some(Registers { general, floating, extended, signal })
-    }
-}
 
 /// The CPUs on which threads can be borrowed, by their table.
 #[derive(Debug, Clone, Copy)]

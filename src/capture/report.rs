@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::huge;
-use super::predict::Prediction;
 
 /// How the snapshot is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,6 +68,15 @@ pub(crate) enum Reason {
     ShortestStop,
     /// Others do not do: see what was refused.
     OthersRefused,
+}
+
+/// How long the process would stand still by one method.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Prediction {
+    /// The method.
+    pub method: Method,
+    /// Milliseconds from the first thread's stop to the last one's release.
+    pub pause_ms: f64,
 }
 
 /// What a capture did.

@@ -6,8 +6,7 @@ use std::io;
 
 use rayon::prelude::*;
 
-use super::copy::Copy;
-use super::pages::Run;
+use super::copied::{Copy, is_clean, is_private};
 use super::shared::follow;
 use super::target::Failure;
 use super::track::Tracker;
@@ -156,15 +155,4 @@ impl Copy<'_> {
         }
         (union(written), union(unwatched))
     }
-}
-
-/// Whether its pages go into the image.
-pub(super) fn is_private(m: &Mapping) -> bool {
-    !matches!(m.kind(), Kind::SharedMemory | Kind::Foreign)
-}
-
-/// A file's pages that the process can neither have changed nor change without a new mapping.
-pub(super) fn is_clean(m: &Mapping, present: &[Run]) -> bool {
-    m.kind() == Kind::Vdso
-        || (m.kind() == Kind::PrivateFile && m.flags & 2 == 0 && present.iter().all(|r| r.file))
 }

@@ -15,8 +15,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::freeze::{HighPriority, Stopped};
-use super::registers::Registers;
+use super::priority::HighPriority;
+use super::stopped::{Registers, Stopped};
 use crate::cpu::Cpu;
 use crate::process::sys::{self, Status};
 
@@ -182,11 +182,9 @@ impl Tracer {
         match status {
             Status::Gone => return,
             // Our interrupt: on to its call.
-            Status::Interrupted if entering && !self.held => {
-                if sys::run_to_syscall(tid).is_ok() {
-                    self.entering.insert(tid);
-                    return;
-                }
+            Status::Interrupted if entering && !self.held && sys::run_to_syscall(tid).is_ok() => {
+                self.entering.insert(tid);
+                return;
             }
             Status::Syscall if entering && !self.held => {
                 let registers = Registers::read(self.cpu, &stopped, &mut self.buf);

@@ -12,7 +12,7 @@ use std::{fmt, io};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::freeze::HighPriority;
+use super::priority::HighPriority;
 use crate::process::room::{MemoryGauge, Room};
 
 /// How often it is looked: in this time two CPUs copy some 10 MB of pages.

@@ -7,7 +7,7 @@ use super::super::barrier::compaction::{Compaction, Forwarding, Piece, dead_unti
 use super::super::classes::Size;
 use super::super::gc::{CollectedHeap, Region};
 use super::super::pointers::KlassForm;
-use super::votes::border;
+use super::border::border;
 
 /// An object's length is within this many bytes of its start.
 const HEAD: u64 = 512;

@@ -4,6 +4,7 @@
 //! that objects will be, whether they are there already, and of which kind the references are that mean one place only.
 //! Parallel's before wrote nothing into headers, and has a table.
 
+mod border;
 mod headers;
 mod parallel;
 mod votes;
