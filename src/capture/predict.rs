@@ -11,7 +11,7 @@ use super::target::Target;
 use crate::process::facts::Thread;
 
 /// A stop of this length or less is not worth a copy of all memory.
-pub(super) const SHORT: Duration = Duration::from_millis(10);
+pub(super) const SHORT: Duration = Duration::from_millis(20);
 
 /// To stop a thread, read its registers, and let it run on.
 const THREAD_US: u64 = 40;
